@@ -1,0 +1,206 @@
+"""The sacroiliac joint on each slice: joint line, articular surface, visible height, four quadrants.
+
+The joint line runs midway between the marrow of sacrum and ilium wherever the two bones face each other closely.
+Everything is measured in the plane of the slice, in mm, on native pixels. Points are (row_mm, column_mm) from the
+centre of pixel [0, 0].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import ndimage
+from skimage import measure
+
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
+from sparcc_pipeline.errors import JointNotVisibleError
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, TissueMaps
+
+LARGEST_JOINT_WIDTH_MM: Final = 5.0
+"""Sacrum and ilium farther apart than this face each other across ligament, not cartilage (project decision)."""
+
+QUADRANT_REACH_MM: Final = 30.0
+"""Marrow farther than this from the joint line is no longer beside the joint (project decision)."""
+
+SMALLEST_JOINT_PIECE_MM: Final = 4.0
+"""Shorter pieces of a joint line are noise of the segmentation (project decision)."""
+
+LINE_SMOOTHING_MM: Final = 1.5
+LINE_STEP_MM: Final = 0.5
+BONE_GAP_MM: Final = 12.0
+"""Pieces of one joint line farther apart than this do not belong to one joint (project decision)."""
+
+
+@dataclass(frozen=True, eq=False)
+class JointSlice:
+    """One joint on one slice.
+
+    Parameters
+    ----------
+    joint_line : (n, 2) float64 (row_mm, column_mm), evenly spaced, upper end first
+    height_mm : visible height, the straight distance between the two ends of the joint line
+    quadrants : (rows, columns) bool for each quadrant
+    surface_distance_mm : (rows, columns) float32, in-plane distance of each pixel centre from the articular surface
+    """
+
+    slice_index: int
+    side: Side
+    joint_line: FloatArray
+    height_mm: float
+    quadrants: Mapping[Quadrant, BoolArray]
+    surface_distance_mm: Float32Array
+
+    def normals_into(self, bone: Bone) -> FloatArray:
+        """(n, 2) unit vectors (row, column), perpendicular to the joint line, pointing into `bone`."""
+        tangent = np.gradient(ndimage.gaussian_filter1d(self.joint_line, 3.0 / LINE_STEP_MM, axis=0), axis=0)
+        normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        # The right ilium lies at smaller columns than the joint, the left ilium at larger ones.
+        towards_larger_columns = (bone is Bone.ILIUM) == (self.side is Side.LEFT)
+        mean_column = float(normal[:, 1].mean())
+        return normal if (mean_column > 0) == towards_larger_columns else -normal
+
+
+class Joints:
+    """The joints of one stack, by slice and side; slices without a visible joint have no entry."""
+
+    def __init__(self, geometry: Geometry, found: Mapping[tuple[int, Side], JointSlice]) -> None:
+        self.geometry = geometry
+        self._found = dict(found)
+
+    def at(self, slice_index: int, side: Side) -> JointSlice | None:
+        """The joint of `side` on a slice, or None where it is not visible."""
+        return self._found.get((slice_index, side))
+
+    def slices(self, side: Side) -> tuple[int, ...]:
+        """Indices of the slices on which the joint of `side` is visible, anterior to posterior."""
+        return tuple(sorted(k for k, s in self._found if s is side))
+
+    def __iter__(self) -> Iterator[JointSlice]:
+        return iter(self._found.values())
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def find_joints(tissue: TissueMaps) -> Joints:
+    """Find the joint of both sides on every slice.
+
+    Raises
+    ------
+    JointNotVisibleError : no joint on one side or both
+    """
+    found: dict[tuple[int, Side], JointSlice] = {}
+    for side in Side:
+        for slice_index in range(tissue.geometry.shape[0]):
+            joint = find_joint_slice(tissue.anatomy[slice_index], tissue.geometry, slice_index, side)
+            if joint is not None:
+                found[slice_index, side] = joint
+    joints = Joints(tissue.geometry, found)
+    for side in Side:
+        if not joints.slices(side):
+            raise JointNotVisibleError(
+                f"expected a sacroiliac joint on both sides, found none on the patient's {side.value} in "
+                f"{tissue.geometry.shape[0]} slices; check that the series shows the sacroiliac joints and look at "
+                "the anatomy map (--nifti)"
+            )
+    return joints
+
+
+def find_joint_slice(anatomy: LabelArray, geometry: Geometry, slice_index: int, side: Side) -> JointSlice | None:
+    """The joint of one side on one slice, or None where sacrum and ilium do not face each other.
+
+    `anatomy` is (rows, columns) uint8 of `AnatomyLabel` codes.
+    """
+    sampling = geometry.in_plane_mm
+    sacrum, ilium = anatomy == AnatomyLabel.SACRUM, anatomy == ILIUM_LABEL[side]
+    if not sacrum.any() or not ilium.any():
+        return None
+    to_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=sampling)
+    to_ilium = ndimage.distance_transform_edt(~ilium, sampling=sampling)
+    line = _joint_line(to_sacrum - to_ilium, to_sacrum + to_ilium, sampling)
+    if line is None:
+        return None
+    distance = _distance_from_line(line, anatomy.shape, sampling)
+    lumbar = anatomy == AnatomyLabel.LUMBAR_VERTEBRA
+    near = distance <= QUADRANT_REACH_MM
+    if lumbar.any():
+        # End-plate change of L5-S1 does not score: marrow nearer to L5 than to the joint belongs to the disc.
+        near &= distance < ndimage.distance_transform_edt(~lumbar, sampling=sampling)
+    upper = _upper_half(line, anatomy.shape, sampling)
+    return JointSlice(
+        slice_index=slice_index,
+        side=side,
+        joint_line=line,
+        height_mm=float(np.linalg.norm(line[-1] - line[0])),
+        quadrants={
+            quadrant: near
+            & (ilium if quadrant.bone is Bone.ILIUM else sacrum)
+            & (upper if quadrant.level is Level.UPPER else ~upper)
+            for quadrant in Quadrant
+        },
+        surface_distance_mm=distance.astype(np.float32),
+    )
+
+
+def _joint_line(difference: FloatArray, width: FloatArray, sampling: tuple[float, float]) -> FloatArray | None:
+    """The smoothed, evenly spaced curve where both bones are equally far and close; None where there is none."""
+    pieces: list[FloatArray] = []
+    for contour in measure.find_contours(difference, 0.0):
+        rows, columns = np.rint(contour).astype(int).T
+        close = width[rows, columns] <= LARGEST_JOINT_WIDTH_MM
+        for run in np.split(np.arange(len(contour)), np.flatnonzero(np.diff(close)) + 1):
+            if close[run[0]]:
+                piece = contour[run] * sampling
+                if np.linalg.norm(piece[-1] - piece[0]) >= SMALLEST_JOINT_PIECE_MM:
+                    pieces.append(piece if piece[0, 0] <= piece[-1, 0] else piece[::-1])
+    if not pieces:
+        return None
+    return _resample(_join(pieces))
+
+
+def _join(pieces: list[FloatArray]) -> FloatArray:
+    """The longest piece, with the pieces above and below it that continue it."""
+    pieces = sorted(pieces, key=lambda piece: -float(np.linalg.norm(piece[-1] - piece[0])))
+    line = pieces[0]
+    for piece in pieces[1:]:
+        if piece[-1, 0] <= line[0, 0] and np.linalg.norm(piece[-1] - line[0]) <= BONE_GAP_MM:
+            line = np.vstack([piece, line])
+        elif piece[0, 0] >= line[-1, 0] and np.linalg.norm(piece[0] - line[-1]) <= BONE_GAP_MM:
+            line = np.vstack([line, piece])
+    return line
+
+
+def _resample(line: FloatArray) -> FloatArray:
+    """`line` at equal steps of arc length, smoothed, its two ends kept."""
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    count = max(int(round(arc[-1] / LINE_STEP_MM)) + 1, 5)
+    at = np.linspace(0.0, arc[-1], count)
+    even = np.stack([np.interp(at, arc, line[:, axis]) for axis in (0, 1)], axis=1)
+    # Odd reflection about the ends keeps them in place, so that smoothing never shortens the joint.
+    sigma = LINE_SMOOTHING_MM / LINE_STEP_MM
+    pad = min(int(4 * sigma), count - 1)
+    padded = np.pad(even, ((pad, pad), (0, 0)), mode="reflect", reflect_type="odd")
+    smooth: FloatArray = ndimage.gaussian_filter1d(padded, sigma, axis=0)[pad : pad + count]
+    return smooth
+
+
+def _distance_from_line(line: FloatArray, shape: tuple[int, ...], sampling: tuple[float, float]) -> FloatArray:
+    """(rows, columns) distance in mm of every pixel centre from the nearest point of `line`."""
+    from scipy.spatial import cKDTree
+
+    rows, columns = np.indices(shape).reshape(2, -1)
+    distance, _ = cKDTree(line).query(np.stack([rows * sampling[0], columns * sampling[1]], axis=1))
+    return np.asarray(distance, dtype=np.float64).reshape(shape)
+
+
+def _upper_half(line: FloatArray, shape: tuple[int, ...], sampling: tuple[float, float]) -> BoolArray:
+    """(rows, columns) bool: above the straight line through the middle of the joint, perpendicular to it."""
+    axis = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+    middle = (line[0] + line[-1]) / 2
+    rows, columns = np.indices(shape)
+    along = (rows * sampling[0] - middle[0]) * axis[0] + (columns * sampling[1] - middle[1]) * axis[1]
+    return np.asarray(along < 0)

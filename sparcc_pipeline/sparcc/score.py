@@ -1,0 +1,167 @@
+"""SparccScore, 0-72: edema (0-48) + intensity (0-12) + depth (0-12) over six slices and two joints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.sparcc.depth import depth_point, edema_depth_mm
+from sparcc_pipeline.sparcc.edema import edema_points
+from sparcc_pipeline.sparcc.intensity import ReferenceSignal, intensity_point, measure_reference_signal
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.slices import SixSlices
+from sparcc_pipeline.volume import TissueMaps, Volume
+
+
+@dataclass(frozen=True)
+class JointSliceScore:
+    """Points of one joint on one slice: each 0, 1, or None for not evaluable.
+
+    `slice` is 0-5 within the six, anterior to posterior. `height_mm` and `depth_mm` are None where the joint is not
+    visible.
+    """
+
+    slice: int
+    side: Side
+    edema: Mapping[Quadrant, int | None]
+    intense: int | None
+    deep: int | None
+    height_mm: float | None
+    depth_mm: float | None
+
+    @property
+    def points(self) -> int:
+        """All points given on this joint-slice, 0-6."""
+        return sum(item or 0 for item in self._items)
+
+    @property
+    def evaluable(self) -> int:
+        """How many of the six items could be evaluated."""
+        return sum(item is not None for item in self._items)
+
+    @property
+    def _items(self) -> tuple[int | None, ...]:
+        return (*self.edema.values(), self.intense, self.deep)
+
+
+@dataclass(frozen=True)
+class SparccScore:
+    """The score of one study: twelve joint-slices, right then left on each of the six slices."""
+
+    slices: SixSlices
+    joints: tuple[JointSliceScore, ...]
+    reference_signal: ReferenceSignal | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def edema(self) -> int:
+        """Quadrants with edema, 0-48."""
+        return sum(point or 0 for joint in self.joints for point in joint.edema.values())
+
+    @property
+    def intensity(self) -> int:
+        """Joint-slices with intense edema, 0-12."""
+        return sum(joint.intense or 0 for joint in self.joints)
+
+    @property
+    def depth(self) -> int:
+        """Joint-slices with deep edema, 0-12."""
+        return sum(joint.deep or 0 for joint in self.joints)
+
+    @property
+    def total(self) -> int:
+        """SPARCC, 0-72."""
+        return self.edema + self.intensity + self.depth
+
+    @property
+    def evaluable_maximum(self) -> int:
+        """Largest total that could be reached on this study: the number of evaluable items."""
+        return sum(joint.evaluable for joint in self.joints)
+
+    @property
+    def asas_positive(self) -> bool:
+        """ASAS-positive MRI: two lesions on one slice, or one on two consecutive slices.
+
+        A quadrant with edema counts as a lesion. Source: clinical reference section 3, doi 10.1007/s00296-018-4104-3.
+        """
+        per_slice = [0] * len(self.slices.indices)
+        for joint in self.joints:
+            per_slice[joint.slice] += sum(point or 0 for point in joint.edema.values())
+        on_two_consecutive = any(a and b for a, b in zip(per_slice, per_slice[1:], strict=False))
+        return max(per_slice) >= 2 or on_two_consecutive
+
+
+def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSlices) -> SparccScore:
+    """Score six slices of one STIR volume by the published rules (`METHOD.md` lists rule, source and function)."""
+    voxel_mm3 = float(np.prod(stir.geometry.spacing_mm))
+    reference = measure_reference_signal(stir.signal, tissue.vessel, voxel_mm3)
+    scored = tuple(
+        score_joint_slice(stir, tissue, joints.at(slice_index, side), position, side, reference)
+        for position, slice_index in enumerate(slices.indices)
+        for side in Side
+    )
+    return SparccScore(slices, scored, reference, tuple(_warnings(tissue, joints, slices, scored, reference)))
+
+
+def score_joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None, position: int, side: Side,
+                      reference: ReferenceSignal | None) -> JointSliceScore:  # fmt: skip
+    """Points of one joint-slice; every item is None where the joint is not visible or too short to be scored."""
+    nothing: dict[Quadrant, int | None] = dict.fromkeys(Quadrant)
+    if joint is None:
+        return JointSliceScore(position, side, nothing, None, None, None, None)
+    k, pixel_area = joint.slice_index, stir.geometry.pixel_area_mm2
+    points = edema_points(joint, tissue.edema[k], pixel_area)
+    if all(point is None for point in points.values()):
+        return JointSliceScore(position, side, points, None, None, joint.height_mm, None)
+    counted = np.zeros(stir.geometry.shape[1:], dtype=bool)
+    for quadrant, point in points.items():
+        if point:
+            counted |= joint.quadrants[quadrant]
+    probability = np.where(counted, tissue.edema_probability[k], np.float32(0))
+    depth_mm = edema_depth_mm(joint, probability, tissue.edema_threshold, stir.geometry.in_plane_mm)
+    return JointSliceScore(
+        slice=position,
+        side=side,
+        edema=points,
+        intense=intensity_point(counted & tissue.edema[k], stir.signal[k], reference, pixel_area),
+        deep=depth_point(depth_mm),
+        height_mm=joint.height_mm,
+        depth_mm=depth_mm,
+    )
+
+
+def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tuple[JointSliceScore, ...],
+              reference: ReferenceSignal | None) -> Iterable[str]:  # fmt: skip
+    """What a reader of the score should know and the numbers do not say."""
+    yield from slices.warnings
+    if reference is None:
+        yield "no presacral vessel could be measured: intensity is not evaluable where there is edema"
+    for side in Side:
+        unseen = [slices.indices[j.slice] for j in scored if j.side is side and j.height_mm is None]
+        if unseen:
+            yield f"the {side.value} joint is not visible on slice {_join(unseen)}: not evaluable there"
+    outside = edema_outside(tissue, joints, slices)
+    if outside:
+        yield (
+            f"edema beside the joint on slice {_join(outside)}, outside the six that are scored: no part of the score"
+        )
+
+
+def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> list[int]:
+    """Slices outside the six on which a quadrant would have had a point."""
+    area = tissue.geometry.pixel_area_mm2
+    return sorted(
+        {
+            joint.slice_index
+            for joint in joints
+            if joint.slice_index not in slices.indices
+            and any(edema_points(joint, tissue.edema[joint.slice_index], area).values())
+        }
+    )
+
+
+def _join(indices: list[int]) -> str:
+    return ", ".join(map(str, indices))

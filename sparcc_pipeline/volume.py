@@ -1,0 +1,202 @@
+"""Arrays that know where they are.
+
+Axes, everywhere in this project: axis 0 slices anterior -> posterior, axis 1 rows superior -> inferior,
+axis 2 columns patient right -> left. Physical space: millimetres, LPS (x to the patient's left, y to posterior,
+z to superior), as in DICOM. Readers bring every source into these axes; `StorageOrder` remembers the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparcc_pipeline.errors import GeometryError
+
+Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+LabelArray = NDArray[np.uint8]
+
+UNIT_TOLERANCE: Final = 1e-3
+"""Largest deviation of a direction from unit length, or of two directions from a right angle (cosine)."""
+
+
+@dataclass(frozen=True)
+class StorageOrder:
+    """How the source stored the axes: `source_axis[a]` holds our axis `a`, backwards where `flipped[a]`.
+
+    For DICOM the source axes are (slice by position along the normal, row, column); for NIfTI (i, j, k).
+    """
+
+    source_axis: tuple[int, int, int] = (0, 1, 2)
+    flipped: tuple[bool, bool, bool] = (False, False, False)
+
+    def from_source(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """A view of `stored` (source axes) in the project's axes."""
+        turned = np.transpose(stored, self.source_axis)
+        return turned[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
+
+    def to_source(self, array: NDArray[Any]) -> NDArray[Any]:
+        """A view of `array` (project axes) in the source's axes: the inverse of `from_source`."""
+        turned = array[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
+        return np.transpose(turned, np.argsort(self.source_axis))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Place of one stack of slices in the patient.
+
+    Parameters
+    ----------
+    shape : (slices, rows, columns)
+    origin_mm : LPS position of the centre of voxel [0, 0, 0]
+    directions : unit LPS vectors of growing slice, row and column index (three tuples of three)
+    spacing_mm : distance of voxel centres along slices, rows, columns
+    frame_of_reference_uid : DICOM frame of reference; None where the source has none
+
+    Raises
+    ------
+    GeometryError : a size or spacing is not positive, directions are not orthonormal, or the axes are not in the
+        project's order (anterior -> posterior, superior -> inferior, right -> left)
+    """
+
+    shape: tuple[int, int, int]
+    origin_mm: tuple[float, float, float]
+    directions: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+    spacing_mm: tuple[float, float, float]
+    frame_of_reference_uid: str | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1 or not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
+            raise GeometryError(
+                f"expected positive sizes and spacings, found shape {self.shape} and spacing {self.spacing_mm} mm; "
+                "check PixelSpacing and the slice positions of the source"
+            )
+        matrix = np.array(self.directions, dtype=float)
+        if not np.allclose(matrix @ matrix.T, np.eye(3), atol=UNIT_TOLERANCE):
+            raise GeometryError(
+                f"expected three perpendicular unit directions, found {self.directions}; "
+                "check ImageOrientationPatient of the source (a sheared stack cannot be scored)"
+            )
+        if matrix[2, 0] <= 0 or matrix[1, 2] >= 0 or matrix[0, 1] <= 0:
+            raise GeometryError(
+                "expected slices anterior to posterior, rows superior to inferior and columns right to left, "
+                f"found directions {self.directions}; reorder the array before building a Geometry"
+            )
+
+    @property
+    def affine(self) -> FloatArray:
+        """(4, 4): homogeneous (slice, row, column) index -> LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.array(self.directions, dtype=float).T * np.array(self.spacing_mm)
+        matrix[:3, 3] = self.origin_mm
+        return matrix
+
+    @property
+    def in_plane_mm(self) -> tuple[float, float]:
+        """(row, column) spacing in mm."""
+        return self.spacing_mm[1], self.spacing_mm[2]
+
+    @property
+    def pixel_area_mm2(self) -> float:
+        """Area of one pixel in mm2."""
+        return self.spacing_mm[1] * self.spacing_mm[2]
+
+    @property
+    def tilt_degrees(self) -> float:
+        """Angle between the slice plane and the straight coronal plane (0 for coronal, 90 for axial)."""
+        return float(np.degrees(np.arccos(np.clip(abs(self.directions[0][1]), 0.0, 1.0))))
+
+    def slice_position_mm(self, slice_index: int) -> float:
+        """Signed distance of a slice along the stack's normal from the LPS origin, growing posteriorly, mm."""
+        return float(np.dot(self.origin_mm, self.directions[0]) + slice_index * self.spacing_mm[0])
+
+
+def same_geometry(a: Geometry, b: Geometry, tolerance_mm: float) -> bool:
+    """True if both stacks have one shape, one frame of reference, and every corner voxel within `tolerance_mm`."""
+    if a.shape != b.shape or a.frame_of_reference_uid != b.frame_of_reference_uid:
+        return False
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in a.shape], indexing="ij")).reshape(3, -1)
+    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
+    distance = np.linalg.norm((a.affine @ homogeneous - b.affine @ homogeneous)[:3], axis=0)
+    return bool(distance.max() <= tolerance_mm)
+
+
+@dataclass(frozen=True)
+class SeriesRef:
+    """Which images a volume was read from, and the facts of the acquisition that a report may show.
+
+    `sop_instance_uids` has one entry a slice, anterior -> posterior (the same UID repeated, with `frame_numbers`
+    1-based, for enhanced multi-frame; empty for NIfTI). `facts` never holds anything that identifies a person.
+    """
+
+    study_uid: str | None
+    series_uid: str | None
+    sop_instance_uids: tuple[str, ...] = ()
+    frame_numbers: tuple[int, ...] = ()
+    source_kind: str = "dicom"
+    facts: dict[str, str | float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def _locked(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself, made read-only (a view of a writable array is copied first)."""
+    own = array if array.flags.owndata else array.copy()
+    own.setflags(write=False)
+    return own
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One stack of MR slices: (slices, rows, columns) float32 signal in the scanner's units, rescale applied."""
+
+    signal: Float32Array
+    geometry: Geometry
+    series: SeriesRef
+    storage: StorageOrder = field(default_factory=StorageOrder)
+
+    def __post_init__(self) -> None:
+        if self.signal.shape != self.geometry.shape:
+            raise GeometryError(f"expected an array of shape {self.geometry.shape}, found {self.signal.shape}")
+        object.__setattr__(self, "signal", _locked(np.ascontiguousarray(self.signal, dtype=np.float32)))
+
+
+@dataclass(frozen=True, eq=False)
+class TissueMaps:
+    """What the segmentation says of each voxel of one stack (all arrays (slices, rows, columns)).
+
+    Parameters
+    ----------
+    anatomy : uint8 codes of `anatomy.AnatomyLabel`
+    edema_probability : float32 in 0..1, already 0 outside sacrum and ilium
+    edema_threshold : probability from which a voxel counts as edema; it belongs to the model
+    vessel : bool, presacral vessels fit to serve as reference signal
+    ligamentous : (slices,) float32, probability that the ligamentous part of the joints shows on each slice
+    """
+
+    geometry: Geometry
+    anatomy: LabelArray
+    edema_probability: Float32Array
+    edema_threshold: float
+    vessel: BoolArray
+    ligamentous: Float32Array
+
+    def __post_init__(self) -> None:
+        for name in ("anatomy", "edema_probability", "vessel"):
+            array = getattr(self, name)
+            if array.shape != self.geometry.shape:
+                raise GeometryError(f"expected {name} of shape {self.geometry.shape}, found {array.shape}")
+            object.__setattr__(self, name, _locked(array))
+        if self.ligamentous.shape != self.geometry.shape[:1]:
+            raise GeometryError(f"expected one ligamentous probability a slice, found {self.ligamentous.shape}")
+        object.__setattr__(self, "ligamentous", _locked(self.ligamentous))
+        if not 0.0 < self.edema_threshold < 1.0:
+            raise ValueError(f"edema_threshold must lie between 0 and 1, found {self.edema_threshold}")
+
+    @property
+    def edema(self) -> BoolArray:
+        """(slices, rows, columns) bool: probability at or over the model's threshold."""
+        return self.edema_probability >= np.float32(self.edema_threshold)
