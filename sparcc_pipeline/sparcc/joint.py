@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage import measure
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
@@ -189,12 +190,14 @@ def _resample(line: FloatArray) -> FloatArray:
 
 
 def _distance_from_line(line: FloatArray, shape: tuple[int, ...], sampling: tuple[float, float]) -> FloatArray:
-    """(rows, columns) distance in mm of every pixel centre from the nearest point of `line`."""
-    from scipy.spatial import cKDTree
-
-    rows, columns = np.indices(shape).reshape(2, -1)
-    distance, _ = cKDTree(line).query(np.stack([rows * sampling[0], columns * sampling[1]], axis=1))
-    return np.asarray(distance, dtype=np.float64).reshape(shape)
+    """(rows, columns) distance in mm of every pixel centre from `line`: exact beside the joint, else to one pixel."""
+    pixels = np.ones(shape, dtype=bool)
+    rows, columns = np.clip(np.rint(line / sampling).astype(int), 0, np.array(shape) - 1).T
+    pixels[rows, columns] = False
+    distance = ndimage.distance_transform_edt(pixels, sampling=sampling)
+    near = np.argwhere(distance <= QUADRANT_REACH_MM + max(sampling))
+    distance[tuple(near.T)], _ = cKDTree(line).query(near * sampling)
+    return np.asarray(distance, dtype=np.float64)
 
 
 def _upper_half(line: FloatArray, shape: tuple[int, ...], sampling: tuple[float, float]) -> BoolArray:

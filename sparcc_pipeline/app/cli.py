@@ -1,0 +1,108 @@
+"""The command `sparcc`. Only typer is imported here; what a command needs is imported when it runs.
+
+Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparcc_pipeline import __version__
+from sparcc_pipeline.errors import SparccError
+
+app = typer.Typer(
+    name="sparcc",
+    help="SPARCC score (0-72) of the sacroiliac joints from STIR MRI. Research use only.",
+    epilog="Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class EngineName(StrEnum):
+    """Engines that can run the networks."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
+
+
+class StyleName(StrEnum):
+    """Vendors whose headers a phantom can imitate."""
+
+    SIEMENS = "siemens"
+    GE = "ge"
+    PHILIPS = "philips"
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends as one sentence and its exit code."""
+    try:
+        app()
+    except SparccError as error:
+        sentence = " ".join(str(error).split())
+        typer.echo(f"sparcc: error: {sentence}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sparcc-pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def score(
+    study: Annotated[Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made by this command.")],
+    slices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST-LAST",
+            help="Score these six slices, for instance 7-12, counted from 0 at the most anterior slice.",
+        ),
+    ] = None,
+    series: Annotated[str | None, typer.Option(metavar="UID", help="Score the series with this UID.")] = None,
+    accept_fat_suppressed: Annotated[
+        bool, typer.Option("--accept-fat-suppressed", help="Also take SPAIR, SPIR or Dixon water T2, marked as such.")
+    ] = False,
+    nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")] = False,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.")] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
+) -> None:
+    """Score one study; DIR gets score.json, score.csv, report.html, run.toml and overlay/."""
+    from sparcc_pipeline.app.score_command import parse_slices, resolve_config, run_score
+    from sparcc_pipeline.app.study import Request
+
+    request = Request(parse_slices(slices) if slices is not None else None, series, accept_fat_suppressed)
+    settings = resolve_config(config, engine.value if engine else None)
+    run_score(study, out, request, settings, nifti=nifti, as_json=as_json, force=force)
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: version, dependencies, settings, model and its hash, writing."""
+    from sparcc_pipeline.app.doctor import run_doctor
+
+    run_doctor()
+
+
+if __name__ == "__main__":
+    main()

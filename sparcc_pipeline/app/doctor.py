@@ -1,0 +1,78 @@
+"""`sparcc doctor`: is this installation complete?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from sparcc_pipeline import __version__
+from sparcc_pipeline.app.config import load_config
+from sparcc_pipeline.app.provenance import (
+    DEPENDENCIES,
+    PACKAGE,
+    REFERENCE_ENGINE,
+    installed_versions,
+)
+from sparcc_pipeline.app import score_command
+from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
+
+
+def run_doctor() -> None:
+    """Say version, Python, dependencies, settings, model (its hash is verified) and whether files can be written.
+
+    Raises
+    ------
+    SparccError : the first check that failed, after all were said
+    """
+    typer.echo(f"{PACKAGE} {__version__}")
+    found = installed_versions()
+    for name in ("python", *DEPENDENCIES):
+        typer.echo(f"  {name:20} {found.get(name, 'MISSING')}")
+    for name in REFERENCE_ENGINE:
+        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra train)')}")
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("dependencies", lambda: _dependencies(found)),
+        ("settings", _settings),
+        ("model", _model),
+        ("writing", _writing),
+    )
+    failed: list[SparccError] = []
+    for name, check in checks:
+        try:
+            typer.echo(f"{name:12} ok: {check()}")
+        except SparccError as error:
+            failed.append(error)
+            typer.echo(f"{name:12} FAILED")
+    if failed:
+        raise failed[0]
+
+
+def _dependencies(found: dict[str, str]) -> str:
+    missing = [name for name in DEPENDENCIES if name not in found]
+    if missing:
+        raise ConfigError(f"expected {', '.join(missing)}, found none installed; install {PACKAGE} again")
+    return "all of the core are installed"
+
+
+def _settings() -> str:
+    config = load_config()
+    return ", ".join(f"{name} {value}" for name, value in config.model_dump().items())
+
+
+def _model() -> str:
+    model = score_command.load_installed_segmenter(load_config()).provenance
+    return f"{model['name']} {model['version']}, {model['engine']}, sha256 {model['sha256'][:12]} as published"
+
+
+def _writing() -> str:
+    try:
+        with tempfile.TemporaryDirectory(prefix="sparcc-") as folder:
+            (Path(folder) / "test").write_bytes(b"sparcc")
+    except OSError as error:
+        raise OutputError(
+            f"expected a temporary folder that can be written, found {error.strerror}; set TMPDIR to one"
+        ) from error
+    return f"temporary files in {tempfile.gettempdir()}"

@@ -1,0 +1,76 @@
+"""All files of a scored study, written into one folder."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+from PIL import Image
+
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.app.overlay import draw_overlays
+from sparcc_pipeline.app.provenance import Run, installed_versions
+from sparcc_pipeline.app.report import SeriesText, report_html
+from sparcc_pipeline.app.result import csv_text, json_text
+from sparcc_pipeline.app.store import SCORE_FILE, write_bytes, write_text
+from sparcc_pipeline.app.study import Scored
+from sparcc_pipeline.imaging.nifti import write_nifti
+
+
+def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool) -> None:
+    """Write score, table, pictures, report, settings and, if asked for, the maps.
+
+    Parameters
+    ----------
+    document : content of `score.json`
+    folder : an empty folder (see `store.ResultFolder`)
+    nifti : also the anatomy and edema maps in the geometry of the source
+
+    Raises
+    ------
+    OutputError : a file cannot be written
+    """
+    pictures = [_png(picture) for picture in draw_overlays(scored)]
+    for index, picture in zip(scored.score.slices.indices, pictures, strict=True):
+        write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
+    study = scored.study
+    series = SeriesText(study.stir.series.facts, study.chosen_because, study.passed_over)
+    write_text(folder / "report.html", report_html(document, series, pictures))
+    write_text(folder / "score.csv", csv_text(document))
+    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti))
+    if nifti:
+        _write_maps(scored, folder)
+    write_text(folder / SCORE_FILE, json_text(document))
+
+
+def run_toml(document: dict[str, Any], run: Run, *, nifti: bool) -> str:
+    """The resolved settings, the arguments, hashes and versions; no path, for a path may hold a patient's name."""
+    made = document["provenance"]
+    arguments = {name: value for name, value in run.scoring_settings.items() if name != "engine" and value is not None}
+    content = {
+        "run": {"created_at": made["created_at"], "research_use_only": True},
+        "settings": run.config.model_dump(),
+        "arguments": {**arguments, "nifti": nifti},
+        "hashes": {"settings_sha256": made["settings_sha256"], "input_sha256": made["input"]["sha256"]},
+        "model": made["model"],
+        "versions": {made["software"]["name"]: made["software"]["version"], **installed_versions()},
+    }
+    return tomli_w.dumps(content)
+
+
+def _write_maps(scored: Scored, folder: Path) -> None:
+    """`anatomy.nii.gz` (1 sacrum, 2 right ilium, 3 left ilium), `edema.nii.gz`, `edema_probability.nii.gz`."""
+    tissue, stir = scored.tissue, scored.study.stir
+    shown = np.isin(tissue.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    write_nifti(np.where(shown, tissue.anatomy, np.uint8(AnatomyLabel.BACKGROUND)), stir, folder / "anatomy.nii.gz")
+    write_nifti(tissue.edema, stir, folder / "edema.nii.gz")
+    write_nifti(tissue.edema_probability, stir, folder / "edema_probability.nii.gz")
+
+
+def _png(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    return content.getvalue()

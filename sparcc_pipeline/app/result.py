@@ -1,0 +1,181 @@
+"""The result as files hold it: `score.json` (schema `sparcc-score/1`) and `score.csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.app.provenance import Run, input_ref, provenance
+from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.sparcc.score import JointSliceScore
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+
+SCHEMA: Final = "sparcc-score/1"
+SCHEMA_FILE: Final = Path(__file__).parent / "schema" / "sparcc-score-1.schema.json"
+
+SLICE_SPACING_RANGE_MM: Final = (3.0, 5.0)
+"""Spacing of slices outside of which a warning is given. Source: clinical reference, section 7 (3-4 mm slices, spacing
+3.3-5 mm); that it is recorded and warned about: section 2, "Coverage"."""
+
+NO_SCORE: Final[dict[str, Any]] = {
+    "slices": [],
+    "joints": [],
+    "edema": None,
+    "intensity": None,
+    "depth": None,
+    "total": None,
+    "evaluable_maximum": None,
+    "reference_signal": None,
+    "asas_positive": None,
+    "coverage_mm": None,
+    "spacing_mm": None,
+    "chosen_by": None,
+}
+"""What `score.json` holds where there is no score: never 0."""
+
+CSV_COLUMNS: Final = (
+    "schema", "status", "study_uid", "series_uid", "total", "edema", "intensity", "depth", "evaluable_maximum",
+    "asas_positive", "first_slice_index", "chosen_by", "coverage_mm", "reference_signal_kind", "reference_signal_value",
+    "model_name", "model_version", "model_sha256", "software_version", "created_at", "warnings",
+    *(
+        f"s{slice_}_{side.value}_{item}"
+        for slice_ in range(SLICES_SCORED)
+        for side in Side
+        for item in (*(q.value for q in Quadrant), "intense", "deep", "height_mm", "depth_mm")
+    ),
+)  # fmt: skip
+"""Columns of `score.csv`, in order. Slices s0-s5 run from anterior to posterior; empty is not evaluable, true is 1."""
+
+
+def score_document(outcome: Outcome, run: Run) -> dict[str, Any]:
+    """The content of `score.json`."""
+    match outcome:
+        case Scored():
+            return _scored(outcome, run)
+        case Unscorable(error, study):
+            return _without_score("unscorable", error, study, run)
+        case Rejected(error):
+            return _without_score("rejected", error, None, run)
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """The document as JSON; a number that is none is refused."""
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def csv_text(document: dict[str, Any]) -> str:
+    """A scored document as one row under its header."""
+    reference, made = document["reference_signal"], document["provenance"]
+    row: dict[str, object] = {name: document[name] for name in CSV_COLUMNS if name in document}
+    row |= {
+        "asas_positive": int(document["asas_positive"]),
+        "first_slice_index": document["slices"][0]["slice_index"],
+        "reference_signal_kind": reference and reference["kind"],
+        "reference_signal_value": reference and reference["value"],
+        "model_name": made["model"].get("name"),
+        "model_version": made["model"].get("version"),
+        "model_sha256": made["model"].get("sha256"),
+        "software_version": made["software"]["version"],
+        "created_at": made["created_at"],
+        "warnings": " | ".join(document["warnings"]),
+    }
+    for joint in document["joints"]:
+        items = {**joint["edema"], **{k: joint[k] for k in ("intense", "deep", "height_mm", "depth_mm")}}
+        row |= {f"s{joint['slice']}_{joint['side']}_{name}": value for name, value in items.items()}
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(row)
+    return text.getvalue()
+
+
+def _without_score(status: str, error: Exception, study: Study | None, run: Run) -> dict[str, Any]:
+    series = study.stir.series if study else None
+    source = input_ref(study.stir, study.files) if study else None
+    return {
+        "schema": SCHEMA,
+        "status": status,
+        "reason": str(error),
+        "reason_kind": type(error).__name__.removesuffix("Error"),
+        "study_uid": series.study_uid if series else None,
+        "series_uid": series.series_uid if series else None,
+        **NO_SCORE,
+        "warnings": list(series.warnings) if series else [],
+        "provenance": provenance(run, None, source),
+    }
+
+
+def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
+    study, score = outcome.study, outcome.score
+    series, geometry = study.stir.series, study.stir.geometry
+    return {
+        "schema": SCHEMA,
+        "status": "scored",
+        "reason": None,
+        "reason_kind": None,
+        "study_uid": series.study_uid,
+        "series_uid": series.series_uid,
+        "slices": [_slice(study, index) for index in score.slices.indices],
+        "joints": [_joint(outcome, joint) for joint in score.joints],
+        "edema": score.edema,
+        "intensity": score.intensity,
+        "depth": score.depth,
+        "total": score.total,
+        "evaluable_maximum": score.evaluable_maximum,
+        "reference_signal": None
+        if score.reference_signal is None
+        else {"kind": score.reference_signal.kind, "value": score.reference_signal.value},
+        "asas_positive": score.asas_positive,
+        "coverage_mm": round(len(score.slices.indices) * geometry.spacing_mm[0], 3),
+        "spacing_mm": [round(s, 4) for s in geometry.spacing_mm],
+        "chosen_by": score.slices.chosen_by,
+        "warnings": [*series.warnings, *_spacing_warnings(geometry.spacing_mm[0]), *score.warnings],
+        "provenance": provenance(run, outcome.model, input_ref(study.stir, study.files)),
+    }
+
+
+def _spacing_warnings(spacing_mm: float) -> list[str]:
+    lowest, highest = SLICE_SPACING_RANGE_MM
+    if lowest <= round(spacing_mm, 2) <= highest:
+        return []
+    return [
+        f"the slices are {spacing_mm:.1f} mm apart (expected {lowest:g}-{highest:g} mm): totals from other spacings "
+        "are not like for like"
+    ]
+
+
+def _slice(study: Study, index: int) -> dict[str, Any]:
+    series = study.stir.series
+    return {
+        "slice_index": index,
+        "sop_instance_uid": series.sop_instance_uids[index] if series.sop_instance_uids else None,
+        "frame_number": series.frame_numbers[index] if series.frame_numbers else None,
+        "position_mm": round(study.stir.geometry.slice_position_mm(index), 3),
+    }
+
+
+def _joint(outcome: Scored, joint: JointSliceScore) -> dict[str, Any]:
+    return {
+        "slice": joint.slice,
+        "side": joint.side.value,
+        "edema": {quadrant.value: joint.edema[quadrant] for quadrant in Quadrant},
+        "intense": joint.intense,
+        "deep": joint.deep,
+        "height_mm": None if joint.height_mm is None else round(joint.height_mm, 2),
+        "depth_mm": None if joint.depth_mm is None else round(joint.depth_mm, 2),
+        "edema_mm2": {q.value: _edema_mm2(outcome, joint, q) for q in Quadrant},
+    }
+
+
+def _edema_mm2(outcome: Scored, joint: JointSliceScore, quadrant: Quadrant) -> float | None:
+    """Area of edema in one quadrant; None where the quadrant is not evaluable."""
+    index = outcome.score.slices.indices[joint.slice]
+    found = outcome.joints.at(index, joint.side)
+    if found is None or joint.edema[quadrant] is None:
+        return None
+    pixels = int((outcome.tissue.edema[index] & found.quadrants[quadrant]).sum())
+    return round(pixels * outcome.tissue.geometry.pixel_area_mm2, 1)

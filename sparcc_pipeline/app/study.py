@@ -1,0 +1,179 @@
+"""The way of one study: read, segment, find the joints, choose six slices, score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from sparcc_pipeline.dicom.discover import discover
+from sparcc_pipeline.dicom.read import read_series
+from sparcc_pipeline.dicom.select import find_stir
+from sparcc_pipeline.dicom.source import open_source
+from sparcc_pipeline.errors import ConfigError, InputError, UnscorableError
+from sparcc_pipeline.imaging.nifti import read_nifti
+from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
+from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
+from sparcc_pipeline.volume import TissueMaps, Volume
+
+NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
+
+CustomSlices = tuple[int, int]
+"""First and last of six slices, 0-based from the most anterior one, inclusive."""
+
+
+class Segmenter(Protocol):
+    """What turns a volume into tissue maps, and says which model it is."""
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Name, version, sha256 and engine of the model."""
+
+    def segment(self, volume: Volume) -> TissueMaps:
+        """The tissue maps of one STIR volume, in its own geometry."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for beyond the source.
+
+    Parameters
+    ----------
+    slices : score these six slices instead of those of the transitional-slice rule
+    series_uid : score this series instead of the one that fits best
+    accept_fat_suppressed : also take fat-suppressed T2 that is not STIR
+    """
+
+    slices: CustomSlices | None = None
+    series_uid: str | None = None
+    accept_fat_suppressed: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """The series that is scored, from how many files, why this one, and which were passed over."""
+
+    stir: Volume
+    files: int
+    chosen_because: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score, with everything that it was made from."""
+
+    study: Study
+    tissue: TissueMaps
+    joints: Joints
+    score: SparccScore
+    model: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Unscorable:
+    """Valid data to which the method does not apply; `study` is None where it was not read as a whole."""
+
+    error: UnscorableError
+    study: Study | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Data that must be mended by the site that sent it."""
+
+    error: InputError
+
+
+Outcome = Scored | Unscorable | Rejected
+
+
+def score_study(
+    source: Path, request: Request, load_segmenter: Callable[[], Segmenter], progress: Callable[[str], None]
+) -> Outcome:
+    """Score one study.
+
+    Parameters
+    ----------
+    source : folder, zip, DICOMDIR, DICOM file or NIfTI file
+    load_segmenter : called once the input was accepted; a batch passes one that keeps its segmenter
+    progress : told the name of each step as it begins
+
+    Raises
+    ------
+    ConfigError : the slices asked for are not in the stack
+    ModelError : no usable model
+    """
+    study = None
+    try:
+        progress("Reading the images")
+        study = read_study(source, request)
+        stir = study.stir
+        progress("Loading the model")
+        segmenter = load_segmenter()
+        progress("Segmenting the bones and the edema")
+        tissue = segmenter.segment(stir)
+        progress("Scoring")
+        joints = find_joints(tissue)
+        slices = _six_slices(request, joints, tissue)
+        score = score_sparcc(stir, tissue, joints, slices)
+        _require_evaluable(score)
+    except UnscorableError as error:
+        return Unscorable(error, study)
+    except InputError as error:
+        return Rejected(error)
+    return Scored(study, tissue, joints, score, segmenter.provenance)
+
+
+def read_study(source: Path, request: Request) -> Study:
+    """Find and read the series to score.
+
+    Raises
+    ------
+    InputError, UnscorableError : there is none that can be read, or the method does not apply to it
+    ConfigError : `request` names slices or a series that this source cannot have
+    """
+    if source.is_file() and source.name.lower().endswith(NIFTI_SUFFIXES):
+        if request.series_uid is not None:
+            raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
+        study = Study(read_nifti(source), files=1, chosen_because=("the only image of a NIfTI file",))
+    else:
+        with open_source(source) as files:
+            selection = find_stir(discover(files), request.series_uid, request.accept_fat_suppressed)
+            study = Study(
+                read_series(selection.series),
+                files=len(selection.series.files),
+                chosen_because=selection.reasons,
+                passed_over=tuple(f"{other.series.describe()}: {other.reason}" for other in selection.others),
+            )
+    _require_slices_within(request, study.stir)
+    return study
+
+
+def _require_slices_within(request: Request, stir: Volume) -> None:
+    """Refuse `--slices` beyond the stack before the slow work."""
+    last = stir.geometry.shape[0] - 1
+    if request.slices is not None and not 0 <= request.slices[0] <= request.slices[1] <= last:
+        first, end = request.slices
+        raise ConfigError(
+            f"expected --slices between 0 and {last} (0-based from the most anterior slice), found {first}-{end}; "
+            "choose six slices of this series"
+        )
+
+
+def _six_slices(request: Request, joints: Joints, tissue: TissueMaps) -> SixSlices:
+    if request.slices is not None:
+        return six_slices_from_user(*request.slices, joints)
+    return choose_six_slices(joints, tissue.ligamentous)
+
+
+def _require_evaluable(score: SparccScore) -> None:
+    """A study of which nothing could be evaluated has no score: never 0."""
+    if score.evaluable_maximum == 0:
+        first, last = score.slices.indices[0], score.slices.indices[-1]
+        raise UnscorableError(
+            f"expected a joint taller than 10 mm on the slices {first}-{last}, found none; "
+            "look at the series and choose other slices with --slices"
+        )

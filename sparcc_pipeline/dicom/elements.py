@@ -1,0 +1,99 @@
+"""Single DICOM elements as plain values, whatever a site wrote into them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+PARSE_ERRORS: Final = (
+    InvalidDicomError,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
+"""What pydicom and its decoders raise on damaged files (they have no common root)."""
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Silence pydicom's warnings and log: they quote the offending value, which may be a person's name."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """True if the first bytes are those of a DICOM file, with or without the preamble of part 10."""
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(132)
+    except OSError:
+        return False
+    if start[128:132] == b"DICM":
+        return True
+    # Without a preamble the file starts with an element of the meta (0002) or identifying (0008) group.
+    return len(start) == 132 and start[:4] in {b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00"}
+
+
+def values_of(ds: Dataset, keyword: str) -> list[Any]:
+    """The values of an element as a list; empty where it is absent, empty or cannot be converted."""
+    try:
+        value = ds.get(keyword)
+    except PARSE_ERRORS:
+        return []
+    if value is None or isinstance(value, str | bytes):
+        return [value] if value else []
+    try:
+        return list(value)
+    except TypeError:
+        return [value]
+
+
+def numbers_of(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Exactly `count` finite numbers, or None."""
+    try:
+        numbers = tuple(float(v) for v in values_of(ds, keyword))
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == count and all(math.isfinite(v) for v in numbers) else None
+
+
+def number_of(ds: Dataset, keyword: str) -> float | None:
+    """The first value, if it is a finite number."""
+    try:
+        number = float(values_of(ds, keyword)[0])
+    except (IndexError, TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def texts_of(ds: Dataset, keyword: str, *, keep_case: bool = False) -> tuple[str, ...]:
+    texts = tuple(str(v).strip() for v in values_of(ds, keyword))
+    return texts if keep_case else tuple(t.upper() for t in texts)
+
+
+def text_of(ds: Dataset, keyword: str) -> str:
+    return "\\".join(texts_of(ds, keyword, keep_case=True)).strip(" \0")

@@ -1,0 +1,206 @@
+"""A DICOM series -> `Volume`: slices in order, signal with rescale applied, in the project's axes.
+
+One file's pixels are held at a time beside the stack itself.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from sparcc_pipeline.dicom.discover import SeriesCandidate
+from sparcc_pipeline.dicom.elements import PARSE_ERRORS, quiet_pydicom
+from sparcc_pipeline.dicom.headers import Frame, ImageFile
+from sparcc_pipeline.dicom.stack import OrderedStack, order_frames
+from sparcc_pipeline.errors import GeometryError, UnreadablePixelsError
+from sparcc_pipeline.orientation import place_stack, signed_tilt_degrees
+from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
+
+PIXEL_TAGS: Final = (
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "FloatPixelData",
+    "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+)  # fmt: skip
+
+LOSSY_SYNTAXES: Final = frozenset(
+    {
+        "1.2.840.10008.1.2.4.50",  # JPEG baseline
+        "1.2.840.10008.1.2.4.51",  # JPEG extended
+        "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
+    }
+)
+"""Transfer syntaxes that always lose detail; those that may (JPEG 2000) are told by LossyImageCompression."""
+
+
+def read_series(candidate: SeriesCandidate) -> Volume:
+    """Read one series as a stack of semicoronal slices.
+
+    Parameters
+    ----------
+    candidate : a series from `discover`; its files must still be there
+
+    Raises
+    ------
+    GeometryError, AmbiguousSeriesError, IncompleteSeriesError : see `stack.order_frames`
+    NotSemicoronalError, TooFewSlicesError : the method does not apply to this stack
+    UnreadablePixelsError : a file is gone, cut off, in a form that cannot be decoded, or holds no signal
+    """
+    ordered = order_frames(candidate)
+    _require_one_frame_of_reference(candidate)
+    geometry, storage = place_stack(ordered.stored)
+    stored, blank = _read_signal(ordered)
+    frames = ordered.frames[::-1] if storage.flipped[0] else ordered.frames
+    return Volume(
+        signal=np.ascontiguousarray(storage.from_source(stored)),
+        geometry=geometry,
+        series=_reference(candidate, frames, geometry, blank),
+        storage=storage,
+    )
+
+
+def _require_one_frame_of_reference(candidate: SeriesCandidate) -> None:
+    """Positions of two frames of reference cannot be compared."""
+    found = {file.frame_of_reference_uid for file in candidate.files}
+    if len(found) > 1:
+        raise GeometryError(
+            f"expected one FrameOfReferenceUID in a series, found {len(found)}; export the original series again"
+        )
+
+
+def _read_signal(ordered: OrderedStack) -> tuple[Float32Array, int]:
+    """(slices, rows, columns) signal in stored order, and how many slices are blank."""
+    signal = np.empty(ordered.stored.shape, dtype=np.float32)
+    places: dict[Path, list[tuple[int, Frame]]] = defaultdict(list)
+    for index, frame in enumerate(ordered.frames):
+        places[frame.path].append((index, frame))
+    for path, wanted in places.items():
+        pixels = _decode(path)
+        for index, frame in wanted:
+            signal[index] = _frame_signal(pixels, frame)
+    if not np.isfinite(signal).all():
+        raise UnreadablePixelsError("expected finite signal, found values that are none; export the series again")
+    blank = int((np.ptp(signal.reshape(len(signal), -1), axis=1) == 0).sum())
+    if blank == len(signal):
+        raise UnreadablePixelsError(
+            "expected an image, found one constant value in all slices; export the series again"
+        )
+    return signal, blank
+
+
+def _decode(path: Path) -> NDArray[np.generic]:
+    """The stored values of one file, (rows, columns) or (frames, rows, columns)."""
+    try:
+        with quiet_pydicom():
+            ds = pydicom.dcmread(path, specific_tags=list(PIXEL_TAGS), force=True)
+            _require_gray(ds, path)
+            if "TransferSyntaxUID" not in ds.file_meta:
+                # A file without part 10's header is not compressed; its encoding shows in its elements.
+                implicit, _ = ds.original_encoding
+                ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            # `pydicom.pixels.pixel_array(path)` fails on deflated files (toolbox P2); the data set's own does not.
+            return ds.pixel_array
+    except (*PARSE_ERRORS, zlib.error) as error:
+        raise UnreadablePixelsError(
+            f"expected complete pixels that can be decoded, found a file cut off, gone or in an unknown compression "
+            f"({path.name}); copy the study again, or export it uncompressed"
+        ) from error
+
+
+def _require_gray(ds: Dataset, path: Path) -> None:
+    """MR images are MONOCHROME2 (PS3.3 C.8.3.1.1.3). MONOCHROME1 has no zero from which signal could be measured."""
+    photometric = str(ds.get("PhotometricInterpretation", "missing"))
+    if photometric != "MONOCHROME2" or int(ds.get("SamplesPerPixel", 1)) != 1:
+        raise UnreadablePixelsError(
+            f"expected gray MR images (MONOCHROME2), found {photometric[:16]} in {path.name}; "
+            "export the original images, not screen captures or inverted copies"
+        )
+
+
+def _frame_signal(pixels: NDArray[np.generic], frame: Frame) -> Float32Array:
+    """One slice's signal: stored value x slope + intercept (per frame where the header says so)."""
+    image = pixels if pixels.ndim == 2 or frame.frame_number is None else _frame_of(pixels, frame, frame.frame_number)
+    if image.shape != (frame.rows, frame.columns):
+        raise UnreadablePixelsError(
+            f"expected {frame.rows} x {frame.columns} pixels, found {image.shape} in {frame.path.name}; "
+            "copy the study again"
+        )
+    if frame.rescale_slope <= 0:
+        raise UnreadablePixelsError(
+            f"expected a RescaleSlope over 0, found {frame.rescale_slope:g} in {frame.path.name}; "
+            "export the original images"
+        )
+    return (image.astype(np.float64) * frame.rescale_slope + frame.rescale_intercept).astype(np.float32)
+
+
+def _frame_of(pixels: NDArray[np.generic], frame: Frame, number: int) -> NDArray[np.generic]:
+    if number > len(pixels):
+        raise UnreadablePixelsError(
+            f"expected at least {number} frames, found {len(pixels)} in {frame.path.name}; copy the study again"
+        )
+    image: NDArray[np.generic] = pixels[number - 1]
+    return image
+
+
+def _reference(candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: Geometry, blank: int) -> SeriesRef:
+    """Which images these are, and the facts and warnings that a report may show."""
+    numbers = tuple(f.frame_number for f in frames if f.frame_number is not None)
+    return SeriesRef(
+        study_uid=candidate.study_uid,
+        series_uid=candidate.series_uid,
+        sop_instance_uids=tuple(f.sop_instance_uid for f in frames),
+        frame_numbers=numbers if len(numbers) == len(frames) else (),
+        source_kind="dicom",
+        facts=_facts(candidate, frames, geometry),
+        warnings=(*candidate.warnings, *_warnings(candidate, len(frames), blank)),
+    )
+
+
+def _facts(candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: Geometry) -> dict[str, str | float]:
+    """Facts of the acquisition; no date, no free text about a person."""
+    file, protocol = candidate.files[0], candidate.files[0].protocol
+    facts: dict[str, str | float | None] = {
+        "kind": candidate.kind.value,
+        "manufacturer": file.manufacturer or None,
+        "model": file.model or None,
+        "field_strength_t": file.field_strength_t,
+        "repetition_time_ms": protocol.repetition_time_ms,
+        "echo_time_ms": protocol.echo_time_ms,
+        "inversion_time_ms": protocol.inversion_time_ms,
+        "row_spacing_mm": geometry.spacing_mm[1],
+        "column_spacing_mm": geometry.spacing_mm[2],
+        "slice_thickness_mm": frames[0].slice_thickness_mm,
+        "slice_spacing_mm": geometry.spacing_mm[0],
+        "slices": geometry.shape[0],
+        "rows": geometry.shape[1],
+        "columns": geometry.shape[2],
+        "tilt_degrees": signed_tilt_degrees(geometry.directions[0]),
+        "series_number": candidate.series_number,
+        "transfer_syntax": _syntax_name(file),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _syntax_name(file: ImageFile) -> str | None:
+    uid = UID(file.transfer_syntax_uid)
+    return (uid.name if uid else None) or None
+
+
+def _warnings(candidate: SeriesCandidate, slices: int, blank: int) -> list[str]:
+    """What a person should know before trusting a score from these images."""
+    warnings = []
+    if any(f.lossy or f.transfer_syntax_uid in LOSSY_SYNTAXES for f in candidate.files):
+        warnings.append("lossy compression: signal was changed before it reached this program")
+    announced = max((f.images_in_acquisition or 0 for f in candidate.files), default=0)
+    if announced > slices:
+        warnings.append(f"the header announces {announced} images, {slices} are here: outer slices may be missing")
+    if blank:
+        warnings.append(f"{blank} of {slices} slices are blank")
+    return warnings

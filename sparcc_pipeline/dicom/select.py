@@ -1,0 +1,210 @@
+"""Which series to score: the STIR series that fits best, why, and what the others are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sparcc_pipeline.dicom.classify import SeriesKind
+from sparcc_pipeline.dicom.discover import Discovery, SeriesCandidate
+from sparcc_pipeline.errors import AmbiguousSeriesError, NotSemicoronalError, NotStirError, SeriesNotFoundError
+from sparcc_pipeline.orientation import MIN_SLICES, Plane
+
+SLICE_SPACING_RANGE_MM: Final = (3.0, 5.5)
+"""Spacing of STIR slices for SPARCC: 3.3-5 mm (clinical reference, section 7), with 10 % beyond."""
+
+PIXEL_STEP_MM: Final = 0.25
+"""Pixel sizes that differ by less count as equal."""
+
+COVERAGE_STEP_MM: Final = 10.0
+"""Coverages that differ by less (two to three slices) count as equal."""
+
+LISTED: Final = 12
+"""Series that an error lists; a study of the spine has fewer."""
+
+FLAG: Final = "--accept-fat-suppressed"
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A series that was not chosen, and why."""
+
+    series: SeriesCandidate
+    reason: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen series, why it was chosen, and the others."""
+
+    series: SeriesCandidate
+    reasons: tuple[str, ...]
+    others: tuple[PassedOver, ...]
+
+
+def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_suppressed: bool = False) -> Selection:
+    """Choose the series to score.
+
+    Parameters
+    ----------
+    series_uid : take this series (SeriesInstanceUID) instead of the one that fits best
+    accept_fat_suppressed : also take SPAIR, SPIR, fat-saturated or Dixon water T2 where there is no STIR
+
+    Raises
+    ------
+    SeriesNotFoundError : no readable image, or no series with this UID
+    NotStirError : no series, or not this one, is of an accepted kind
+    NotSemicoronalError : every accepted series is axial or sagittal
+    AmbiguousSeriesError : several studies hold one
+    """
+    _require_images(discovery)
+    kinds = {SeriesKind.STIR, SeriesKind.FAT_SUPPRESSED} if accept_fat_suppressed else {SeriesKind.STIR}
+    if series_uid is not None:
+        return _named(discovery, series_uid.strip(), kinds)
+    accepted = [s for s in discovery.series if s.kind in kinds]
+    if not accepted:
+        raise NotStirError(_no_stir(discovery))
+    fitting = [s for s in accepted if _may_be_semicoronal(s)]
+    if not fitting:
+        raise NotSemicoronalError(
+            f"expected a semicoronal {_wanted(kinds)} series, found only {_listed(accepted)}; "
+            "send the series whose slices run parallel to the sacrum"
+        )
+    if len({s.study_uid for s in fitting}) > 1:
+        raise AmbiguousSeriesError(
+            f"expected one study with a {_wanted(kinds)} series, found several: {_listed(fitting)}; "
+            "give one study, or choose with --series UID"
+        )
+    best = max(fitting, key=_rank)
+    rivals = [s for s in accepted if s is not best]
+    return Selection(best, (_why(best, rivals), *best.reasons), _passed_over(discovery, best, kinds))
+
+
+def _require_images(discovery: Discovery) -> None:
+    """Refuse a source without a single readable DICOM image."""
+    if discovery.series:
+        return
+    named = ", ".join(discovery.damaged[:3]) + (" and more" if len(discovery.damaged) > 3 else "")
+    if discovery.files == 0:
+        found, remedy = "an empty source", "check the path and that the study was exported"
+    elif discovery.damaged:
+        found = f"{len(discovery.damaged)} damaged, cut off or missing DICOM files ({named})"
+        remedy = "export or copy the study again"
+    elif discovery.not_dicom:
+        found = f"no DICOM among {discovery.not_dicom} files"
+        remedy = "give the folder, zip or DICOMDIR that the scanner or PACS exported"
+    else:
+        found, remedy = "a DICOMDIR without images", "give the folder with the images that it lists"
+    raise SeriesNotFoundError(f"expected DICOM images, found {found}; {remedy}")
+
+
+def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Selection:
+    """The series that the user asked for, if it is of an accepted kind and plane."""
+    chosen = next((s for s in discovery.series if s.series_uid == series_uid), None)
+    if chosen is None:
+        raise SeriesNotFoundError(
+            f"expected the series {series_uid!r}, found {_listed(discovery.series)}; choose one of these"
+        )
+    if chosen.kind not in kinds:
+        hint = f", or accept it with {FLAG}" if chosen.kind is SeriesKind.FAT_SUPPRESSED else ""
+        raise NotStirError(
+            f"expected a {_wanted(kinds)} series, found {chosen.describe()}: {'; '.join(chosen.reasons)}; "
+            f"choose another series{hint}"
+        )
+    if not _may_be_semicoronal(chosen):
+        raise NotSemicoronalError(
+            f"expected a semicoronal series, found {chosen.describe()}; choose the series parallel to the sacrum"
+        )
+    return Selection(chosen, ("asked for by its UID", *chosen.reasons), _passed_over(discovery, chosen, kinds))
+
+
+def _no_stir(discovery: Discovery) -> str:
+    """The sentence for a source without STIR: what each series is and why."""
+    order = list(SeriesKind)
+    nearest = sorted(discovery.series, key=lambda s: order.index(s.kind))
+    found = "; ".join(f"{s.describe()}: {', '.join(s.reasons)}" for s in nearest[:LISTED]) + _more(len(nearest))
+    suppressed = any(s.kind is SeriesKind.FAT_SUPPRESSED for s in discovery.series)
+    remedy = f"add {FLAG} to score the fat-suppressed series, marked as such" if suppressed else "send the STIR series"
+    damaged = f" ({len(discovery.damaged)} damaged files were left out)" if discovery.damaged else ""
+    return f"expected a STIR series, found {found}{damaged}; {remedy}"
+
+
+def _wanted(kinds: set[SeriesKind]) -> str:
+    return "STIR or fat-suppressed T2" if SeriesKind.FAT_SUPPRESSED in kinds else "STIR"
+
+
+def _listed(series: list[SeriesCandidate] | tuple[SeriesCandidate, ...]) -> str:
+    return ", ".join(s.describe() for s in series[:LISTED]) + _more(len(series))
+
+
+def _more(count: int) -> str:
+    return f" and {count - LISTED} more" if count > LISTED else ""
+
+
+def _may_be_semicoronal(series: SeriesCandidate) -> bool:
+    """Semicoronal, or without orientation (then `read_series` says what is missing)."""
+    return series.stack.plane in {Plane.SEMICORONAL, None}
+
+
+_CRITERIA: Final = (
+    "its plane is known to be semicoronal",
+    f"it has at least {MIN_SLICES} slices",
+    "no slice is missing or doubled",
+    "it is STIR rather than fat-suppressed",
+    "it was acquired, not derived",
+    f"its slice spacing is {SLICE_SPACING_RANGE_MM[0]:g}-{SLICE_SPACING_RANGE_MM[1]:g} mm",
+    "its pixels are smaller",
+    "it covers more",
+    "it was acquired later (series number)",
+    "it was acquired later",
+    "its UID sorts last (all else is equal)",
+)
+
+
+def _rank(series: SeriesCandidate) -> tuple[bool | float | str, ...]:
+    """Larger fits better; one entry per `_CRITERIA`."""
+    stack = series.stack
+    return (
+        stack.plane is Plane.SEMICORONAL,
+        stack.slices >= MIN_SLICES,
+        stack.complete,
+        series.kind is SeriesKind.STIR,
+        "DERIVED" not in series.files[0].protocol.image_type[:1],
+        SLICE_SPACING_RANGE_MM[0] <= stack.spacing_mm <= SLICE_SPACING_RANGE_MM[1],
+        -round(stack.pixel_mm / PIXEL_STEP_MM),
+        round(stack.coverage_mm / COVERAGE_STEP_MM),
+        -1 if series.series_number is None else series.series_number,
+        series.files[0].acquired,
+        series.series_uid,
+    )
+
+
+def _advantage(best: SeriesCandidate, other: SeriesCandidate) -> str:
+    """The first criterion in which `best` is ahead of `other`."""
+    pairs = zip(_CRITERIA, _rank(best), _rank(other), strict=True)
+    return next(words for words, a, b in pairs if a != b)
+
+
+def _why(best: SeriesCandidate, rivals: list[SeriesCandidate]) -> str:
+    if not rivals:
+        return f"the only {best.kind.value} series"
+    advantages = dict.fromkeys(_advantage(best, rival) for rival in rivals)
+    return f"best of {len(rivals) + 1} series: {', '.join(advantages)}"
+
+
+def _passed_over(discovery: Discovery, chosen: SeriesCandidate, kinds: set[SeriesKind]) -> tuple[PassedOver, ...]:
+    """Every other series with the reason why it was not taken."""
+    others = []
+    for series in discovery.series:
+        if series is chosen:
+            continue
+        if series.kind not in kinds:
+            reason = f"{series.kind.value}: {', '.join(series.reasons)}"
+        elif not _may_be_semicoronal(series):
+            reason = f"{series.stack.plane.value if series.stack.plane else 'unknown'} slices"
+        elif _rank(chosen) > _rank(series):
+            reason = f"the chosen one is preferred: {_advantage(chosen, series)}"
+        else:
+            reason = "another series was asked for"
+        others.append(PassedOver(series, reason))
+    return tuple(others)

@@ -1,0 +1,244 @@
+"""From the readers' files to training labels: people with STIR, bones, joint lines, readings, six slices.
+
+Arrays are in the project's axes (slices anterior -> posterior, rows superior -> inferior, columns right -> left).
+The files of `sij_mri/` store (i, j, k) = (to the patient's left, up, posterior): column i, row n_j - 1 - j, slice k.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
+from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.imaging.nifti import read_nifti
+from sparcc_pipeline.volume import Float32Array, FloatArray, LabelArray, Volume
+
+PEOPLE_WITH_LESIONS: Final = ("1007", "1013", "1016", "1234", "4386")
+PERSON_WITHOUT_EDEMA: Final = "2015"
+PERSON_WITH_UNREAD_EDEMA: Final = "2014"
+"""2014 has edema that no reader drew: its bones may be learned from, its marrow never as free of edema."""
+
+PEOPLE: Final = (*PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, PERSON_WITH_UNREAD_EDEMA)
+READINGS: Final = ("R11", "R12", "R21", "R22")
+"""Reader 1 twice (R11, R12), reader 2 twice (R21, R22)."""
+
+IGNORE: Final = 255
+"""Label of pixels that no loss and no figure looks at."""
+
+CARRIED_BEHIND: Final = 2
+"""Slices behind the cartilaginous ones to which labels can still be carried; farther back the bones are IGNORE."""
+
+_SAME_BONE_SHARE: Final = 0.85
+
+PELVIC_HIP, PELVIC_SPINE, PELVIC_SACRUM = 2, 3, 4
+"""Codes of the hand-drawn bones of `pelvic_t1/`; 1 is the femur."""
+
+PELVIC_GAP_MM: Final = 5.0
+
+JointLines = dict[tuple[int, Side], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person of `sij_mri/`: what was read, in the project's axes.
+
+    `anatomy` holds `AnatomyLabel` codes and IGNORE; `readings` is (4, slices, rows, columns) bool or None where no
+    reader read; `joint_lines` are (n, 2) (row, column) pixel positions, upper end first.
+    """
+
+    name: str
+    stir: Volume
+    t1: Float32Array
+    anatomy: LabelArray
+    readings: NDArray[np.bool_] | None
+    joint_lines: JointLines
+    cartilaginous: tuple[int, int]
+    six_slices: tuple[int, int]
+
+
+def load_person(data: Path, name: str) -> Person:
+    """Read one person from the folder that holds `sij_mri/`.
+
+    Raises
+    ------
+    InputError : a file is missing or cannot be read
+    """
+    root = data / "sij_mri"
+    stir = read_nifti(root / "stir" / f"{name}_STIR.nii.gz")
+    bone = read_nifti(root / "bone" / f"{name}_bone.nii.gz").signal > 0
+    lines, cartilaginous, six = _read_joint_lines(root / "joint_lines" / f"{name}_joint_lines.json", bone.shape[1])
+    readings = None
+    if name in PEOPLE_WITH_LESIONS:
+        files = [root / "lesions" / f"{name}_inflammation_{reading}.nii.gz" for reading in READINGS]
+        readings = np.stack([read_nifti(file).signal > 0 for file in files])
+    anatomy = split_bones(bone, lines, cartilaginous)
+    t1 = read_nifti(root / "t1w" / f"{name}_T1W.nii.gz").signal
+    return Person(name, stir, t1, anatomy, readings, lines, cartilaginous, six)
+
+
+def _read_joint_lines(path: Path, rows: int) -> tuple[JointLines, tuple[int, int], tuple[int, int]]:
+    if not path.is_file():
+        raise InputError(f"expected joint lines in {path}, found no such file; see the README of the data")
+    content = json.loads(path.read_text())
+    lines: JointLines = {}
+    for index, sides in content["lines"].items():
+        for side in Side:
+            if sides.get(side.value):
+                points = np.array(sides[side.value], dtype=float)
+                line = np.stack([rows - 1 - points[:, 1], points[:, 0]], axis=1)
+                lines[int(index), side] = line if line[0, 0] <= line[-1, 0] else line[::-1]
+    first, last = content["cartilaginous_range"]
+    first_six, last_six = content["six_slice_window"]
+    return lines, (first, last), (first_six, last_six)
+
+
+def split_bones(bone: NDArray[np.bool_], lines: JointLines, cartilaginous: tuple[int, int]) -> LabelArray:
+    """Sacrum, right and left ilium and lumbar vertebrae from one bone mask (slices, rows, columns) bool.
+
+    On the cartilaginous slices the joint lines cut the mask; from there the labels are carried, slice by slice, to
+    the anterior and posterior slices.
+    """
+    anatomy = np.zeros(bone.shape, dtype=np.uint8)
+    first, last = cartilaginous
+    middle = (first + last) // 2
+    for k in range(first, last + 1):
+        anatomy[k] = _cut(bone[k], {side: lines[k, side] for side in Side if (k, side) in lines})
+    _name_lumbar(anatomy, middle, first, last)
+    for k in range(first - 1, -1, -1):
+        anatomy[k] = _carry(bone[k], anatomy[k + 1])
+    for k in range(last + 1, len(bone)):
+        anatomy[k] = _carry(bone[k], anatomy[k - 1])
+    behind = last + CARRIED_BEHIND + 1
+    anatomy[behind:][bone[behind:]] = IGNORE
+    return anatomy
+
+
+def _cut(bone: NDArray[np.bool_], lines: dict[Side, FloatArray]) -> LabelArray:
+    """Label one slice: lateral of a joint line is ilium, medial is sacrum (lumbar vertebrae still among it)."""
+    label = np.where(bone, np.uint8(AnatomyLabel.SACRUM), np.uint8(0))
+    columns = np.arange(bone.shape[1])[None, :]
+    for side, line in lines.items():
+        joint = _extended_column(line, np.arange(bone.shape[0]))[:, None]
+        lateral = columns < joint if side is Side.RIGHT else columns > joint
+        label[bone & lateral] = ILIUM_LABEL[side]
+    for side in Side:
+        pieces, count = ndimage.label(label == ILIUM_LABEL[side])
+        if count > 1:
+            sizes = ndimage.sum_labels(np.ones_like(pieces), pieces, np.arange(1, count + 1))
+            label[(pieces > 0) & (pieces != 1 + int(np.argmax(sizes)))] = AnatomyLabel.SACRUM
+    return label
+
+
+def _extended_column(line: FloatArray, rows: NDArray[np.int_]) -> FloatArray:
+    """Column of the joint line at each row; beyond its ends it goes on the way its end stretches point."""
+    column = np.interp(rows, line[:, 0], line[:, 1])
+    for end, stretch, beyond in ((line[0], line[:15], rows < line[0, 0]), (line[-1], line[-15:], rows > line[-1, 0])):
+        slope = np.polyfit(stretch[:, 0], stretch[:, 1], 1)[0] if np.ptp(stretch[:, 0]) > 0 else 0.0
+        column[beyond] = end[1] + np.clip(slope, -1.0, 1.0) * (rows[beyond] - end[0])
+    return column
+
+
+def _name_lumbar(anatomy: LabelArray, middle: int, first: int, last: int) -> None:
+    """Tell lumbar vertebrae from the sacrum: separate pieces that do not overlap the sacrum of the next slice."""
+    pieces, _ = ndimage.label(anatomy[middle] == AnatomyLabel.SACRUM)
+    largest = 1 + int(np.argmax(np.bincount(pieces[pieces > 0])[1:])) if pieces.any() else 0
+    top = np.flatnonzero((pieces == largest).any(axis=1))[0] if largest else 0
+    for piece in range(1, pieces.max() + 1):
+        inside = pieces == piece
+        if piece != largest and np.flatnonzero(inside.any(axis=1)).mean() < top + 20:
+            anatomy[middle][inside] = AnatomyLabel.LUMBAR_VERTEBRA
+    for order, back in ((range(middle - 1, first - 1, -1), 1), (range(middle + 1, last + 1), -1)):
+        for k in order:
+            sacrum = anatomy[k] == AnatomyLabel.SACRUM
+            pieces, count = ndimage.label(sacrum)
+            for piece in range(1, count + 1):
+                inside = pieces == piece
+                before = anatomy[k + back][inside]
+                lumbar = (before == AnatomyLabel.LUMBAR_VERTEBRA).sum()
+                if lumbar > (before == AnatomyLabel.SACRUM).sum() or (not before.any() and _above(inside, sacrum)):
+                    anatomy[k][inside] = AnatomyLabel.LUMBAR_VERTEBRA
+
+
+def _above(piece: NDArray[np.bool_], rest: NDArray[np.bool_]) -> bool:
+    """True if `piece` lies higher than most of `rest`."""
+    return bool(np.nonzero(piece)[0].mean() < np.percentile(np.nonzero(rest)[0], 20))
+
+
+def _carry(bone: NDArray[np.bool_], neighbour: LabelArray) -> LabelArray:
+    """Label one slice from its labelled neighbour: each pixel the nearest label, each piece one label if nearly so."""
+    if not neighbour.any():
+        return np.zeros(bone.shape, dtype=np.uint8)
+    nearest = ndimage.distance_transform_edt(neighbour == 0, return_distances=False, return_indices=True)
+    label = np.where(bone, neighbour[tuple(nearest)], np.uint8(0)).astype(np.uint8)
+    pieces, count = ndimage.label(bone)
+    for piece in range(1, count + 1):
+        inside = pieces == piece
+        counts = np.bincount(label[inside], minlength=5)
+        if counts.max() >= _SAME_BONE_SHARE * counts.sum():
+            label[inside] = int(np.argmax(counts))
+    return label
+
+
+@dataclass(frozen=True, eq=False)
+class Pelvis:
+    """One T1-weighted pelvis of `pelvic_t1/`: straight coronal, hand-drawn bones, no sacroiliitis."""
+
+    name: str
+    signal: Float32Array
+    anatomy: LabelArray
+    in_plane_mm: tuple[float, float]
+
+
+def load_pelvis(data: Path, name: str) -> Pelvis:
+    """Read one pelvis; the gap of about 2 mm between sacrum and hip bone is closed as in the other labels."""
+    root = data / "pelvic_t1"
+    image = read_nifti(root / f"{name}_T1.nii.gz")
+    drawn = np.rint(read_nifti(root / f"{name}_bones.nii.gz").signal).astype(np.uint8)
+    in_plane = image.geometry.in_plane_mm
+    anatomy = np.zeros(drawn.shape, dtype=np.uint8)
+    anatomy[drawn == PELVIC_SACRUM] = AnatomyLabel.SACRUM
+    anatomy[drawn == PELVIC_SPINE] = AnatomyLabel.LUMBAR_VERTEBRA
+    hip = drawn == PELVIC_HIP
+    middle = np.nonzero(drawn == PELVIC_SACRUM)[2].mean()
+    columns = np.arange(drawn.shape[2])[None, None, :]
+    anatomy[hip & (columns < middle)] = AnatomyLabel.RIGHT_ILIUM
+    anatomy[hip & (columns >= middle)] = AnatomyLabel.LEFT_ILIUM
+    for k in range(len(anatomy)):
+        _close_joint(anatomy[k], in_plane)
+    return Pelvis(name, image.signal, anatomy, in_plane)
+
+
+def _close_joint(anatomy: LabelArray, in_plane_mm: tuple[float, float]) -> None:
+    """Give the gap between sacrum and an ilium to the nearer of the two."""
+    sacrum = anatomy == AnatomyLabel.SACRUM
+    for label in ILIUM_LABEL.values():
+        ilium = anatomy == label
+        if not sacrum.any() or not ilium.any():
+            continue
+        to_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=in_plane_mm)
+        to_ilium = ndimage.distance_transform_edt(~ilium, sampling=in_plane_mm)
+        gap = (anatomy == 0) & (to_sacrum + to_ilium <= PELVIC_GAP_MM)
+        anatomy[gap] = np.where(to_sacrum[gap] < to_ilium[gap], AnatomyLabel.SACRUM, label)
+
+
+def soft_edema(person: Person) -> Float32Array:
+    """(slices, rows, columns) share of the readings that call a voxel edema, kept to sacrum and ilium.
+
+    Raises
+    ------
+    InputError : no reader read this person
+    """
+    bone = np.isin(person.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    if person.name == PERSON_WITHOUT_EDEMA:
+        return np.zeros(person.anatomy.shape, dtype=np.float32)
+    if person.readings is None:
+        raise InputError(f"expected readings of {person.name}, found none; it cannot teach or measure edema")
+    share: Float32Array = (person.readings.mean(axis=0) * bone).astype(np.float32)
+    return share
