@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 BONE_CLASSES: Final = 5
-"""Background and the four bones of `anatomy.AnatomyLabel`; one more channel says whether the ligamentous part shows."""
+"""Background and the four bones of `anatomy.AnatomyLabel`; one more channel says how far behind the transitional slice,
+in cm, each pixel of bone takes its slice to be."""
 
 BONE_NETWORK: Final[dict[str, Any]] = {
     "_target_": "monai.networks.nets.UNet",
     "spatial_dims": 2,
     "in_channels": 3,
     "out_channels": BONE_CLASSES + 1,
-    "channels": [16, 32, 64, 128, 192],
+    "channels": [24, 48, 96, 128, 192],
     "strides": [2, 2, 2, 2],
     "num_res_units": 2,
     "norm": "instance",
 }
-"""(n, 3 slices, rows, columns) compressed signal -> (n, 6, rows, columns): five class logits, ligamentous logit."""
+"""(n, 3 slices, rows, columns) compressed signal -> (n, 6, rows, columns): five class logits, place in cm."""
 
 EDEMA_NETWORK: Final[dict[str, Any]] = {
     "_target_": "monai.networks.nets.UNet",

@@ -29,10 +29,16 @@ from sparcc_pipeline.imaging.normalize import (
 )
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
-from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray, TissueMaps, Volume
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, LabelArray, TissueMaps, Volume
 
 CROP_PIXELS: Final = 160
 """Side of the patch about a joint: 96 mm, the joint and 30 mm on both sides of it."""
+
+PLACE_REACH_CM: Final = 1.0
+"""Slices this far from the transitional one (by their own account) still say well where it is, farther ones less."""
+
+LIGAMENTOUS_SPREAD_MM: Final = 4.0
+"""How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
 
 _STRIDE: Final = 16
 _BATCH: Final = 4
@@ -117,7 +123,7 @@ class Segmenter:
         rows, columns = stack.shape[1:]
         stack = np.pad(stack, ((0, 0), (0, -rows % _STRIDE), (0, -columns % _STRIDE)), mode="edge")
         anatomy = np.empty(shape, dtype=np.uint8)
-        ligamentous = np.zeros(shape[0], dtype=np.float32)
+        behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
         for start in range(0, shape[0], _BATCH):
             indices = range(start, min(start + _BATCH, shape[0]))
             output = self._bones(np.stack([neighbours(stack, k) for k in indices]))[:, :, :rows, :columns]
@@ -125,8 +131,9 @@ class Segmenter:
                 native = sample_back(logits[:BONE_CLASSES], in_plane, BONE_PIXEL_MM, (shape[1], shape[2]))
                 anatomy[k] = native.argmax(axis=0)
                 bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
-                ligamentous[k] = expit(logits[BONE_CLASSES][bone].mean()) if bone.any() else 0.0
-        return _without_noise(anatomy), ligamentous
+                bone_pixels[k] = bone.sum()
+                behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
+        return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, volume.geometry.spacing_mm[0])
 
     def find_edema(self, volume: Volume, anatomy: LabelArray, joints: Joints, marrow: float) -> Float32Array:
         """(slices, rows, columns) float32 edema probability, 0 away from the joints and outside sacrum and ilium."""
@@ -144,6 +151,24 @@ class Segmenter:
                 native = np.where(marrow_here, crop.put_back(patch[0], shape), np.float32(0))
                 np.maximum(probability[k], native, out=probability[k])
         return probability
+
+
+def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spacing_mm: float) -> Float32Array:
+    """(slices,) probability that the ligamentous part of the joints shows.
+
+    Every slice says how far behind the transitional slice it takes itself to be (`behind_cm`); the transitional slice
+    is the median of their votes, slices near it and slices with much bone counting most.
+    """
+    index = np.arange(len(behind_cm))
+    vote = index - 10 * behind_cm / spacing_mm
+    weight = bone_pixels * np.exp(-((behind_cm / PLACE_REACH_CM) ** 2))
+    if not weight.any():
+        return np.zeros(len(behind_cm), dtype=np.float32)
+    order = np.argsort(vote)
+    share = np.cumsum(weight[order]) / weight.sum()
+    transitional = vote[order][np.searchsorted(share, 0.5)]
+    probability: Float32Array = expit((index - transitional + 0.5) * spacing_mm / LIGAMENTOUS_SPREAD_MM)
+    return probability.astype(np.float32)
 
 
 def _marrow_beside(distance_mm: Float32Array, anatomy: LabelArray, ilium: AnatomyLabel) -> BoolArray:

@@ -26,6 +26,10 @@ LARGEST_JOINT_WIDTH_MM: Final = 5.0
 QUADRANT_REACH_MM: Final = 30.0
 """Marrow farther than this from the joint line is no longer beside the joint (project decision)."""
 
+JOINT_SPACE_MM: Final = 1.5
+"""Pixels this close to the joint line lie in the joint space: fluid there does not score (clinical reference section 2,
+"not edema"; half of a joint space of 3 mm, project decision)."""
+
 SMALLEST_JOINT_PIECE_MM: Final = 4.0
 """Shorter pieces of a joint line are noise of the segmentation (project decision)."""
 
@@ -120,14 +124,12 @@ def find_joint_slice(anatomy: LabelArray, geometry: Geometry, slice_index: int, 
     sacrum, ilium = anatomy == AnatomyLabel.SACRUM, anatomy == ILIUM_LABEL[side]
     if not sacrum.any() or not ilium.any():
         return None
-    to_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=sampling)
-    to_ilium = ndimage.distance_transform_edt(~ilium, sampling=sampling)
-    line = _joint_line(to_sacrum - to_ilium, to_sacrum + to_ilium, sampling)
+    line = _joint_line(sacrum, ilium, sampling)
     if line is None:
         return None
     distance = _distance_from_line(line, anatomy.shape, sampling)
     lumbar = anatomy == AnatomyLabel.LUMBAR_VERTEBRA
-    near = distance <= QUADRANT_REACH_MM
+    near = (distance > JOINT_SPACE_MM) & (distance <= QUADRANT_REACH_MM)
     if lumbar.any():
         # End-plate change of L5-S1 does not score: marrow nearer to L5 than to the joint belongs to the disc.
         near &= distance < ndimage.distance_transform_edt(~lumbar, sampling=sampling)
@@ -147,14 +149,21 @@ def find_joint_slice(anatomy: LabelArray, geometry: Geometry, slice_index: int, 
     )
 
 
-def _joint_line(difference: FloatArray, width: FloatArray, sampling: tuple[float, float]) -> FloatArray | None:
-    """The smoothed, evenly spaced curve where both bones are equally far and close; None where there is none."""
+def _joint_line(sacrum: BoolArray, ilium: BoolArray, sampling: tuple[float, float]) -> FloatArray | None:
+    """The smoothed, evenly spaced curve midway between bones that face each other closely; None where there is none."""
+    to_sacrum, nearest_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=sampling, return_indices=True)
+    to_ilium, nearest_ilium = ndimage.distance_transform_edt(~ilium, sampling=sampling, return_indices=True)
+    here, scale = np.indices(sacrum.shape), np.array(sampling)[:, None, None]
+    # Between two bones that face each other the nearest points lie on opposite sides; past the end of the joint, where
+    # the bones part at a corner, they lie on the same side.
+    facing = ((nearest_sacrum - here) * (nearest_ilium - here) * scale**2).sum(axis=0) <= 0
+    joint = facing & (to_sacrum + to_ilium <= LARGEST_JOINT_WIDTH_MM)
     pieces: list[FloatArray] = []
-    for contour in measure.find_contours(difference, 0.0):
+    for contour in measure.find_contours(to_sacrum - to_ilium, 0.0):
         rows, columns = np.rint(contour).astype(int).T
-        close = width[rows, columns] <= LARGEST_JOINT_WIDTH_MM
-        for run in np.split(np.arange(len(contour)), np.flatnonzero(np.diff(close)) + 1):
-            if close[run[0]]:
+        in_joint = joint[rows, columns]
+        for run in np.split(np.arange(len(contour)), np.flatnonzero(np.diff(in_joint)) + 1):
+            if in_joint[run[0]]:
                 piece = contour[run] * sampling
                 if np.linalg.norm(piece[-1] - piece[0]) >= SMALLEST_JOINT_PIECE_MM:
                     pieces.append(piece if piece[0, 0] <= piece[-1, 0] else piece[::-1])

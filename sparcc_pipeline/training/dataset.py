@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ from sparcc_pipeline.imaging.normalize import (
 )
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice
 from sparcc_pipeline.training.labels import IGNORE, Pelvis, Person, soft_edema
-from sparcc_pipeline.training.phantom import Phantom
+if TYPE_CHECKING:
+    from sparcc_pipeline.training.phantom import Phantom
 from sparcc_pipeline.volume import Float32Array, LabelArray
 
 CANVAS_PIXELS = 224
@@ -55,19 +57,21 @@ class EdemaSamples:
 class BoneSamples:
     """Stacks on BONE_PIXEL_MM pixels.
 
-    `signal[i]` (slices, rows, columns) float16 compressed, `label[i]` uint8, `ligamentous[i]` (slices,) float32 soft
-    target or -1 where unknown, `kind[i]` "stir", "t1", "pelvic" or "phantom", `person[i]` a name.
+    `signal[i]` (slices, rows, columns) float16 compressed, `label[i]` uint8, `joint_mm[i]` float16 distance from where
+    sacrum and ilium meet, `behind_cm[i]` (slices,) float32 place behind the transitional slice or NaN where unknown,
+    `kind[i]` "stir", "t1", "pelvic" or "phantom", `person[i]` a name.
     """
 
     signal: tuple[NDArray[np.float16], ...]
     label: tuple[LabelArray, ...]
-    ligamentous: tuple[Float32Array, ...]
+    joint_mm: tuple[NDArray[np.float16], ...]
+    behind_cm: tuple[Float32Array, ...]
     kind: tuple[str, ...]
     person: tuple[str, ...]
 
 
-LIGAMENTOUS_SPREAD_MM = 4.0
-"""How softly the target steps from "not yet" to "shows": readings of the window are good to one slice."""
+FAR_FROM_JOINT_MM = 60.0
+"""Distance written where a slice shows no joint."""
 
 
 def joints_of(person: Person) -> Joints:
@@ -122,32 +126,60 @@ def bone_stack(signal: Float32Array, label: LabelArray, in_plane_mm: tuple[float
     return resampled, labels
 
 
+def _from_joint_mm(label: LabelArray) -> NDArray[np.float16]:
+    """(slices, rows, columns) distance from where sacrum and an ilium touch, on the pixels of the bone network."""
+    distance = np.full(label.shape, FAR_FROM_JOINT_MM, dtype=np.float16)
+    cross = ndimage.generate_binary_structure(2, 1)
+    for k, image in enumerate(label):
+        sacrum = ndimage.binary_dilation(image == AnatomyLabel.SACRUM, cross, iterations=2)
+        touching = sacrum & np.isin(image, list(ILIUM_LABEL.values()))
+        if touching.any():
+            far = ndimage.distance_transform_edt(~touching, sampling=BONE_PIXEL_MM)
+            distance[k] = np.minimum(far, FAR_FROM_JOINT_MM)
+    return distance
+
+
+@dataclass(frozen=True, eq=False)
+class _Stack:
+    kind: str
+    person: str
+    signal: Float32Array
+    label: LabelArray
+    behind_cm: Float32Array
+    in_plane_mm: tuple[float, float]
+
+
 def bone_samples(people: Sequence[Person], pelves: Sequence[Pelvis], phantoms: Sequence[Phantom]) -> BoneSamples:
     """STIR and T1 of `people`, T1 of `pelves`, and phantoms, on the pixels of the bone network."""
-    stacks: list[tuple[str, str, Float32Array, LabelArray, Float32Array, tuple[float, float]]] = []
+    stacks: list[_Stack] = []
     for person in people:
-        in_plane, step = person.stir.geometry.in_plane_mm, ligamentous_target(person)
-        stacks.append(("stir", person.name, person.stir.signal, person.anatomy, step, in_plane))
-        stacks.append(("t1", person.name, person.t1, person.anatomy, step, in_plane))
+        geometry = person.stir.geometry
+        behind = _behind_cm(len(person.anatomy), person.six_slices[1], geometry.spacing_mm[0])
+        for kind, signal in (("stir", person.stir.signal), ("t1", person.t1)):
+            stacks.append(_Stack(kind, person.name, signal, person.anatomy, behind, geometry.in_plane_mm))
     for pelvis in pelves:
-        unknown = np.full(len(pelvis.anatomy), -1, dtype=np.float32)
-        stacks.append(("pelvic", pelvis.name, pelvis.signal, pelvis.anatomy, unknown, pelvis.in_plane_mm))
+        unknown = np.full(len(pelvis.anatomy), np.nan, dtype=np.float32)
+        stacks.append(_Stack("pelvic", pelvis.name, pelvis.signal, pelvis.anatomy, unknown, pelvis.in_plane_mm))
     for index, phantom in enumerate(phantoms):
-        tissue = phantom.tissue
-        stacks.append(("phantom", f"phantom{index}", phantom.volume.signal, tissue.anatomy, tissue.ligamentous,
-                       tissue.geometry.in_plane_mm))  # fmt: skip
-    made = [bone_stack(signal, anatomy, in_plane) for _, _, signal, anatomy, _, in_plane in stacks]
+        geometry, spec = phantom.volume.geometry, phantom.spec
+        behind = _behind_cm(geometry.shape[0], spec.transitional_slice, geometry.spacing_mm[0])
+        stacks.append(
+            _Stack(
+                "phantom", f"phantom{index}", phantom.volume.signal, phantom.tissue.anatomy, behind, geometry.in_plane_mm
+            )
+        )
+    made = [bone_stack(stack.signal, stack.label, stack.in_plane_mm) for stack in stacks]
     return BoneSamples(
         signal=tuple(signal for signal, _ in made),
         label=tuple(label for _, label in made),
-        ligamentous=tuple(stack[4].astype(np.float32) for stack in stacks),
-        kind=tuple(stack[0] for stack in stacks),
-        person=tuple(stack[1] for stack in stacks),
+        joint_mm=tuple(_from_joint_mm(label) for _, label in made),
+        behind_cm=tuple(stack.behind_cm for stack in stacks),
+        kind=tuple(stack.kind for stack in stacks),
+        person=tuple(stack.person for stack in stacks),
     )
 
 
-def ligamentous_target(person: Person) -> Float32Array:
-    """(slices,) soft step at the transitional slice, the most posterior of the six."""
-    step_mm = person.stir.geometry.spacing_mm[0]
-    behind_mm = (np.arange(len(person.anatomy)) - person.six_slices[1] + 0.5) * step_mm
-    return (1 / (1 + np.exp(-behind_mm / LIGAMENTOUS_SPREAD_MM))).astype(np.float32)
+def _behind_cm(slices: int, transitional_slice: int, spacing_mm: float) -> Float32Array:
+    """(slices,) place of each slice behind the transitional one, cm; negative in front of it."""
+    behind: Float32Array = ((np.arange(slices) - transitional_slice) * spacing_mm / 10).astype(np.float32)
+    return behind

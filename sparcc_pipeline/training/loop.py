@@ -1,0 +1,82 @@
+"""The steps that both networks are trained with: one-cycle AdamW, averaged weights, checkpoints to resume from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+CHECKPOINT_STEPS = 100
+"""A killed training loses at most this many steps."""
+
+Progress = Callable[[int, int, float], None]
+"""Told (step, steps, loss) now and then."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast; the weights kept are a running average of the last steps'."""
+
+    steps: int
+    peak_learning_rate: float
+    weight_decay: float = 1e-3
+    average: float = 0.995
+
+
+def train_steps(network: nn.Module, next_loss: Callable[[nn.Module], Tensor], generator: torch.Generator,
+                schedule: Schedule, checkpoint: Path | None, progress: Progress | None) -> nn.Module:  # fmt: skip
+    """Take all steps of `schedule`, from `checkpoint` on where it exists, and return the averaged network.
+
+    Parameters
+    ----------
+    next_loss : draws the next batch and gives the loss of a network on it
+    generator : the only source of randomness of `next_loss`; its state is part of the checkpoint
+    checkpoint : file to resume from and to write every CHECKPOINT_STEPS; the caller removes it
+    """
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average), use_buffers=True
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), schedule.peak_learning_rate, weight_decay=schedule.weight_decay)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.peak_learning_rate, total_steps=schedule.steps)
+    parts: dict[str, Any] = {"network": network, "averaged": averaged, "optimizer": optimizer, "rate": rate}
+    first = _resume(checkpoint, parts, generator) if checkpoint is not None and checkpoint.exists() else 0
+    for step in range(first, schedule.steps):
+        loss = next_loss(network)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        rate.step()
+        averaged.update_parameters(network)
+        done = step + 1
+        if checkpoint is not None and done % CHECKPOINT_STEPS == 0:
+            _save(checkpoint, parts, generator, done)
+        if progress is not None and (done % 10 == 0 or done == schedule.steps):
+            progress(done, schedule.steps, float(loss.detach()))
+    trained: nn.Module = averaged.module
+    return trained.eval()
+
+
+def _save(checkpoint: Path, parts: dict[str, Any], generator: torch.Generator, done: int) -> None:
+    state = {name: part.state_dict() for name, part in parts.items()}
+    save_atomically({**state, "generator": generator.get_state(), "done": done}, checkpoint)
+
+
+def _resume(checkpoint: Path, parts: dict[str, Any], generator: torch.Generator) -> int:
+    state = torch.load(checkpoint, map_location=generator.device, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    generator.set_state(state["generator"].cpu())
+    return int(state["done"])
+
+
+def save_atomically(content: Any, path: Path) -> None:
+    """`torch.save` that never leaves half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.parent / (path.name + ".unfinished")
+    torch.save(content, unfinished)
+    os.replace(unfinished, path)
