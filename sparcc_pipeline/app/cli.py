@@ -68,8 +68,8 @@ def _common(
 
 @app.command()
 def score(
-    study: Annotated[Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; made by this command.")],
+    study: Annotated[Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made by this command.", readable=False)],
     slices: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +84,9 @@ def score(
     nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")] = False,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.", readable=False)
+    ] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
 ) -> None:
     """Score one study; DIR gets score.json, score.csv, report.html, run.toml and overlay/."""
@@ -94,6 +96,52 @@ def score(
     request = Request(parse_slices(slices) if slices is not None else None, series, accept_fat_suppressed)
     settings = resolve_config(config, engine.value if engine else None)
     run_score(study, out, request, settings, nifti=nifti, as_json=as_json, force=force)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for the study; made by this command.")],
+    seed: Annotated[int, typer.Option(help="Another seed is another phantom.")] = 0,
+    lesions: Annotated[int | None, typer.Option(min=0, max=40, help="How many lesions to try to place.")] = None,
+    spacing: Annotated[float | None, typer.Option(min=2.0, max=6.0, help="Distance of the slices in mm.")] = None,
+    pixel: Annotated[float | None, typer.Option(min=0.3, max=1.2, help="Size of a pixel in mm.")] = None,
+    tilt: Annotated[float | None, typer.Option(min=0.0, max=60.0, help="Degrees from straight coronal.")] = None,
+    style: Annotated[StyleName, typer.Option(help="Vendor whose headers to imitate.")] = StyleName.SIEMENS,
+    enhanced: Annotated[bool, typer.Option("--enhanced", help="One multi-frame file.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Count InstanceNumber from the other end.")] = False,
+) -> None:
+    """Make a synthetic study whose score is known; for tests and demonstrations only."""
+    from sparcc_pipeline.app.phantom_command import run_phantom
+    from sparcc_pipeline.training.phantom import random_spec
+
+    spec = random_spec(seed, lesions=lesions, slice_spacing_mm=spacing, pixel_mm=pixel, tilt_degrees=tilt)
+    run_phantom(spec, out, style=style.value, enhanced=enhanced, reverse=reverse)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Folder with sij_mri/ and pelvic_t1/ (see models/README.md).")],
+    run: Annotated[Path, typer.Option(help="Folder of this training; goes on where it was stopped.")],
+    seed: Annotated[int, typer.Option(help="Seed of weights and augmentation.")] = 0,
+) -> None:
+    """Measure the model with one person left out at a time; trains what is missing (hours on two cores)."""
+    from sparcc_pipeline.app.train_command import run_evaluate
+
+    run_evaluate(data, run, seed)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with sij_mri/ and pelvic_t1/ (see models/README.md).")],
+    run: Annotated[Path, typer.Option(help="Folder of this training, already evaluated.")],
+    bundle: Annotated[Path, typer.Option(help="Folder for the model bundle; made by this command.")],
+    version: Annotated[str, typer.Option(help="Version of the model.")],
+    seed: Annotated[int, typer.Option(help="Seed of weights and augmentation.")] = 0,
+) -> None:
+    """Train on everybody and write the model bundle; goes on where it was stopped."""
+    from sparcc_pipeline.app.train_command import run_train
+
+    run_train(data, run, bundle, version, seed)
 
 
 @app.command()

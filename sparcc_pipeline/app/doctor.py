@@ -9,14 +9,9 @@ from pathlib import Path
 import typer
 
 from sparcc_pipeline import __version__
-from sparcc_pipeline.app.config import load_config
-from sparcc_pipeline.app.provenance import (
-    DEPENDENCIES,
-    PACKAGE,
-    REFERENCE_ENGINE,
-    installed_versions,
-)
 from sparcc_pipeline.app import score_command
+from sparcc_pipeline.app.config import load_config
+from sparcc_pipeline.app.provenance import DEPENDENCIES, PACKAGE, REFERENCE_ENGINE, installed_versions
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 
 
@@ -45,7 +40,7 @@ def run_doctor() -> None:
             typer.echo(f"{name:12} ok: {check()}")
         except SparccError as error:
             failed.append(error)
-            typer.echo(f"{name:12} FAILED")
+            typer.echo(f"{name:12} FAILED: {error}")
     if failed:
         raise failed[0]
 

@@ -188,7 +188,8 @@ def _split_line(joint: JointSlice) -> FloatArray:
     """Where upper and lower quadrants part: through the middle of the joint, perpendicular to it."""
     top, bottom = joint.joint_line[0], joint.joint_line[-1]
     across = np.array([-(bottom - top)[1], (bottom - top)[0]]) / np.linalg.norm(bottom - top)
-    return (top + bottom) / 2 + np.outer([-SPLIT_REACH_MM, SPLIT_REACH_MM], across)
+    ends: FloatArray = (top + bottom) / 2 + np.outer([-SPLIT_REACH_MM, SPLIT_REACH_MM], across)
+    return ends
 
 
 def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore, view: View) -> None:

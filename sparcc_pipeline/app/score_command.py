@@ -22,7 +22,7 @@ from sparcc_pipeline.app.study import CustomSlices, Request, Scored, Segmenter, 
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
-_SLICES: Final = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
+_SLICES: Final = re.compile(r"\s*(\d{1,6})\s*-\s*(\d{1,6})\s*")
 
 
 def run_score(
@@ -124,6 +124,9 @@ def progress_display() -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
 
-    with Console(stderr=True).status("") as status:
-        yield lambda step: status.update(f"{step} ...")
+    # Each step is drawn when it begins; `Console.status` would leave out those shorter than its next refresh.
+    with Live(console=Console(stderr=True), transient=True) as live:
+        yield lambda step: live.update(Spinner("dots", f"{step} ..."), refresh=True)

@@ -61,14 +61,14 @@ class ResultFolder:
 
     def __enter__(self) -> Self:
         _require_free(self._out, force=self._force)
-        parent = next(p for p in self._out.parents if p.exists())
         try:
+            parent = next(p for p in self._out.parents if p.exists())
             self._partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, suffix=PARTIAL_SUFFIX, dir=parent))
             # A folder of its own inside: mkdtemp's is readable by one user only.
             self.path.mkdir()
         except OSError as error:
             raise OutputError(
-                f"expected a place where results can be written, found {parent} {_fault(error)}; "
+                f"expected a place where results can be written, found {self._out.parent} {_fault(error)}; "
                 "choose another --out or change its rights"
             ) from error
         return self
@@ -133,19 +133,21 @@ def write_bytes(file: Path, content: bytes) -> None:
 
 def _require_free(out: Path, *, force: bool) -> None:
     """Refuse a place that holds anything but, with `force`, an earlier result."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"expected a folder for the results, found a file at {out}; choose another --out")
-    if out == Path.cwd():
-        raise OutputError(
-            f"expected a folder of its own for the results, found the current one ({out}); name a new --out"
-        )
     try:
+        if not out.exists():
+            return
+        if not out.is_dir():
+            raise OutputError(f"expected a folder for the results, found a file at {out}; choose another --out")
+        if out == Path.cwd():
+            raise OutputError(
+                f"expected a folder of its own for the results, found the current one ({out}); name a new --out"
+            )
         entries = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
         ours = _is_result(out)
     except OSError as error:
-        raise OutputError(f"expected a readable folder, found {out} {_fault(error)}; choose another --out") from error
+        raise OutputError(
+            f"expected a new or a readable folder, found {out} {_fault(error)}; choose another --out or change its rights"
+        ) from error
     if not entries:
         return
     if not force:

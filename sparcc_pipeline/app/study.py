@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from sparcc_pipeline.dicom.discover import discover
 from sparcc_pipeline.dicom.read import read_series
 from sparcc_pipeline.dicom.select import find_stir
 from sparcc_pipeline.dicom.source import open_source
-from sparcc_pipeline.errors import ConfigError, InputError, UnscorableError
+from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
@@ -135,6 +136,7 @@ def read_study(source: Path, request: Request) -> Study:
     InputError, UnscorableError : there is none that can be read, or the method does not apply to it
     ConfigError : `request` names slices or a series that this source cannot have
     """
+    _require_readable(source)
     if source.is_file() and source.name.lower().endswith(NIFTI_SUFFIXES):
         if request.series_uid is not None:
             raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
@@ -150,6 +152,22 @@ def read_study(source: Path, request: Request) -> Study:
             )
     _require_slices_within(request, study.stir)
     return study
+
+
+def _require_readable(source: Path) -> None:
+    """Refuse a path that cannot be reached or opened: what comes after may ask what it is."""
+    fault = None
+    try:
+        source.stat()
+    except OSError as error:
+        fault = error.strerror
+    if fault is None and not os.access(source, os.R_OK):
+        fault = "Permission denied"
+    if fault is not None:
+        raise SeriesNotFoundError(
+            "expected a folder, a zip, a DICOMDIR, a DICOM file or a NIfTI file that can be read, "
+            f"found none ({fault.lower()}); check the path and its rights"
+        )
 
 
 def _require_slices_within(request: Request, stir: Volume) -> None:

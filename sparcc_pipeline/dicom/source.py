@@ -18,7 +18,7 @@ from typing import IO, Final
 
 from sparcc_pipeline.dicom.directory import directory_references, is_directory
 from sparcc_pipeline.dicom.elements import looks_like_dicom
-from sparcc_pipeline.errors import SeriesNotFoundError, UnreadablePixelsError, UnsafeArchiveError
+from sparcc_pipeline.errors import OutputError, SeriesNotFoundError, UnreadablePixelsError, UnsafeArchiveError
 
 MAX_ARCHIVE_ENTRIES: Final = 200_000
 """Far above any examination (a large one has some thousand slices)."""
@@ -47,7 +47,8 @@ def open_source(source: Path) -> Iterator[list[Path]]:
     ------
     SeriesNotFoundError : there is nothing at `source`
     UnsafeArchiveError : the zip would write outside its folder, holds links, or is too large
-    UnreadablePixelsError : the zip is damaged or locked with a password
+    UnreadablePixelsError : the zip is damaged or locked with a password, or a folder cannot be listed
+    OutputError : there is no room to unpack the zip
     """
     if source.is_dir():
         yield _files_below(source)
@@ -58,7 +59,7 @@ def open_source(source: Path) -> Iterator[list[Path]]:
     elif looks_like_dicom(source):
         yield directory_references(source) if is_directory(source) else [source]
     elif zipfile.is_zipfile(source):
-        with tempfile.TemporaryDirectory(prefix="sparcc-") as folder:
+        with _temporary_folder() as folder:
             _unpack(source, Path(folder))
             yield _files_below(Path(folder))
     elif source.suffix.lower() == ".zip":
@@ -71,8 +72,33 @@ def open_source(source: Path) -> Iterator[list[Path]]:
 
 def _files_below(folder: Path) -> list[Path]:
     """All regular files below `folder`, sorted; links to folders are not followed, so no loop can arise."""
-    found = [Path(parent) / name for parent, _, names in os.walk(folder) for name in names]
-    return sorted(path for path in found if path.is_file())
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    try:
+        found = [Path(parent) / name for parent, _, names in os.walk(folder, onerror=refuse) for name in names]
+        return sorted(path for path in found if path.is_file())
+    except OSError as error:
+        # Passing over it would score a study without the slices that lie there.
+        raise UnreadablePixelsError(
+            f"expected a study whose folders can all be read, found one that cannot ({(error.strerror or '').lower()}); "
+            "change its rights or copy the study again"
+        ) from error
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="sparcc-")
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> OutputError:
+    return OutputError(
+        "expected to unpack the archive into a temporary folder, found that impossible "
+        f"({(error.strerror or '').lower()}); free space or set TMPDIR to another folder"
+    )
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -92,6 +118,8 @@ def _unpack(archive: Path, folder: Path) -> None:
             f"expected a zip archive that can be unpacked, found a damaged or password-protected one "
             f"({archive.name!r}); send it again, without a password"
         ) from error
+    except OSError as error:
+        raise _no_room(error) from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], archive: Path, free_bytes: int) -> None:

@@ -83,7 +83,9 @@ class Bundle:
         ModelError : the metadata names no such file
         """
         if name not in self.metadata["sha256"]:
-            raise ModelError(f"expected the bundle {self.folder} to list {name}, found {sorted(self.metadata['sha256'])}")
+            raise ModelError(
+                f"expected the bundle {self.folder} to list {name}, found {sorted(self.metadata['sha256'])}"
+            )
         return self.folder / name
 
     def torch_module(self, name: str) -> nn.Module:
@@ -115,11 +117,13 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as missing:
         raise ModelError(
-            f"expected a model bundle with {path.name}, found none in {path.parent}; install the package again, or make "
-            "the model with `sparcc train`"
+            f"expected a model bundle with {path.name}, found none in {path.parent}; install the package again, or "
+            "make the model with `sparcc train`"
         ) from missing
     except (OSError, ValueError) as broken:
-        raise ModelError(f"expected {path} to be JSON, found something unreadable; install the package again") from broken
+        raise ModelError(
+            f"expected {path} to be JSON, found something unreadable; install the package again"
+        ) from broken
     if not isinstance(content, dict):
         raise ModelError(f"expected {path} to hold a JSON object; install the package again")
     return content

@@ -47,7 +47,7 @@ normalisation removes just that (leave-one-out Dice of the person with the large
 
 def build_network(definition: dict[str, Any]) -> nn.Module:
     """A torch module from a MONAI network definition (only "monai.networks.nets.UNet" is accepted)."""
-    from monai.networks.nets import UNet
+    from monai.networks.nets.unet import UNet
 
     arguments = {name: value for name, value in definition.items() if name != "_target_"}
     network: nn.Module = UNet(**arguments)

@@ -35,7 +35,9 @@ def compress_signal(signal: Float32Array) -> Float32Array:
     positive = signal[signal > 0]
     body = positive[positive > 0.2 * np.percentile(positive, 95)] if positive.size else positive
     if not body.size:
-        raise ReferenceSignalError("expected an image with signal, found only zeros; check the pixel data of the source")
+        raise ReferenceSignalError(
+            "expected an image with signal, found only zeros; check the pixel data of the source"
+        )
     scaled: Float32Array = np.log1p(np.clip(signal / np.float32(np.median(body)), 0, 20)).astype(np.float32)
     return scaled
 
@@ -60,8 +62,8 @@ def normal_marrow_signal(signal: Float32Array, anatomy: LabelArray, distance_mm:
         marrow = signal[away & np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])]
     if marrow.size < SMALLEST_MARROW_PIXELS or np.median(marrow) <= 0:
         raise ReferenceSignalError(
-            f"expected at least {SMALLEST_MARROW_PIXELS} pixels of marrow more than {AWAY_FROM_JOINT_MM:.0f} mm from the "
-            f"joints, found {marrow.size}; check that the series covers the sacrum"
+            f"expected at least {SMALLEST_MARROW_PIXELS} pixels of marrow more than {AWAY_FROM_JOINT_MM:.0f} mm from "
+            f"the joints, found {marrow.size}; check that the series covers the sacrum"
         )
     return float(np.median(marrow))
 
@@ -92,7 +94,9 @@ def resample_in_plane(stack: Float32Array, spacing: tuple[float, float], target:
     return out
 
 
-def sample_back(stack: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]) -> Float32Array:
+def sample_back(
+    stack: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]
+) -> Float32Array:
     """The inverse of `resample_in_plane`: (n, rows, columns) of `shape` from square pixels of `source` mm."""
     ratio = np.array([spacing[0] / source, spacing[1] / source])
     out = np.empty((len(stack), *shape), dtype=np.float32)
@@ -102,7 +106,7 @@ def sample_back(stack: Float32Array, spacing: tuple[float, float], source: float
 
 
 def neighbours(stack: Float32Array, slice_index: int) -> Float32Array:
-    """(3, rows, columns): the slice with the one before and after it; the outermost slices stand in for missing ones."""
+    """(3, rows, columns): a slice with the one before and after it; the outermost slices stand in for missing ones."""
     last = len(stack) - 1
     return stack[[max(slice_index - 1, 0), slice_index, min(slice_index + 1, last)]]
 

@@ -102,9 +102,7 @@ class Segmenter:
         """
         anatomy, ligamentous = self.find_bones(volume)
         nothing = np.zeros(anatomy.shape, dtype=np.float32)
-        without_edema = TissueMaps(
-            volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, ligamentous
-        )
+        without_edema = TissueMaps(volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, ligamentous)
         joints = find_joints(without_edema)
         marrow = normal_marrow_signal(volume.signal, anatomy, joint_distance_mm(joints))
         return TissueMaps(

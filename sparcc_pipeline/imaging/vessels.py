@@ -10,7 +10,7 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import AnatomyLabel
 from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, LabelArray
 
-NEAR_SACRUM_MM: Final = 40.0
+NEAR_SACRUM_MM: Final = 25.0
 CLEAR_OF_BONE_MM: Final = 3.0
 LARGEST_CALIBRE_MM: Final = 8.0
 """What stays when tubes of this width are opened away is no vessel but bladder, bowel or dural sac."""
@@ -59,7 +59,7 @@ def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, mar
 
 
 def _between_ilia(anatomy: LabelArray) -> BoolArray:
-    """(rows, columns) bool: medial of both ilia, on each row the inner borders of the whole slice where a row has none."""
+    """(rows, columns) bool: between the median columns of both ilia; the image border stands in for a missing one."""
     right = np.flatnonzero((anatomy == AnatomyLabel.RIGHT_ILIUM).any(axis=0))
     left = np.flatnonzero((anatomy == AnatomyLabel.LEFT_ILIUM).any(axis=0))
     columns = np.arange(anatomy.shape[1])[None, :]

@@ -33,7 +33,7 @@ JOINT_SPACE_MM: Final = 1.5
 SMALLEST_JOINT_PIECE_MM: Final = 4.0
 """Shorter pieces of a joint line are noise of the segmentation (project decision)."""
 
-LINE_SMOOTHING_MM: Final = 1.5
+LINE_SMOOTHING_MM: Final = 2.5
 LINE_STEP_MM: Final = 0.5
 BONE_GAP_MM: Final = 12.0
 """Pieces of one joint line farther apart than this do not belong to one joint (project decision)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,12 @@ from sparcc_pipeline.imaging.normalize import (
 )
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice
 from sparcc_pipeline.training.labels import IGNORE, Pelvis, Person, soft_edema
+
 if TYPE_CHECKING:
     from sparcc_pipeline.training.phantom import Phantom
 from sparcc_pipeline.volume import Float32Array, LabelArray
 
-CANVAS_PIXELS = 224
+CANVAS_PIXELS: Final = 224
 """Side of the stored patch about each joint: training cuts smaller, turned and shifted patches out of it."""
 
 
@@ -70,7 +71,7 @@ class BoneSamples:
     person: tuple[str, ...]
 
 
-FAR_FROM_JOINT_MM = 60.0
+FAR_FROM_JOINT_MM: Final = 60.0
 """Distance written where a slice shows no joint."""
 
 
@@ -93,9 +94,7 @@ def edema_samples(people: Sequence[Person]) -> EdemaSamples:
         joints, edema = joints_of(person), soft_edema(person)
         nearest = joint_distance_mm(joints)
         anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
-        ratio = marrow_log_ratio(
-            person.stir.signal, normal_marrow_signal(person.stir.signal, anatomy, nearest)
-        )
+        ratio = marrow_log_ratio(person.stir.signal, normal_marrow_signal(person.stir.signal, anatomy, nearest))
         for joint in joints:
             k = joint.slice_index
             crop = JointCrop(joint, person.stir.geometry.in_plane_mm, CANVAS_PIXELS)
@@ -107,16 +106,16 @@ def edema_samples(people: Sequence[Person]) -> EdemaSamples:
             distance.append(crop.take(joint.surface_distance_mm))
             edge.append(crop.take(outline))
             owner.append(index)
-    return EdemaSamples(
-        *(np.asarray(part, dtype=np.float16) for part in (images, bones, target, distance, edge)),
-        person=np.array(owner),
-        people=tuple(person.name for person in people),
+    images_, bone_, target_, distance_, edge_ = (
+        np.asarray(part, dtype=np.float16) for part in (images, bones, target, distance, edge)
     )
+    names = tuple(person.name for person in people)
+    return EdemaSamples(images_, bone_, target_, distance_, edge_, np.array(owner), names)
 
 
-def bone_stack(signal: Float32Array, label: LabelArray, in_plane_mm: tuple[float, float]) -> tuple[
-    NDArray[np.float16], LabelArray
-]:
+def bone_stack(
+    signal: Float32Array, label: LabelArray, in_plane_mm: tuple[float, float]
+) -> tuple[NDArray[np.float16], LabelArray]:
     """One stack and its labels on the pixels of the bone network."""
     resampled = resample_in_plane(compress_signal(signal), in_plane_mm, BONE_PIXEL_MM).astype(np.float16)
     ratio = (BONE_PIXEL_MM / in_plane_mm[0], BONE_PIXEL_MM / in_plane_mm[1])
@@ -165,7 +164,12 @@ def bone_samples(people: Sequence[Person], pelves: Sequence[Pelvis], phantoms: S
         behind = _behind_cm(geometry.shape[0], spec.transitional_slice, geometry.spacing_mm[0])
         stacks.append(
             _Stack(
-                "phantom", f"phantom{index}", phantom.volume.signal, phantom.tissue.anatomy, behind, geometry.in_plane_mm
+                "phantom",
+                f"phantom{index}",
+                phantom.volume.signal,
+                phantom.tissue.anatomy,
+                behind,
+                geometry.in_plane_mm,
             )
         )
     made = [bone_stack(stack.signal, stack.label, stack.in_plane_mm) for stack in stacks]

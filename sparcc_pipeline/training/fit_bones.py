@@ -55,11 +55,11 @@ class BonePlan:
 
 
 class BoneBatches:
-    """Random augmented batches of three neighbouring slices on one device."""
+    """Random augmented batches of three neighbouring slices."""
 
-    def __init__(self, samples: BoneSamples, without: str | None, plan: BonePlan, seed: int, device: str) -> None:
+    def __init__(self, samples: BoneSamples, without: str | None, plan: BonePlan, seed: int) -> None:
         self._plan = plan
-        self.generator = torch.Generator(device=device).manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
         chosen = [i for i, person in enumerate(samples.person) if person != without]
         images, labels, distances, places, bounds, kinds = [], [], [], [], [], []
         position = 0
@@ -72,17 +72,17 @@ class BoneBatches:
             bounds += [(position, position + count - 1)] * count
             kinds += [samples.kind[i]] * count
             position += count
-        self._images = torch.from_numpy(np.concatenate(images)).to(device)
-        self._labels = torch.from_numpy(np.concatenate(labels)).to(device)
-        self._joint_mm = torch.from_numpy(np.concatenate(distances)).to(device)
-        self._behind_cm = torch.from_numpy(np.concatenate(places)).to(device)
-        self._bounds = torch.tensor(bounds, device=device)
+        self._images = torch.from_numpy(np.concatenate(images))
+        self._labels = torch.from_numpy(np.concatenate(labels))
+        self._joint_mm = torch.from_numpy(np.concatenate(distances))
+        self._behind_cm = torch.from_numpy(np.concatenate(places))
+        self._bounds = torch.tensor(bounds)
         kind = np.array(kinds)
         present = [name for name in SHARES if (kind == name).any()]
         weight = sum(SHARES[name] * (kind == name) / (kind == name).sum() for name in present)
-        self._weight = torch.from_numpy(np.asarray(weight)).to(device)
-        self._bend = torch.tensor([CONTRAST_BEND[name] for name in kinds], device=device)
-        self._stir = torch.tensor([name == "stir" for name in kinds], device=device)
+        self._weight = torch.from_numpy(np.asarray(weight))
+        self._bend = torch.tensor([CONTRAST_BEND[name] for name in kinds])
+        self._stir = torch.tensor([name == "stir" for name in kinds])
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
         """(n, 3, size, size) input, (n, size, size) labels, (n,) place behind the transitional slice in cm or NaN."""
@@ -155,19 +155,19 @@ def bone_loss(output: Tensor, label: Tensor, behind_cm: Tensor, place_weight: fl
     return entropy + dice.mean() + place_weight * (error * told).sum() / told.sum().clamp(min=1)
 
 
-def fit_bones(samples: BoneSamples, without: str | None, plan: BonePlan, seed: int, device: str = "cpu",
+def fit_bones(samples: BoneSamples, without: str | None, plan: BonePlan, seed: int,
               checkpoint: Path | None = None, progress: Progress | None = None) -> nn.Module:  # fmt: skip
     """Train one network on everybody but `without`.
 
     The arithmetic of the forward pass is bfloat16 (twice as fast on processors that have it), the weights float32.
     """
     torch.manual_seed(seed)
-    network = build_network(BONE_NETWORK).to(device, memory_format=torch.channels_last)
-    batches = BoneBatches(samples, without, plan, seed, device)
+    network = build_network(BONE_NETWORK)
+    batches = BoneBatches(samples, without, plan, seed)
 
     def next_loss(network: nn.Module) -> Tensor:
         image, label, behind_cm = batches.next()
-        with torch.autocast(device, dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
             output = network(image.contiguous(memory_format=torch.channels_last))
         return bone_loss(output.float(), label, behind_cm, plan.place_weight)
 

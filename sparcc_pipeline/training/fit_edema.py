@@ -46,12 +46,12 @@ class EdemaPlan:
 
 
 class EdemaBatches:
-    """Random augmented batches on one device, people drawn evenly so that none dominates."""
+    """Random augmented batches, people drawn evenly so that none dominates."""
 
-    def __init__(self, samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int, device: str) -> None:
+    def __init__(self, samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int) -> None:
         keep = np.isin(samples.person, [samples.people.index(name) for name in people])
         self._plan = plan
-        self.generator = torch.Generator(device=device).manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
         self._stack = torch.from_numpy(
             np.concatenate(
                 [
@@ -63,10 +63,10 @@ class EdemaBatches:
                 ],
                 axis=1,
             ).astype(np.float32)
-        ).to(device)
+        )
         owner = samples.person[keep]
         weight = 1.0 / np.bincount(owner)[owner]
-        self._weight = torch.from_numpy(weight / weight.sum()).to(device)
+        self._weight = torch.from_numpy(weight / weight.sum())
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
         """(n, 3, size, size) input, (n, 1, size, size) target, (n, 1, size, size) weight of each pixel."""
@@ -96,19 +96,19 @@ def edema_loss(logit: Tensor, target: Tensor, weight: Tensor, dice_weight: float
     return entropy / weight.sum().clamp(min=1) + dice_weight * dice
 
 
-def fit_edema(samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int, device: str = "cpu",
+def fit_edema(samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int,
               checkpoint: Path | None = None, progress: Progress | None = None) -> nn.Module:  # fmt: skip
     """Train one network on `people`.
 
     The arithmetic of the forward pass is bfloat16 (twice as fast on processors that have it), the weights float32.
     """
     torch.manual_seed(seed)
-    network = build_network(EDEMA_NETWORK).to(device, memory_format=torch.channels_last)
-    batches = EdemaBatches(samples, people, plan, seed, device)
+    network = build_network(EDEMA_NETWORK)
+    batches = EdemaBatches(samples, people, plan, seed)
 
     def next_loss(network: nn.Module) -> Tensor:
         image, target, weight = batches.next()
-        with torch.autocast(device, dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
             logit = network(image.contiguous(memory_format=torch.channels_last))
         return edema_loss(logit.float(), target, weight, plan.dice_weight)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,8 @@ def train_steps(network: nn.Module, next_loss: Callable[[nn.Module], Tensor], ge
     generator : the only source of randomness of `next_loss`; its state is part of the checkpoint
     checkpoint : file to resume from and to write every CHECKPOINT_STEPS; the caller removes it
     """
+    # Twice as fast on processors; torch's stubs do not know this form of `to`.
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average), use_buffers=True
     )
@@ -67,10 +68,10 @@ def _save(checkpoint: Path, parts: dict[str, Any], generator: torch.Generator, d
 
 
 def _resume(checkpoint: Path, parts: dict[str, Any], generator: torch.Generator) -> int:
-    state = torch.load(checkpoint, map_location=generator.device, weights_only=True)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    generator.set_state(state["generator"].cpu())
+    generator.set_state(state["generator"])
     return int(state["done"])
 
 
@@ -79,4 +80,4 @@ def save_atomically(content: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.parent / (path.name + ".unfinished")
     torch.save(content, unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)

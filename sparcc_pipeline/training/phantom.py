@@ -234,7 +234,8 @@ class _Slice:
         lowest = self._v[self.anatomy == AnatomyLabel.SACRUM].max()
         for across in (-26.0, -14.0, 14.0, 26.0):
             vessel |= (np.abs(self._u - across) < 2.2) & (self._v > lowest + 2.0) & (self._v < lowest + 20.0)
-        return vessel & (ndimage.distance_transform_edt(self.anatomy == 0, sampling=self._spec.spacing_mm[1:]) > 4.0)
+        to_bone = ndimage.distance_transform_edt(self.anatomy == 0, sampling=self._spec.spacing_mm[1:])
+        return np.asarray(vessel & (to_bone > 4.0))
 
     def _draw_soft_tissue(self) -> FloatArray:
         tissue = self._spec.signal
@@ -332,22 +333,23 @@ def _require_room(spec: PhantomSpec) -> None:
             )
 
 
-def random_spec(seed: int, *, lesions: int | None = None) -> PhantomSpec:
-    """A phantom of random anatomy, geometry, contrast and lesions.
+def random_spec(seed: int, *, lesions: int | None = None, slice_spacing_mm: float | None = None,
+                pixel_mm: float | None = None, tilt_degrees: float | None = None) -> PhantomSpec:  # fmt: skip
+    """A phantom of random anatomy, geometry, contrast and lesions; what is given is not random.
 
-    `lesions` is how many to try to place; a random number by default.
+    `lesions` is how many to try to place.
     """
     random = np.random.default_rng(seed)
-    spacing = float(random.uniform(3.0, 5.0))
-    pixel = float(random.uniform(0.6, 0.95))
-    before = round(26 / spacing) + SIX // 2
+    spacing, pixel, tilt = (float(random.uniform(*limits)) for limits in ((3.0, 5.0), (0.6, 0.95), (15, 50)))
+    spacing, pixel = slice_spacing_mm or spacing, pixel_mm or pixel
+    before = max(round(26 / spacing) + SIX // 2, SIX - 1)
     slices = before + round(34 / spacing)
     rows, columns = (int(round(extent / pixel / 2) * 2) for extent in random.uniform((200, 200), (250, 260)))
     spec = PhantomSpec(
         shape=(slices, rows, columns),
         spacing_mm=(spacing, pixel, pixel),
-        tilt_degrees=float(random.uniform(15, 50)),
-        transitional_slice=max(before, SIX - 1),
+        tilt_degrees=tilt if tilt_degrees is None else tilt_degrees,
+        transitional_slice=before,
         joint_angle_degrees=float(random.uniform(8, 30)),
         half_width_mm=float(random.uniform(42, 54)),
         signal={name: value * float(random.uniform(0.8, 1.25)) for name, value in SIGNAL.items()},

@@ -68,8 +68,7 @@ def _left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-RESULT = ["overlay/slice_04.png", "overlay/slice_05.png", "overlay/slice_06.png", "overlay/slice_07.png",
-          "overlay/slice_08.png", "overlay/slice_09.png", "report.html", "run.toml", "score.csv", "score.json"]  # fmt: skip
+RESULT = [*(f"overlay/slice_{k:02d}.png" for k in range(4, 10)), "report.html", "run.toml", "score.csv", "score.json"]
 
 
 def test_a_study_is_scored(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
@@ -276,8 +275,8 @@ def test_help_imports_nothing_heavy() -> None:
         "from sparcc_pipeline.app.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'numpy', 'scipy', 'skimage', 'pydicom', 'nibabel', 'onnxruntime', 'torch', 'monai', 'PIL', 'pydantic',"
-        " 'jinja2'}\n"
+        "heavy = {'numpy', 'scipy', 'skimage', 'pydicom', 'nibabel', 'onnxruntime', 'torch', 'monai', 'PIL',"
+        " 'pydantic', 'jinja2'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

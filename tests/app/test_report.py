@@ -35,7 +35,9 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self._in_cell = self._in_cell or (tag == "td" and bool(re.search(r"\b(one|zero|na)\b", dict(attrs).get("class") or "")))
+        self._in_cell = self._in_cell or (
+            tag == "td" and bool(re.search(r"\b(one|zero|na)\b", dict(attrs).get("class") or ""))
+        )
         self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

@@ -48,7 +48,9 @@ def test_a_scored_study_keeps_the_schema(document: dict[str, Any], scored: Score
     assert [s["slice_index"] for s in document["slices"]] == list(range(FIRST_OF_SIX, FIRST_OF_SIX + 6))
     uids = scored.study.stir.series.sop_instance_uids
     assert [s["sop_instance_uid"] for s in document["slices"]] == list(uids[FIRST_OF_SIX : FIRST_OF_SIX + 6])
-    assert [(j["slice"], j["side"]) for j in document["joints"]] == [(s, d) for s in range(6) for d in ("right", "left")]
+    assert [(j["slice"], j["side"]) for j in document["joints"]] == [
+        (s, d) for s in range(6) for d in ("right", "left")
+    ]
     right = document["joints"][2]
     assert right["edema"] == {"upper_iliac": 1, "lower_iliac": 0, "upper_sacral": 0, "lower_sacral": 0}
     assert (right["intense"], right["deep"]) == (0, 1)
@@ -134,7 +136,12 @@ def test_the_table_has_one_row_that_says_the_same(document: dict[str, Any]) -> N
     assert tuple(header) == CSV_COLUMNS
     assert len(header) == len(set(header)) == 21 + 12 * 8
     named = dict(zip(header, row, strict=True))
-    assert (named["status"], named["total"], named["asas_positive"], named["first_slice_index"]) == ("scored", "4", "0", "4")
+    assert (named["status"], named["total"], named["asas_positive"], named["first_slice_index"]) == (
+        "scored",
+        "4",
+        "0",
+        "4",
+    )
     assert (named["s1_right_upper_iliac"], named["s1_right_deep"], named["s3_left_lower_sacral"]) == ("1", "1", "1")
     assert sum(int(v) for k, v in named.items() if k.endswith(("_iliac", "_sacral", "_intense", "_deep"))) == 4
 

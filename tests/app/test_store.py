@@ -71,7 +71,8 @@ def test_an_error_on_the_way_leaves_an_earlier_result_as_it_was(tmp_path: Path) 
 
 def test_a_killed_run_leaves_only_a_folder_with_a_telling_name(tmp_path: Path) -> None:
     code = (
-        "import sys, os, signal; from pathlib import Path; from sparcc_pipeline.app.store import ResultFolder, write_text\n"
+        "import sys, os, signal; from pathlib import Path\n"
+        "from sparcc_pipeline.app.store import ResultFolder, write_text\n"
         "with ResultFolder(Path(sys.argv[1]), force=False) as folder:\n"
         "    write_text(folder.path / 'score.json', '{}')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -162,8 +163,9 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Pat
     if not locked.is_dir():
         pytest.skip("needs a folder that root cannot write either")
 
-    with pytest.raises(OutputError, match="choose another --out or change its rights"), ResultFolder(
-        locked / "out", force=False
+    with (
+        pytest.raises(OutputError, match="choose another --out or change its rights"),
+        ResultFolder(locked / "out", force=False),
     ):
         pytest.fail("the work began")
 

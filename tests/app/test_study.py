@@ -101,7 +101,9 @@ def test_a_nifti_file_gets_the_same_score(tmp_path: Path, segmenter: KnownSegmen
 
 
 def test_of_several_series_the_chosen_one_and_the_others_are_told(study: Path) -> None:
-    write_mr_series(make_stir(), study / "again", style="siemens", patient_id="P0042", seed="app tests", series_number=4)
+    write_mr_series(
+        make_stir(), study / "again", style="siemens", patient_id="P0042", seed="app tests", series_number=4
+    )
 
     chosen = read_study(study, Request())
     (other,) = chosen.passed_over

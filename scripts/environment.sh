@@ -1,0 +1,68 @@
+# Sourced by the other scripts: goes to the repository and keeps its virtual environment, .venv.
+# An installation is made once and again only when pyproject.toml, the version or the place of the checkout changes.
+
+set -euo pipefail
+
+REPOSITORY="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd -P)"
+VENV="$REPOSITORY/.venv"
+STAMP="$VENV/sparcc-installed"
+cd -- "$REPOSITORY"
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Prints a Python that is new enough and is no virtual environment's own.
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.13 python3.14 python3; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    say "expected Python 3.11 or newer, found none; install it (Debian, Ubuntu: apt-get install python3 python3-venv)"
+    return 1
+}
+
+# Debian and Ubuntu keep the module venv in a package of its own.
+require_venv_module() {
+    local python="$1" package
+    if "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        return
+    fi
+    package="python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        say "expected the module venv of $python, found none; as root: apt-get install $package"
+        return 1
+    fi
+    say "Installing the Debian package $package ..."
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$package"; } >&2
+}
+
+# What an installation depends on, as one hash.
+installation_hash() {
+    { printf '%s\n' "$REPOSITORY"; cat pyproject.toml sparcc_pipeline/__init__.py; } | sha256sum | cut -d ' ' -f 1
+}
+
+# prepare_environment [EXTRAS]: .venv with the project (editable) and at least these extras, for example "train,test".
+prepare_environment() {
+    local extras="${1:-}" wanted python installed_hash="" installed_extras=""
+    wanted="$(installation_hash)"
+    if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+        python="$(find_python)"
+        require_venv_module "$python"
+        say "Making the virtual environment $VENV ..."
+        "$python" -m venv --clear "$VENV"
+    fi
+    if [[ -f "$STAMP" ]]; then
+        read -r installed_hash installed_extras <"$STAMP" || true
+    fi
+    # Extras that are there already stay: the demo must not take the tests' tools out of date.
+    [[ -n "$extras" ]] || extras="$installed_extras"
+    if [[ "$wanted" == "$installed_hash" && "$extras" == "$installed_extras" ]]; then
+        return
+    fi
+    say "Installing sparcc-pipeline${extras:+ with $extras} into $VENV (some minutes the first time) ..."
+    rm -f "$STAMP"
+    "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2
+    printf '%s %s\n' "$wanted" "$extras" >"$STAMP"
+}

@@ -1,0 +1,96 @@
+"""`sparcc train` and `sparcc evaluate`: the model from the readers' data, and how good it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from sparcc_pipeline.app.store import write_text
+from sparcc_pipeline.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.training.train import TrainingPlan, TrainingRun
+
+EVALUATION_FILE: Final = "evaluation.json"
+STEPS_BETWEEN_LINES: Final = 100
+
+
+def run_evaluate(data: Path, folder: Path, seed: int) -> None:
+    """Measure the leave-one-person-out figures into `folder`, training the folds that it does not hold yet.
+
+    Raises
+    ------
+    ModelError : torch and MONAI are not installed
+    InputError : the data is not there
+    ConfigError : `folder` holds a run of another plan
+    """
+    with _training_run(data, folder, seed) as run:
+        from sparcc_pipeline.training.evaluate import evaluate, evaluation_markdown
+
+        result = evaluate(run, lambda line: typer.echo(line, err=True))
+        write_text(folder / EVALUATION_FILE, json.dumps(result, indent=2) + "\n")
+        write_text(folder / "evaluation.md", evaluation_markdown(result))
+        typer.echo(evaluation_markdown(result))
+
+
+def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -> None:
+    """Train on everybody and write the bundle, with the threshold that `sparcc evaluate` found in the same folder.
+
+    Raises
+    ------
+    ModelError : torch and MONAI are not installed
+    InputError : the data is not there
+    ConfigError : `folder` holds a run of another plan, or no evaluation
+    OutputError : the bundle's folder exists
+    """
+    measured = folder / EVALUATION_FILE
+    if not measured.is_file():
+        raise ConfigError(
+            f"expected {measured}, found none; run `sparcc evaluate` with the same --run first: the model's threshold "
+            "and figures come from there"
+        )
+    evaluation = json.loads(measured.read_text(encoding="utf-8"))
+    with _training_run(data, folder, seed) as run:
+        from sparcc_pipeline.training.export import export_bundle
+
+        export_bundle(run, evaluation, bundle.name, version, bundle)
+    typer.echo(f"Model bundle: {bundle}")
+
+
+@contextmanager
+def _training_run(data: Path, folder: Path, seed: int) -> Iterator[TrainingRun]:
+    """The run in `folder`; a line or a bar tells how far each network is."""
+    try:
+        from sparcc_pipeline.training.train import TrainingPlan, TrainingRun
+    except ModuleNotFoundError as missing:
+        raise ModelError(
+            f"expected torch and MONAI for training, found no module {missing.name}; install 'sparcc-pipeline[train]'"
+        ) from missing
+    plan: TrainingPlan = TrainingPlan(seed=seed)
+    if not sys.stderr.isatty():
+        yield TrainingRun(folder, data, plan, _say_now_and_then)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        known: dict[str, TaskID] = {}
+
+        def told(name: str, step: int, steps: int, loss: float) -> None:
+            if name not in known:
+                known[name] = bars.add_task(name, total=steps, loss=loss)
+            bars.update(known[name], completed=step, loss=loss)
+
+        yield TrainingRun(folder, data, plan, told)
+
+
+def _say_now_and_then(name: str, step: int, steps: int, loss: float) -> None:
+    if step % STEPS_BETWEEN_LINES == 0 or step == steps:
+        typer.echo(f"{name}: step {step} of {steps}, loss {loss:.3f}", err=True)

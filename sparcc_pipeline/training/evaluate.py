@@ -1,0 +1,168 @@
+"""Leave-one-person-out: each person is measured with networks that never saw them.
+
+The edema threshold of a person is the one that is best on average over the other people (each again by networks that
+never saw them), so that nothing is chosen on the fold it is measured on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from sparcc_pipeline.imaging.segmentation import Segmenter, TorchNetwork
+from sparcc_pipeline.sparcc.joint import find_joints
+from sparcc_pipeline.sparcc.slices import choose_six_slices
+from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
+from sparcc_pipeline.training.measure import (
+    PLAIN_FACTORS,
+    Prediction,
+    bone_dice,
+    edema_dice,
+    empty_called,
+    machine_kappa,
+    plain_dice,
+    reader_dice,
+    reader_kappa,
+    reader_scores,
+    score_on_window,
+)
+from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingRun
+
+THRESHOLDS: Final = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure of the model card, and what it was meant to reach."""
+
+    name: str
+    value: float
+    goal: str
+    reached: bool
+
+
+def predict(run: TrainingRun, person: Person, *, without: bool = True, threads: int = 2) -> Prediction:
+    """What the networks say of a person; with `without`, networks that never saw them."""
+    left_out = person.name if without else None
+    segmenter = Segmenter(
+        TorchNetwork(run.bones(left_out), threads), TorchNetwork(run.edema(left_out), threads), 0.5, {}
+    )
+    tissue = segmenter.segment(person.stir)
+    return Prediction(person, tissue, find_joints(tissue))
+
+
+def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:
+    """All figures of the model card, ready for JSON; trains the folds that the run does not hold yet."""
+    predictions = {}
+    for name in PEOPLE_FOR_EDEMA:
+        told(f"measuring {name} with networks that never saw {name}")
+        predictions[name] = predict(run, run.people[name])
+    thresholds = {name: _best_threshold(predictions, leaving_out=name) for name in PEOPLE_FOR_EDEMA}
+    measured = {name: predictions[name].at(thresholds[name]) for name in PEOPLE_FOR_EDEMA}
+    with_lesions = [measured[name] for name in PEOPLE_WITH_LESIONS]
+    plain = _plain([prediction.person for prediction in with_lesions])
+    people = {name: _person(prediction, plain.get(name)) for name, prediction in measured.items()}
+    called, empty = empty_called(list(measured.values()))
+    result: dict[str, Any] = {
+        "edema_threshold": _best_threshold(predictions, leaving_out=None),
+        "people": people,
+        "edema_dice_mean": float(np.mean([people[name]["edema_dice_mean"] for name in PEOPLE_WITH_LESIONS])),
+        "reader_dice_mean": float(np.mean([people[name]["reader_dice"] for name in PEOPLE_WITH_LESIONS])),
+        "plain_dice_mean": float(np.mean(list(plain.values()))),
+        "quadrant_kappa": machine_kappa(with_lesions),
+        "reader_quadrant_kappa": reader_kappa([prediction.person for prediction in with_lesions]),
+        "empty_quadrants": empty,
+        "empty_quadrants_called": called,
+    }
+    result["goals"] = [vars(goal) for goal in _goals(result)]
+    return result
+
+
+def _best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
+    """The threshold with the highest mean edema Dice over the people with lesions but one."""
+    chosen = [predictions[name] for name in PEOPLE_WITH_LESIONS if name != leaving_out]
+    means = [np.mean([np.mean(edema_dice(p, threshold)) for p in chosen]) for threshold in THRESHOLDS]
+    return float(THRESHOLDS[int(np.argmax(means))])
+
+
+def _plain(people: Sequence[Person]) -> dict[str, float]:
+    """Dice of the plain threshold for each person, its factor chosen on the others."""
+    table = {person.name: np.array([plain_dice(person, factor) for factor in PLAIN_FACTORS]) for person in people}
+    best = {
+        name: int(np.argmax(np.mean([curve for other, curve in table.items() if other != name], axis=0)))
+        for name in table
+    }
+    return {name: float(curve[best[name]]) for name, curve in table.items()}
+
+
+def _person(prediction: Prediction, plain: float | None) -> dict[str, Any]:
+    """The figures of one person."""
+    person = prediction.person
+    six = choose_six_slices(prediction.joints, prediction.tissue.ligamentous)
+    score = score_on_window(prediction)
+    has_lesions = person.readings is not None
+    per_reading = edema_dice(prediction, prediction.tissue.edema_threshold) if has_lesions else []
+    return {
+        "bone_dice": bone_dice(prediction),
+        "first_slice": six.first,
+        "first_slice_read": person.six_slices[0],
+        "edema_threshold": prediction.tissue.edema_threshold,
+        "edema_dice": per_reading,
+        "edema_dice_mean": float(np.mean(per_reading)) if has_lesions else None,
+        "reader_dice": reader_dice(person) if has_lesions else None,
+        "plain_dice": plain,
+        "score": {"edema": score.edema, "intensity": score.intensity, "depth": score.depth, "total": score.total},
+        "reader_totals": [reading.total for reading in reader_scores(prediction)] if has_lesions else [],
+    }
+
+
+def _goals(result: Mapping[str, Any]) -> list[Goal]:
+    people = result["people"]
+    sacrum = float(np.mean([each["bone_dice"]["sacrum"] for each in people.values()]))
+    ilium = float(np.mean([v for e in people.values() for k, v in e["bone_dice"].items() if k != "sacrum"]))
+    within = sum(abs(each["first_slice"] - each["first_slice_read"]) <= 1 for each in people.values())
+    called = result["empty_quadrants_called"] / result["empty_quadrants"]
+    without_edema = people[PERSON_WITHOUT_EDEMA]["score"]["total"]
+    return [
+        Goal("Dice of the sacrum within 25 mm of the joint", sacrum, ">= 0.92", sacrum >= 0.92),
+        Goal("Dice of the ilium within 25 mm of the joint", ilium, ">= 0.94", ilium >= 0.94),
+        Goal("first of the six slices within one of the reading", within, f"all {len(people)}", within == len(people)),
+        Goal("edema Dice, mean", result["edema_dice_mean"], ">= 0.45", result["edema_dice_mean"] >= 0.45),
+        Goal("quadrant kappa", result["quadrant_kappa"], ">= 0.40", result["quadrant_kappa"] >= 0.40),
+        Goal("share of empty quadrants called", called, "<= 0.10", called <= 0.10),
+        Goal("total of 2015, without edema", without_edema, "<= 2", without_edema <= 2),
+    ]
+
+
+def evaluation_markdown(result: Mapping[str, Any]) -> str:
+    """The figures as Markdown tables."""
+    rows = ["| figure | value | goal | reached |", "|---|---|---|---|"]
+    rows += [
+        f"| {g['name']} | {g['value']:.3g} | {g['goal']} | {'yes' if g['reached'] else '**no**'} |"
+        for g in result["goals"]
+    ]
+    rows += [
+        "",
+        f"Beside them: edema Dice of reader against reader {result['reader_dice_mean']:.2f}, of a plain threshold inside "
+        f"perfect bones and joints {result['plain_dice_mean']:.2f}; quadrant kappa of the readers among themselves "
+        f"{result['reader_quadrant_kappa']:.2f}; {result['empty_quadrants_called']} of {result['empty_quadrants']} "
+        f"quadrants that no reading marks were called. Threshold of the model: {result['edema_threshold']:.2f}.",
+        "",
+        "| person | sacrum | right ilium | left ilium | first slice (read) | threshold | edema Dice | readers | plain | "
+        "total | totals of the readings |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, each in result["people"].items():
+        bones = " | ".join(f"{each['bone_dice'][key]:.3f}" for key in ("sacrum", "right ilium", "left ilium"))
+        edema = " | ".join(
+            "" if each[key] is None else f"{each[key]:.2f}" for key in ("edema_dice_mean", "reader_dice", "plain_dice")
+        )
+        score, readings = each["score"], ", ".join(map(str, each["reader_totals"]))
+        rows.append(
+            f"| {name} | {bones} | {each['first_slice']} ({each['first_slice_read']}) | {each['edema_threshold']:.2f} | "
+            f"{edema} | {score['total']} ({score['edema']} + {score['intensity']} + {score['depth']}) | {readings} |"
+        )
+    return "\n".join(rows) + "\n"
