@@ -68,7 +68,10 @@ def _common(
 
 @app.command()
 def score(
-    study: Annotated[Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.", readable=False)],
+    # readable=False: typer's own check of rights would end with 2 and words of its own.
+    study: Annotated[
+        Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.", readable=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results; made by this command.", readable=False)],
     slices: Annotated[
         str | None,

@@ -146,7 +146,8 @@ def _require_free(out: Path, *, force: bool) -> None:
         ours = _is_result(out)
     except OSError as error:
         raise OutputError(
-            f"expected a new or a readable folder, found {out} {_fault(error)}; choose another --out or change its rights"
+            f"expected a new or a readable folder, found {out} {_fault(error)}; "
+            "choose another --out or change its rights"
         ) from error
     if not entries:
         return

@@ -82,8 +82,8 @@ def _files_below(folder: Path) -> list[Path]:
     except OSError as error:
         # Passing over it would score a study without the slices that lie there.
         raise UnreadablePixelsError(
-            f"expected a study whose folders can all be read, found one that cannot ({(error.strerror or '').lower()}); "
-            "change its rights or copy the study again"
+            "expected a study whose folders can all be read, found one that cannot "
+            f"({(error.strerror or '').lower()}); change its rights or copy the study again"
         ) from error
 
 

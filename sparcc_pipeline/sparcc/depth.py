@@ -51,9 +51,9 @@ def edema_depth_mm(joint: JointSlice, probability: Float32Array, threshold: floa
     return deepest
 
 
-def _unbroken_depth_mm(raised: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> np.ndarray[
-    tuple[int], np.dtype[np.float64]
-]:
+def _unbroken_depth_mm(
+    raised: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """For each ray (axis 0), how far raised signal reaches unbroken (axis 1) from a start within `CONTACT_MM`."""
     start = raised.argmax(axis=1)
     touches = raised.any(axis=1) & (start * _STEP_MM <= CONTACT_MM)

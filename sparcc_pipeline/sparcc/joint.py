@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage import measure
@@ -32,6 +33,10 @@ JOINT_SPACE_MM: Final = 1.5
 
 SMALLEST_JOINT_PIECE_MM: Final = 4.0
 """Shorter pieces of a joint line are noise of the segmentation (project decision)."""
+
+OPPOSITE_COSINE: Final = -0.7
+"""Cosine of the angle (135 degrees) from which the nearest points of two bones lie opposite each other; so the joint
+line ends within a fifth of the joint's width of where the bones end (project decision)."""
 
 LINE_SMOOTHING_MM: Final = 2.5
 LINE_STEP_MM: Final = 0.5
@@ -153,11 +158,8 @@ def _joint_line(sacrum: BoolArray, ilium: BoolArray, sampling: tuple[float, floa
     """The smoothed, evenly spaced curve midway between bones that face each other closely; None where there is none."""
     to_sacrum, nearest_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=sampling, return_indices=True)
     to_ilium, nearest_ilium = ndimage.distance_transform_edt(~ilium, sampling=sampling, return_indices=True)
-    here, scale = np.indices(sacrum.shape), np.array(sampling)[:, None, None]
-    # Between two bones that face each other the nearest points lie on opposite sides; past the end of the joint, where
-    # the bones part at a corner, they lie on the same side.
-    facing = ((nearest_sacrum - here) * (nearest_ilium - here) * scale**2).sum(axis=0) <= 0
-    joint = facing & (to_sacrum + to_ilium <= LARGEST_JOINT_WIDTH_MM)
+    width = to_sacrum + to_ilium
+    joint = (width <= LARGEST_JOINT_WIDTH_MM) & _facing(nearest_sacrum, nearest_ilium, width, sampling)
     pieces: list[FloatArray] = []
     for contour in measure.find_contours(to_sacrum - to_ilium, 0.0):
         rows, columns = np.rint(contour).astype(int).T
@@ -170,6 +172,20 @@ def _joint_line(sacrum: BoolArray, ilium: BoolArray, sampling: tuple[float, floa
     if not pieces:
         return None
     return _resample(_join(pieces))
+
+
+def _facing(nearest_sacrum: NDArray[np.int32], nearest_ilium: NDArray[np.int32], width: FloatArray,
+            sampling: tuple[float, float]) -> BoolArray:  # fmt: skip
+    """(rows, columns) bool: the nearest points of both bones lie on opposite sides.
+
+    Past the end of the joint, where the bones part at a corner, they lie on the same side. The directions are known
+    to a pixel only, so a joint of a pixel or two needs no more than a right angle between them.
+    """
+    here, scale = np.indices(width.shape), np.array(sampling)[:, None, None]
+    to_sacrum, to_ilium = (nearest_sacrum - here) * scale, (nearest_ilium - here) * scale
+    lengths = np.linalg.norm(to_sacrum, axis=0) * np.linalg.norm(to_ilium, axis=0)
+    needed = np.where(width > 2.0 * max(sampling), OPPOSITE_COSINE, 0.0)
+    return np.asarray((to_sacrum * to_ilium).sum(axis=0) <= needed * lengths)
 
 
 def _join(pieces: list[FloatArray]) -> FloatArray:

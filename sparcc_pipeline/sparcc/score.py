@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.anatomy import Bone, Quadrant, Side
 from sparcc_pipeline.sparcc.depth import depth_point, edema_depth_mm
 from sparcc_pipeline.sparcc.edema import edema_points
 from sparcc_pipeline.sparcc.intensity import ReferenceSignal, intensity_point, measure_reference_signal
@@ -83,15 +83,16 @@ class SparccScore:
 
     @property
     def asas_positive(self) -> bool:
-        """ASAS-positive MRI: two lesions on one slice, or one on two consecutive slices.
+        """ASAS-positive MRI: two lesions on one slice, or one lesion on two consecutive slices.
 
-        A quadrant with edema counts as a lesion. Source: clinical reference section 3, doi 10.1007/s00296-018-4104-3.
+        A quadrant with edema counts as a lesion; edema of one bone of one joint on two consecutive slices is one
+        lesion on both. Source: clinical reference section 3, doi 10.1007/s00296-018-4104-3.
         """
-        per_slice = [0] * len(self.slices.indices)
+        lesions: list[list[tuple[Side, Bone]]] = [[] for _ in self.slices.indices]
         for joint in self.joints:
-            per_slice[joint.slice] += sum(point or 0 for point in joint.edema.values())
-        on_two_consecutive = any(a and b for a, b in zip(per_slice, per_slice[1:], strict=False))
-        return max(per_slice) >= 2 or on_two_consecutive
+            lesions[joint.slice] += [(joint.side, quadrant.bone) for quadrant, point in joint.edema.items() if point]
+        on_two_consecutive = any(set(a) & set(b) for a, b in zip(lesions, lesions[1:], strict=False))
+        return any(len(on_slice) >= 2 for on_slice in lesions) or on_two_consecutive
 
 
 def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSlices) -> SparccScore:

@@ -14,12 +14,13 @@ from torch.nn import functional as nn
 
 @dataclass(frozen=True)
 class Geometry2D:
-    """Ranges of the random affine map of a patch: degrees, relative scale, shift in pixels."""
+    """Ranges of the random map of a patch: degrees, relative scale, shift and waviness in pixels."""
 
     rotation: float = 15.0
     scale: float = 0.2
     stretch: float = 0.1
     shift: float = 20.0
+    wave: float = 3.0
 
 
 def uniform(generator: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
@@ -45,7 +46,7 @@ def random_grid(generator: torch.Generator, count: int, source: tuple[int, int],
     middle = torch.tensor([(n - 1) / 2 for n in source], device=generator.device)
     centre = (middle if centres is None else centres) + shift
     r, c = r + centre[..., 0, None, None], c + centre[..., 1, None, None]
-    wave = smooth_field(generator, count, size, 5, channels=2) * 3.0
+    wave = smooth_field(generator, count, size, 5, channels=2) * ranges.wave
     r, c = r + wave[:, 0], c + wave[:, 1]
     return torch.stack([2 * c / (source[1] - 1) - 1, 2 * r / (source[0] - 1) - 1], dim=-1)
 

@@ -31,14 +31,20 @@ from sparcc_pipeline.training.dataset import FAR_FROM_JOINT_MM, BoneSamples
 from sparcc_pipeline.training.labels import IGNORE
 from sparcc_pipeline.training.loop import Progress, Schedule, train_steps
 
-SHARES: Final = {"stir": 0.72, "t1": 0.10, "pelvic": 0.06, "phantom": 0.12}
+SHARES: Final = {"stir": 0.78, "t1": 0.08, "pelvic": 0.04, "phantom": 0.10}
 """Share of each kind of stack in a batch."""
 
-CONTRAST_BEND: Final = {"stir": 0.06, "t1": 0.35, "pelvic": 0.35, "phantom": 0.12}
+CONTRAST_BEND: Final = {"stir": 0.04, "t1": 0.35, "pelvic": 0.35, "phantom": 0.12}
 """How strongly the contrast of each kind is bent: T1 teaches shape, so its contrast must not be relied on."""
+
+WITHOUT_JOINT: Final = 0.2
+"""How often a slice without a joint is drawn, against one with a joint: the joint is what the score needs."""
 
 LARGEST_BEHIND_CM: Final = 3.0
 """Slices farther than this from the transitional one need not say how far they are."""
+
+
+GEOMETRY: Final = Geometry2D(rotation=12, scale=0.15, stretch=0.06, shift=30, wave=2.0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class BonePlan:
     batch: int = 8
     patch: int = 192
     canvas: int = 336
-    lesion_share: float = 0.35
+    lesion_share: float = 0.3
     massive_share: float = 0.3
     place_weight: float = 0.3
 
@@ -79,7 +85,8 @@ class BoneBatches:
         self._bounds = torch.tensor(bounds)
         kind = np.array(kinds)
         present = [name for name in SHARES if (kind == name).any()]
-        weight = sum(SHARES[name] * (kind == name) / (kind == name).sum() for name in present)
+        often = np.array([1.0 if (slice_ < 1).any() else WITHOUT_JOINT for slice_ in np.concatenate(distances)])
+        weight = sum(SHARES[name] * often * (kind == name) / often[kind == name].sum() for name in present)
         self._weight = torch.from_numpy(np.asarray(weight))
         self._bend = torch.tensor([CONTRAST_BEND[name] for name in kinds])
         self._stir = torch.tensor([name == "stir" for name in kinds])
@@ -94,16 +101,16 @@ class BoneBatches:
         index = torch.stack([torch.maximum(k - step, low), k, torch.minimum(k + step, high)], dim=1)
         image = self._images[index].float()
         distance, label = self._joint_mm[k][:, None].float(), self._labels[k][:, None].float()
-        grid = random_grid(g, plan.batch, (plan.canvas, plan.canvas), plan.patch, Geometry2D(15, 0.18, 0.08, 32))
+        grid = random_grid(g, plan.batch, (plan.canvas, plan.canvas), plan.patch, GEOMETRY)
         image, distance = sample(image, grid), sample(distance, grid)
         label = sample(label, grid, nearest=True)[:, 0].round().long()
         image = self._with_lesions(image, label, distance, self._stir[k])
         image, label = self._mirror(image, label)
         bend = self._bend[k][:, None, None, None]
         image = random_curve(g, image, 1.0) * bend + image * (1 - bend)
-        image = random_gain(g, image, 0.12, 0.10)
-        image = sometimes(g, 0.25, blur(image), image)
-        return random_noise(g, image, 0.10), label, self._behind_cm[k]
+        image = random_gain(g, image, 0.12, 0.12)
+        image = sometimes(g, 0.15, blur(image), image)
+        return random_noise(g, image, 0.06), label, self._behind_cm[k]
 
     def _with_lesions(self, image: Tensor, label: Tensor, distance: Tensor, stir: Tensor) -> Tensor:
         """STIR with edema simulated in sacrum and ilia, so that bright marrow is still bone."""

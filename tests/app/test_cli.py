@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -138,13 +139,27 @@ def test_nothing_is_overwritten_without_force(sparcc: Sparcc, study: Path, tmp_p
     assert json.loads((tmp_path / "out" / "score.json").read_text())["chosen_by"] == "user"
 
 
-@pytest.mark.parametrize("slices", ["7", "7-11", "7-13", "12-7", "a-b", "-1-4", "7-12-13", ""])
+@pytest.mark.parametrize("slices", ["7", "7-11", "7-13", "12-7", "a-b", "-1-4", "7-12-13", "", "9" * 5000 + "-7"])
 def test_slices_that_are_not_six_are_a_usage_error(sparcc: Sparcc, study: Path, tmp_path: Path, slices: str) -> None:
     ended = sparcc("score", study, "--out", tmp_path / "out", f"--slices={slices}")
 
     assert ended.code == 2
     assert "expected --slices" in ended.err
     assert not (tmp_path / "out").exists()
+
+
+def test_paths_without_rights_end_with_our_sentence(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("needs a user whose rights can be taken away")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    out = tmp_path / "out"
+
+    assert sparcc("score", locked, "--out", out).err.startswith("sparcc: error: expected a folder")
+    assert sparcc("score", locked / "study", "--out", out).code == 3
+    assert sparcc("score", study, "--out", locked).code == 6
+    assert sparcc("score", study, "--out", locked / "out").code == 6
+    assert sparcc("score", study, "--out", out, "--config", locked / "my.toml").code == 2
 
 
 def test_usage_errors_end_with_2(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
@@ -174,6 +189,8 @@ def _bad_input(kind: str, folder: Path) -> Path:
     stir = make_stir()
     if kind == "nothing there":
         return source
+    if kind == "impossible name":
+        return folder / ("x" * 300)
     source.mkdir()
     if kind == "text file":
         (source / "read me.txt").write_text("no image")
@@ -190,8 +207,7 @@ def _bad_input(kind: str, folder: Path) -> Path:
         file = write_mr_series(stir, source, style="ge", patient_id="P0042", seed="bad")[6]
         file.write_bytes(file.read_bytes()[:2000])
     elif kind == "axial":
-        axial = replace(stir.geometry, directions=((0.0, 0.05, 0.99875), (0.0, 0.99875, -0.05), (1.0, 0.0, 0.0)))
-        axial = replace(axial, directions=((0.0, 0.1, 0.9949874), (0.0, 0.9949874, -0.1), (1.0, 0.0, 0.0)))
+        axial = replace(stir.geometry, directions=((0.0, 0.1, 0.9949874), (0.0, 0.9949874, -0.1), (1.0, 0.0, 0.0)))
         write_mr_series(Volume(stir.signal, axial, stir.series), source, style="ge", patient_id="P0042", seed="bad")
     return source
 
@@ -200,6 +216,7 @@ def _bad_input(kind: str, folder: Path) -> Path:
     ("kind", "code"),
     [
         ("nothing there", 3),
+        ("impossible name", 3),
         ("empty folder", 3),
         ("text file", 3),
         ("truncated", 3),

@@ -170,6 +170,11 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Pat
         pytest.fail("the work began")
 
 
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="choose another --out"):
+        _publish(tmp_path / ("x" * 300), 3)
+
+
 def test_the_current_folder_is_no_place_for_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from sparcc_pipeline.dicom import source as source_module
 from sparcc_pipeline.dicom.discover import discover
 from sparcc_pipeline.dicom.source import open_source
-from sparcc_pipeline.errors import SeriesNotFoundError, UnreadablePixelsError, UnsafeArchiveError
+from sparcc_pipeline.errors import OutputError, SeriesNotFoundError, UnreadablePixelsError, UnsafeArchiveError
 
 
 def zipped(series: Path, archive: Path, prefix: str = "study/1/") -> Path:
@@ -42,6 +43,41 @@ def test_links_that_go_in_circles_end(series: Path) -> None:
     (series / "broken").symlink_to(series / "nowhere")
     os.mkfifo(series / "pipe")
     assert slices(series) == 8
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(series, series / "more")
+    scandir = os.scandir
+
+    def refuse_more(path: str) -> object:
+        if Path(path).name == "more":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse_more)
+    with pytest.raises(UnreadablePixelsError, match="permission denied"), open_source(series):
+        pass
+
+
+def test_an_archive_without_room_to_unpack_is_no_fault_of_the_study(
+    series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = zipped(series, tmp_path / "study.zip")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+    with pytest.raises(OutputError, match="TMPDIR"), open_source(archive):
+        pass
+
+
+def test_a_disc_that_fills_up_while_unpacking_is_no_fault_of_the_study(
+    series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(source_module, "_copy", full)
+    with pytest.raises(OutputError, match="no space left"), open_source(zipped(series, tmp_path / "study.zip")):
+        pass
 
 
 def test_a_single_file(series: Path) -> None:

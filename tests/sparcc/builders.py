@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Quadrant, Side
 from sparcc_pipeline.sparcc.joint import LINE_STEP_MM, JointSlice, find_joints
@@ -244,13 +243,3 @@ def points(score: SparccScore) -> dict[tuple[int, str, str], int]:
         )
         given |= {(joint.slice, joint.side.value, name): point for name, point in items if point}
     return given
-
-
-def area_mm2(mask: BoolArray, geometry: Geometry) -> float:
-    """Area of a mask on one slice."""
-    return float(mask.sum() * geometry.pixel_area_mm2)
-
-
-def dilated(mask: BoolArray, pixels: int = 1) -> BoolArray:
-    """A mask grown by whole pixels."""
-    return np.asarray(ndimage.binary_dilation(mask, iterations=pixels))

@@ -1,0 +1,171 @@
+"""Presacral vessels are found; what is as bright but no vessel is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparcc_pipeline.anatomy import AnatomyLabel
+from sparcc_pipeline.imaging.vessels import BRIGHTER_THAN_MARROW, find_presacral_vessels
+from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, LabelArray
+
+SHAPE = (12, 100, 140)
+IN_PLANE = (1.0, 1.0)
+MARROW, VESSEL = 100.0, 500.0
+SACRUM_SLICES = range(1, 11)
+TUBE = (slice(1, 5), slice(72, 76), slice(60, 80))
+"""4 mm wide, 20 mm long, 12 mm below the lower border of the sacrum, between the ilia."""
+
+
+def geometry(in_plane: tuple[float, float] = IN_PLANE) -> Geometry:
+    return Geometry(
+        shape=SHAPE,
+        origin_mm=(0.0, 0.0, 0.0),
+        directions=((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)),
+        spacing_mm=(4.0, *in_plane),
+    )
+
+
+@pytest.fixture
+def anatomy() -> LabelArray:
+    """Sacrum in rows 20-59, ilia beside it, on slices 1-10."""
+    codes = np.zeros(SHAPE, dtype=np.uint8)
+    codes[1:11, 20:60, 45:95] = AnatomyLabel.SACRUM
+    codes[1:11, 15:70, 20:42] = AnatomyLabel.RIGHT_ILIUM
+    codes[1:11, 15:70, 98:120] = AnatomyLabel.LEFT_ILIUM
+    return codes
+
+
+@pytest.fixture
+def signal(anatomy: LabelArray) -> Float32Array:
+    values = np.random.default_rng(0).normal(60, 8, SHAPE)
+    values[anatomy > 0] = MARROW
+    return values.astype(np.float32)
+
+
+def find(signal: Float32Array, anatomy: LabelArray, marrow: float = MARROW) -> BoolArray:
+    return find_presacral_vessels(signal, anatomy, geometry(), marrow)
+
+
+def test_a_bright_tube_in_front_of_the_sacrum_is_found(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[TUBE] = VESSEL
+    found = find(signal, anatomy)
+
+    expected = np.zeros(SHAPE, dtype=bool)
+    expected[TUBE] = True
+    assert np.array_equal(found, expected)
+
+
+def test_its_wall_is_left_out(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[TUBE] = VESSEL * 0.6
+    core = (TUBE[0], slice(72, 75), TUBE[2])
+    signal[core] = VESSEL
+    found = find(signal, anatomy)
+
+    assert found[core].all()
+    assert not found[TUBE[0], 75].any()
+
+
+def test_the_units_of_the_scanner_do_not_matter(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[TUBE] = VESSEL
+    found = find(signal, anatomy)
+
+    assert found.any()
+    assert np.array_equal(find(signal * np.float32(7.5), anatomy, MARROW * 7.5), found)
+
+
+@pytest.mark.parametrize(("factor", "is_found"), [(0.95, False), (1.05, True)])
+def test_a_vessel_is_clearly_brighter_than_marrow(
+    signal: Float32Array, anatomy: LabelArray, factor: float, is_found: bool
+) -> None:
+    signal[TUBE] = BRIGHTER_THAN_MARROW * MARROW * factor
+
+    assert find(signal, anatomy).any() == is_found
+
+
+def test_a_bladder_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    rows, columns = np.indices(SHAPE[1:])
+    signal[1:5, (rows - 82) ** 2 + (columns - 70) ** 2 <= 15**2] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_a_tube_beside_a_bladder_is_still_found(signal: Float32Array, anatomy: LabelArray) -> None:
+    rows, columns = np.indices(SHAPE[1:])
+    bladder = (rows - 85) ** 2 + (columns - 70) ** 2 <= 10**2
+    signal[1:5, bladder] = VESSEL
+    tube = (TUBE[0], slice(66, 70), TUBE[2])
+    signal[tube] = VESSEL
+    found = find(signal, anatomy)
+
+    assert found[tube].mean() > 0.7
+    assert not found[:, bladder].any()
+
+
+def test_bright_marrow_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[2:5, 30:34, 50:80] = VESSEL
+    signal[2:5, 20:60, 45:48] = VESSEL
+    signal[2:5, 30:50, 100:103] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_the_rim_of_a_bone_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    # Two pixels just below the sacrum: cortex, partial volume, or a mask that is a little too small.
+    signal[2:5, 60:62, 50:80] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_csf_and_disc_above_the_sacrum_are_no_vessels(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[1:11, 4:16, 67:71] = VESSEL
+    signal[1:5, 12:16, 55:85] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_the_spinal_canal_on_posterior_slices_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[1:11, TUBE[1], TUBE[2]] = VESSEL
+    found = find(signal, anatomy)
+    slices = np.flatnonzero(found.any(axis=(1, 2)))
+
+    # Two thirds of the ten slices with sacrum, from the front.
+    assert slices.tolist() == list(range(1, 8))
+
+
+def test_vessels_of_the_buttocks_lie_outside_the_ilia(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[1:5, 72:76, 10:25] = VESSEL
+    signal[1:5, 72:76, 112:130] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+@pytest.mark.parametrize(("row", "is_found"), [(72, True), (92, False)])
+def test_what_lies_far_from_the_sacrum_is_no_presacral_vessel(
+    signal: Float32Array, anatomy: LabelArray, row: int, is_found: bool
+) -> None:
+    signal[1:5, row : row + 3, 60:80] = VESSEL
+
+    # Rows of 1.4 mm: 18 and 46 mm below the sacrum.
+    assert find_presacral_vessels(signal, anatomy, geometry((1.4, 1.0)), MARROW).any() == is_found
+
+
+def test_a_speck_is_noise(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[3, 74, 70:73] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_calibre_is_measured_in_mm_not_pixels(signal: Float32Array, anatomy: LabelArray) -> None:
+    wide = (TUBE[0], slice(66, 82), TUBE[2])
+    signal[wide] = VESSEL
+
+    assert not find(signal, anatomy).any()
+    fine = find_presacral_vessels(signal, anatomy, geometry((0.3, 1.0)), MARROW)
+    assert fine[wide].any()
+
+
+def test_without_a_sacrum_there_is_nothing_to_find(signal: Float32Array) -> None:
+    signal[TUBE] = VESSEL
+
+    assert not find(signal, np.zeros(SHAPE, dtype=np.uint8)).any()

@@ -1,0 +1,141 @@
+"""The model that comes with the installation: its contract, both engines, the sample study, real studies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparcc_pipeline.anatomy import Bone, Level, Side
+from sparcc_pipeline.app.resources import model_bundle
+from sparcc_pipeline.app.study import Request, Scored, score_study
+from sparcc_pipeline.dicom.write import Style, write_mr_series
+from sparcc_pipeline.imaging.bundle import Bundle
+from sparcc_pipeline.imaging.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
+from sparcc_pipeline.imaging.segmentation import OnnxNetwork, Segmenter, TorchNetwork, load_segmenter
+from sparcc_pipeline.training.labels import PEOPLE, load_person
+from sparcc_pipeline.training.phantom import known_score, make_phantom, random_spec
+from sparcc_pipeline.volume import StorageOrder
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLE = REPOSITORY / "data_samples" / "phantom_study"
+LARGEST_BUNDLE_BYTES = 20_000_000
+SAME_ENGINES = 1e-4
+
+VENDOR: dict[str, Style] = {
+    "1007": "siemens", "1013": "ge", "1016": "philips", "1234": "siemens", "4386": "ge", "2015": "philips", "2014": "ge",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return load_segmenter(model_bundle())
+
+
+def scored(source: Path, segmenter: Segmenter) -> Scored:
+    outcome = score_study(source, Request(), lambda: segmenter, lambda _: None)
+    assert isinstance(outcome, Scored), outcome
+    return outcome
+
+
+def items(result: Scored) -> list[tuple[object, ...]]:
+    return [(j.slice, j.side.value, *j.edema.values(), j.intense, j.deep) for j in result.score.joints]
+
+
+def test_the_bundle_is_whole_and_small() -> None:
+    bundle = Bundle.open(model_bundle())
+
+    size = sum(path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file())
+
+    assert size < LARGEST_BUNDLE_BYTES
+    assert 0.05 <= bundle.edema_threshold <= 0.95
+    assert "Research only" in bundle.metadata["intended_use"]
+
+
+def test_the_sample_study_gets_its_known_score(segmenter: Segmenter) -> None:
+    truth = json.loads((SAMPLE / "truth.json").read_text())
+
+    result = scored(SAMPLE, segmenter)
+
+    assert result.score.slices.first == truth["first_slice_index"]
+    known = [(j["slice"], j["side"], *j["edema"].values(), j["intense"], j["deep"]) for j in truth["joints"]]
+    assert items(result) == known
+
+
+ORIENTATIONS = [
+    StorageOrder(),
+    StorageOrder((0, 1, 2), (False, True, False)),
+    StorageOrder((0, 1, 2), (False, False, True)),
+    StorageOrder((0, 2, 1), (True, True, False)),
+    StorageOrder((0, 1, 2), (True, True, True)),
+]
+
+
+def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: Segmenter, tmp_path: Path) -> None:
+    spec = random_spec(5, slice_spacing_mm=4.5, pixel_mm=0.9)
+    volume = make_phantom(spec).volume
+    found = []
+    for index, stored in enumerate(ORIENTATIONS):
+        folder = tmp_path / str(index)
+        write_mr_series(volume, folder, style="ge", patient_id="P", seed="s", stored=stored,
+                        reverse_instance_numbers=index % 2 == 1, enhanced=index == 4)  # fmt: skip
+        found.append(items(scored(folder, segmenter)))
+
+    assert all(each == found[0] for each in found)
+    assert sum(sum(point or 0 for point in row[2:]) for row in found[0]) > 0, known_score(spec).total  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("network", ["bones", "edema"])
+def test_both_engines_agree_on_a_real_study(shared_data: Path, network: str) -> None:
+    bundle = Bundle.open(model_bundle())
+    stir = load_person(shared_data, "1013").stir
+    stack = resample_in_plane(compress_signal(stir.signal), stir.geometry.in_plane_mm, BONE_PIXEL_MM)
+    batch = np.stack([neighbours(stack, k)[:, :240, :240] for k in (8, 10)])
+
+    onnx = OnnxNetwork(bundle.file(f"models/{network}.onnx"), 2)(batch)
+    torch = TorchNetwork(bundle.torch_module(network), 2)(batch)
+
+    assert np.abs(onnx - torch).max() < SAME_ENGINES * max(1.0, float(np.abs(torch).max()))
+
+
+def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, segmenter: Segmenter) -> None:
+    stir = load_person(shared_data, "1016").stir
+
+    found, reference = segmenter.segment(stir), load_segmenter(model_bundle(), engine="torch").segment(stir)
+
+    assert (found.anatomy != reference.anatomy).mean() < 1e-5
+    assert np.abs(found.edema_probability - reference.edema_probability).max() < SAME_ENGINES
+    assert np.abs(found.ligamentous - reference.ligamentous).max() < SAME_ENGINES
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_real_studies_are_scored_on_their_six_slices(
+    shared_data: Path, segmenter: Segmenter, tmp_path: Path, name: str
+) -> None:
+    tool = shared_data.parent / "tools" / "nifti_to_dicom.py"
+    image = shared_data / "sij_mri" / "stir" / f"{name}_STIR.nii.gz"
+    subprocess.run(
+        [sys.executable, tool, image, tmp_path / "study", "--contrast", "stir", "--vendor", VENDOR[name],
+         "--patient", name, "--date", "20260301"], check=True, capture_output=True,
+    )  # fmt: skip
+
+    result = scored(tmp_path / "study", segmenter)
+
+    assert abs(result.score.slices.first - load_person(shared_data, name).six_slices[0]) <= 1
+    assert result.score.evaluable_maximum > 40
+    if name == "2015":
+        assert result.score.total <= 2
+    if name == "1013":
+        assert {joint.side for joint in result.score.joints if joint.deep and joint.intense} >= {Side.LEFT}
+    if name == "2014":
+        upper_sacral = [
+            (result.score.slices.indices[joint.slice], joint.side)
+            for joint in result.score.joints
+            for quadrant, point in joint.edema.items()
+            if point and quadrant.bone is Bone.SACRUM and quadrant.level is Level.UPPER
+        ]
+        assert (9, Side.RIGHT) in upper_sacral, "bright beside the right joint on slices 6 to 10 (README of the data)"
