@@ -27,7 +27,8 @@ LARGEST_BUNDLE_BYTES = 20_000_000
 SAME_ENGINES = 1e-4
 
 VENDOR: dict[str, Style] = {
-    "1007": "siemens", "1013": "ge", "1016": "philips", "1234": "siemens", "4386": "ge", "2015": "philips", "2014": "ge",
+    "1007": "siemens", "1013": "ge", "1016": "philips", "1234": "siemens", "4386": "ge", "2015": "philips",
+    "2014": "ge",
 }  # fmt: skip
 
 

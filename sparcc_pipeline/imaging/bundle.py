@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "sparcc-bundle/1"
 
+REQUIRED_KEYS: Final = ("name", "version", "sha256")
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -41,6 +43,12 @@ class Bundle:
             raise ModelError(
                 f"expected a model bundle of format {FORMAT}, found {metadata.get('sparcc_format')!r} in {folder}; "
                 "install the model that belongs to this version"
+            )
+        missing = [key for key in REQUIRED_KEYS if key not in metadata]
+        if missing:
+            raise ModelError(
+                f"expected metadata.json to name {', '.join(missing)}, found none in {folder}; "
+                "install the package again"
             )
         for name, expected in metadata["sha256"].items():
             path = folder / name
@@ -73,7 +81,7 @@ class Bundle:
     @property
     def edema_threshold(self) -> float:
         """Probability from which a voxel counts as edema, chosen out of fold (see the model card)."""
-        return float(self.metadata["edema_threshold"])
+        return float(self.networks["edema"]["threshold"])
 
     def file(self, name: str) -> Path:
         """Path of one file of the bundle, such as "models/bones.onnx".

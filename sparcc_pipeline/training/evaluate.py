@@ -34,6 +34,12 @@ from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingRun
 THRESHOLDS: Final = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
 
 
+PERSON_COLUMNS: Final = (
+    "person", "sacrum", "right ilium", "left ilium", "first slice (read)", "threshold", "edema Dice", "readers",
+    "plain", "total", "totals of the readings",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Goal:
     """A figure of the model card, and what it was meant to reach."""
@@ -146,23 +152,21 @@ def evaluation_markdown(result: Mapping[str, Any]) -> str:
     ]
     rows += [
         "",
-        f"Beside them: edema Dice of reader against reader {result['reader_dice_mean']:.2f}, of a plain threshold inside "
-        f"perfect bones and joints {result['plain_dice_mean']:.2f}; quadrant kappa of the readers among themselves "
-        f"{result['reader_quadrant_kappa']:.2f}; {result['empty_quadrants_called']} of {result['empty_quadrants']} "
+        f"Beside them: edema Dice of reader against reader {result['reader_dice_mean']:.2f}, of a plain threshold",
+        f"inside perfect bones and joints {result['plain_dice_mean']:.2f}; quadrant kappa of the readers among",
+        f"themselves {result['reader_quadrant_kappa']:.2f}; {result['empty_quadrants_called']} of {result['empty_quadrants']}",
         f"quadrants that no reading marks were called. Threshold of the model: {result['edema_threshold']:.2f}.",
         "",
-        "| person | sacrum | right ilium | left ilium | first slice (read) | threshold | edema Dice | readers | plain | "
-        "total | totals of the readings |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(PERSON_COLUMNS)} |",
+        f"|{'---|' * len(PERSON_COLUMNS)}",
     ]
     for name, each in result["people"].items():
         bones = " | ".join(f"{each['bone_dice'][key]:.3f}" for key in ("sacrum", "right ilium", "left ilium"))
         edema = " | ".join(
             "" if each[key] is None else f"{each[key]:.2f}" for key in ("edema_dice_mean", "reader_dice", "plain_dice")
         )
-        score, readings = each["score"], ", ".join(map(str, each["reader_totals"]))
-        rows.append(
-            f"| {name} | {bones} | {each['first_slice']} ({each['first_slice_read']}) | {each['edema_threshold']:.2f} | "
-            f"{edema} | {score['total']} ({score['edema']} + {score['intensity']} + {score['depth']}) | {readings} |"
-        )
+        first = f"{each['first_slice']} ({each['first_slice_read']})"
+        score = "{total} ({edema} + {intensity} + {depth})".format(**each["score"])
+        readings = ", ".join(map(str, each["reader_totals"]))
+        rows.append(f"| {name} | {bones} | {first} | {each['edema_threshold']:.2f} | {edema} | {score} | {readings} |")
     return "\n".join(rows) + "\n"

@@ -41,7 +41,12 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
     _write_network("edema", edema, mean_of(edema), folder)
     inference = {
         "bones": {"network_def": BONE_NETWORK, "members": 1, "mean_probability": False},
-        "edema": {"network_def": EDEMA_NETWORK, "members": len(edema), "mean_probability": True},
+        "edema": {
+            "network_def": EDEMA_NETWORK,
+            "members": len(edema),
+            "mean_probability": True,
+            "threshold": evaluation["edema_threshold"],
+        },
     }
     _write_json(inference, folder / "configs" / "inference.json")
     _write_json(json.loads((run.folder / "plan.json").read_text(encoding="utf-8")), folder / "configs" / "train.json")
@@ -59,7 +64,6 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
         "intended_use": INTENDED_USE,
         "data": "sij_mri (Hepburn et al., arXiv 2106.11343) and pelvic_t1 (CPTAC-UCEC); see models/README.md",
         "network_data_format": _data_format(),
-        "edema_threshold": evaluation["edema_threshold"],
         "changelog": {version: "trained as configs/train.json says"},
         "sha256": {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files

@@ -51,13 +51,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         inference[name] = {"network_def": SMALL[name], "members": count, "mean_probability": name == "edema"}
         whole = mean_of(members) if name == "edema" else members[0]
         export_onnx(whole, (1, 3, 64, 64), folder / "models" / f"{name}.onnx")
+    inference["edema"]["threshold"] = 0.4
     write(folder / "configs" / "inference.json", inference)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     metadata = {
         "sparcc_format": FORMAT,
         "name": "tiny",
         "version": "0.0.1",
-        "edema_threshold": 0.4,
         "sha256": {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
         },
@@ -156,6 +156,16 @@ def test_broken_network_definitions_are_named(bundle: Path) -> None:
     write(bundle / "configs" / "metadata.json", metadata)
 
     with pytest.raises(ModelError, match=r"inference\.json"):
+        Bundle.open(bundle)
+
+
+@pytest.mark.parametrize("key", ["name", "version", "sha256"])
+def test_metadata_that_says_too_little_is_refused(bundle: Path, key: str) -> None:
+    metadata = read(bundle / "configs" / "metadata.json")
+    del metadata[key]
+    write(bundle / "configs" / "metadata.json", metadata)
+
+    with pytest.raises(ModelError, match=f"expected metadata.json to name {key}, found none"):
         Bundle.open(bundle)
 
 
