@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ from sparcc_pipeline.imaging.normalize import (
     normal_marrow_signal,
     resample_in_plane,
 )
-from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice, find_joints
 from sparcc_pipeline.training.labels import IGNORE, Pelvis, Person, soft_edema
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class BoneSamples:
     person: tuple[str, ...]
 
 
+PHANTOM: Final = "phantom"
+"""All phantoms together teach edema as one person would."""
+
 FAR_FROM_JOINT_MM: Final = 60.0
 """Distance written where a slice shows no joint."""
 
@@ -87,30 +90,53 @@ def joints_of(person: Person) -> Joints:
     return Joints(person.stir.geometry, found)
 
 
-def edema_samples(people: Sequence[Person]) -> EdemaSamples:
-    """Patches about every labelled joint-slice of `people`."""
-    images, bones, target, distance, edge, owner = [], [], [], [], [], []
-    for index, person in enumerate(people):
-        joints, edema = joints_of(person), soft_edema(person)
-        nearest = joint_distance_mm(joints)
-        anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
-        ratio = marrow_log_ratio(person.stir.signal, normal_marrow_signal(person.stir.signal, anatomy, nearest))
-        for joint in joints:
-            k = joint.slice_index
-            crop = JointCrop(joint, person.stir.geometry.in_plane_mm, CANVAS_PIXELS)
-            bone = np.isin(anatomy[k], [AnatomyLabel.SACRUM, ILIUM_LABEL[joint.side]])
-            outline = ndimage.distance_transform_edt(bone, sampling=person.stir.geometry.in_plane_mm)
-            images.append(edema_input(ratio, joint, crop))
-            bones.append(crop.take(bone))
-            target.append(crop.take(edema[k]))
-            distance.append(crop.take(joint.surface_distance_mm))
-            edge.append(crop.take(outline))
-            owner.append(index)
-    images_, bone_, target_, distance_, edge_ = (
-        np.asarray(part, dtype=np.float16) for part in (images, bones, target, distance, edge)
-    )
-    names = tuple(person.name for person in people)
-    return EdemaSamples(images_, bone_, target_, distance_, edge_, np.array(owner), names)
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """What edema is learned from: a stack, its joints, its bones and its edema."""
+
+    name: str
+    signal: Float32Array
+    joints: Joints
+    anatomy: LabelArray
+    edema: Float32Array
+
+
+def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> EdemaSamples:
+    """Patches about every labelled joint-slice of `people`, and about those of `phantoms`, all named PHANTOM."""
+    sources = [
+        _Labelled(
+            person.name,
+            person.stir.signal,
+            joints_of(person),
+            np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
+            soft_edema(person),
+        )
+        for person in people
+    ]
+    for phantom in phantoms:
+        tissue = phantom.tissue
+        sources.append(
+            _Labelled(PHANTOM, phantom.volume.signal, find_joints(tissue), tissue.anatomy, tissue.edema_probability)
+        )
+    names = tuple(dict.fromkeys(source.name for source in sources))
+    patches = [(patch, names.index(source.name)) for source in sources for patch in _edema_patches(source)]
+    parts = [np.asarray(part, dtype=np.float16) for part in zip(*(patch for patch, _ in patches), strict=True)]
+    images, bone, target, distance, edge = parts
+    return EdemaSamples(images, bone, target, distance, edge, np.array([owner for _, owner in patches]), names)
+
+
+def _edema_patches(source: _Labelled) -> Iterator[tuple[Float32Array, ...]]:
+    """Image, bone, edema, distance from the joint and from the bones' outline of each joint-slice."""
+    in_plane = source.joints.geometry.in_plane_mm
+    marrow = normal_marrow_signal(source.signal, source.anatomy, joint_distance_mm(source.joints))
+    ratio = marrow_log_ratio(source.signal, marrow)
+    for joint in source.joints:
+        k = joint.slice_index
+        crop = JointCrop(joint, in_plane, CANVAS_PIXELS)
+        bone = np.isin(source.anatomy[k], [AnatomyLabel.SACRUM, ILIUM_LABEL[joint.side]])
+        outline = ndimage.distance_transform_edt(bone, sampling=in_plane)
+        shown = (bone, source.edema[k], joint.surface_distance_mm, outline)
+        yield edema_input(ratio, joint, crop), *(crop.take(image) for image in shown)
 
 
 def bone_stack(

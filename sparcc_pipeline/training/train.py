@@ -14,7 +14,7 @@ from torch import nn
 
 from sparcc_pipeline.errors import ConfigError, InputError
 from sparcc_pipeline.imaging.networks import BONE_NETWORK, EDEMA_NETWORK, build_network, mean_of
-from sparcc_pipeline.training.dataset import BoneSamples, EdemaSamples, bone_samples, edema_samples
+from sparcc_pipeline.training.dataset import PHANTOM, BoneSamples, EdemaSamples, bone_samples, edema_samples
 from sparcc_pipeline.training.fit_bones import BonePlan, fit_bones
 from sparcc_pipeline.training.fit_edema import EdemaPlan, fit_edema
 from sparcc_pipeline.training.labels import (
@@ -26,7 +26,7 @@ from sparcc_pipeline.training.labels import (
     load_person,
 )
 from sparcc_pipeline.training.loop import save_atomically
-from sparcc_pipeline.training.phantom import make_phantom, random_spec
+from sparcc_pipeline.training.phantom import Phantom, make_phantom, random_spec
 
 PEOPLE_FOR_EDEMA: Final = (*PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA)
 """Who can teach and measure edema. 2014 has edema that no reader drew: never among them."""
@@ -43,8 +43,9 @@ class TrainingPlan:
 
     bones: BonePlan = field(default_factory=BonePlan)
     edema: EdemaPlan = field(default_factory=EdemaPlan)
-    edema_members: int = 2
-    phantoms: int = 24
+    edema_members: int = 1
+    bone_phantoms: int = 24
+    edema_phantoms: int = 10
     seed: int = 0
 
 
@@ -79,12 +80,15 @@ class TrainingRun:
     def _bone_samples(self) -> BoneSamples:
         names = sorted(path.name.removesuffix("_T1.nii.gz") for path in (self._data / "pelvic_t1").glob("*_T1.nii.gz"))
         pelves = [load_pelvis(self._data, name) for name in names]
-        phantoms = [make_phantom(random_spec(self.plan.seed + index)) for index in range(self.plan.phantoms)]
-        return bone_samples(list(self.people.values()), pelves, phantoms)
+        return bone_samples(list(self.people.values()), pelves, self._phantoms(self.plan.bone_phantoms))
 
     @cached_property
     def _edema_samples(self) -> EdemaSamples:
-        return edema_samples([self.people[name] for name in PEOPLE_FOR_EDEMA])
+        people = [self.people[name] for name in PEOPLE_FOR_EDEMA]
+        return edema_samples(people, self._phantoms(self.plan.edema_phantoms))
+
+    def _phantoms(self, count: int) -> list[Phantom]:
+        return [make_phantom(random_spec(self.plan.seed + index)) for index in range(count)]
 
     def bones(self, without: str | None) -> nn.Module:
         """The bone network of everybody but `without`."""
@@ -118,7 +122,7 @@ class TrainingRun:
 
         if kind == "bones":
             return fit_bones(self._bone_samples, without, self.plan.bones, seed, checkpoint=checkpoint, progress=told)
-        people = [person for person in PEOPLE_FOR_EDEMA if person != without]
+        people = [person for person in (*PEOPLE_FOR_EDEMA, PHANTOM) if person != without]
         return fit_edema(self._edema_samples, people, self.plan.edema, seed, checkpoint=checkpoint, progress=told)
 
 
