@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -78,6 +79,7 @@ FAR_FROM_JOINT_MM: Final = 60.0
 """Distance written where a slice shows no joint."""
 
 
+@lru_cache(maxsize=16)
 def joints_of(person: Person) -> Joints:
     """The joints of the labelled slices, from the labels themselves."""
     first, last = person.cartilaginous

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
@@ -73,12 +74,14 @@ def bone_dice(prediction: Prediction) -> dict[str, float]:
     return {name: dice((truth == code) & where, (found == code) & where) for name, code in codes.items()}
 
 
+@lru_cache(maxsize=16)
 def edema_region(person: Person) -> BoolArray:
     """Sacrum and ilium within EDEMA_WITHIN_MM of the joints, from the labels, on the labelled slices."""
     bone = np.isin(person.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
     return bone & (joint_distance_mm(joints_of(person)) <= EDEMA_WITHIN_MM)
 
 
+@lru_cache(maxsize=16)
 def readers(person: Person) -> NDArray[np.bool_]:
     """(4, slices, rows, columns) bool, the readings inside `edema_region`; nothing for a person without edema."""
     region = edema_region(person)

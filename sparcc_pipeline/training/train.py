@@ -14,7 +14,7 @@ from torch import nn
 
 from sparcc_pipeline.errors import ConfigError, InputError
 from sparcc_pipeline.imaging.networks import BONE_NETWORK, EDEMA_NETWORK, build_network, mean_of
-from sparcc_pipeline.training.dataset import PHANTOM, BoneSamples, EdemaSamples, bone_samples, edema_samples
+from sparcc_pipeline.training.dataset import BoneSamples, EdemaSamples, bone_samples, edema_samples
 from sparcc_pipeline.training.fit_bones import BonePlan, fit_bones
 from sparcc_pipeline.training.fit_edema import EdemaPlan, fit_edema
 from sparcc_pipeline.training.labels import (
@@ -45,7 +45,7 @@ class TrainingPlan:
     edema: EdemaPlan = field(default_factory=EdemaPlan)
     edema_members: int = 1
     bone_phantoms: int = 24
-    edema_phantoms: int = 10
+    edema_phantoms: int = 0
     seed: int = 0
 
 
@@ -122,7 +122,7 @@ class TrainingRun:
 
         if kind == "bones":
             return fit_bones(self._bone_samples, without, self.plan.bones, seed, checkpoint=checkpoint, progress=told)
-        people = [person for person in (*PEOPLE_FOR_EDEMA, PHANTOM) if person != without]
+        people = [person for person in self._edema_samples.people if person != without]
         return fit_edema(self._edema_samples, people, self.plan.edema, seed, checkpoint=checkpoint, progress=told)
 
 
