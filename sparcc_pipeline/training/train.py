@@ -39,7 +39,10 @@ Told = Callable[[str, int, int, float], None]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything that decides what comes out of a training, besides the data."""
+    """Everything that decides what comes out of a training, besides the data.
+
+    Edema is not learned from phantoms: with ten of them the quadrant kappa on people fell from 0.55 to 0.48.
+    """
 
     bones: BonePlan = field(default_factory=BonePlan)
     edema: EdemaPlan = field(default_factory=EdemaPlan)

@@ -16,15 +16,13 @@ from sparcc_pipeline.training.phantom import PhantomSpec, known_score, make_phan
 SPEC = random_spec(3, lesions=6, slice_spacing_mm=5.0, pixel_mm=1.2, tilt_degrees=20.0)
 
 
-def write(out: Path, spec: PhantomSpec = SPEC, **options: bool) -> None:
-    run_phantom(
-        spec, out, style="philips", enhanced=options.get("enhanced", False), reverse=options.get("reverse", False)
-    )
+def write(out: Path, spec: PhantomSpec = SPEC, *, enhanced: bool = False, reverse: bool = False) -> None:
+    run_phantom(spec, out, style="philips", enhanced=enhanced, reverse=reverse)
 
 
-@pytest.mark.parametrize("options", [{}, {"enhanced": True}, {"reverse": True}], ids=str)
-def test_the_images_are_those_of_the_specification(tmp_path: Path, options: dict[str, bool]) -> None:
-    write(tmp_path / "study", **options)
+@pytest.mark.parametrize(("enhanced", "reverse"), [(False, False), (True, False), (False, True)])
+def test_the_images_are_those_of_the_specification(tmp_path: Path, enhanced: bool, reverse: bool) -> None:
+    write(tmp_path / "study", enhanced=enhanced, reverse=reverse)
 
     study = read_study(tmp_path / "study", Request())
 
