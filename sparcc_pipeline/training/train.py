@@ -41,7 +41,8 @@ Told = Callable[[str, int, int, float], None]
 class TrainingPlan:
     """Everything that decides what comes out of a training, besides the data.
 
-    Edema is not learned from phantoms: with ten of them the quadrant kappa on people fell from 0.55 to 0.48.
+    Edema is not learned from phantoms: trainings with them measured worse on people (models/README.md); how much of
+    that is the seed is not known.
     """
 
     bones: BonePlan = field(default_factory=BonePlan)
