@@ -18,6 +18,8 @@ from sparcc_pipeline.volume import Float32Array
 SLICES_SCORED: Final = 6
 """Consecutive slices that SPARCC scores. Source: spa-imaging.org, "Grading sacroiliitis"; Maksymowych 2005."""
 
+CHOSEN_BY_BASELINE: Final = "baseline"
+
 _CERTAIN: Final = 1e-4
 
 
@@ -25,7 +27,7 @@ _CERTAIN: Final = 1e-4
 class SixSlices:
     """The six slices that are scored; `first` is the 0-based index of the most anterior one.
 
-    `chosen_by` is "transitional slice" or "user".
+    `chosen_by` is "transitional slice", "user" or "baseline" (the slices that show what was scored at baseline).
     """
 
     first: int

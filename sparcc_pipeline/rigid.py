@@ -1,0 +1,87 @@
+"""Rigid motion of a patient between two scans. Points are LPS, in mm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sparcc_pipeline.volume import FloatArray
+
+_IDENTITY: Final = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class RigidTransform:
+    """Where a point of the fixed scan lies in the moving one: `rotation` @ point + `translation_mm`.
+
+    Raises
+    ------
+    ValueError : `rotation` is not a rotation (it would shear, scale or mirror)
+    """
+
+    rotation: tuple[tuple[float, ...], ...] = _IDENTITY
+    translation_mm: tuple[float, ...] = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.rotation, dtype=float)
+        if matrix.shape != (3, 3) or not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6):
+            raise ValueError(f"expected a rotation, found {self.rotation}")
+        if np.linalg.det(matrix) < 0:
+            raise ValueError(f"expected a rotation, found a mirroring {self.rotation}")
+
+    @staticmethod
+    def of(rotation: FloatArray, translation_mm: FloatArray) -> RigidTransform:
+        """From (3, 3) and (3,) arrays."""
+        return RigidTransform(tuple(map(tuple, rotation.tolist())), tuple(translation_mm.tolist()))
+
+    @staticmethod
+    def about(centre_mm: FloatArray, rotation: FloatArray, shift_mm: FloatArray) -> RigidTransform:
+        """Turn by `rotation` (3, 3) about `centre_mm`, then shift."""
+        return RigidTransform.of(rotation, centre_mm + shift_mm - rotation @ centre_mm)
+
+    @property
+    def angle_degrees(self) -> float:
+        """The one angle of the rotation, 0..180."""
+        # From the skew part as well: the arc cosine alone is blind below a hundredth of a degree.
+        matrix = np.array(self.rotation)
+        skew = np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]])
+        return float(np.degrees(np.arctan2(np.linalg.norm(skew) / 2, (np.trace(matrix) - 1) / 2)))
+
+    def apply(self, points_mm: FloatArray) -> FloatArray:
+        """(n, 3) points of the fixed scan -> (n, 3) in the moving scan."""
+        moved: FloatArray = points_mm @ np.array(self.rotation).T + self.translation_mm
+        return moved
+
+    def inverse(self) -> RigidTransform:
+        """From the moving scan back to the fixed one."""
+        back = np.array(self.rotation).T
+        return RigidTransform.of(back, -back @ np.array(self.translation_mm))
+
+    def after(self, first: RigidTransform) -> RigidTransform:
+        """`first`, then this one."""
+        rotation = np.array(self.rotation)
+        moved = rotation @ np.array(first.translation_mm) + self.translation_mm
+        return RigidTransform.of(rotation @ np.array(first.rotation), moved)
+
+    def distance_mm(self, other: RigidTransform, points_mm: FloatArray) -> FloatArray:
+        """(n,) how far apart the two put each point of the fixed scan."""
+        return np.asarray(np.linalg.norm(self.apply(points_mm) - other.apply(points_mm), axis=1))
+
+
+def rotation_about(axis: int, degrees: float) -> FloatArray:
+    """(3, 3) rotation about the LPS axis 0 (right-left: pitch), 1 (front-back) or 2 (feet-head)."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(3)
+    a, b = ((1, 2), (2, 0), (0, 1))[axis]
+    matrix[a, a], matrix[a, b], matrix[b, a], matrix[b, b] = c, -s, s, c
+    return matrix
+
+
+def rotation_between(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(3, 3) the smallest rotation that turns direction `a` into direction `b` (not opposite ones)."""
+    first, second = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    axis = np.cross(first, second)
+    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    return np.asarray(np.eye(3) + skew + skew @ skew / (1 + first @ second))

@@ -1,0 +1,130 @@
+"""Change of the score from baseline: total, parts, and each item of each joint-slice. Lower is better.
+
+Source of both limits: clinical reference, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.sparcc.alignment import MatchedSlice
+from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
+
+SMALLEST_IMPORTANT_CHANGE: Final = 2.5
+"""Change of the total that matters to a patient. Source: Maksymowych 2012."""
+
+SMALLEST_DETECTABLE_CHANGE: Final = 3.4
+"""Change of the total beyond what readers differ by over three months. Source: SPACE cohort, J Rheumatol."""
+
+_Z_OF_INTERVAL_90: Final = 1.6449
+
+
+@dataclass(frozen=True)
+class JointSliceChange:
+    """Change of one joint on one baseline slice: each item -1, 0 or 1, None where it is not evaluable at both visits.
+
+    `slice` is 0-5 within the six of the baseline.
+    """
+
+    slice: int
+    side: Side
+    edema: Mapping[Quadrant, int | None]
+    intense: int | None
+    deep: int | None
+
+    @property
+    def points(self) -> int:
+        """Sum over the items that are evaluable at both visits."""
+        return sum(item or 0 for item in self.items)
+
+    @property
+    def items(self) -> tuple[int | None, ...]:
+        """The six items: four quadrants, intensity, depth."""
+        return (*self.edema.values(), self.intense, self.deep)
+
+
+@dataclass(frozen=True)
+class ScoreChange:
+    """Follow-up minus baseline.
+
+    Parameters
+    ----------
+    total, edema, intensity, depth : differences of the sums
+    joints : the twelve joint-slices of the baseline
+    """
+
+    total: int
+    edema: int
+    intensity: int
+    depth: int
+    joints: tuple[JointSliceChange, ...]
+
+    @property
+    def common_total(self) -> int:
+        """Change over the items that are evaluable at both visits, on slices that both show."""
+        return sum(joint.points for joint in self.joints)
+
+    @property
+    def common_items(self) -> int:
+        """How many of the 72 items these are."""
+        return sum(item is not None for joint in self.joints for item in joint.items)
+
+    @property
+    def important(self) -> bool:
+        """The total changed by at least SMALLEST_IMPORTANT_CHANGE."""
+        return abs(self.total) >= SMALLEST_IMPORTANT_CHANGE
+
+    @property
+    def detectable(self) -> bool:
+        """The total changed by at least SMALLEST_DETECTABLE_CHANGE."""
+        return abs(self.total) >= SMALLEST_DETECTABLE_CHANGE
+
+
+def score_change(baseline: SparccScore, follow_up: SparccScore, matched: Sequence[MatchedSlice]) -> ScoreChange:
+    """The change between two scores whose slices were matched."""
+    before = {(joint.slice, joint.side): joint for joint in baseline.joints}
+    after = {(joint.slice, joint.side): joint for joint in follow_up.joints}
+    first = follow_up.slices.first
+    joints = tuple(
+        _joint_change(before[position, side], None if m.follow_up is None else after[m.follow_up - first, side])
+        for position, m in enumerate(matched)
+        for side in Side
+    )
+    return ScoreChange(
+        total=follow_up.total - baseline.total,
+        edema=follow_up.edema - baseline.edema,
+        intensity=follow_up.intensity - baseline.intensity,
+        depth=follow_up.depth - baseline.depth,
+        joints=joints,
+    )
+
+
+def probability_of_change(baseline_90: tuple[float, float], follow_up_90: tuple[float, float], change: float) -> float:
+    """Probability that the true total moved in the direction of `change`, from the 90 % intervals of both scores.
+
+    Both errors are taken as normal and independent. 0.5 where nothing changed.
+    """
+    spread = [(high - low) / (2 * _Z_OF_INTERVAL_90) for low, high in (baseline_90, follow_up_90)]
+    together = math.hypot(*spread)
+    if together == 0:
+        return 1.0 if change else 0.5
+    return 0.5 * (1 + math.erf(abs(change) / together / math.sqrt(2)))
+
+
+def _joint_change(before: JointSliceScore, after: JointSliceScore | None) -> JointSliceChange:
+    def difference(a: int | None, b: int | None) -> int | None:
+        return None if a is None or b is None else b - a
+
+    if after is None:
+        return JointSliceChange(before.slice, before.side, dict.fromkeys(Quadrant), None, None)
+    return JointSliceChange(
+        before.slice,
+        before.side,
+        {quadrant: difference(before.edema[quadrant], after.edema[quadrant]) for quadrant in Quadrant},
+        difference(before.intense, after.intense),
+        difference(before.deep, after.deep),
+    )
