@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from sparcc_pipeline.volume import FloatArray
+from sparcc_pipeline.volume import FloatArray, Geometry
 
 _IDENTITY: Final = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
@@ -49,6 +49,13 @@ class RigidTransform:
         skew = np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]])
         return float(np.degrees(np.arctan2(np.linalg.norm(skew) / 2, (np.trace(matrix) - 1) / 2)))
 
+    @property
+    def matrix(self) -> FloatArray:
+        """(4, 4): homogeneous LPS mm in the fixed scan -> LPS mm in the moving one."""
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = self.rotation, self.translation_mm
+        return matrix
+
     def apply(self, points_mm: FloatArray) -> FloatArray:
         """(n, 3) points of the fixed scan -> (n, 3) in the moving scan."""
         moved: FloatArray = points_mm @ np.array(self.rotation).T + self.translation_mm
@@ -68,6 +75,14 @@ class RigidTransform:
     def distance_mm(self, other: RigidTransform, points_mm: FloatArray) -> FloatArray:
         """(n,) how far apart the two put each point of the fixed scan."""
         return np.asarray(np.linalg.norm(self.apply(points_mm) - other.apply(points_mm), axis=1))
+
+
+def moved_geometry(geometry: Geometry, motion: RigidTransform) -> Geometry:
+    """The stack that shows the same anatomy at the same indices after the patient moved."""
+    x, y, z = motion.apply(np.array([geometry.origin_mm]))[0].tolist()
+    turned = (np.array(geometry.directions) @ np.array(motion.rotation).T).tolist()
+    slices, rows, columns = ((a, b, c) for a, b, c in turned)
+    return replace(geometry, origin_mm=(x, y, z), directions=(slices, rows, columns))
 
 
 def rotation_about(axis: int, degrees: float) -> FloatArray:

@@ -102,6 +102,46 @@ def score(
 
 
 @app.command()
+def compare(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="BASELINE FOLLOW_UP...",
+            help="Baseline, then follow-ups: studies, or folders of finished scores.",
+            readable=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made by this command.", readable=False)],
+    slices: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST-LAST", help="Score these six slices of the baseline, for instance 7-12."),
+    ] = None,
+    same_person: Annotated[
+        bool, typer.Option("--same-person", help="Compare although the patient identifiers differ.")
+    ] = False,
+    accept_fat_suppressed: Annotated[
+        bool, typer.Option("--accept-fat-suppressed", help="Also take SPAIR, SPIR or Dixon water T2, marked as such.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the change as JSON, and nothing else.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier change in --out.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.", readable=False)
+    ] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
+) -> None:
+    """Score follow-ups on the slices of their baseline; DIR gets change.json, change.csv, change.html, run.toml."""
+    if len(studies) < 2:
+        raise typer.BadParameter("expected a baseline and at least one follow-up, found one study")
+    from sparcc_pipeline.app.compare_command import run_compare
+    from sparcc_pipeline.app.score_command import parse_slices, resolve_config
+    from sparcc_pipeline.app.study import Request
+
+    request = Request(parse_slices(slices) if slices is not None else None, None, accept_fat_suppressed)
+    settings = resolve_config(config, engine.value if engine else None)
+    run_compare(studies, out, request, settings, same_person=same_person, as_json=as_json, force=force)
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study; made by this command.")],
     seed: Annotated[int, typer.Option(help="Another seed is another phantom.")] = 0,
@@ -124,10 +164,27 @@ def phantom(
 @app.command()
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder with sij_mri/ and pelvic_t1/ (see models/README.md).")],
-    run: Annotated[Path, typer.Option(help="Folder of this training; goes on where it was stopped.")],
-    seed: Annotated[int, typer.Option(help="Seed of weights and augmentation.")] = 0,
+    run: Annotated[
+        Path, typer.Option(help="Folder for the figures; of a training, which goes on where it was stopped.")
+    ],
+    seed: Annotated[int, typer.Option(help="Seed of weights and augmentation, or of the random scans.")] = 0,
+    retest: Annotated[
+        bool, typer.Option("--retest", help="Measure instead how far the installed model repeats itself.")
+    ] = False,
+    registration: Annotated[
+        bool, typer.Option("--registration", help="Measure instead how well follow-ups are laid on their baseline.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(min=2, max=100, help="Random scans of each, for those two.")] = 10,
 ) -> None:
     """Measure the model with one person left out at a time; trains what is missing (hours on two cores)."""
+    if retest or registration:
+        from sparcc_pipeline.app.measure_command import run_registration, run_retest
+
+        if retest:
+            run_retest(data, run, seed, repeats)
+        if registration:
+            run_registration(data, run, seed, repeats)
+        return
     from sparcc_pipeline.app.train_command import run_evaluate
 
     run_evaluate(data, run, seed)

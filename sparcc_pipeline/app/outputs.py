@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
-from PIL import Image
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
-from sparcc_pipeline.app.overlay import draw_overlays
+from sparcc_pipeline.app.overlay import draw_overlays, png
 from sparcc_pipeline.app.provenance import Run, installed_versions
 from sparcc_pipeline.app.report import SeriesText, report_html
 from sparcc_pipeline.app.result import csv_text, json_text
+from sparcc_pipeline.app.saved_study import STUDY_FILE, save_study
 from sparcc_pipeline.app.store import SCORE_FILE, write_bytes, write_text
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.imaging.nifti import write_nifti
 
 
 def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool) -> None:
-    """Write score, table, pictures, report, settings and, if asked for, the maps.
+    """Write score, table, pictures, report, settings, what a comparison needs and, if asked for, the maps.
 
     Parameters
     ----------
@@ -33,7 +32,7 @@ def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Pa
     ------
     OutputError : a file cannot be written
     """
-    pictures = [_png(picture) for picture in draw_overlays(scored)]
+    pictures = [png(picture) for picture in draw_overlays(scored)]
     for index, picture in zip(scored.score.slices.indices, pictures, strict=True):
         write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
     study = scored.study
@@ -43,18 +42,23 @@ def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Pa
     write_text(folder / "run.toml", run_toml(document, run, nifti=nifti))
     if nifti:
         _write_maps(scored, folder)
+    save_study(scored, folder / STUDY_FILE)
     write_text(folder / SCORE_FILE, json_text(document))
 
 
-def run_toml(document: dict[str, Any], run: Run, *, nifti: bool) -> str:
-    """The resolved settings, the arguments, hashes and versions; no path, for a path may hold a patient's name."""
+def run_toml(document: dict[str, Any], run: Run, **flags: bool) -> str:
+    """The resolved settings, the arguments, hashes and versions; no path, for a path may hold a patient's name.
+
+    `flags` are arguments of the command beyond the request.
+    """
     made = document["provenance"]
+    inputs = {} if made["input"] is None else {"input_sha256": made["input"]["sha256"]}
     arguments = {name: value for name, value in run.scoring_settings.items() if name != "engine" and value is not None}
     content = {
         "run": {"created_at": made["created_at"], "research_use_only": True},
         "settings": run.config.model_dump(),
-        "arguments": {**arguments, "nifti": nifti},
-        "hashes": {"settings_sha256": made["settings_sha256"], "input_sha256": made["input"]["sha256"]},
+        "arguments": {**arguments, **flags},
+        "hashes": {"settings_sha256": made["settings_sha256"], **inputs},
         "model": made["model"],
         "versions": {made["software"]["name"]: made["software"]["version"], **installed_versions()},
     }
@@ -68,9 +72,3 @@ def _write_maps(scored: Scored, folder: Path) -> None:
     write_nifti(np.where(shown, tissue.anatomy, np.uint8(AnatomyLabel.BACKGROUND)), stir, folder / "anatomy.nii.gz")
     write_nifti(tissue.edema, stir, folder / "edema.nii.gz")
     write_nifti(tissue.edema_probability, stir, folder / "edema_probability.nii.gz")
-
-
-def _png(picture: Image.Image) -> bytes:
-    content = io.BytesIO()
-    picture.save(content, format="PNG")
-    return content.getvalue()

@@ -6,6 +6,7 @@ which people with colour blindness tell apart.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -28,11 +29,22 @@ PAPER: Final = "#101418"
 TEXT: Final = "#F2F4F5"
 MUTED: Final = "#9AA5AD"
 
+LEGEND: Final = (
+    (JOINT_LINE, "joint"),
+    (QUADRANT, "quadrants"),
+    (EDEMA, "edema"),
+    (VESSEL, "reference vessels"),
+)
+"""What the colours of an annotated panel mean."""
+
 WHITE_TIMES_MARROW: Final = 4.0
 """Signal shown white, as a multiple of normal marrow over the background: edema is bright gray, vessels are white."""
 
 NOT_EVALUABLE: Final = "-"
 """Pillow's own font has no dash."""
+
+ITEMS: Final = f"I intensity    D depth    {NOT_EVALUABLE} not evaluable"
+"""What the letters of an annotated panel mean."""
 
 MARGIN_MM: Final = (14.0, 28.0)
 """(rows, columns) shown beyond the joint lines."""
@@ -79,9 +91,16 @@ class View:
 
 def draw_overlays(scored: Scored) -> list[Image.Image]:
     """One picture for each of the six slices, anterior to posterior."""
-    view = _view(scored)
+    view = view_of(scored)
     black, white = display_window(scored)
     return [_picture(scored, position, view, black, white) for position in range(len(scored.score.slices.indices))]
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    return content.getvalue()
 
 
 def display_window(scored: Scored) -> tuple[float, float]:
@@ -99,8 +118,8 @@ def display_window(scored: Scored) -> tuple[float, float]:
     return (black, white) if white > black else (black, max(float(signal.max()), black + 1.0))
 
 
-def _view(scored: Scored) -> View:
-    """The box of all joint lines on the six slices with a margin, cut at the edge of the image."""
+def view_of(scored: Scored) -> View:
+    """What pictures show: the box of all joint lines on the six slices with a margin, cut at the edge of the image."""
     lines = [j.joint_line for j in scored.joints if j.slice_index in scored.score.slices.indices]
     points = np.vstack(lines)
     spacing = scored.study.stir.geometry.in_plane_mm
@@ -116,16 +135,16 @@ def _view(scored: Scored) -> View:
 def _picture(scored: Scored, position: int, view: View, black: float, white: float) -> Image.Image:
     """Header, plain and annotated panel, footer."""
     index = scored.score.slices.indices[position]
-    plain = _panel(scored.study.stir.signal[index], view, black, white)
+    plain = panel(scored.study.stir.signal[index], view, black, white)
     width, height = view.size
     picture = Image.new("RGB", (2 * width + GAP_PIXELS, HEADER_PIXELS + height + FOOTER_PIXELS), PAPER)
     picture.paste(plain, (0, HEADER_PIXELS))
-    picture.paste(_annotated(plain, scored, position, view), (width + GAP_PIXELS, HEADER_PIXELS))
+    picture.paste(annotated(plain, scored, position, view), (width + GAP_PIXELS, HEADER_PIXELS))
     _captions(ImageDraw.Draw(picture), scored, position, view)
     return picture
 
 
-def _panel(signal: Float32Array, view: View, black: float, white: float) -> Image.Image:
+def panel(signal: Float32Array, view: View, black: float, white: float) -> Image.Image:
     """The shown part of one slice, windowed, at its true proportions."""
     rows, columns = (slice(start, end + 1) for start, end in zip(view.first, view.last, strict=True))
     gray = np.clip((signal[rows, columns] - black) / (white - black), 0, 1) * 255
@@ -133,9 +152,9 @@ def _panel(signal: Float32Array, view: View, black: float, white: float) -> Imag
     return small.resize(view.size, Image.Resampling.BICUBIC).convert("RGB")
 
 
-def _annotated(plain: Image.Image, scored: Scored, position: int, view: View) -> Image.Image:
+def annotated(plain: Image.Image, scored: Scored, position: int, view: View) -> Image.Image:
     """The panel with lines and outlines (drawn large and reduced, so that they are smooth), then the points."""
-    pen = _Pen(view)
+    pen = Pen(view)
     index = scored.score.slices.indices[position]
     edema = scored.tissue.edema[index]
     given = np.zeros_like(edema)
@@ -153,15 +172,15 @@ def _annotated(plain: Image.Image, scored: Scored, position: int, view: View) ->
         if joint is not None:
             pen.line(joint.joint_line, JOINT_LINE, 2.2)
             pen.line(_split_line(joint), QUADRANT, 1.2, opacity=200)
-    panel = Image.alpha_composite(plain.convert("RGBA"), pen.layer()).convert("RGB")
-    draw = ImageDraw.Draw(panel)
+    marked = Image.alpha_composite(plain.convert("RGBA"), pen.layer()).convert("RGB")
+    draw = ImageDraw.Draw(marked)
     for side, joint in found.items():
         if joint is not None:
             _points(draw, joint, scores[side], view)
-    return panel
+    return marked
 
 
-class _Pen:
+class Pen:
     """Draws smooth lines, given in mm or as masks, on a transparent layer of one panel."""
 
     def __init__(self, view: View) -> None:
@@ -222,7 +241,7 @@ def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> N
     half = 11 if len(text) == 1 else 19
     fill, ink, edge = (EDEMA, "#000000", EDEMA) if given else (PAPER, TEXT, MUTED)
     draw.rounded_rectangle((x - half, y - 11, x + half, y + 11), radius=9, fill=fill, outline=edge)
-    draw.text((x, y), text, font=_font(16), fill=ink, anchor="mm")
+    draw.text((x, y), text, font=font(16), fill=ink, anchor="mm")
 
 
 def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: View) -> None:
@@ -232,53 +251,48 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     index = scored.score.slices.indices[position]
     place_mm = scored.study.stir.geometry.slice_position_mm(index)
     count = len(scored.score.slices.indices)
-    draw.text((12, HEADER_PIXELS / 2), f"Slice {index}", font=_font(22), fill=TEXT, anchor="lm")
+    draw.text((12, HEADER_PIXELS / 2), f"Slice {index}", font=font(22), fill=TEXT, anchor="lm")
     where = f"{position + 1} of {count}, anterior to posterior    position {place_mm:+.1f} mm"
-    draw.text((110, HEADER_PIXELS / 2 + 1), where, font=_font(16), fill=MUTED, anchor="lm")
+    draw.text((110, HEADER_PIXELS / 2 + 1), where, font=font(16), fill=MUTED, anchor="lm")
     points = sum(joint.points for joint in scored.score.joints if joint.slice == position)
     text = f"{points} point{'' if points == 1 else 's'} on this slice"
-    draw.text((2 * width + GAP_PIXELS - 12, HEADER_PIXELS / 2), text, font=_font(18), fill=TEXT, anchor="rm")
+    draw.text((2 * width + GAP_PIXELS - 12, HEADER_PIXELS / 2), text, font=font(18), fill=TEXT, anchor="rm")
     for left in (0, width + GAP_PIXELS):
-        draw.text(
-            (left + 10, HEADER_PIXELS + 8),
-            "R",
-            font=_font(24),
-            fill=TEXT,
-            anchor="la",
-            stroke_width=2,
-            stroke_fill=PAPER,
-        )
-        right = left + width - 10
-        draw.text(
-            (right, HEADER_PIXELS + 8), "L", font=_font(24), fill=TEXT, anchor="ra", stroke_width=2, stroke_fill=PAPER
-        )
-    _scale_bar(draw, (12, bottom - 14), view.pixels_per_mm)
+        side_letters(draw, (left, HEADER_PIXELS), width)
+    scale_bar(draw, (12, bottom - 14), view.pixels_per_mm)
     x, y = float(width + GAP_PIXELS + 12), bottom + FOOTER_PIXELS / 2
-    for colour, name in (
-        (JOINT_LINE, "joint"),
-        (QUADRANT, "quadrants"),
-        (EDEMA, "edema"),
-        (VESSEL, "reference vessels"),
-    ):
-        draw.line((x, y, x + 18, y), fill=colour, width=3)
-        draw.text((x + 24, y), name, font=_font(15), fill=MUTED, anchor="lm")
-        x += 24 + _font(15).getlength(name) + 18
-    draw.text((12, y), "Research use only", font=_font(15), fill=MUTED, anchor="lm")
-    legend = f"I intensity    D depth    {NOT_EVALUABLE} not evaluable"
-    draw.text((width - 6, y), legend, font=_font(15), fill=MUTED, anchor="rm")
+    for colour, name in LEGEND:
+        x = legend_entry(draw, (x, y), colour, name)
+    draw.text((12, y), "Research use only", font=font(15), fill=MUTED, anchor="lm")
+    draw.text((width - 6, y), ITEMS, font=font(15), fill=MUTED, anchor="rm")
 
 
-def _scale_bar(draw: ImageDraw.ImageDraw, at: Point, pixels_per_mm: float) -> None:
+def side_letters(draw: ImageDraw.ImageDraw, at: Point, width: int) -> None:
+    """The patient's right and left in the upper corners of a panel at `at`."""
+    x, y = at
+    for place, letter, anchor in ((x + 10, "R", "la"), (x + width - 10, "L", "ra")):
+        draw.text((place, y + 8), letter, font=font(24), fill=TEXT, anchor=anchor, stroke_width=2, stroke_fill=PAPER)
+
+
+def legend_entry(draw: ImageDraw.ImageDraw, at: Point, colour: str, name: str) -> float:
+    """A stroke of a colour and what it means; returns the x at which the next entry begins."""
+    x, y = at
+    draw.line((x, y, x + 18, y), fill=colour, width=3)
+    draw.text((x + 24, y), name, font=font(15), fill=MUTED, anchor="lm")
+    return x + 24 + font(15).getlength(name) + 18
+
+
+def scale_bar(draw: ImageDraw.ImageDraw, at: Point, pixels_per_mm: float) -> None:
     """One centimetre."""
     x, y = at
     length = 10 * pixels_per_mm
     draw.rectangle((x - 2, y - 3, x + length + 2, y + 3), fill=PAPER)
     draw.rectangle((x, y - 1, x + length, y + 1), fill=TEXT)
-    draw.text((x + length + 8, y), "1 cm", font=_font(15), fill=TEXT, anchor="lm", stroke_width=2, stroke_fill=PAPER)
+    draw.text((x + length + 8, y), "1 cm", font=font(15), fill=TEXT, anchor="lm", stroke_width=2, stroke_fill=PAPER)
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font, so that pictures look the same on every machine."""
     return ImageFont.load_default(size)
 

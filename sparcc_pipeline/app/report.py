@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from sparcc_pipeline.anatomy import Bone, Quadrant, Side
+from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE
 
 QUADRANTS_AS_SHOWN: Final = {
     Side.RIGHT: (Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC, Quadrant.UPPER_SACRAL, Quadrant.LOWER_SACRAL),
@@ -43,6 +44,7 @@ CHOSEN_BY: Final = {
     "transitional slice": "The transitional slice (the first, going posteriorly, that shows the ligamentous part of "
     "the joints) is the last of the six.",
     "user": "Chosen by the user (--slices), not by the rule of the transitional slice.",
+    CHOSEN_BY_BASELINE: "The slices that show what was scored at baseline.",
 }
 
 
@@ -64,14 +66,7 @@ def report_html(document: Mapping[str, Any], series: SeriesText, overlays: Seque
     overlays : PNG files of the six slices, anterior to posterior
     """
     rows = [_row(document, place) for place in range(len(document["slices"]))]
-    environment = Environment(
-        loader=PackageLoader("sparcc_pipeline.app"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         score=document,
         rows=rows,
         sums={side.value: _sums(document, side) for side in Side},
@@ -85,6 +80,18 @@ def report_html(document: Mapping[str, Any], series: SeriesText, overlays: Seque
         chosen_because=series.chosen_because,
         passed_over=series.passed_over,
     )
+
+
+def template(name: str) -> Template:
+    """A page of `templates/`; a name that it does not know is an error, and every text is escaped."""
+    environment = Environment(
+        loader=PackageLoader("sparcc_pipeline.app"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _row(document: Mapping[str, Any], place: int) -> dict[str, Any]:

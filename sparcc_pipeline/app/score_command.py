@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -18,9 +18,12 @@ from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.resources import model_bundle
 from sparcc_pipeline.app.result import json_text, score_document
 from sparcc_pipeline.app.store import ResultFolder
-from sparcc_pipeline.app.study import CustomSlices, Request, Scored, Segmenter, score_study
+from sparcc_pipeline.app.study import CustomSlices, Request, Scored, score_study
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.imaging.segmentation import Segmenter
 
 _SLICES: Final = re.compile(r"\s*(\d{1,6})\s*-\s*(\d{1,6})\s*")
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,17 +20,30 @@ from sparcc_pipeline.errors import OutputError
 
 SCORE_FILE: Final = "score.json"
 SCHEMA_PREFIX: Final = "sparcc-score/"
+CHANGE_FILE: Final = "change.json"
 
 PARTIAL_PREFIX: Final = ".sparcc-"
 PARTIAL_SUFFIX: Final = ".partial"
 
-RESULT_FILES: Final = frozenset(
-    {
-        SCORE_FILE, "score.csv", "report.html", "run.toml",
-        "anatomy.nii.gz", "edema.nii.gz", "edema_probability.nii.gz",
-    }
-)  # fmt: skip
-_OVERLAY: Final = re.compile(r"overlay(/slice_\d{2,}\.png)?")
+
+@dataclass(frozen=True)
+class ResultKind:
+    """What a folder of results holds: the file that says so, its schema, and all names that are ours."""
+
+    main_file: str
+    schema_prefix: str
+    names: re.Pattern[str]
+
+
+SCORE_RESULT: Final = ResultKind(
+    SCORE_FILE,
+    SCHEMA_PREFIX,
+    re.compile(
+        r"score\.(json|csv)|report\.html|run\.toml|study\.npz|(anatomy|edema|edema_probability)\.nii\.gz"
+        r"|overlay(/slice_\d{2,}\.png)?"
+    ),
+)
+CHANGE_RESULT: Final = ResultKind(CHANGE_FILE, "sparcc-change/", re.compile(r"change\.(json|csv|html)|run\.toml"))
 
 
 class ResultFolder:
@@ -41,15 +55,16 @@ class ResultFolder:
     ----------
     out : where the result shall be
     force : replace an earlier result
+    kind : of what kind the earlier result must be
 
     Raises
     ------
     OutputError : `out` exists and may not be replaced, or cannot be written
     """
 
-    def __init__(self, out: Path, *, force: bool) -> None:
+    def __init__(self, out: Path, *, force: bool, kind: ResultKind = SCORE_RESULT) -> None:
         self._out = Path(os.path.realpath(out))
-        self._force = force
+        self._force, self._kind = force, kind
         self._partial: Path | None = None
 
     @property
@@ -60,7 +75,7 @@ class ResultFolder:
         return self._partial / "result"
 
     def __enter__(self) -> Self:
-        _require_free(self._out, force=self._force)
+        _require_free(self._out, self._kind, force=self._force)
         try:
             parent = next(p for p in self._out.parents if p.exists())
             self._partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, suffix=PARTIAL_SUFFIX, dir=parent))
@@ -87,7 +102,7 @@ class ResultFolder:
         ------
         OutputError : the place was taken in the meantime, or the move failed (an earlier result stays as it was)
         """
-        _require_free(self._out, force=self._force)
+        _require_free(self._out, self._kind, force=self._force)
         replaced = self.path.with_name("replaced")
         try:
             self._out.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +146,7 @@ def write_bytes(file: Path, content: bytes) -> None:
         ) from error
 
 
-def _require_free(out: Path, *, force: bool) -> None:
+def _require_free(out: Path, kind: ResultKind, *, force: bool) -> None:
     """Refuse a place that holds anything but, with `force`, an earlier result."""
     try:
         if not out.exists():
@@ -143,7 +158,7 @@ def _require_free(out: Path, *, force: bool) -> None:
                 f"expected a folder of its own for the results, found the current one ({out}); name a new --out"
             )
         entries = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
-        ours = _is_result(out)
+        ours = _is_result(out, kind)
     except OSError as error:
         raise OutputError(
             f"expected a new or a readable folder, found {out} {_fault(error)}; "
@@ -154,23 +169,23 @@ def _require_free(out: Path, *, force: bool) -> None:
     if not force:
         remedy = "add --force to replace that result" if ours else "nothing was changed: choose another --out"
         raise OutputError(f"expected an empty or new folder, found {out} with {len(entries)} entries; {remedy}")
-    foreign = [entry for entry in entries if entry not in RESULT_FILES and not _OVERLAY.fullmatch(entry)]
+    foreign = [entry for entry in entries if not kind.names.fullmatch(entry)]
     if foreign or not ours:
         # Files are counted, not named: names of folders and files often hold a patient's name.
-        what = f"{len(foreign)} files or folders of other origin" if foreign else f"no {SCORE_FILE} of ours"
+        what = f"{len(foreign)} files or folders of other origin" if foreign else f"no {kind.main_file} of ours"
         raise OutputError(
             f"expected an earlier result that --force may replace, found {what}, in {out}; "
             "nothing was changed: choose another --out"
         )
 
 
-def _is_result(out: Path) -> bool:
-    """True if the folder holds a `score.json` of this program."""
+def _is_result(out: Path, kind: ResultKind) -> bool:
+    """True if the folder holds a result of this program and this kind."""
     try:
-        content = json.loads((out / SCORE_FILE).read_text(encoding="utf-8"))
+        content = json.loads((out / kind.main_file).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return False
-    return isinstance(content, dict) and str(content.get("schema")).startswith(SCHEMA_PREFIX)
+    return isinstance(content, dict) and str(content.get("schema")).startswith(kind.schema_prefix)
 
 
 def _fault(error: OSError) -> str:

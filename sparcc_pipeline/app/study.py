@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from sparcc_pipeline.dicom.discover import discover
+from sparcc_pipeline.dicom.discover import Discovery, discover
 from sparcc_pipeline.dicom.read import read_series
-from sparcc_pipeline.dicom.select import find_stir
+from sparcc_pipeline.dicom.select import Selection, find_stir, find_t1
 from sparcc_pipeline.dicom.source import open_source
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
@@ -54,23 +54,34 @@ class Request:
 
 @dataclass(frozen=True)
 class Study:
-    """The series that is scored, from how many files, why this one, and which were passed over."""
+    """The series that is scored, from how many files, why this one, and which were passed over.
+
+    `t1` is the T1-weighted series beside it; where it is None, `no_t1` says why.
+    """
 
     stir: Volume
     files: int
     chosen_because: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    t1: Volume | None = None
+    no_t1: str = "not asked for"
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A score, with everything that it was made from."""
+class Segmented:
+    """A study with the tissue and the joints that were found in it, and the model that found them."""
 
     study: Study
     tissue: TissueMaps
     joints: Joints
-    score: SparccScore
     model: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Scored(Segmented):
+    """A score, with everything that it was made from."""
+
+    score: SparccScore
 
 
 @dataclass(frozen=True)
@@ -111,25 +122,51 @@ def score_study(
     try:
         progress("Reading the images")
         study = read_study(source, request)
-        stir = study.stir
         progress("Loading the model")
         segmenter = load_segmenter()
         progress("Segmenting the bones and the edema")
-        tissue = segmenter.segment(stir)
+        segmented = segment_study(study, segmenter)
         progress("Scoring")
-        joints = find_joints(tissue)
-        slices = _six_slices(request, joints, tissue)
-        score = score_sparcc(stir, tissue, joints, slices)
-        _require_evaluable(score)
+        return score_slices(segmented, six_slices(segmented, request))
     except UnscorableError as error:
         return Unscorable(error, study)
     except InputError as error:
         return Rejected(error)
-    return Scored(study, tissue, joints, score, segmenter.provenance)
 
 
-def read_study(source: Path, request: Request) -> Study:
-    """Find and read the series to score.
+def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
+    """Tissue and joints of one study.
+
+    Raises
+    ------
+    UnscorableError : no joint on one side, or no marrow to compare with
+    """
+    tissue = segmenter.segment(study.stir)
+    return Segmented(study, tissue, find_joints(tissue), segmenter.provenance)
+
+
+def six_slices(segmented: Segmented, request: Request) -> SixSlices:
+    """The slices that the user asked for, else those of the transitional-slice rule."""
+    if request.slices is not None:
+        return six_slices_from_user(*request.slices, segmented.joints)
+    return choose_six_slices(segmented.joints, segmented.tissue.ligamentous)
+
+
+def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
+    """Score these six slices.
+
+    Raises
+    ------
+    UnscorableError : nothing on them can be evaluated
+    """
+    study, tissue, joints = segmented.study, segmented.tissue, segmented.joints
+    score = score_sparcc(study.stir, tissue, joints, slices)
+    _require_evaluable(score)
+    return Scored(study, tissue, joints, segmented.model, score)
+
+
+def read_study(source: Path, request: Request, *, with_t1: bool = False) -> Study:
+    """Find and read the series to score, and the T1-weighted one beside it if asked for.
 
     Raises
     ------
@@ -140,18 +177,38 @@ def read_study(source: Path, request: Request) -> Study:
     if source.is_file() and source.name.lower().endswith(NIFTI_SUFFIXES):
         if request.series_uid is not None:
             raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
-        study = Study(read_nifti(source), files=1, chosen_because=("the only image of a NIfTI file",))
+        study = Study(
+            read_nifti(source),
+            files=1,
+            chosen_because=("the only image of a NIfTI file",),
+            no_t1="a NIfTI file holds one image",
+        )
     else:
         with open_source(source) as files:
-            selection = find_stir(discover(files), request.series_uid, request.accept_fat_suppressed)
+            discovery = discover(files)
+            selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
+            t1, no_t1 = _read_t1(discovery, selection) if with_t1 else (None, Study.no_t1)
             study = Study(
                 read_series(selection.series),
                 files=len(selection.series.files),
                 chosen_because=selection.reasons,
                 passed_over=tuple(f"{other.series.describe()}: {other.reason}" for other in selection.others),
+                t1=t1,
+                no_t1=no_t1,
             )
     _require_slices_within(request, study.stir)
     return study
+
+
+def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None, str]:
+    """The T1-weighted series beside the chosen one, or why there is none: it is never worth losing a study for."""
+    candidate = find_t1(discovery, selection.series)
+    if candidate is None:
+        return None, "the study has no semicoronal T1-weighted series"
+    try:
+        return read_series(candidate), ""
+    except (InputError, UnscorableError) as error:
+        return None, f"the T1-weighted series cannot be used: {error}"
 
 
 def _require_readable(source: Path) -> None:
@@ -179,12 +236,6 @@ def _require_slices_within(request: Request, stir: Volume) -> None:
             f"expected --slices between 0 and {last} (0-based from the most anterior slice), found {first}-{end}; "
             "choose six slices of this series"
         )
-
-
-def _six_slices(request: Request, joints: Joints, tissue: TissueMaps) -> SixSlices:
-    if request.slices is not None:
-        return six_slices_from_user(*request.slices, joints)
-    return choose_six_slices(joints, tissue.ligamentous)
 
 
 def _require_evaluable(score: SparccScore) -> None:

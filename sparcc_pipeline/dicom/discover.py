@@ -45,7 +45,10 @@ class StackSummary:
 
 @dataclass(frozen=True)
 class SeriesCandidate:
-    """One series found in a source. Holds nothing that identifies a person."""
+    """One series found in a source. Holds nothing that identifies a person.
+
+    `persons` has the fingerprints of all its files (`volume.SeriesRef`), in order: more than one is a mix-up.
+    """
 
     study_uid: str
     series_uid: str
@@ -54,6 +57,12 @@ class SeriesCandidate:
     stack: StackSummary
     files: tuple[ImageFile, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    persons: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def acquired(self) -> str | None:
+        """When the first of its files was acquired (`volume.SeriesRef`)."""
+        return min((file.acquired for file in self.files if file.acquired), default=None)
 
     @property
     def series_number(self) -> int | None:
@@ -131,6 +140,8 @@ def _candidate(found: list[ImageFile], damaged: tuple[str, ...]) -> SeriesCandid
         stack=_summary([frame for file in files for frame in file.frames]),
         files=files,
         warnings=tuple(warnings),
+        # Of copies too: one image under two identifiers is a mix-up as well.
+        persons=tuple(sorted({file.person for file in found if file.person})),
     )
 
 

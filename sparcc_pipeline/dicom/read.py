@@ -20,7 +20,7 @@ from sparcc_pipeline.dicom.discover import SeriesCandidate
 from sparcc_pipeline.dicom.elements import PARSE_ERRORS, quiet_pydicom
 from sparcc_pipeline.dicom.headers import Frame, ImageFile
 from sparcc_pipeline.dicom.stack import OrderedStack, order_frames
-from sparcc_pipeline.errors import GeometryError, UnreadablePixelsError
+from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, UnreadablePixelsError
 from sparcc_pipeline.orientation import place_stack, signed_tilt_degrees
 from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
 
@@ -49,10 +49,12 @@ def read_series(candidate: SeriesCandidate) -> Volume:
 
     Raises
     ------
+    AmbiguousSeriesError : its files carry two patient identifiers
     GeometryError, AmbiguousSeriesError, IncompleteSeriesError : see `stack.order_frames`
     NotSemicoronalError, TooFewSlicesError : the method does not apply to this stack
     UnreadablePixelsError : a file is gone, cut off, in a form that cannot be decoded, or holds no signal
     """
+    _require_one_person(candidate)
     ordered = order_frames(candidate)
     _require_one_frame_of_reference(candidate)
     geometry, storage = place_stack(ordered.stored)
@@ -64,6 +66,15 @@ def read_series(candidate: SeriesCandidate) -> Volume:
         series=_reference(candidate, frames, geometry, blank),
         storage=storage,
     )
+
+
+def _require_one_person(candidate: SeriesCandidate) -> None:
+    """Images of two persons are no series. Files without an identifier are not held against the others."""
+    if len(candidate.persons) > 1:
+        raise AmbiguousSeriesError(
+            f"expected images of one person, found files of {len(candidate.persons)} patient identifiers in one "
+            "series; export the series again from the original study"
+        )
 
 
 def _require_one_frame_of_reference(candidate: SeriesCandidate) -> None:
@@ -160,6 +171,8 @@ def _reference(candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: 
         source_kind="dicom",
         facts=_facts(candidate, frames, geometry),
         warnings=(*candidate.warnings, *_warnings(candidate, len(frames), blank)),
+        person=candidate.persons[0] if candidate.persons else None,
+        acquired=candidate.acquired,
     )
 
 

@@ -1,14 +1,17 @@
-"""Which series to score: the STIR series that fits best, why, and what the others are."""
+"""Which series to score: the STIR series that fits best, why, and what the others are; and the T1 series beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from sparcc_pipeline.dicom.classify import SeriesKind
-from sparcc_pipeline.dicom.discover import Discovery, SeriesCandidate
+import numpy as np
+
+from sparcc_pipeline.dicom.classify import SeriesKind, _suppressed
+from sparcc_pipeline.dicom.discover import Discovery, SeriesCandidate, frame_normal
 from sparcc_pipeline.errors import AmbiguousSeriesError, NotSemicoronalError, NotStirError, SeriesNotFoundError
 from sparcc_pipeline.orientation import MIN_SLICES, Plane
+from sparcc_pipeline.volume import FloatArray
 
 SLICE_SPACING_RANGE_MM: Final = (3.0, 5.5)
 """Spacing of STIR slices for SPARCC: 3.3-5 mm (clinical reference, section 7), with 10 % beyond."""
@@ -18,6 +21,12 @@ PIXEL_STEP_MM: Final = 0.25
 
 COVERAGE_STEP_MM: Final = 10.0
 """Coverages that differ by less (two to three slices) count as equal."""
+
+T1_ANGLE_DEGREES: Final = 10.0
+"""Largest angle between STIR and T1 slices that count as one plane: both are planned along the sacrum."""
+
+T1_SPACING_STEP_MM: Final = 0.5
+"""Slice spacings of T1 that differ from that of STIR by the same number of such steps count as equal."""
 
 LISTED: Final = 12
 """Series that an error lists; a study of the spine has fewer."""
@@ -78,6 +87,58 @@ def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_su
     best = max(fitting, key=_rank)
     rivals = [s for s in accepted if s is not best]
     return Selection(best, (_why(best, rivals), *best.reasons), _passed_over(discovery, best, kinds))
+
+
+def find_t1(discovery: Discovery, stir: SeriesCandidate) -> SeriesCandidate | None:
+    """The semicoronal T1 series that fits a STIR series of its study best; None where there is none.
+
+    Only a series that can be read as a stack is taken: semicoronal, within `T1_ANGLE_DEGREES` of the STIR slices, with
+    at least `MIN_SLICES` slices and none missing. Of several the first criterion that differs decides: the STIR's own
+    frame of reference; acquired, not derived; fat bright, not suppressed; slices spaced as those of STIR; more slices;
+    smaller pixels; earlier (what follows may be after contrast agent); UID.
+    """
+    normal = _normal(stir)
+    fitting = [
+        series
+        for series in discovery.series
+        if series.kind is SeriesKind.T1
+        and series.study_uid == stir.study_uid
+        and series.stack.plane is Plane.SEMICORONAL
+        and series.stack.complete
+        and series.stack.slices >= MIN_SLICES
+        and _angle_degrees(normal, _normal(series)) <= T1_ANGLE_DEGREES
+    ]
+
+    def misfit(series: SeriesCandidate) -> tuple[bool, bool, bool, int, int, int, float, str, str]:
+        file, stack = series.files[0], series.stack
+        return (
+            file.frame_of_reference_uid != stir.files[0].frame_of_reference_uid,
+            _derived(series),
+            _suppressed(file.protocol),
+            round(abs(stack.spacing_mm - stir.stack.spacing_mm) / T1_SPACING_STEP_MM),
+            -stack.slices,
+            round(stack.pixel_mm / PIXEL_STEP_MM),
+            float("inf") if series.series_number is None else series.series_number,
+            series.acquired or "unknown",  # sorts behind every date
+            series.series_uid,
+        )
+
+    return min(fitting, key=misfit, default=None)
+
+
+def _normal(series: SeriesCandidate) -> FloatArray | None:
+    """Unit LPS normal of a series' slices, as far as any of them states one."""
+    return next((n for file in series.files for frame in file.frames if (n := frame_normal(frame)) is not None), None)
+
+
+def _angle_degrees(a: FloatArray | None, b: FloatArray | None) -> float:
+    """Angle (0..90) between two planes, from their normals of either sense; 90 where one is unknown."""
+    cosine = 0.0 if a is None or b is None else abs(float(np.dot(a, b)))
+    return float(np.degrees(np.arccos(min(1.0, cosine))))
+
+
+def _derived(series: SeriesCandidate) -> bool:
+    return "DERIVED" in series.files[0].protocol.image_type[:1]
 
 
 def _require_images(discovery: Discovery) -> None:
@@ -169,12 +230,12 @@ def _rank(series: SeriesCandidate) -> tuple[bool | float | str, ...]:
         stack.slices >= MIN_SLICES,
         stack.complete,
         series.kind is SeriesKind.STIR,
-        "DERIVED" not in series.files[0].protocol.image_type[:1],
+        not _derived(series),
         SLICE_SPACING_RANGE_MM[0] <= stack.spacing_mm <= SLICE_SPACING_RANGE_MM[1],
         -round(stack.pixel_mm / PIXEL_STEP_MM),
         round(stack.coverage_mm / COVERAGE_STEP_MM),
         -1 if series.series_number is None else series.series_number,
-        series.files[0].acquired,
+        series.acquired or "",
         series.series_uid,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -105,7 +106,7 @@ def write_mr_series(
     reverse_instance_numbers: bool = False,
     enhanced: bool = False,
     series_number: int = 3,
-    study_date: str = "20260301",
+    acquired: str = "2026-03-01",
 ) -> list[Path]:
     """Write a volume as a STIR series and return the files.
 
@@ -115,20 +116,25 @@ def write_mr_series(
     folder : made if absent; a file of the same name is never replaced
     style : whose header to imitate
     patient_id : an invented number; the patient's name is made from it
-    seed : UIDs are derived from it (and from patient and series number): one seed, one set of UIDs
+    seed : UIDs are derived from it (and from patient, day and series number): one seed, one set of UIDs
     stored : how the files hold the axes (slice, row, column); source axis 0 must hold the slices. None: as they are
     reverse_instance_numbers : count InstanceNumber against the order of the files
     enhanced : one multi-frame file instead of one file a slice
-    study_date : YYYYMMDD
+    acquired : day, or day and time, of study, series and images: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS. Without a time it
+        is after 10:00, in the order of series numbers. Another day is another study
 
     Raises
     ------
+    ValueError : `acquired` is no date
     OutputError : the signal does not fit, `stored` moves the slice axis, or a file cannot be written
     """
     layout = _layout(volume, stored or StorageOrder())
     count = len(layout.pixels)
     numbers = range(count, 0, -1) if reverse_instance_numbers else range(1, count + 1)
-    common = _common(volume, style, patient_id, seed, series_number, study_date)
+    begun = datetime.fromisoformat(acquired)
+    if "T" not in acquired:
+        begun = begun.replace(hour=10, minute=series_number % 60)
+    common = _common(volume, style, patient_id, seed, series_number, begun)
     if enhanced:
         datasets = [_enhanced(common, layout, style, list(numbers))]
     else:
@@ -185,15 +191,16 @@ def _decimals(numbers: list[Any]) -> list[str]:
     return [format_number_as_ds(float(n)) for n in numbers]
 
 
-def _common(volume: Volume, style: Style, patient_id: str, seed: str, series_number: int, study_date: str) -> Dataset:
+def _common(volume: Volume, style: Style, patient_id: str, seed: str, series_number: int, begun: datetime) -> Dataset:
     """Patient, study, series, equipment and frame of reference."""
-    study_uid = derived_uid(seed, patient_id, study_date, "study")
+    day = f"{begun:%Y%m%d}"
+    study_uid = derived_uid(seed, patient_id, day, "study")
     ds = Dataset()
     ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = f"Phantom^{patient_id}", patient_id, "", ""
     ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid, derived_uid(study_uid, series_number, "series")
     ds.FrameOfReferenceUID = volume.geometry.frame_of_reference_uid or derived_uid(study_uid, "frame of reference")
-    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = study_date
-    ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = f"10{series_number % 60:02d}00"
+    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = day
+    ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = f"{begun:%H%M%S}"
     ds.StudyID, ds.SeriesNumber, ds.AccessionNumber, ds.AcquisitionNumber = "1", series_number, "", 1
     ds.Modality, ds.BodyPartExamined, ds.PatientPosition = "MR", "PELVIS", "HFS"
     ds.ReferringPhysicianName, ds.PositionReferenceIndicator, ds.Laterality = "", "", ""

@@ -160,9 +160,7 @@ def resample(moving: Volume, transform: RigidTransform, onto: Geometry) -> Float
     For pictures only: no rule is ever applied to it.
     """
     to_index = np.linalg.inv(moving.geometry.affine)
-    motion = np.eye(4)
-    motion[:3, :3], motion[:3, 3] = transform.rotation, transform.translation_mm
-    matrix = to_index @ motion @ onto.affine
+    matrix = to_index @ transform.matrix @ onto.affine
     return np.asarray(
         ndimage.affine_transform(moving.signal, matrix[:3, :3], matrix[:3, 3], output_shape=onto.shape, order=1)
     )

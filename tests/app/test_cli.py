@@ -69,7 +69,8 @@ def _left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-RESULT = [*(f"overlay/slice_{k:02d}.png" for k in range(4, 10)), "report.html", "run.toml", "score.csv", "score.json"]
+PICTURES = [f"overlay/slice_{k:02d}.png" for k in range(4, 10)]
+RESULT = [*PICTURES, "report.html", "run.toml", "score.csv", "score.json", "study.npz"]
 
 
 def test_a_study_is_scored(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:

@@ -85,3 +85,26 @@ def test_a_series_that_is_no_image(series: Path, tmp_path: Path, edit: Edit) -> 
     edit(report, SeriesInstanceUID="1.2.3", Modality="SR", PixelData=None, Rows=None, Columns=None)
     (found,) = discover([report]).series
     assert found.kind is SeriesKind.OTHER
+
+
+def test_a_series_was_acquired_when_its_first_image_was(series: Path, edit: Edit) -> None:
+    first, second, third, *others = sorted(series.iterdir())
+    edit(*others, AcquisitionTime="120000")
+    edit(third, AcquisitionTime="115959")
+    edit(first, AcquisitionDate="", SeriesDate=None, StudyDate="")
+    edit(second, AcquisitionDate="20260302", AcquisitionTime="000000")
+    assert discover(series.iterdir()).series[0].acquired == "2026-03-01T11:59:59"
+    edit(*series.iterdir(), AcquisitionDate=None, SeriesDate=None, StudyDate=None)
+    assert discover(series.iterdir()).series[0].acquired is None
+
+
+def test_every_identifier_of_a_series_is_noticed(series: Path, edit: Edit) -> None:
+    (one,) = discover(series.iterdir()).series[0].persons
+    edit(sorted(series.iterdir())[0], PatientID="")
+    assert discover(series.iterdir()).series[0].persons == (one,)
+    # A copy of an image counts once, but not its identifier.
+    edit(Path(shutil.copy(sorted(series.iterdir())[2], series / "copy")), PatientID="P2")
+    (found,) = discover(series.iterdir()).series
+    assert found.stack.slices == 8 and len(found.persons) == 2 and one in found.persons
+    edit(*series.iterdir(), PatientID=None)
+    assert discover(series.iterdir()).series[0].persons == ()

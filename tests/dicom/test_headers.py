@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 
+from sparcc_pipeline.dicom import headers
+from sparcc_pipeline.dicom.discover import discover
 from sparcc_pipeline.dicom.headers import read_header
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.volume import Volume
@@ -83,3 +87,128 @@ def test_frames_without_places_are_counted(series: Path, edit: Edit) -> None:
     path = next(series.iterdir())
     edit(path, NumberOfFrames=7)
     assert [f.position_mm for f in read_header(path).frames] == [None] * 7
+
+
+def person(path: Path, edit: Edit, **elements: str | None) -> str | None:
+    """The fingerprint of a file with these elements (nothing checked when they are written)."""
+    with pydicom.config.disable_value_validation():
+        edit(path, **({"PatientID": None, "IssuerOfPatientID": None} | elements))
+    return read_header(path).person
+
+
+def test_the_fingerprint_stays_what_it_was(series: Path, edit: Edit) -> None:
+    # Saved studies keep it: another rule would make every participant another person. First digits of
+    # printf 'sparcc person\\SPA-0042\\' | sha256sum, and of the same with HOSPITAL behind it.
+    path = next(series.iterdir())
+    assert person(path, edit, PatientID="SPA-0042") == "d0d2"
+    assert person(path, edit, PatientID="SPA-0042", IssuerOfPatientID="Hospital") == "6f95"
+
+
+@pytest.mark.parametrize("spelled", ["spa 0042", " SPA 0042", "SPA 0042  ", "SPA   0042", "Spa\t0042", "SPA 0042\0"])
+def test_white_space_and_case_make_no_other_person(series: Path, edit: Edit, spelled: str) -> None:
+    path = next(series.iterdir())
+    assert person(path, edit, PatientID=spelled) == person(path, edit, PatientID="SPA 0042") is not None
+
+
+def test_other_identifiers_are_other_persons(series: Path, edit: Edit) -> None:
+    path = next(series.iterdir())
+    identifiers = [f"SPA-{n:04d}" for n in range(12)]
+    assert len({person(path, edit, PatientID=each) for each in identifiers}) == 12
+    issued = {person(path, edit, PatientID="SPA-0042", IssuerOfPatientID=issuer) for issuer in ("A", "B", "")}
+    assert len(issued) == 3
+    assert person(path, edit, PatientID="1", IssuerOfPatientID="2") != person(path, edit, PatientID="12")
+
+
+@pytest.mark.parametrize("absent", [None, "", "   ", "\0"])
+def test_without_an_identifier_there_is_no_fingerprint(series: Path, edit: Edit, absent: str | None) -> None:
+    path = next(series.iterdir())
+    assert person(path, edit, PatientID=absent) is None
+    assert person(path, edit, PatientID=absent, IssuerOfPatientID="HOSPITAL") is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_identifier_that_cannot_be_decoded_is_no_fault(series: Path) -> None:
+    path = next(series.iterdir())
+    path.write_bytes(path.read_bytes().replace(b"LO\x02\x00P1", b"LO\x02\x00\xff\xe9"))
+    found = read_header(path).person
+    assert found is not None and len(found) == 4
+
+
+@pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
+def test_the_identifier_itself_is_nowhere(
+    tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch, enhanced: bool, edit: Edit
+) -> None:
+    options: dict[str, Any] = {"style": "ge", "patient_id": "Zaphod42", "seed": "s", "enhanced": enhanced}
+    paths = write_mr_series(volume, tmp_path, **options)
+    edit(*paths, IssuerOfPatientID="Betelgeuse")
+    after: list[pydicom.Dataset] = []
+    taken = headers._take_person
+
+    def take(ds: pydicom.Dataset) -> str | None:
+        found = taken(ds)
+        after.append(ds)
+        return found
+
+    monkeypatch.setattr(headers, "_take_person", take)
+    discovery = discover(paths)
+    (series,) = discovery.series
+    (fingerprint,) = series.persons
+    assert {f.person for f in series.files} == {fingerprint} and len(fingerprint) == 4
+    # What is passed on, and what the reader of a header itself holds while it goes on.
+    kept = pickle.dumps(discovery).lower() + repr((discovery, series.files)).lower().encode()
+    assert b"zaphod" not in kept and b"betelgeuse" not in kept
+    assert fingerprint not in repr((discovery, series.files))
+    assert len(after) == len(paths)
+    assert not any(keyword in ds for ds in after for keyword in ("PatientID", "IssuerOfPatientID", "PatientName"))
+
+
+DATES: dict[str, str | None] = dict.fromkeys(
+    (
+        "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "SeriesDate", "SeriesTime", "StudyDate",
+        "StudyTime", "ContentDate", "ContentTime",
+    )
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": "081559"}, "2025-03-17T08:15:59"),
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": "081559.123456"}, "2025-03-17T08:15:59"),
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": "0815"}, "2025-03-17T08:15:00"),
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": "08"}, "2025-03-17T08:00:00"),
+        ({"AcquisitionDate": "2025.03.17", "AcquisitionTime": "08:15:59"}, "2025-03-17T08:15:59"),
+        ({"AcquisitionDate": "20250317"}, "2025-03-17"),
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": ""}, "2025-03-17"),
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": "991559"}, "2025-03-17"),
+        ({"AcquisitionDate": "20250317", "AcquisitionTime": "noon"}, "2025-03-17"),
+        ({"AcquisitionDateTime": "20250317081559.120000"}, "2025-03-17T08:15:59"),
+        ({"AcquisitionDateTime": "20250317081559-0500"}, "2025-03-17T08:15:59"),
+        ({"AcquisitionDateTime": "202503170815+0100"}, "2025-03-17T08:15:00"),
+        ({"AcquisitionDateTime": "20250317"}, "2025-03-17"),
+        ({"AcquisitionDateTime": "2025"}, None),
+        ({"SeriesDate": "20250317", "SeriesTime": "081559"}, "2025-03-17T08:15:59"),
+        ({"StudyDate": "20250317", "StudyTime": "081559"}, "2025-03-17T08:15:59"),
+        # The nearest to the acquisition counts, and one that is no date does not hide the next.
+        ({"AcquisitionDate": "20250317", "AcquisitionDateTime": "20240101", "StudyDate": "20230101"}, "2025-03-17"),
+        ({"AcquisitionDateTime": "20250317", "SeriesDate": "20240101"}, "2025-03-17"),
+        ({"SeriesDate": "20250317", "StudyDate": "20240101", "StudyTime": "081559"}, "2025-03-17"),
+        ({"AcquisitionDate": "00000000", "AcquisitionTime": "000000", "StudyDate": "20250317"}, "2025-03-17"),
+        ({"AcquisitionDate": "", "AcquisitionDateTime": "", "SeriesDate": "20250317"}, "2025-03-17"),
+        ({"ContentDate": "20250317", "ContentTime": "081559"}, None),
+        ({"AcquisitionTime": "081559"}, None),
+        ({}, None),
+        *[({"AcquisitionDate": bad}, None) for bad in ("", "0", "00000000", "20251332", "20250229", "ANON", "2025-3")],
+        *[({"AcquisitionDateTime": bad}, None) for bad in ("", "00000000000000", "20250229081559", "ANON", "-0500")],
+    ],
+    ids=str,
+)
+def test_when_it_was_acquired(
+    tmp_path: Path, volume: Volume, edit: Edit, elements: dict[str, str], expected: str | None, enhanced: bool
+) -> None:
+    path = write_mr_series(volume, tmp_path, style="ge", patient_id="P1", seed="s", enhanced=enhanced)[0]
+    with pydicom.config.disable_value_validation():
+        edit(path, **(DATES | elements))
+    assert read_header(path).acquired == expected

@@ -459,6 +459,40 @@ def test_announced_images_that_are_not_here_are_told(series: Path, edit: Edit) -
     assert any("announces 25" in w for w in read(series).series.warnings)
 
 
+def test_two_patient_identifiers_in_one_series_are_refused(series: Path, edit: Edit) -> None:
+    edit(*files(series)[:3], PatientID="Zaphod")
+    message = refused(series, AmbiguousSeriesError, "files of 2 patient identifiers in one series", "export")
+    assert "zaphod" not in message.lower() and not any(p in message for p in only_series(series).persons)
+
+
+def test_a_copy_of_a_file_under_another_identifier_is_refused(series: Path, edit: Edit) -> None:
+    edit(shutil.copy(files(series)[2], series / "copy.dcm"), PatientID="P2")
+    refused(series, AmbiguousSeriesError, "2 patient identifiers")
+
+
+@pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
+def test_person_and_date_go_with_the_volume_and_not_into_its_facts(
+    tmp_path: Path, volume: Volume, edit: Edit, enhanced: bool
+) -> None:
+    options: dict[str, Any] = {"style": "ge", "seed": "s", "enhanced": enhanced, "acquired": "2027-11-30T23:59:07"}
+    for patient in ("P1", "P2"):
+        write_mr_series(volume, tmp_path / patient, patient_id=patient, **options)
+    write_mr_series(volume, tmp_path / "again", patient_id=" p1", **options)
+    one, other, again = (read(tmp_path / name).series for name in ("P1", "P2", "again"))
+    assert one.person is not None and one.person == again.person != other.person is not None
+    assert one.acquired == "2027-11-30T23:59:07"
+    said = repr((one.facts, one.warnings))
+    assert one.person not in said and "2027" not in said and "person" not in one.facts and "acquired" not in one.facts
+    assert one.person not in repr(one)
+    edit(
+        *files(tmp_path / "P1"),
+        PatientID="",
+        **dict.fromkeys(("AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "StudyDate"), ""),
+    )
+    nameless = read(tmp_path / "P1").series
+    assert nameless.person is None and nameless.acquired is None
+
+
 def test_facts_of_the_acquisition(series: Path) -> None:
     facts = read(series).series.facts
     assert facts["kind"] == "STIR"
@@ -470,16 +504,17 @@ def test_facts_of_the_acquisition(series: Path) -> None:
 
 NAME = "Beeblebrox^Zaphod"
 FREE_TEXT = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientComments", "OtherPatientNames", "StudyID", "StudyDate",
-    "SeriesDescription", "StudyDescription", "ProtocolName", "ReferringPhysicianName", "InstitutionName",
-    "ImageComments", "AccessionNumber", "RequestedProcedureDescription", "PerformedProcedureStepDescription",
-    "OperatorsName",
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientComments", "OtherPatientNames",
+    "StudyID", "StudyDate", "SeriesDescription", "StudyDescription", "ProtocolName", "ReferringPhysicianName",
+    "InstitutionName", "ImageComments", "AccessionNumber", "RequestedProcedureDescription",
+    "PerformedProcedureStepDescription", "OperatorsName",
 )  # fmt: skip
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    "fault", ["none", "orientation", "position", "gap", "pixels", "five", "plane", "kind", "doubled", "slope"]
+    "fault",
+    ["none", "orientation", "position", "gap", "pixels", "five", "plane", "kind", "doubled", "slope", "persons"],
 )
 def test_a_persons_name_never_comes_out(
     series: Path, edit: Edit, fault: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -502,6 +537,7 @@ def test_a_persons_name_never_comes_out(
         "kind": lambda: edit(*paths, ScanningSequence="SE", InversionTime=None),
         "doubled": lambda: edit(shutil.copy(paths[0], series / "copy"), SOPInstanceUID="1.2.3"),
         "slope": lambda: edit(paths[0], RescaleSlope="-1"),
+        "persons": lambda: edit(paths[0], PatientID=NAME[::-1] + NAME),
     }
     with pydicom.config.disable_value_validation():
         faults[fault]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from sparcc_pipeline.dicom.classify import SeriesKind
 from sparcc_pipeline.dicom.discover import Discovery, discover
-from sparcc_pipeline.dicom.select import find_stir
+from sparcc_pipeline.dicom.select import find_stir, find_t1
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import AmbiguousSeriesError, NotSemicoronalError, NotStirError, SeriesNotFoundError
 from sparcc_pipeline.volume import Volume
@@ -27,14 +28,31 @@ class Study:
     def __init__(self, folder: Path, make_volume: Callable[..., Volume], edit: Edit) -> None:
         self.folder, self.make_volume, self.edit = folder, make_volume, edit
 
-    def add(self, number: int, *, slices: int = 8, tilt: float = 40, patient: str = "P", **elements: Any) -> str:
+    def add(
+        self,
+        number: int,
+        *,
+        slices: int = 8,
+        tilt: float = 40,
+        spacing: float = 3.3,
+        patient: str = "P",
+        **elements: Any,
+    ) -> str:
         """Add a series and return its UID."""
         folder = self.folder / f"{patient}{number}"
         volume = self.make_volume((slices, 12, 10), tilt)
+        geometry = replace(volume.geometry, spacing_mm=(spacing, *volume.geometry.in_plane_mm))
+        volume = replace(volume, geometry=geometry)
         files = write_mr_series(volume, folder, style="siemens", patient_id=patient, seed="s", series_number=number)
         if elements:
             self.edit(*files, **elements)
         return discover(files).series[0].series_uid
+
+    def t1_of(self, stir: str) -> str | None:
+        """UID of the T1 series that belongs to a STIR series."""
+        discovery = self.discover()
+        found = find_t1(discovery, find_stir(discovery, series_uid=stir).series)
+        return found.series_uid if found else None
 
     def discover(self) -> Discovery:
         return discover(p for p in self.folder.rglob("*") if p.is_file())
@@ -187,3 +205,93 @@ def test_a_series_without_orientation_is_left_to_the_reader(study: Study) -> Non
     assert find_stir(study.discover()).series.series_uid == unknown
     known = study.add(4)
     assert find_stir(study.discover()).series.series_uid == known
+
+
+def test_of_equal_series_without_numbers_the_one_acquired_later_is_taken(study: Study) -> None:
+    later = study.add(3, SeriesNumber=None, AcquisitionTime="120000")
+    study.add(4, SeriesNumber=None, AcquisitionTime="115959")
+    study.add(5, SeriesNumber=None, AcquisitionDate="", SeriesDate="", StudyDate="")
+    found = find_stir(study.discover())
+    assert found.series.series_uid == later and "it was acquired later" in found.reasons[0]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"tilt": 25},  # semicoronal, but 15 degrees off the STIR
+        {"tilt": 85},
+        {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2"},
+        {"slices": 7},
+        {"slices": 14, "FrameOfReferenceUID": "1.2.3"},
+        {"slices": 14, "ImageType": ["DERIVED", "PRIMARY", "OTHER"]},
+        {"slices": 14, "ScanOptions": "FS"},
+        {"slices": 14, "spacing": 1.0},
+        {"PixelSpacing": ["1.2", "1.2"]},
+        {"ScanningSequence": "GR"},
+        {"RepetitionTime": 4000, "EchoTime": 90},
+    ],
+    ids=str,
+)
+def test_the_t1_that_fits_the_stir_best_is_found(study: Study, worse: dict[str, Any], before: bool) -> None:
+    study.add(2 if before else 9, **(T1 | worse))
+    stir, good = study.add(3), study.add(5, tilt=44, **T1)
+    assert study.t1_of(stir) == good
+
+
+@pytest.mark.parametrize("silent", [{"AcquisitionTime": "100000"}, {"SeriesNumber": None}], ids=["number", "time"])
+def test_of_equal_t1_the_first_is_taken(study: Study, silent: dict[str, Any]) -> None:
+    natives = {study.add(number, **T1, **silent): number for number in (9, 8, 4, 5, 7)}
+    found = study.t1_of(study.add(3))
+    assert found is not None and natives[found] == 4
+
+
+def test_a_t1_stored_from_behind_is_in_the_same_plane(study: Study) -> None:
+    turned = lambda ds: [-float(v) for v in ds.ImageOrientationPatient[:3]] + list(ds.ImageOrientationPatient[3:])  # noqa: E731
+    stir, t1 = study.add(3), study.add(4, **T1, ImageOrientationPatient=turned)
+    assert study.t1_of(stir) == t1
+
+
+def test_a_t1_is_found_for_the_stir_of_its_own_study(study: Study) -> None:
+    pairs = [(study.add(3, patient=patient), study.add(4, patient=patient, **T1)) for patient in "AB"]
+    assert [study.t1_of(stir) for stir, _ in pairs] == [t1 for _, t1 in pairs]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tilt": 29},
+        {"tilt": 51},
+        {"tilt": 85},
+        {"slices": 5},
+        {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3"},
+        {"ImageOrientationPatient": None},
+        {"ScanningSequence": "GR"},
+    ],
+    ids=str,
+)
+def test_a_t1_that_does_not_fit_is_none(study: Study, other: dict[str, Any]) -> None:
+    stir = study.add(3)
+    assert study.t1_of(stir) is None
+    study.add(4, **(T1 | other))
+    assert study.t1_of(stir) is None
+
+
+def test_an_axial_t1_is_none_even_beside_a_steep_stir(study: Study) -> None:
+    stir = study.add(3, tilt=69)
+    study.add(4, tilt=72, **T1)
+    assert study.t1_of(stir) is None
+
+
+def test_a_t1_with_a_slice_missing_is_none(study: Study) -> None:
+    stir = study.add(3)
+    t1 = study.add(4, **T1)
+    assert study.t1_of(stir) == t1
+    (study.folder / "P4" / "IM_0003.dcm").unlink()
+    assert study.t1_of(stir) is None
+
+
+def test_without_the_orientation_of_the_stir_no_t1_is_known_to_fit(study: Study) -> None:
+    stir = study.add(3, ImageOrientationPatient=None)
+    study.add(4, **T1)
+    assert study.t1_of(stir) is None

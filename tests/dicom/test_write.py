@@ -87,3 +87,26 @@ def test_signal_that_does_not_fit_is_refused(tmp_path: Path, volume: Volume, val
 def test_slices_must_stay_slices(tmp_path: Path, volume: Volume) -> None:
     with pytest.raises(OutputError, match="first stored axis"):
         written(volume, tmp_path, stored=StorageOrder((1, 0, 2)))
+
+
+@pytest.mark.parametrize("enhanced", [False, True])
+@pytest.mark.parametrize(
+    ("acquired", "expected"),
+    [("2027-11-30", "2027-11-30T10:04:00"), ("2027-11-30T23:59:07", "2027-11-30T23:59:07")],
+)
+def test_the_date_is_the_one_asked_for(
+    tmp_path: Path, volume: Volume, enhanced: bool, acquired: str, expected: str
+) -> None:
+    options = {"series_number": 4, "enhanced": enhanced, "acquired": acquired}
+    ds = written(volume, tmp_path / "later", **options)[0]
+    (found,) = discover((tmp_path / "later").iterdir()).series
+    assert found.acquired == expected
+    assert {ds[k].value for k in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")} == {"20271130"}
+    earlier = written(volume, tmp_path / "earlier", series_number=4)[0]
+    assert earlier.StudyInstanceUID != ds.StudyInstanceUID and earlier.StudyDate == "20260301"
+
+
+def test_a_date_that_is_none_is_refused(tmp_path: Path, volume: Volume) -> None:
+    with pytest.raises(ValueError, match="day is out of range"):
+        written(volume, tmp_path, acquired="2026-02-30")
+    assert not list(tmp_path.iterdir())

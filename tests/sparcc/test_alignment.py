@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparcc_pipeline.anatomy import AnatomyLabel, Side
 from sparcc_pipeline.errors import RegistrationError, TooFewSlicesError, UnscorableError
-from sparcc_pipeline.rigid import RigidTransform, rotation_about
+from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
 from sparcc_pipeline.sparcc.alignment import (
     LARGEST_JOINT_LINE_MM,
     SMALLEST_BONE_OVERLAP,
@@ -41,13 +41,6 @@ def joints() -> Joints:
     return find_joints(BASELINE.tissue())
 
 
-def moved(geometry: Geometry, motion: RigidTransform) -> Geometry:
-    """The grid that shows the same anatomy at the same indices after the patient moved."""
-    turned = np.array(geometry.directions) @ np.array(motion.rotation).T
-    origin = motion.apply(np.array([geometry.origin_mm]))[0]
-    return replace(geometry, origin_mm=tuple(origin), directions=tuple(map(tuple, turned)))
-
-
 def along_normal(geometry: Geometry, slices: float) -> Geometry:
     """The grid begins `slices` slices farther back."""
     origin = np.array(geometry.origin_mm) + slices * geometry.spacing_mm[0] * np.array(geometry.directions[0])
@@ -72,7 +65,7 @@ def test_the_same_anatomy_wherever_the_patient_lies(
     joints = find_joints(BASELINE.tissue())
     centre = joint_points_mm(joints).mean(axis=0)
     motion = RigidTransform.about(centre, rotation_about(0, pitch) @ rotation_about(2, turn), np.array(shift))
-    grid = along_normal(moved(joints.geometry, motion), part - later)
+    grid = along_normal(moved_geometry(joints.geometry, motion), part - later)
     found = match(joints, replace(grid, shape=(20, *grid.shape[1:])), motion)
     assert found.slices.indices == tuple(k + later for k in SIX.indices)
     assert [m.follow_up for m in found.matched] == [k + later for k in SIX.indices]
@@ -115,7 +108,7 @@ def test_other_spacing_takes_the_middle_and_warns(joints: Joints) -> None:
 )
 def test_tilt_is_measured_between_the_slices_in_the_patient(joints: Joints, degrees: float, warned: bool) -> None:
     centre = joint_points_mm(joints).mean(axis=0)
-    tilted = moved(joints.geometry, RigidTransform.about(centre, rotation_about(0, degrees), np.zeros(3)))
+    tilted = moved_geometry(joints.geometry, RigidTransform.about(centre, rotation_about(0, degrees), np.zeros(3)))
     found = match(joints, tilted)
     assert found.tilt_degrees == pytest.approx(degrees, abs=1e-3)
     assert any("tilted" in warning for warning in found.slices.warnings) is warned
@@ -128,7 +121,7 @@ def test_tilt_over_the_limit_is_unscorable(joints: Joints) -> None:
     centre = joint_points_mm(joints).mean(axis=0)
     motion = RigidTransform.about(centre, rotation_about(0, TILT_LIMIT_DEGREES + 0.5), np.zeros(3))
     with pytest.raises(UnscorableError, match="tilted by at most 15 degrees"):
-        match(joints, moved(joints.geometry, motion))
+        match(joints, moved_geometry(joints.geometry, motion))
 
 
 def test_fewer_than_six_slices_at_follow_up(joints: Joints) -> None:
@@ -145,7 +138,7 @@ def test_a_baseline_slice_without_joint_is_placed_by_the_other_slices(joints: Jo
 
 def test_starting_positions_lay_joints_on_joints(joints: Joints) -> None:
     motion = RigidTransform.about(np.array([5.0, 3.0, 10.0]), rotation_about(2, 14), np.array([30.0, -20.0, 15.0]))
-    there = Joints(moved(joints.geometry, motion), {(j.slice_index, j.side): j for j in joints})
+    there = Joints(moved_geometry(joints.geometry, motion), {(j.slice_index, j.side): j for j in joints})
     points = joint_points_mm(joints)
     errors = [start.distance_mm(motion, points).max() for start in starting_positions(joints, there)]
     assert min(errors) < 0.01

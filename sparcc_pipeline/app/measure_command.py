@@ -1,0 +1,63 @@
+"""`sparcc evaluate --retest` and `--registration`: figures of the installed model on real scans, nothing trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sparcc_pipeline.app.config import load_config
+from sparcc_pipeline.app.score_command import load_installed_segmenter
+from sparcc_pipeline.app.store import write_text
+from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.training.measure_registration import load_pairs, measure_registration, registration_markdown
+from sparcc_pipeline.training.retest import load_scans, retest
+from sparcc_pipeline.training.retest_report import retest_markdown, retest_svg
+
+
+def run_retest(data: Path, folder: Path, seed: int, repeats: int) -> None:
+    """Score second scans made from the real ones; `folder` gets retest.json, retest.md and a Bland-Altman plot.
+
+    Raises
+    ------
+    InputError : the data is not there
+    ModelError : no usable model
+    OutputError : the files cannot be written
+    """
+    result = retest(load_scans(data), load_installed_segmenter(load_config()), repeats, seed, _say)
+    text = retest_markdown(result)
+    _write(folder, "retest", result, text)
+    write_text(folder / "retest.svg", retest_svg(result))
+    typer.echo(text)
+
+
+def run_registration(data: Path, folder: Path, seed: int, repeats: int) -> None:
+    """Register real pairs, and known motions on top of them; `folder` gets registration.json and registration.md.
+
+    Raises
+    ------
+    InputError : the data is not there
+    ModelError : no usable model
+    OutputError : the files cannot be written
+    """
+    result = measure_registration(load_pairs(data), load_installed_segmenter(load_config()), repeats, seed, _say)
+    text = registration_markdown(result)
+    _write(folder, "registration", result, text)
+    typer.echo(text)
+
+
+def _write(folder: Path, name: str, result: dict[str, Any], text: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder for the figures at --run, found none can be made ({error.strerror}); choose another"
+        ) from error
+    write_text(folder / f"{name}.json", json.dumps(result, indent=2) + "\n")
+    write_text(folder / f"{name}.md", text)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
