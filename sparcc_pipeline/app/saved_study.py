@@ -67,7 +67,7 @@ def load_study(folder: Path) -> tuple[Segmented, SixSlices]:
     """
     try:
         score = json.loads((folder / SCORE_FILE).read_text(encoding="utf-8"))
-        with np.load(folder / STUDY_FILE, allow_pickle=False) as stored:
+        with (folder / STUDY_FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             segmented = _segmented({name: stored[name] for name in stored.files})
         six = SixSlices(int(score["slices"][0]["slice_index"]), str(score["chosen_by"]))
         if len(score["slices"]) != SLICES_SCORED:
