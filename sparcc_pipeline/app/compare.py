@@ -68,9 +68,12 @@ def compare_studies(sources: Sequence[Path], request: Request, load_segmenter: C
     """
     reader = VisitReader(load_segmenter, progress)
     checks = _Checks(same_person)
-    baseline = reader.read(visit_name(0), sources[0], request, partial(checks.accept, visit_name(0)))
-    progress("Scoring the baseline")
-    scored = score_slices(baseline.segmented, baseline.six or six_slices(baseline.segmented, request))
+    try:
+        baseline = reader.read(visit_name(0), sources[0], request, partial(checks.accept, visit_name(0)))
+        progress("Scoring the baseline")
+        scored = score_slices(baseline.segmented, baseline.six or six_slices(baseline.segmented, request))
+    except (InputError, UnscorableError) as error:
+        raise of_visit(visit_name(0), error) from error
     follow_ups: list[Compared | NotCompared] = []
     for index, source in enumerate(sources[1:], start=1):
         name = visit_name(index)
@@ -86,6 +89,11 @@ def compare_studies(sources: Sequence[Path], request: Request, load_segmenter: C
 def visit_name(index: int) -> str:
     """How results name the visit at this place of the command line."""
     return "Baseline" if index == 0 else f"Follow-up {index}"
+
+
+def of_visit(name: str, error: SparccError) -> SparccError:
+    """The same error, saying which visit it is about."""
+    return type(error)(f"{name.lower()}: {error}")
 
 
 def _compare(baseline: Visit, scored: Scored, visit: Visit, warnings: list[str]) -> Compared:

@@ -12,7 +12,7 @@ import typer
 from sparcc_pipeline.app.change_document import change_csv, change_document
 from sparcc_pipeline.app.change_pictures import draw_change
 from sparcc_pipeline.app.change_report import change_html
-from sparcc_pipeline.app.compare import Compared, Comparison, NotCompared, compare_studies
+from sparcc_pipeline.app.compare import Compared, Comparison, NotCompared, compare_studies, of_visit
 from sparcc_pipeline.app.config import PipelineConfig
 from sparcc_pipeline.app.outputs import run_toml
 from sparcc_pipeline.app.provenance import Run
@@ -54,7 +54,7 @@ def run_compare(sources: Sequence[Path], out: Path, request: Request, config: Pi
         typer.echo(json_text(document), nl=False)
     failed = [each for each in comparison.follow_ups if isinstance(each, NotCompared)]
     if failed:
-        raise failed[0].error
+        raise of_visit(failed[0].name, failed[0].error)
 
 
 def summary(document: dict[str, Any], out: Path) -> str:

@@ -43,6 +43,9 @@ REGION_MARGIN_MM: Final = 15
 SMALLEST_BONES_MM2: Final = 400.0
 """Less bone than this on a slice or on a neighbour of it, and the slice is not measured."""
 
+LARGEST_EMPTY_SHARE: Final = 0.1
+"""With more of the rectangle without any signal (exactly 0: outside of what was imaged), a slice is not measured."""
+
 PIXEL_MM: Final = 1.0
 LEVELS: Final = ((3, 3.0), (1, 0.5))
 """Step in pixels of PIXEL_MM and smoothing (standard deviation, mm) of the coarse and of the fine level."""
@@ -77,6 +80,7 @@ class SliceMovement:
     ----------
     shift_mm : length of the shift, one a slice that could be measured
     slices : slice_index of each; never the first or last slice, nor one where it or a neighbour holds hardly any bone
+        or is partly empty
     """
 
     shift_mm: tuple[float, ...]
@@ -108,12 +112,15 @@ def slice_movement(volume: Volume, bones: BoolArray) -> SliceMovement:
         raise GeometryError(f"expected bones of shape {volume.geometry.shape}, found {bones.shape}")
     area = bones.sum(axis=(1, 2)) * volume.geometry.pixel_area_mm2
     enough = area >= SMALLEST_BONES_MM2
+    if not enough.any():
+        return SliceMovement((), ())
+    seen = _rectangle(bones, volume.geometry.in_plane_mm)
+    enough &= (volume.signal[:, *seen] == 0).mean(axis=(1, 2)) <= LARGEST_EMPTY_SHARE
     middle = np.flatnonzero(enough[:-2] & enough[1:-1] & enough[2:]) + 1
     marrow = float(np.median(volume.signal[bones])) if middle.size else 0.0
     if marrow <= 0:
         return SliceMovement((), ())
     spacing = volume.geometry.in_plane_mm
-    seen = _rectangle(bones, spacing)
     contrast = np.log(np.float32(DARKEST) + np.maximum(volume.signal[:, *seen] / np.float32(marrow), 0))
     contrast = resample_in_plane(contrast, spacing, PIXEL_MM)
     pyramid = [ndimage.gaussian_filter(contrast, (0, mm, mm))[:, ::step, ::step] for step, mm in LEVELS]

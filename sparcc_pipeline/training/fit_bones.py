@@ -51,7 +51,7 @@ GEOMETRY: Final = Geometry2D(rotation=12, scale=0.15, stretch=0.06, shift=30, wa
 class BonePlan:
     """How the bone network is trained; every number is in the model's provenance."""
 
-    schedule: Schedule = Schedule(steps=3000, peak_learning_rate=2e-3)
+    schedule: Schedule = Schedule(steps=1500, peak_learning_rate=2e-3)
     batch: int = 8
     patch: int = 192
     canvas: int = 336

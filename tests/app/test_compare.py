@@ -252,6 +252,7 @@ def test_a_baseline_without_score_ends_the_comparison(sparcc: Compare, follow_up
     (tmp_path / "empty").mkdir()
     ended = sparcc("compare", tmp_path / "empty", follow_up, "--out", tmp_path / "out")
     assert (ended.code, (tmp_path / "out").exists(), sparcc.known.seen) == (3, False, [])
+    assert "baseline: expected DICOM images" in ended.err
 
 
 @pytest.mark.parametrize("fault", ["cut off", "missing", "no score"])
@@ -268,6 +269,7 @@ def test_a_damaged_score_folder_is_refused_with_what_to_do(
         (scored / "score.json").write_text("{}")
     ended = sparcc("compare", baseline, scored, "--out", tmp_path / "out")
     assert ended.code == 3
+    assert "follow-up 1: expected a finished score" in ended.err
     assert "score the study again" in ended.err
 
 

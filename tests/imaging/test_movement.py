@@ -123,6 +123,16 @@ def test_where_nothing_shows_movement_nothing_is_said(still: Stack, case: str) -
     assert movement.median_mm is None
 
 
+def test_slices_that_are_partly_empty_are_left_out_with_their_neighbours(still: Stack) -> None:
+    volume, bones = still
+    signal = volume.signal.copy()
+    signal[6, : signal.shape[1] // 2] = 0
+    found = slice_movement(replace(volume, signal=signal), bones)
+
+    assert found.slices == (1, 2, 3, 4, *range(8, len(bones) - 1))
+    assert largest(found) < CLOSE_MM
+
+
 def test_bones_of_another_stack_are_refused(still: Stack) -> None:
     volume, bones = still
     with pytest.raises(GeometryError, match="expected bones of shape"):
