@@ -132,11 +132,10 @@ class SeriesRef:
     `sop_instance_uids` has one entry a slice, anterior -> posterior (the same UID repeated, with `frame_numbers`
     1-based, for enhanced multi-frame; empty for NIfTI). `facts` never holds anything that identifies a person.
 
-    `person` is a fingerprint of four hexadecimal digits of PatientID and its issuer, to notice that two studies are not
-    of one person. Two fingerprints are two identifiers, or one whose issuer is stated only once; one fingerprint proves
-    nothing (of 65536 other identifiers one has it too). `acquired` is when the acquisition began, by the scanner's
-    clock: ISO "YYYY-MM-DDTHH:MM:SS", or "YYYY-MM-DD" where only the day is known. Both are None where the source does
-    not say, and neither belongs into `facts`.
+    `person` is a fingerprint of four hexadecimal digits of PatientID, to notice that two studies are not of one person.
+    Two fingerprints are two identifiers; one fingerprint proves nothing (of 65536 other identifiers one has it too).
+    `acquired` is when the acquisition began, by the scanner's clock: ISO "YYYY-MM-DDTHH:MM:SS", or "YYYY-MM-DD" where
+    only the day is known. Both are None where the source does not say, and neither belongs into `facts`.
     """
 
     study_uid: str | None

@@ -78,7 +78,7 @@ def classify(protocol: Protocol) -> Classification:
         return Classification(SeriesKind.OTHER, (not_wanted,))
     if _inverted(protocol):
         return _classify_inverted(protocol)
-    if _suppressed(protocol):
+    if is_fat_suppressed(protocol):
         return _classify_suppressed(protocol)
     if "stir" in protocol.named:
         return _classify_by_name(protocol)
@@ -123,7 +123,7 @@ def _inverted(protocol: Protocol) -> bool:
     )
 
 
-def _suppressed(protocol: Protocol) -> bool:
+def is_fat_suppressed(protocol: Protocol) -> bool:
     """Fat was suppressed by its frequency: the header says so, or (headers are mostly silent here) the name."""
     return (
         "FS" in protocol.scan_options

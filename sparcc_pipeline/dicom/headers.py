@@ -1,17 +1,15 @@
 """One DICOM file's header as plain, checked values.
 
-Only the tags named here are read, so a person's name or birth date never enters memory. PatientID and its issuer are
-read, at once hashed to a fingerprint of four hexadecimal digits, and dropped before anything else is looked at. Free
-text (series description, protocol name) is kept only as the few sequence words found in it.
+Only the tags named here are read, so a person's name or birth date never enters memory. PatientID is read, at
+once hashed to a fingerprint of four hexadecimal digits, and dropped before anything else is looked at. Free text
+(series description, protocol name) is kept only as the few sequence words found in it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, time
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -20,7 +18,16 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from sparcc_pipeline.dicom.elements import number_of, numbers_of, quiet_pydicom, text_of, texts_of
+from sparcc_pipeline.dicom.elements import (
+    PERSON_TAG,
+    acquired,
+    number_of,
+    numbers_of,
+    quiet_pydicom,
+    take_person,
+    text_of,
+    texts_of,
+)
 
 SEQUENCE_WORDS: Final = {
     "flair": re.compile(r"flair|dark.?fluid"),
@@ -59,14 +66,7 @@ _FILE_TAGS: Final = (
     "FrameOfReferenceUID", "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "ImagesInAcquisition",
     "LossyImageCompression", "AcquisitionDateTime", "SeriesDate", "SeriesTime", "StudyDate", "StudyTime",
 )  # fmt: skip
-PERSON_TAGS: Final = ("PatientID", "IssuerOfPatientID")
-"""Hashed by `_take_person`, never kept."""
-
-HEADER_TAGS: Final = tuple(dict.fromkeys((*_PROTOCOL_TAGS, *_FRAME_TAGS, *_FILE_TAGS, *PERSON_TAGS)))
-
-_DATE: Final = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
-_TIME: Final = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?")
-"""DICOM date and time (PS3.5 6.2: later parts of a time may be left out), with the separators of older files."""
+HEADER_TAGS: Final = tuple(dict.fromkeys((*_PROTOCOL_TAGS, *_FRAME_TAGS, *_FILE_TAGS, PERSON_TAG)))
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def read_header(path: Path) -> ImageFile:
     """
     with quiet_pydicom():
         ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER_TAGS), force=True)
-        person = _take_person(ds)
+        person = take_person(ds)
         uids = {k: text_of(ds, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")}
         if not all(uids.values()):
             raise InvalidDicomError(f"no {', '.join(k for k, v in uids.items() if not v)}")
@@ -161,7 +161,7 @@ def read_header(path: Path) -> ImageFile:
             series_uid=uids["SeriesInstanceUID"],
             sop_instance_uid=uids["SOPInstanceUID"],
             series_number=None if series_number is None else int(series_number),
-            acquired=_acquired(ds),
+            acquired=acquired(ds),
             protocol=_protocol(ds, shared, frame_groups[0] if frame_groups else Dataset()),
             frames=frames,
             transfer_syntax_uid=str(ds.file_meta.get("TransferSyntaxUID", "")),
@@ -173,47 +173,6 @@ def read_header(path: Path) -> ImageFile:
             images_in_acquisition=None if in_acquisition is None else int(in_acquisition),
             person=person,
         )
-
-
-def _take_person(ds: Dataset) -> str | None:
-    """Remove PatientID and its issuer from `ds`; return their fingerprint, None without a PatientID.
-
-    16 bits are too few to find a person by, and enough to notice nearly every mix-up of two. White space and case do
-    not count: sites retype identifiers.
-    """
-    number, issuer = (" ".join(text_of(ds, keyword).upper().split()) for keyword in PERSON_TAGS)
-    for keyword in PERSON_TAGS:
-        ds.pop(keyword, None)
-    # A backslash cannot be part of either (PS3.5 6.2), so it separates them.
-    said = f"sparcc person\\{number}\\{issuer}".encode(errors="replace")
-    return hashlib.sha256(said).hexdigest()[:4] if number else None
-
-
-def _acquired(ds: Dataset) -> str | None:
-    """When the acquisition began, as `volume.SeriesRef` says it; else when series or study did; None if not stated."""
-    together = re.sub(r"[+-]\d{4}$", "", text_of(ds, "AcquisitionDateTime"))  # without the offset from UTC
-    stated = (
-        (text_of(ds, "AcquisitionDate"), text_of(ds, "AcquisitionTime")),
-        (together[:8], together[8:]),
-        (text_of(ds, "SeriesDate"), text_of(ds, "SeriesTime")),
-        (text_of(ds, "StudyDate"), text_of(ds, "StudyTime")),
-    )
-    return next((moment for day, clock in stated if (moment := _moment(day, clock))), None)
-
-
-def _moment(day: str, clock: str) -> str | None:
-    """ISO date and time of a DICOM date and time; without an invalid time, None for an invalid date."""
-    found_day, found_clock = _DATE.fullmatch(day), _TIME.fullmatch(clock)
-    if found_day is None:
-        return None
-    try:
-        iso = date.fromisoformat("-".join(found_day.groups())).isoformat()
-    except ValueError:
-        return None
-    try:
-        return f"{iso}T{time.fromisoformat(':'.join(found_clock.groups('00'))).isoformat()}" if found_clock else iso
-    except ValueError:
-        return iso
 
 
 def _protocol(ds: Dataset, shared: Dataset, frame: Dataset) -> Protocol:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from sparcc_pipeline.dicom.classify import SeriesKind, _suppressed
+from sparcc_pipeline.dicom.classify import SeriesKind, is_fat_suppressed
 from sparcc_pipeline.dicom.discover import Discovery, SeriesCandidate, frame_normal
 from sparcc_pipeline.errors import AmbiguousSeriesError, NotSemicoronalError, NotStirError, SeriesNotFoundError
 from sparcc_pipeline.orientation import MIN_SLICES, Plane
@@ -114,7 +114,7 @@ def find_t1(discovery: Discovery, stir: SeriesCandidate) -> SeriesCandidate | No
         return (
             file.frame_of_reference_uid != stir.files[0].frame_of_reference_uid,
             _derived(series),
-            _suppressed(file.protocol),
+            is_fat_suppressed(file.protocol),
             round(abs(stack.spacing_mm - stir.stack.spacing_mm) / T1_SPACING_STEP_MM),
             -stack.slices,
             round(stack.pixel_mm / PIXEL_STEP_MM),
