@@ -5,19 +5,19 @@ Nothing passes from one visit to the next but the choice of slices.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from sparcc_pipeline.app.provenance import input_ref
 from sparcc_pipeline.app.study import Request, Scored, Segmented, Segmenter, Study, score_slices, six_slices
 from sparcc_pipeline.app.visits import Visit, VisitReader, movement_warnings
 from sparcc_pipeline.errors import InputError, RegistrationError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.follow_up import Alignment, align
 from sparcc_pipeline.sparcc.alignment import MatchedSlices, match_six_slices
-from sparcc_pipeline.sparcc.change import ScoreChange, score_change
+from sparcc_pipeline.sparcc.change import ITEMS, ScoreChange, score_change
 from sparcc_pipeline.volume import SeriesRef
 
 
@@ -130,7 +130,8 @@ class _Checks:
         ------
         InputError : one of both
         """
-        content = input_ref(study.stir, study.files).sha256
+        # The pixels alone: a copy that was sent again under new UIDs is the same study.
+        content = hashlib.sha256(study.stir.signal.tobytes()).hexdigest()
         if content in self._names:
             raise InputError(
                 f"expected another study as {name.lower()}, found the same images as {self._names[content].lower()}; "
@@ -183,9 +184,9 @@ def _difference_warnings(fixed: Segmented, moving: Segmented, change: ScoreChang
     warnings = []
     if fixed.model.get("sha256") != moving.model.get("sha256"):
         warnings.append("the visits were segmented by different models: score both again with one")
-    if change.common_items < 12 * 6 and change.common_total != change.total:
+    if change.common_items < ITEMS and change.common_total != change.total:
         warnings.append(
-            f"{72 - change.common_items} of 72 items are not evaluable at both visits; over the others the change is "
-            f"{change.common_total:+d}"
+            f"{ITEMS - change.common_items} of {ITEMS} items are not evaluable at both visits; "
+            f"over the others the change is {change.common_total:+d}"
         )
     return warnings

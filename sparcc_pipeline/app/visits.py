@@ -14,7 +14,7 @@ from sparcc_pipeline.imaging.follow_up import Anatomy
 from sparcc_pipeline.imaging.movement import MOVED_MM, SliceMovement, slice_movement
 from sparcc_pipeline.imaging.registration import bone_region, register
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import joint_points_mm
+from sparcc_pipeline.sparcc.alignment import LARGEST_ROTATION_DEGREES, joint_points_mm
 from sparcc_pipeline.sparcc.slices import SixSlices
 
 T1_MOVED_MM: Final = 2.0
@@ -101,6 +101,8 @@ def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, str]:
         found = register(stir, t1, region, [RigidTransform()])
     except RegistrationError as error:
         return None, str(error)
+    if found.transform.angle_degrees > LARGEST_ROTATION_DEGREES or found.information_gain <= 0:
+        return None, "STIR and T1 cannot be laid on each other"
     moved = found.transform.distance_mm(RigidTransform(), joint_points_mm(segmented.joints))
     uids = stir.geometry.frame_of_reference_uid, t1.geometry.frame_of_reference_uid
     same_frame = uids[0] is not None and uids[0] == uids[1]

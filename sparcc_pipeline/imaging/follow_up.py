@@ -57,7 +57,7 @@ def align(baseline: Anatomy, follow_up: Anatomy) -> Alignment:
         found, other = as_it_is.result(), turned.result()
     _require_sides(found, other)
     quality = alignment_quality(baseline.tissue, baseline.joints, follow_up.tissue, follow_up.joints, found.transform)
-    require_plausible(quality, found.transform, found.mutual_information - found.mutual_information_before)
+    require_plausible(quality, found.transform, found.information_gain)
     return Alignment(found, quality)
 
 

@@ -51,6 +51,11 @@ class Registration:
     mutual_information: float
     mutual_information_before: float
 
+    @property
+    def information_gain(self) -> float:
+        """Mutual information after less that before, nats."""
+        return self.mutual_information - self.mutual_information_before
+
 
 def bone_region(bones: BoolArray, spacing_mm: tuple[float, float, float]) -> BoolArray:
     """(slices, rows, columns) bool: `bones` and REGION_MARGIN_MM around them."""

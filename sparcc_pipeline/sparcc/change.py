@@ -13,12 +13,16 @@ from typing import Final
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
 SMALLEST_IMPORTANT_CHANGE: Final = 2.5
 """Change of the total that matters to a patient. Source: Maksymowych 2012."""
 
 SMALLEST_DETECTABLE_CHANGE: Final = 3.4
 """Change of the total beyond what readers differ by over three months. Source: SPACE cohort, J Rheumatol."""
+
+ITEMS: Final = SLICES_SCORED * len(Side) * (len(Quadrant) + 2)
+"""Items of a score: four quadrants, intensity and depth of two joints on six slices, 72."""
 
 _Z_OF_INTERVAL_90: Final = 1.6449
 
@@ -70,7 +74,7 @@ class ScoreChange:
 
     @property
     def common_items(self) -> int:
-        """How many of the 72 items these are."""
+        """How many of all ITEMS these are."""
         return sum(item is not None for joint in self.joints for item in joint.items)
 
     @property
