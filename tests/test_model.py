@@ -113,7 +113,8 @@ def test_both_engines_agree_on_a_real_study(shared_data: Path, network: str) -> 
 def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, segmenter: Segmenter) -> None:
     stir = load_person(shared_data, "1016").stir
 
-    found, reference = segmenter.segment(stir), load_segmenter(model_bundle(), engine="torch").segment(stir)
+    found, _ = segmenter.segment(stir)
+    reference, _ = load_segmenter(model_bundle(), engine="torch").segment(stir)
 
     assert (found.anatomy != reference.anatomy).mean() < 1e-5
     assert np.abs(found.edema_probability - reference.edema_probability).max() < SAME_ENGINES

@@ -14,7 +14,7 @@ from sparcc_pipeline.dicom.select import Selection, find_stir, find_t1
 from sparcc_pipeline.dicom.source import open_source
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
 from sparcc_pipeline.volume import TissueMaps, Volume
@@ -26,14 +26,14 @@ CustomSlices = tuple[int, int]
 
 
 class Segmenter(Protocol):
-    """What turns a volume into tissue maps, and says which model it is."""
+    """What turns a volume into tissue maps and joints, and says which model it is."""
 
     @property
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
-    def segment(self, volume: Volume) -> TissueMaps:
-        """The tissue maps of one STIR volume, in its own geometry."""
+    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+        """The tissue maps of one STIR volume, in its own geometry, and the joints in them."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
     ------
     UnscorableError : no joint on one side, or no marrow to compare with
     """
-    tissue = segmenter.segment(study.stir)
-    return Segmented(study, tissue, find_joints(tissue), segmenter.provenance)
+    tissue, joints = segmenter.segment(study.stir)
+    return Segmented(study, tissue, joints, segmenter.provenance)
 
 
 def six_slices(segmented: Segmented, request: Request) -> SixSlices:

@@ -92,8 +92,8 @@ class Segmenter:
         self._edema_threshold = edema_threshold
         self.provenance = provenance
 
-    def segment(self, volume: Volume) -> TissueMaps:
-        """Bones, edema probability, presacral vessels and ligamentous probability of one STIR volume.
+    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+        """Bones, edema probability, presacral vessels and ligamentous probability of one STIR volume, and its joints.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class Segmenter:
         without_edema = TissueMaps(volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, ligamentous)
         joints = find_joints(without_edema)
         marrow = normal_marrow_signal(volume.signal, anatomy, joint_distance_mm(joints))
-        return TissueMaps(
+        tissue = TissueMaps(
             geometry=volume.geometry,
             anatomy=anatomy,
             edema_probability=self.find_edema(volume, anatomy, joints, marrow),
@@ -113,6 +113,7 @@ class Segmenter:
             vessel=find_presacral_vessels(volume.signal, anatomy, volume.geometry, marrow),
             ligamentous=ligamentous,
         )
+        return tissue, joints
 
     def find_bones(self, volume: Volume) -> tuple[LabelArray, Float32Array]:
         """(slices, rows, columns) codes of `AnatomyLabel`, and (slices,) probability that ligament shows."""

@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 
 from sparcc_pipeline.imaging.segmentation import Segmenter, TorchNetwork
-from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
 from sparcc_pipeline.training.measure import (
@@ -56,8 +55,7 @@ def predict(run: TrainingRun, person: Person, *, without: bool = True, threads: 
     segmenter = Segmenter(
         TorchNetwork(run.bones(left_out), threads), TorchNetwork(run.edema(left_out), threads), 0.5, {}
     )
-    tissue = segmenter.segment(person.stir)
-    return Prediction(person, tissue, find_joints(tissue))
+    return Prediction(person, *segmenter.segment(person.stir))
 
 
 def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.imaging.normalize import joint_distance_mm, normal_marrow_signal
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import joint_points_mm, match_six_slices
-from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices
 from sparcc_pipeline.training.labels import PEOPLE
@@ -54,8 +54,8 @@ class TissueFinder(Protocol):
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
-    def segment(self, volume: Volume) -> TissueMaps:
-        """The tissue maps of one STIR volume, in its own geometry."""
+    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+        """The tissue maps of one STIR volume, in its own geometry, and the joints in them."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,7 @@ class _Baseline:
 
 
 def _anatomy(volume: Volume, segmenter: TissueFinder) -> Anatomy:
-    tissue = segmenter.segment(volume)
-    return Anatomy(volume, tissue, find_joints(tissue))
+    return Anatomy(volume, *segmenter.segment(volume))
 
 
 def registration_error(found: RigidTransform, truth: RigidTransform, points_mm: FloatArray) -> dict[str, float]:

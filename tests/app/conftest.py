@@ -16,6 +16,7 @@ from sparcc_pipeline.app.config import load_config
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.study import Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
+from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.volume import Geometry, SeriesRef, TissueMaps, Volume
 
 SHAPE = (14, 110, 150)
@@ -35,8 +36,9 @@ class KnownSegmenter:
     def provenance(self) -> Mapping[str, str]:
         return {"name": "known", "version": "1.0", "sha256": "ab" * 32, "engine": "onnx"}
 
-    def segment(self, volume: Volume) -> TissueMaps:
-        return replace(self.tissue, geometry=volume.geometry)
+    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+        tissue = replace(self.tissue, geometry=volume.geometry)
+        return tissue, find_joints(tissue)
 
 
 def make_stir() -> Volume:

@@ -28,6 +28,7 @@ from sparcc_pipeline.app.saved_study import load_study
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
+from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.volume import TissueMaps, Volume
 
 from .conftest import EDEMA, MARROW, make_stir, make_tissue
@@ -74,13 +75,14 @@ class SignalSegmenter:
     def provenance(self) -> Mapping[str, str]:
         return {"name": "known", "version": "1.0", "sha256": "ab" * 32, "engine": "onnx"}
 
-    def segment(self, volume: Volume) -> TissueMaps:
+    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
         self.seen.append(volume.series.acquired)
         tissue = make_tissue()
         probability = tissue.edema_probability.copy()
         if np.median(volume.signal[HEALED]) < (MARROW + EDEMA) / 2:
             probability[HEALED] = 0
-        return replace(tissue, geometry=volume.geometry, edema_probability=probability)
+        seen = replace(tissue, geometry=volume.geometry, edema_probability=probability)
+        return seen, find_joints(seen)
 
 
 class Compare(Sparcc):

@@ -17,6 +17,7 @@ from sparcc_pipeline.imaging.follow_up import Alignment, Anatomy
 from sparcc_pipeline.imaging.registration import Registration
 from sparcc_pipeline.rigid import RigidTransform, rotation_about
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality
+from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.training import retest as module
 from sparcc_pipeline.training.phantom import Lesion, Phantom, PhantomSpec, known_score, make_phantom
 from sparcc_pipeline.training.repeat_scan import Repeat
@@ -62,7 +63,11 @@ class PhantomVisits:
         self.drawn.append(seed)
         return self._now
 
-    def segment(self, volume: Volume) -> TissueMaps:
+    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+        tissue = self._tissue(volume)
+        return tissue, find_joints(tissue)
+
+    def _tissue(self, volume: Volume) -> TissueMaps:
         if volume is self._phantom.volume:
             return self._phantom.tissue
         assert self._now is not None
