@@ -85,6 +85,11 @@ def moved_geometry(geometry: Geometry, motion: RigidTransform) -> Geometry:
     return replace(geometry, origin_mm=(x, y, z), directions=(slices, rows, columns))
 
 
+def index_map(fixed: Geometry, moving: Geometry, transform: RigidTransform) -> FloatArray:
+    """(4, 4): homogeneous (slice, row, column) of the fixed scan -> of the moving one, where the same tissue lies."""
+    return np.asarray(np.linalg.inv(moving.affine) @ transform.matrix @ fixed.affine)
+
+
 def rotation_about(axis: int, degrees: float) -> FloatArray:
     """(3, 3) rotation about the LPS axis 0 (right-left: pitch), 1 (front-back) or 2 (feet-head)."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

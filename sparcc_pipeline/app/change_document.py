@@ -199,7 +199,7 @@ def _change(follow_up: Compared, baseline: dict[str, Any], score: dict[str, Any]
         "common_items": change.common_items,
         "important": change.important,
         "detectable": change.detectable,
-        "direction": "better" if change.total < 0 else "worse" if change.total > 0 else "unchanged",
+        "direction": change.direction,
         "probability": round(probability_of_change(before, after, change.total), 4) if before and after else None,
         "joints": [_joint(joint) for joint in change.joints],
     }

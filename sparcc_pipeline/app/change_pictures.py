@@ -42,7 +42,7 @@ from sparcc_pipeline.app.overlay import (
 )
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.imaging.registration import resample
-from sparcc_pipeline.rigid import RigidTransform
+from sparcc_pipeline.rigid import RigidTransform, index_map
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.volume import FloatArray, Geometry
@@ -104,7 +104,7 @@ class _Rows:
         view = _fitted(view_of(comparison.scored), max(self._columns, 2))
         self._size = view.size
         self._shown = [
-            _Shown(comparison.scored, view, (0, 0)),
+            _Shown(comparison.scored, view, (0, 0), display_window(comparison.scored)),
             *(_follow_up_view(comparison.scored, each, view) for each in compared),
         ]
 
@@ -129,15 +129,17 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Shown:
-    """One visit as the rows show it; `corner` is where in a cell its panel begins, in picture pixels."""
+    """One visit as the rows show it; `corner` is where in a cell its panel begins, in picture pixels; `window` is
+    the signal shown black and white."""
 
     scored: Scored
     view: View
     corner: tuple[int, int]
+    window: tuple[float, float]
 
     def annotated(self, slice_index: int) -> Image.Image:
         """The panel of one scored slice with lines, outlines and points."""
-        plain = panel(self.scored.study.stir.signal[slice_index], self.view, *display_window(self.scored))
+        plain = panel(self.scored.study.stir.signal[slice_index], self.view, *self.window)
         return annotated(plain, self.scored, slice_index - self.scored.score.slices.first, self.view)
 
     def points(self, slice_index: int) -> str:
@@ -156,7 +158,7 @@ class _Alignment:
     def __init__(self, baseline: Scored, follow_up: Compared) -> None:
         self._baseline, self._follow_up = baseline, follow_up
         self._slices = [baseline.score.slices.indices[place] for place in ALIGNMENT_SLICES]
-        self._view = _fitted(view_of(baseline), 2)
+        self._view, self._window = _fitted(view_of(baseline), 2), display_window(baseline)
         self._to_follow_up = _index_map(baseline, follow_up)
         self._to_baseline: FloatArray = np.asarray(np.linalg.inv(self._to_follow_up), dtype=np.float64)
 
@@ -211,7 +213,7 @@ class _Alignment:
         return [points[run] for run in runs if nearest[run[0]] and len(run) > 1]
 
     def _gray(self, slice_index: int) -> Image.Image:
-        return panel(self._baseline.study.stir.signal[slice_index], self._view, *display_window(self._baseline))
+        return panel(self._baseline.study.stir.signal[slice_index], self._view, *self._window)
 
     def _sheet(self, pictures: Sequence[Image.Image], legend: Sequence[_Entry]) -> Image.Image:
         cells = [
@@ -312,13 +314,12 @@ def _follow_up_view(baseline: Scored, follow_up: Compared, view: View) -> _Shown
     theirs = View(
         (int(first[0]), int(first[1])), (int(last[0]), int(last[1])), geometry.in_plane_mm, view.pixels_per_mm
     )
-    return _Shown(follow_up.scored, theirs, (int(column), int(row)))
+    return _Shown(follow_up.scored, theirs, (int(column), int(row)), display_window(follow_up.scored))
 
 
 def _index_map(baseline: Scored, follow_up: Compared) -> FloatArray:
     """(4, 4): homogeneous (slice, row, column) of the baseline -> of the follow-up."""
-    motion = _transform(follow_up).matrix
-    return np.asarray(np.linalg.inv(_geometry(follow_up.scored).affine) @ motion @ _geometry(baseline).affine)
+    return index_map(_geometry(baseline), _geometry(follow_up.scored), _transform(follow_up))
 
 
 def _apply(matrix: FloatArray, points: FloatArray) -> FloatArray:

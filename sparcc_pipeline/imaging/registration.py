@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from sparcc_pipeline.errors import RegistrationError
-from sparcc_pipeline.rigid import RigidTransform
+from sparcc_pipeline.rigid import RigidTransform, index_map
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, Volume
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ STARTS_TRIED: Final = 2
 
 @dataclass(frozen=True)
 class Registration:
-    """A transform from the fixed to the moving scan, and the mutual information (nats) there and before."""
+    """A transform from the fixed to the moving scan, and the mutual information (nats) there and before.
+
+    Before: as if the patient had not moved in the scanner.
+    """
 
     transform: RigidTransform
     mutual_information: float
@@ -66,15 +69,14 @@ def bone_region(bones: BoolArray, spacing_mm: tuple[float, float, float]) -> Boo
     return np.asarray(near.repeat(2, axis=1).repeat(2, axis=2)[:, : bones.shape[1], : bones.shape[2]])
 
 
-def register(fixed: Volume, moving: Volume, region: BoolArray, starts: Sequence[RigidTransform],
-             before: RigidTransform | None = None) -> Registration:  # fmt: skip
+def register(fixed: Volume, moving: Volume, region: BoolArray, starts: Sequence[RigidTransform]
+             ) -> Registration:  # fmt: skip
     """Find the rigid motion from the fixed to the moving scan.
 
     Parameters
     ----------
     region : (slices, rows, columns) bool of the fixed scan, see `bone_region`
     starts : positions to start from; the best ones are followed
-    before : position whose mutual information is the one "before" (the patient did not move, if not given)
 
     Raises
     ------
@@ -92,9 +94,7 @@ def register(fixed: Volume, moving: Volume, region: BoolArray, starts: Sequence[
     best = max(followed, key=coarse.mutual_information)
     for level in pyramid[1:]:
         best = level.optimise(best) or best
-    return Registration(
-        best, pyramid[-1].mutual_information(best), pyramid[-1].mutual_information(before or RigidTransform())
-    )
+    return Registration(best, pyramid[-1].mutual_information(best), pyramid[-1].mutual_information(RigidTransform()))
 
 
 class _Level:
@@ -164,8 +164,7 @@ def resample(moving: Volume, transform: RigidTransform, onto: Geometry) -> Float
 
     For pictures only: no rule is ever applied to it.
     """
-    to_index = np.linalg.inv(moving.geometry.affine)
-    matrix = to_index @ transform.matrix @ onto.affine
+    matrix = index_map(onto, moving.geometry, transform)
     return np.asarray(
         ndimage.affine_transform(moving.signal, matrix[:3, :3], matrix[:3, 3], output_shape=onto.shape, order=1)
     )

@@ -78,6 +78,11 @@ class ScoreChange:
         return sum(item is not None for joint in self.joints for item in joint.items)
 
     @property
+    def direction(self) -> str:
+        """ "better", "worse" or "unchanged": a lower total is better."""
+        return "better" if self.total < 0 else "worse" if self.total > 0 else "unchanged"
+
+    @property
     def important(self) -> bool:
         """The total changed by at least SMALLEST_IMPORTANT_CHANGE."""
         return abs(self.total) >= SMALLEST_IMPORTANT_CHANGE

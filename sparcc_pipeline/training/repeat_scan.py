@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
+from sparcc_pipeline.rigid import RigidTransform, index_map, moved_geometry, rotation_about
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, Volume
 
 SPLINE_ORDER: Final = 3
@@ -162,11 +162,6 @@ def _random_signal(random: np.random.Generator, repeat: Repeat) -> Repeat:
     return replace(repeat, gain=float(random.uniform(*GAIN)), bias=BIAS, noise=NOISE)
 
 
-def _to_first(geometry: Geometry, first: Geometry, motion: RigidTransform) -> FloatArray:
-    """(4, 4) (slice, row, column) of the second scan -> that of the first scan where the same tissue lay."""
-    return np.asarray(np.linalg.inv(first.affine) @ motion.inverse().matrix @ geometry.affine)
-
-
 def _places(geometry: Geometry, matrix: FloatArray, slice_index: int) -> FloatArray:
     """(3, rows, columns) places of one slice's pixels in the first scan, in its indices."""
     rows, columns = np.meshgrid(*map(np.arange, geometry.shape[1:]), indexing="ij")
@@ -177,7 +172,7 @@ def _places(geometry: Geometry, matrix: FloatArray, slice_index: int) -> FloatAr
 
 def _covered(geometry: Geometry, first: Geometry, motion: RigidTransform) -> tuple[Geometry, int]:
     """The grid without the slices at its ends that the first scan hardly covers, and how many slices are left."""
-    matrix = _to_first(geometry, first, motion)
+    matrix = index_map(geometry, first, motion.inverse())
     share = []
     for k in range(geometry.shape[0]):
         place = _places(geometry, matrix, k)[0]
@@ -192,7 +187,7 @@ def _covered(geometry: Geometry, first: Geometry, motion: RigidTransform) -> tup
 
 def _interpolate(volume: Volume, geometry: Geometry, motion: RigidTransform) -> FloatArray:
     """The first scan's signal at the second one's voxels; beyond its slices that of the last, beside them nothing."""
-    matrix = _to_first(geometry, volume.geometry, motion)
+    matrix = index_map(geometry, volume.geometry, motion.inverse())
     coefficients = ndimage.spline_filter(volume.signal.astype(float), order=SPLINE_ORDER)
     signal = np.empty(geometry.shape)
     for k in range(geometry.shape[0]):
