@@ -171,6 +171,11 @@ class Volume:
         object.__setattr__(self, "signal", _locked(np.ascontiguousarray(self.signal, dtype=np.float32)))
 
 
+STIR: Final = "STIR"
+T1: Final = "T1"
+"""The two contrasts of a sacroiliac study that the pipeline looks at."""
+
+
 @dataclass(frozen=True, eq=False)
 class TissueMaps:
     """What the segmentation says of each voxel of one stack (all arrays (slices, rows, columns)).
@@ -182,6 +187,8 @@ class TissueMaps:
     edema_threshold : probability from which a voxel counts as edema; it belongs to the model
     vessel : bool, presacral vessels fit to serve as reference signal
     ligamentous : (slices,) float32, probability that the ligamentous part of the joints shows on each slice
+    normal_marrow : signal of sacral marrow away from the joints, in the units of the volume; None where unknown
+    bones_from : the contrasts on which the bones were found, "STIR" and perhaps "T1"
     """
 
     geometry: Geometry
@@ -190,6 +197,8 @@ class TissueMaps:
     edema_threshold: float
     vessel: BoolArray
     ligamentous: Float32Array
+    normal_marrow: float | None = None
+    bones_from: tuple[str, ...] = (STIR,)
 
     def __post_init__(self) -> None:
         for name in ("anatomy", "edema_probability", "vessel"):

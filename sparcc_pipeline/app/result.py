@@ -11,8 +11,11 @@ from typing import Any, Final
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.provenance import Run, input_ref, provenance
 from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.sparcc.explanation import Explanation, explain
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+from sparcc_pipeline.sparcc.uncertainty import JointSliceLikelihood, ScoreLikelihood
+from sparcc_pipeline.volume import T1
 
 SCHEMA: Final = "sparcc-score/1"
 SCHEMA_FILE: Final = Path(__file__).parent / "schema" / "sparcc-score-1.schema.json"
@@ -28,7 +31,12 @@ NO_SCORE: Final[dict[str, Any]] = {
     "intensity": None,
     "depth": None,
     "total": None,
+    "expected": None,
+    "interval_90": None,
+    "probability_remission": None,
     "evaluable_maximum": None,
+    "normal_marrow": None,
+    "bones_from": None,
     "reference_signal": None,
     "asas_positive": None,
     "coverage_mm": None,
@@ -39,6 +47,7 @@ NO_SCORE: Final[dict[str, Any]] = {
 
 CSV_COLUMNS: Final = (
     "schema", "status", "study_uid", "series_uid", "total", "edema", "intensity", "depth", "evaluable_maximum",
+    "expected", "interval_90_low", "interval_90_high", "probability_remission",
     "asas_positive", "first_slice_index", "chosen_by", "coverage_mm", "reference_signal_kind", "reference_signal_value",
     "model_name", "model_version", "model_sha256", "software_version", "created_at", "warnings",
     *(
@@ -73,6 +82,8 @@ def csv_text(document: dict[str, Any]) -> str:
     row: dict[str, object] = {name: document[name] for name in CSV_COLUMNS if name in document}
     row |= {
         "asas_positive": int(document["asas_positive"]),
+        "interval_90_low": document["interval_90"] and document["interval_90"][0],
+        "interval_90_high": document["interval_90"] and document["interval_90"][1],
         "first_slice_index": document["slices"][0]["slice_index"],
         "reference_signal_kind": reference and reference["kind"],
         "reference_signal_value": reference and reference["value"],
@@ -112,6 +123,8 @@ def _without_score(status: str, error: Exception, study: Study | None, run: Run)
 def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
     study, score = outcome.study, outcome.score
     series, geometry = study.stir.series, study.stir.geometry
+    likelihood = outcome.likelihood
+    explained = explain(study.stir, outcome.tissue, outcome.joints, score)
     return {
         "schema": SCHEMA,
         "status": "scored",
@@ -120,12 +133,18 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
         "study_uid": series.study_uid,
         "series_uid": series.series_uid,
         "slices": [_slice(study, index) for index in score.slices.indices],
-        "joints": [_joint(outcome, joint) for joint in score.joints],
+        "joints": [
+            _joint(joint, why, None if likelihood is None else likelihood.joints[position])
+            for position, (joint, why) in enumerate(zip(score.joints, explained, strict=True))
+        ],
         "edema": score.edema,
         "intensity": score.intensity,
         "depth": score.depth,
         "total": score.total,
+        **_uncertainty(likelihood),
         "evaluable_maximum": score.evaluable_maximum,
+        "normal_marrow": _rounded(outcome.tissue.normal_marrow, 4),
+        "bones_from": list(outcome.tissue.bones_from),
         "reference_signal": None
         if score.reference_signal is None
         else {"kind": score.reference_signal.kind, "value": score.reference_signal.value},
@@ -133,7 +152,12 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
         "coverage_mm": round(len(score.slices.indices) * geometry.spacing_mm[0], 3),
         "spacing_mm": [round(s, 4) for s in geometry.spacing_mm],
         "chosen_by": score.slices.chosen_by,
-        "warnings": [*series.warnings, *_spacing_warnings(geometry.spacing_mm[0]), *score.warnings],
+        "warnings": [
+            *series.warnings,
+            *_spacing_warnings(geometry.spacing_mm[0]),
+            *_t1_warnings(outcome),
+            *score.warnings,
+        ],
         "provenance": provenance(run, outcome.model, input_ref(study.stir, study.files)),
     }
 
@@ -158,24 +182,49 @@ def _slice(study: Study, index: int) -> dict[str, Any]:
     }
 
 
-def _joint(outcome: Scored, joint: JointSliceScore) -> dict[str, Any]:
+def _joint(joint: JointSliceScore, why: Explanation, likelihood: JointSliceLikelihood | None) -> dict[str, Any]:
     return {
         "slice": joint.slice,
         "side": joint.side.value,
         "edema": {quadrant.value: joint.edema[quadrant] for quadrant in Quadrant},
         "intense": joint.intense,
         "deep": joint.deep,
-        "height_mm": None if joint.height_mm is None else round(joint.height_mm, 2),
-        "depth_mm": None if joint.depth_mm is None else round(joint.depth_mm, 2),
-        "edema_mm2": {q.value: _edema_mm2(outcome, joint, q) for q in Quadrant},
+        "height_mm": _rounded(joint.height_mm, 2),
+        "depth_mm": _rounded(joint.depth_mm, 2),
+        "edema_mm2": {q.value: _rounded(why.edema_mm2[q], 1) for q in Quadrant},
+        "signal_over_marrow": {q.value: _rounded(why.over_marrow[q], 2) for q in Quadrant},
+        "signal_over_reference": _rounded(why.over_reference, 2),
+        "probability": _probability(likelihood),
     }
 
 
-def _edema_mm2(outcome: Scored, joint: JointSliceScore, quadrant: Quadrant) -> float | None:
-    """Area of edema in one quadrant; None where the quadrant is not evaluable."""
-    index = outcome.score.slices.indices[joint.slice]
-    found = outcome.joints.at(index, joint.side)
-    if found is None or joint.edema[quadrant] is None:
-        return None
-    pixels = int((outcome.tissue.edema[index] & found.quadrants[quadrant]).sum())
-    return round(pixels * outcome.tissue.geometry.pixel_area_mm2, 1)
+def _probability(likelihood: JointSliceLikelihood | None) -> dict[str, float | None]:
+    """Of each of the six points; null where the item is not evaluable or the model cannot say."""
+    if likelihood is None:
+        return dict.fromkeys((*(quadrant.value for quadrant in Quadrant), "intense", "deep"))
+    edema = {quadrant.value: _rounded(likelihood.edema[quadrant], 4) for quadrant in Quadrant}
+    return {**edema, "intense": _rounded(likelihood.intense, 4), "deep": _rounded(likelihood.deep, 4)}
+
+
+def _uncertainty(likelihood: ScoreLikelihood | None) -> dict[str, Any]:
+    """How sure the total is; null where the model cannot say."""
+    if likelihood is None:
+        return {"expected": None, "interval_90": None, "probability_remission": None}
+    return {
+        "expected": round(likelihood.expected, 2),
+        "interval_90": list(likelihood.interval_90),
+        "probability_remission": round(likelihood.probability_remission, 4),
+    }
+
+
+def _t1_warnings(outcome: Scored) -> list[str]:
+    if outcome.study.t1 is None or T1 in outcome.tissue.bones_from:
+        return []
+    return [
+        "the T1-weighted series does not lie on the STIR series (the person moved, or the scanner says so): the bones "
+        "were found on STIR alone"
+    ]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -23,10 +23,11 @@ from sparcc_pipeline.app.study import Scored, Segmented, Study
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
+from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.volume import Geometry, SeriesRef, StorageOrder, TissueMaps, Volume
 
 STUDY_FILE: Final = "study.npz"
-FORMAT: Final = "sparcc-study/1"
+FORMAT: Final = "sparcc-study/2"
 
 _LARGEST_UINT16: Final = 65535
 
@@ -53,6 +54,9 @@ def save_study(scored: Scored, file: Path) -> None:
         "storage": asdict(study.stir.storage),
         "files": study.files,
         "edema_threshold": tissue.edema_threshold,
+        "normal_marrow": tissue.normal_marrow,
+        "bones_from": tissue.bones_from,
+        "calibration": None if scored.calibration is None else asdict(scored.calibration),
         "model": dict(scored.model),
     }
     write_bytes(file, _npz(arrays | {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)}))
@@ -107,13 +111,17 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
         edema_threshold=float(facts["edema_threshold"]),
         vessel=vessel.astype(bool),
         ligamentous=stored["ligamentous"],
+        normal_marrow=facts["normal_marrow"],
+        bones_from=_as_tuples(facts["bones_from"]),
     )
     study = Study(
         Volume(stored["signal"], geometry, series, storage),
         files=int(facts["files"]),
         no_t1="a finished score keeps no T1",
     )
-    return Segmented(study, tissue, find_joints(tissue), facts["model"])
+    stored_calibration = facts["calibration"]
+    calibration = None if stored_calibration is None else Calibration.from_json(stored_calibration)
+    return Segmented(study, tissue, find_joints(tissue), facts["model"], calibration)
 
 
 def _compact(signal: NDArray[np.float32]) -> NDArray[Any]:

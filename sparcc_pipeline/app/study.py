@@ -15,8 +15,10 @@ from sparcc_pipeline.dicom.source import open_source
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.sparcc.joint import Joints
+from sparcc_pipeline.sparcc.margins import item_margins
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
+from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, score_likelihood
 from sparcc_pipeline.volume import TissueMaps, Volume
 
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
@@ -32,8 +34,12 @@ class Segmenter(Protocol):
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
-    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
-        """The tissue maps of one STIR volume, in its own geometry, and the joints in them."""
+    @property
+    def calibration(self) -> Calibration | None:
+        """How sure the model is of its points; None where that was not measured."""
+
+    def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
+        """The tissue maps of one STIR volume, in its own geometry, and its joints; T1 helps where there is one."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Study:
     chosen_because: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
     t1: Volume | None = None
-    no_t1: str = "not asked for"
+    no_t1: str = "the study has no semicoronal T1-weighted series"
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,18 @@ class Segmented:
     tissue: TissueMaps
     joints: Joints
     model: Mapping[str, str]
+    calibration: Calibration | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored(Segmented):
-    """A score, with everything that it was made from."""
+    """A score, with everything that it was made from.
+
+    `likelihood` says how sure the score is; None where the model cannot say.
+    """
 
     score: SparccScore
+    likelihood: ScoreLikelihood | None = None
 
 
 @dataclass(frozen=True)
@@ -141,8 +152,8 @@ def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
     ------
     UnscorableError : no joint on one side, or no marrow to compare with
     """
-    tissue, joints = segmenter.segment(study.stir)
-    return Segmented(study, tissue, joints, segmenter.provenance)
+    tissue, joints = segmenter.segment(study.stir, study.t1)
+    return Segmented(study, tissue, joints, segmenter.provenance, segmenter.calibration)
 
 
 def six_slices(segmented: Segmented, request: Request) -> SixSlices:
@@ -159,14 +170,17 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
     ------
     UnscorableError : nothing on them can be evaluated
     """
-    study, tissue, joints = segmented.study, segmented.tissue, segmented.joints
+    study, tissue, joints, calibration = segmented.study, segmented.tissue, segmented.joints, segmented.calibration
     score = score_sparcc(study.stir, tissue, joints, slices)
     _require_evaluable(score)
-    return Scored(study, tissue, joints, segmented.model, score)
+    likelihood = None
+    if calibration is not None:
+        likelihood = score_likelihood(item_margins(study.stir, tissue, joints, score), calibration)
+    return Scored(study, tissue, joints, segmented.model, calibration, score=score, likelihood=likelihood)
 
 
-def read_study(source: Path, request: Request, *, with_t1: bool = False) -> Study:
-    """Find and read the series to score, and the T1-weighted one beside it if asked for.
+def read_study(source: Path, request: Request) -> Study:
+    """Find and read the series to score, and the T1-weighted one beside it.
 
     Raises
     ------
@@ -187,7 +201,7 @@ def read_study(source: Path, request: Request, *, with_t1: bool = False) -> Stud
         with open_source(source) as files:
             discovery = discover(files)
             selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
-            t1, no_t1 = _read_t1(discovery, selection) if with_t1 else (None, Study.no_t1)
+            t1, no_t1 = _read_t1(discovery, selection)
             study = Study(
                 read_series(selection.series),
                 files=len(selection.series.files),
@@ -204,7 +218,7 @@ def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None,
     """The T1-weighted series beside the chosen one, or why there is none: it is never worth losing a study for."""
     candidate = find_t1(discovery, selection.series)
     if candidate is None:
-        return None, "the study has no semicoronal T1-weighted series"
+        return None, Study.no_t1
     try:
         return read_series(candidate), ""
     except (InputError, UnscorableError) as error:

@@ -70,7 +70,7 @@ class VisitReader:
             check(segmented.study)
             six = scored_six if request.slices is None else None
         else:
-            study = read_study(source, request, with_t1=True)
+            study = read_study(source, request)
             check(study)
             segmented = self._segment(name, study)
         self._progress(f"Measuring movement within {name.lower()}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sparcc_pipeline.errors import ModelError
 from sparcc_pipeline.imaging.networks import build_network, mean_of
+from sparcc_pipeline.sparcc.uncertainty import Calibration
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,6 +83,12 @@ class Bundle:
     def edema_threshold(self) -> float:
         """Probability from which a voxel counts as edema, chosen out of fold (see the model card)."""
         return float(self.networks["edema"]["threshold"])
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How sure the model is of its points, measured out of fold; None for a model that was not calibrated."""
+        stored = self.networks["edema"].get("calibration")
+        return None if stored is None else Calibration.from_json(stored)
 
     def file(self, name: str) -> Path:
         """Path of one file of the bundle, such as "models/bones.onnx".

@@ -1,7 +1,7 @@
 """Rigid registration of two stacks of one patient by mutual information (the only door to SimpleITK).
 
 It never moves a pixel that is scored: what comes out is a `RigidTransform`, by which slices are chosen. `resample` is
-for pictures.
+for pictures and for finding bones on T1.
 
 Source of the metric: Mattes et al. 2003, doi 10.1109/TMI.2003.809072.
 """
@@ -159,14 +159,17 @@ class _Level:
         return euler
 
 
-def resample(moving: Volume, transform: RigidTransform, onto: Geometry) -> Float32Array:
-    """(slices, rows, columns) float32: the moving scan's signal at the voxels of `onto`; 0 outside of it.
+def resample(moving: Volume, transform: RigidTransform, onto: Geometry, *, repeat_edge: bool = False) -> Float32Array:
+    """(slices, rows, columns) float32: the moving scan's signal at the voxels of `onto`; outside of it 0 or its edge.
 
-    For pictures only: no rule is ever applied to it.
+    For pictures, and to look for bones on it: no rule is ever applied to its signal.
     """
     matrix = index_map(onto, moving.geometry, transform)
+    mode = "nearest" if repeat_edge else "constant"
     return np.asarray(
-        ndimage.affine_transform(moving.signal, matrix[:3, :3], matrix[:3, 3], output_shape=onto.shape, order=1)
+        ndimage.affine_transform(
+            moving.signal, matrix[:3, :3], matrix[:3, 3], output_shape=onto.shape, order=1, mode=mode
+        )
     )
 
 

@@ -1,10 +1,13 @@
 """STIR volume -> tissue maps: bones on whole slices, then edema in a patch about each joint.
 
+Where the study has a T1-weighted series, the bones are found on both: the joint shows more clearly on T1.
+
 Pre- and post-processing are numpy and shared by both engines: ONNX Runtime (default) and torch (reference).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -27,9 +30,30 @@ from sparcc_pipeline.imaging.normalize import (
     resample_in_plane,
     sample_back,
 )
+from sparcc_pipeline.imaging.second_contrast import lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, LabelArray, TissueMaps, Volume
+from sparcc_pipeline.sparcc.uncertainty import Calibration
+from sparcc_pipeline.volume import (
+    STIR,
+    T1,
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    Geometry,
+    LabelArray,
+    TissueMaps,
+    Volume,
+)
+
+SACROILIAC_BONES: Final = (AnatomyLabel.SACRUM, *ILIUM_LABEL.values())
+
+T1_WEIGHT: Final = 0.6
+"""Share of T1 in the bone logits of slices that both show: the joint is clearer there, STIR is what is scored (project
+decision)."""
+
+SAME_BONES: Final = 0.80
+"""Overlap of the bones found on STIR and on T1 from which both show the patient in one position (project decision)."""
 
 CROP_PIXELS: Final = 160
 """Side of the patch about a joint: 96 mm, the joint and 30 mm on both sides of it."""
@@ -84,25 +108,47 @@ class TorchNetwork:
         return output
 
 
+@dataclass(frozen=True, eq=False)
+class BoneMaps:
+    """Bones of one volume.
+
+    Parameters
+    ----------
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
+    ligamentous : (slices,) probability that the ligamentous part of the joints shows
+    found_on : the contrasts that were used
+    """
+
+    anatomy: LabelArray
+    ligamentous: Float32Array
+    found_on: tuple[str, ...]
+
+
 class Segmenter:
     """Both networks of one model, loaded once and used for any number of volumes."""
 
-    def __init__(self, bones: Network, edema: Network, edema_threshold: float, provenance: dict[str, str]) -> None:
+    def __init__(self, bones: Network, edema: Network, edema_threshold: float, provenance: dict[str, str],
+                 calibration: Calibration | None = None) -> None:  # fmt: skip
         self._bones, self._edema = bones, edema
         self._edema_threshold = edema_threshold
         self.provenance = provenance
+        self.calibration = calibration
 
-    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+    def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
         """Bones, edema probability, presacral vessels and ligamentous probability of one STIR volume, and its joints.
+
+        `t1` is the T1-weighted series of the same study; it helps to find the bones where it can be laid on the STIR.
 
         Raises
         ------
         JointNotVisibleError : sacrum and an ilium do not face each other on any slice
         ReferenceSignalError : too little marrow away from the joints to compare with
         """
-        anatomy, ligamentous = self.find_bones(volume)
-        nothing = np.zeros(anatomy.shape, dtype=np.float32)
-        without_edema = TissueMaps(volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, ligamentous)
+        bones = self.find_bones(volume, t1)
+        anatomy, nothing = bones.anatomy, np.zeros(bones.anatomy.shape, dtype=np.float32)
+        without_edema = TissueMaps(
+            volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, bones.ligamentous
+        )
         joints = find_joints(without_edema)
         marrow = normal_marrow_signal(volume.signal, anatomy, joint_distance_mm(joints))
         tissue = TissueMaps(
@@ -111,28 +157,38 @@ class Segmenter:
             edema_probability=self.find_edema(volume, anatomy, joints, marrow),
             edema_threshold=self._edema_threshold,
             vessel=find_presacral_vessels(volume.signal, anatomy, volume.geometry, marrow),
-            ligamentous=ligamentous,
+            ligamentous=bones.ligamentous,
+            normal_marrow=marrow,
+            bones_from=bones.found_on,
         )
         return tissue, joints
 
-    def find_bones(self, volume: Volume) -> tuple[LabelArray, Float32Array]:
-        """(slices, rows, columns) codes of `AnatomyLabel`, and (slices,) probability that ligament shows."""
-        in_plane, shape = volume.geometry.in_plane_mm, volume.geometry.shape
-        stack = resample_in_plane(compress_signal(volume.signal), in_plane, BONE_PIXEL_MM)
+    def find_bones(self, volume: Volume, t1: Volume | None = None) -> BoneMaps:
+        """The bones of one volume.
+
+        T1 is left out where it was not imaged, and as a whole where its bones lie elsewhere than those of STIR.
+        """
+        output = self._bone_output(volume.signal, volume.geometry)
+        found_on: tuple[str, ...] = (STIR,)
+        laid = None if t1 is None else lay_on(t1, volume.geometry)
+        if laid is not None:
+            second = self._bone_output(laid.signal, volume.geometry)
+            if _bone_overlap(output[laid.covered], second[laid.covered]) >= SAME_BONES:
+                output[laid.covered] += T1_WEIGHT * (second[laid.covered] - output[laid.covered])
+                found_on = (STIR, T1)
+        return BoneMaps(*_bones_of(output, volume.geometry), found_on)
+
+    def _bone_output(self, signal: Float32Array, geometry: Geometry) -> Float32Array:
+        """(slices, BONE_CLASSES + 1, rows, columns): the bone network on every slice, on pixels of BONE_PIXEL_MM."""
+        stack = resample_in_plane(compress_signal(signal), geometry.in_plane_mm, BONE_PIXEL_MM)
         rows, columns = stack.shape[1:]
         stack = np.pad(stack, ((0, 0), (0, -rows % _STRIDE), (0, -columns % _STRIDE)), mode="edge")
-        anatomy = np.empty(shape, dtype=np.uint8)
-        behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
-        for start in range(0, shape[0], _BATCH):
-            indices = range(start, min(start + _BATCH, shape[0]))
-            output = self._bones(np.stack([neighbours(stack, k) for k in indices]))[:, :, :rows, :columns]
-            for k, logits in zip(indices, output, strict=True):
-                native = sample_back(logits[:BONE_CLASSES], in_plane, BONE_PIXEL_MM, (shape[1], shape[2]))
-                anatomy[k] = native.argmax(axis=0)
-                bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
-                bone_pixels[k] = bone.sum()
-                behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
-        return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, volume.geometry.spacing_mm[0])
+        output = np.empty((len(stack), BONE_CLASSES + 1, rows, columns), dtype=np.float32)
+        for start in range(0, len(stack), _BATCH):
+            indices = range(start, min(start + _BATCH, len(stack)))
+            batch = np.stack([neighbours(stack, k) for k in indices])
+            output[indices.start : indices.stop] = self._bones(batch)[:, :, :rows, :columns]
+        return output
 
     def find_edema(self, volume: Volume, anatomy: LabelArray, joints: Joints, marrow: float) -> Float32Array:
         """(slices, rows, columns) float32 edema probability, 0 away from the joints and outside sacrum and ilium."""
@@ -150,6 +206,28 @@ class Segmenter:
                 native = np.where(marrow_here, crop.put_back(patch[0], shape), np.float32(0))
                 np.maximum(probability[k], native, out=probability[k])
         return probability
+
+
+def _bones_of(output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Float32Array]:
+    """Codes of `AnatomyLabel` on the pixels of `geometry`, and the (slices,) probability that ligament shows."""
+    shape = geometry.shape
+    anatomy = np.empty(shape, dtype=np.uint8)
+    behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
+    for k, logits in enumerate(output):
+        native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
+        anatomy[k] = native.argmax(axis=0)
+        bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), SACROILIAC_BONES)
+        bone_pixels[k] = bone.sum()
+        behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
+    return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
+
+
+def _bone_overlap(first: Float32Array, second: Float32Array) -> float:
+    """Dice of sacrum and ilia, each with its own, of two outputs of the bone network; 0 where one found none."""
+    a, b = (each[:, :BONE_CLASSES].argmax(axis=1) for each in (first, second))
+    in_a, in_b = np.isin(a, SACROILIAC_BONES), np.isin(b, SACROILIAC_BONES)
+    either = int(in_a.sum()) + int(in_b.sum())
+    return 2 * int((in_a & (a == b)).sum()) / either if either else 0.0
 
 
 def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spacing_mm: float) -> Float32Array:
@@ -205,4 +283,4 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> S
         else:
             networks[name] = OnnxNetwork(bundle.file(f"models/{name}.onnx"), threads)
     provenance = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine}
-    return Segmenter(networks["bones"], networks["edema"], bundle.edema_threshold, provenance)
+    return Segmenter(networks["bones"], networks["edema"], bundle.edema_threshold, provenance, bundle.calibration)

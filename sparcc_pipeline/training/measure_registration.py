@@ -15,13 +15,14 @@ import numpy as np
 from sparcc_pipeline.errors import SeriesNotFoundError, SparccError
 from sparcc_pipeline.imaging.follow_up import Anatomy, align
 from sparcc_pipeline.imaging.nifti import read_nifti
+from sparcc_pipeline.imaging.segmentation import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, joint_points_mm
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.repeat_scan import body_signal, random_large_repeat, repeat_scan
 from sparcc_pipeline.training.retest import goal, registration_error
 from sparcc_pipeline.training.retest_report import goal_table
-from sparcc_pipeline.volume import Float32Array, LabelArray, TissueMaps, Volume
+from sparcc_pipeline.volume import TissueMaps, Volume
 
 RECOVERED_MM: Final = 1.0
 RECOVERED_DEGREES: Final = 1.0
@@ -43,8 +44,8 @@ class BoneFinder(Protocol):
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
-    def find_bones(self, volume: Volume) -> tuple[LabelArray, Float32Array]:
-        """(slices, rows, columns) codes of `AnatomyLabel`, and (slices,) probability that ligament shows."""
+    def find_bones(self, volume: Volume) -> BoneMaps:
+        """The bones of one volume."""
 
 
 def load_pairs(data: Path) -> dict[str, tuple[Volume, Volume]]:
@@ -138,9 +139,9 @@ def _known_motion(baseline: Anatomy, follow_up: Anatomy, pair: RigidTransform, n
 
 
 def _anatomy(volume: Volume, segmenter: BoneFinder) -> Anatomy:
-    anatomy, ligamentous = segmenter.find_bones(volume)
-    nothing = np.zeros(anatomy.shape, dtype=np.float32)
-    tissue = TissueMaps(volume.geometry, anatomy, nothing, _NO_EDEMA, nothing > 0, ligamentous)
+    bones = segmenter.find_bones(volume)
+    nothing = np.zeros(bones.anatomy.shape, dtype=np.float32)
+    tissue = TissueMaps(volume.geometry, bones.anatomy, nothing, _NO_EDEMA, nothing > 0, bones.ligamentous)
     return Anatomy(volume, tissue, find_joints(tissue))
 
 

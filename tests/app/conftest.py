@@ -17,6 +17,7 @@ from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.study import Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.volume import Geometry, SeriesRef, TissueMaps, Volume
 
 SHAPE = (14, 110, 150)
@@ -31,12 +32,13 @@ class KnownSegmenter:
     """Gives the tissue maps that belong to the study, whatever the files look like."""
 
     tissue: TissueMaps
+    calibration: Calibration | None = None
 
     @property
     def provenance(self) -> Mapping[str, str]:
         return {"name": "known", "version": "1.0", "sha256": "ab" * 32, "engine": "onnx"}
 
-    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+    def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
         tissue = replace(self.tissue, geometry=volume.geometry)
         return tissue, find_joints(tissue)
 

@@ -29,6 +29,7 @@ from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.volume import TissueMaps, Volume
 
 from .conftest import EDEMA, MARROW, make_stir, make_tissue
@@ -70,12 +71,13 @@ class SignalSegmenter:
     """Knows the bones; calls edema of the healed lesion by the signal there; remembers what it was shown."""
 
     seen: list[str | None] = field(default_factory=list)
+    calibration: Calibration | None = None
 
     @property
     def provenance(self) -> Mapping[str, str]:
         return {"name": "known", "version": "1.0", "sha256": "ab" * 32, "engine": "onnx"}
 
-    def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
+    def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
         self.seen.append(volume.series.acquired)
         tissue = make_tissue()
         probability = tissue.edema_probability.copy()

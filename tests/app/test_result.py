@@ -134,7 +134,7 @@ def test_the_table_has_one_row_that_says_the_same(document: dict[str, Any]) -> N
 
     assert more == []
     assert tuple(header) == CSV_COLUMNS
-    assert len(header) == len(set(header)) == 21 + 12 * 8
+    assert len(header) == len(set(header)) == 25 + 12 * 8
     named = dict(zip(header, row, strict=True))
     assert (named["status"], named["total"], named["asas_positive"], named["first_slice_index"]) == (
         "scored",

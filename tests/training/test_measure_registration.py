@@ -14,6 +14,7 @@ import pytest
 from sparcc_pipeline.errors import RegistrationError, SeriesNotFoundError
 from sparcc_pipeline.imaging.follow_up import Alignment, Anatomy
 from sparcc_pipeline.imaging.registration import Registration
+from sparcc_pipeline.imaging.segmentation import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality
 from sparcc_pipeline.training import measure_registration as module
@@ -26,7 +27,7 @@ from sparcc_pipeline.training.measure_registration import (
 )
 from sparcc_pipeline.training.phantom import Phantom, PhantomSpec, make_phantom
 from sparcc_pipeline.training.repeat_scan import Repeat
-from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray, Volume
+from sparcc_pipeline.volume import STIR, FloatArray, Geometry, Volume
 
 PAIR = RigidTransform(translation_mm=(0.0, 3.0, 4.0))
 
@@ -41,8 +42,8 @@ class PhantomBones:
 
     provenance: Mapping[str, str] = {"name": "known"}
 
-    def find_bones(self, volume: Volume) -> tuple[LabelArray, Float32Array]:
-        return phantom().tissue.anatomy, phantom().tissue.ligamentous
+    def find_bones(self, volume: Volume) -> BoneMaps:
+        return BoneMaps(phantom().tissue.anatomy, phantom().tissue.ligamentous, (STIR,))
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, errors: list[RigidTransform | None]) -> dict[str, Any]:

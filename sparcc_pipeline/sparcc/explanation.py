@@ -1,0 +1,65 @@
+"""Why a point was given or not: what was measured for each item, beside the limit that it was held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from sparcc_pipeline.anatomy import Quadrant
+from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2
+from sparcc_pipeline.sparcc.joint import Joints
+from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
+from sparcc_pipeline.volume import TissueMaps, Volume
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was measured of one joint-slice; its height and depth are in the score.
+
+    Parameters
+    ----------
+    edema_mm2 : area of edema in each quadrant (a point from SMALLEST_EDEMA_MM2); None where not evaluable
+    over_marrow : median signal of that edema as a multiple of normal marrow; None without edema
+    over_reference : signal that SMALLEST_INTENSE_MM2 of the scored edema reach, as a multiple of the reference signal
+        (intense from 1); None without scored edema or without reference
+    """
+
+    edema_mm2: Mapping[Quadrant, float | None]
+    over_marrow: Mapping[Quadrant, float | None]
+    over_reference: float | None
+
+
+def explain(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore) -> tuple[Explanation, ...]:
+    """What was measured of each joint-slice of `score`, in its order."""
+    return tuple(_joint_slice(stir, tissue, joints, score, joint) for joint in score.joints)
+
+
+def _joint_slice(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore,
+                 scored: JointSliceScore) -> Explanation:  # fmt: skip
+    k = score.slices.indices[scored.slice]
+    joint = joints.at(k, scored.side)
+    area: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)
+    ratio: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)
+    if joint is None:
+        return Explanation(area, ratio, None)
+    signal, pixel_area = stir.signal[k], stir.geometry.pixel_area_mm2
+    counted = np.zeros(signal.shape, dtype=bool)
+    for quadrant, point in scored.edema.items():
+        if point is None:
+            continue
+        edema = tissue.edema[k] & joint.quadrants[quadrant]
+        area[quadrant] = float(edema.sum() * pixel_area)
+        if edema.any() and tissue.normal_marrow:
+            ratio[quadrant] = float(np.median(signal[edema])) / tissue.normal_marrow
+        if point:
+            counted |= edema
+    reference = score.reference_signal
+    over = None
+    if reference is not None and reference.value > 0 and counted.any():
+        brightest = np.sort(signal[counted])[::-1]
+        needed = min(max(ceil(SMALLEST_INTENSE_MM2 / pixel_area - 1e-9), 1), brightest.size)
+        over = float(brightest[needed - 1]) / reference.value
+    return Explanation(area, ratio, over)
