@@ -7,14 +7,16 @@ never saw them), so that nothing is chosen on the fold it is measured on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from sparcc_pipeline.imaging.segmentation import Segmenter, TorchNetwork
 from sparcc_pipeline.sparcc.slices import choose_six_slices
-from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
+from sparcc_pipeline.sparcc.uncertainty import Calibration
+from sparcc_pipeline.training.calibrate import fit_calibration, measure_calibration, read_items
+from sparcc_pipeline.training.labels import PEOPLE, PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
 from sparcc_pipeline.training.measure import (
     PLAIN_FACTORS,
     Prediction,
@@ -29,6 +31,7 @@ from sparcc_pipeline.training.measure import (
     score_on_window,
 )
 from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingRun
+from sparcc_pipeline.volume import Volume
 
 THRESHOLDS: Final = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
 
@@ -49,29 +52,43 @@ class Goal:
     reached: bool
 
 
-def predict(run: TrainingRun, person: Person, *, without: bool = True, threads: int = 2) -> Prediction:
-    """What the networks say of a person; with `without`, networks that never saw them."""
-    left_out = person.name if without else None
+def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2) -> Prediction:
+    """What networks that never saw a person say of that person, on STIR alone or with the T1 beside it."""
+    # 2014 is in no training of edema: the network of everybody else is that of everybody.
+    left_out = person.name if person.name in PEOPLE_FOR_EDEMA else None
     segmenter = Segmenter(
-        TorchNetwork(run.bones(left_out), threads), TorchNetwork(run.edema(left_out), threads), 0.5, {}
+        TorchNetwork(run.bones(person.name), threads), TorchNetwork(run.edema(left_out), threads), 0.5, {}
     )
-    return Prediction(person, *segmenter.segment(person.stir))
+    t1 = Volume(person.t1, person.stir.geometry, person.stir.series) if with_t1 else None
+    return Prediction(person, *segmenter.segment(person.stir, t1))
 
 
 def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:
-    """All figures of the model card, ready for JSON; trains the folds that the run does not hold yet."""
-    predictions = {}
-    for name in PEOPLE_FOR_EDEMA:
-        told(f"measuring {name} with networks that never saw {name}")
-        predictions[name] = predict(run, run.people[name])
-    thresholds = {name: _best_threshold(predictions, leaving_out=name) for name in PEOPLE_FOR_EDEMA}
-    measured = {name: predictions[name].at(thresholds[name]) for name in PEOPLE_FOR_EDEMA}
+    """All figures of the model card, ready for JSON; trains the folds that the run does not hold yet.
+
+    The figures are those of studies with T1; "stir_alone" holds the same without it.
+    """
+    return {**_evaluate(run, told, with_t1=True), "stir_alone": _evaluate(run, told, with_t1=False)}
+
+
+def _evaluate(run: TrainingRun, told: Callable[[str], None], *, with_t1: bool) -> dict[str, Any]:
+    everybody = {}
+    for name in PEOPLE:
+        told(f"measuring {name} {'with T1' if with_t1 else 'on STIR alone'} with networks that never saw {name}")
+        everybody[name] = predict(run, run.people[name], with_t1=with_t1)
+    predictions = {name: everybody[name] for name in PEOPLE_FOR_EDEMA}
+    thresholds = {name: _best_threshold(predictions, leaving_out=name) for name in PEOPLE}
+    measured = {name: everybody[name].at(thresholds[name]) for name in PEOPLE}
     with_lesions = [measured[name] for name in PEOPLE_WITH_LESIONS]
     plain = _plain([prediction.person for prediction in with_lesions])
     people = {name: _person(prediction, plain.get(name)) for name, prediction in measured.items()}
-    called, empty = empty_called(list(measured.values()))
+    called, empty = empty_called([measured[name] for name in PEOPLE_FOR_EDEMA])
+    threshold = _best_threshold(predictions, leaving_out=None)
+    calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in PEOPLE_FOR_EDEMA}
     result: dict[str, Any] = {
-        "edema_threshold": _best_threshold(predictions, leaving_out=None),
+        "edema_threshold": threshold,
+        "calibration": asdict(_calibration(predictions, threshold, leaving_out=None)),
+        "certainty": measure_calibration({name: measured[name] for name in PEOPLE_FOR_EDEMA}, calibrations),
         "people": people,
         "edema_dice_mean": float(np.mean([people[name]["edema_dice_mean"] for name in PEOPLE_WITH_LESIONS])),
         "reader_dice_mean": float(np.mean([people[name]["reader_dice"] for name in PEOPLE_WITH_LESIONS])),
@@ -83,6 +100,12 @@ def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:
     }
     result["goals"] = [vars(goal) for goal in _goals(result)]
     return result
+
+
+def _calibration(predictions: Mapping[str, Prediction], threshold: float, leaving_out: str | None) -> Calibration:
+    """How sure the model is, from everybody but one, at the threshold that was chosen without that one."""
+    others = [prediction for name, prediction in predictions.items() if name != leaving_out]
+    return fit_calibration([reading for other in others for reading in read_items(other.at(threshold))])
 
 
 def _best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
@@ -142,7 +165,20 @@ def _goals(result: Mapping[str, Any]) -> list[Goal]:
 
 
 def evaluation_markdown(result: Mapping[str, Any]) -> str:
-    """The figures as Markdown tables."""
+    """The figures as Markdown tables: with T1, and on STIR alone."""
+    return "\n".join(
+        [
+            "### With T1\n",
+            *_figures(result),
+            "\n### STIR alone\n",
+            *_figures(result["stir_alone"]),
+            "\n### How sure (with T1)\n",
+            *_certainty(result["certainty"]),
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def _figures(result: Mapping[str, Any]) -> list[str]:
     rows = ["| figure | value | goal | reached |", "|---|---|---|---|"]
     rows += [
         f"| {g['name']} | {g['value']:.3g} | {g['goal']} | {'yes' if g['reached'] else '**no**'} |"
@@ -154,7 +190,7 @@ def evaluation_markdown(result: Mapping[str, Any]) -> str:
         f"inside perfect bones and joints {result['plain_dice_mean']:.2f}; quadrant kappa of the readers among",
         f"themselves {result['reader_quadrant_kappa']:.2f};",
         f"{result['empty_quadrants_called']} of {result['empty_quadrants']}",
-        f"quadrants that no reading marks were called. Threshold of the model: {result['edema_threshold']:.2f}.",
+        f"quadrants that no reading marks were called. Threshold: {result['edema_threshold']:.2f}.",
         "",
         f"| {' | '.join(PERSON_COLUMNS)} |",
         f"|{'---|' * len(PERSON_COLUMNS)}",
@@ -168,4 +204,31 @@ def evaluation_markdown(result: Mapping[str, Any]) -> str:
         score = "{total} ({edema} + {intensity} + {depth})".format(**each["score"])
         readings = ", ".join(map(str, each["reader_totals"]))
         rows.append(f"| {name} | {bones} | {first} | {each['edema_threshold']:.2f} | {edema} | {score} | {readings} |")
-    return "\n".join(rows) + "\n"
+    return rows
+
+
+def _certainty(result: Mapping[str, Any]) -> list[str]:
+    """Intervals and reliability, each person by the calibration of the others."""
+    rows = [
+        "| person | expected | 90 % interval | chance of remission | totals of the readings |",
+        "|---|---|---|---|---|",
+    ]
+    for name, each in result["people"].items():
+        low, high = each["interval_90"]
+        totals = ", ".join(map(str, each["reader_totals"]))
+        rows.append(
+            f"| {name} | {each['expected']:.1f} | {low}-{high} | {each['probability_remission']:.2f} | {totals} |"
+        )
+    rows += [
+        "",
+        f"The interval holds {result['totals_covered']} of {result['totals']} totals. Brier score of the quadrants",
+        f"{result['brier']:.3f} ({result['brier_of_the_mean']:.3f} for one who always says the mean).",
+        "",
+        "| probability said | quadrants | said on average | happened |",
+        "|---|---|---|---|",
+    ]
+    rows += [
+        f"| {b['from']:g}-{b['to']:g} | {b['items']} | {b['said']:.2f} | {b['happened']:.2f} |"
+        for b in result["reliability"]
+    ]
+    return rows

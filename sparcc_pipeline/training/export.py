@@ -46,6 +46,7 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
             "members": len(edema),
             "mean_probability": True,
             "threshold": evaluation["edema_threshold"],
+            "calibration": evaluation["calibration"],
         },
     }
     _write_json(inference, folder / "configs" / "inference.json")

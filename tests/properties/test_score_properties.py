@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sparcc_pipeline.anatomy import AnatomyLabel, Bone, Quadrant, Side
-from sparcc_pipeline.sparcc.score import SparccScore
+from sparcc_pipeline.sparcc.depth import DEPTH_THRESHOLD_MM
+from sparcc_pipeline.sparcc.edema import SMALLEST_EDEMA_MM2
+from sparcc_pipeline.sparcc.explanation import explain
+from sparcc_pipeline.sparcc.joint import find_joints
+from sparcc_pipeline.sparcc.margins import item_margins
+from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
+from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.volume import StorageOrder, TissueMaps, Volume
 
-from ..sparcc.builders import VESSEL, Anatomy, Lesion, points, score_of
+from ..sparcc.builders import MARROW, VESSEL, Anatomy, Lesion, points, score_of
 
 FEW = settings(max_examples=25, deadline=None)
 
@@ -155,3 +161,39 @@ def test_every_storage_order_round_trips(
 
     assert_array_equal(order.to_source(order.from_source(array)), array)
     assert_array_equal(order.from_source(order.to_source(array)), array)
+
+
+@FEW
+@given(anatomies)
+def test_a_margin_is_over_zero_just_where_the_point_was_given(anatomy: Anatomy) -> None:
+    tissue = anatomy.tissue()
+    stir, joints = anatomy.stir(tissue), find_joints(tissue)
+    score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
+
+    for scored, margin in zip(score.joints, item_margins(stir, tissue, joints, score), strict=True):
+        assert (scored.slice, scored.side) == (margin.slice, margin.side)
+        for quadrant, point in scored.edema.items():
+            found = margin.edema[quadrant]
+            assert (point is None) == (found is None)
+            assert found is None or (found >= 0) == bool(point)
+        # Intensity and depth look at quadrants with a point only; the margin looks at all that could have one.
+        if scored.intense:
+            assert margin.intense is not None and margin.intense >= 0
+        if scored.depth_mm is not None and scored.depth_mm >= DEPTH_THRESHOLD_MM + 0.3:
+            assert margin.deep is not None and margin.deep >= 0
+
+
+@FEW
+@given(anatomies)
+def test_what_explains_a_point_agrees_with_it(anatomy: Anatomy) -> None:
+    tissue = replace(anatomy.tissue(), normal_marrow=MARROW)
+    stir, joints = anatomy.stir(tissue), find_joints(tissue)
+    score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
+
+    for scored, why in zip(score.joints, explain(stir, tissue, joints, score), strict=True):
+        for quadrant, point in scored.edema.items():
+            area = why.edema_mm2[quadrant]
+            assert (point is None) == (area is None)
+            assert area is None or (area >= SMALLEST_EDEMA_MM2) == bool(point)
+            assert (why.over_marrow[quadrant] is None) == (not area)
+        assert why.over_reference is None or (why.over_reference >= 1) == bool(scored.intense)
