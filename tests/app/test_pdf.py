@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pypdf import PdfReader
+from pypdf import PageObject, PdfReader
+from pypdf.generic import DictionaryObject
 
 from sparcc_pipeline.app import pdf
 from sparcc_pipeline.app.config import load_config
@@ -35,6 +36,16 @@ def _written(scored: Scored, run: Run, folder: Path, lang: str) -> Path:
     return folder
 
 
+def _fonts(page: PageObject) -> list[str]:
+    """Names of the embedded fonts, without the letters that mark a subset."""
+    resources = page["/Resources"].get_object()
+    assert isinstance(resources, DictionaryObject)
+    fonts = resources["/Font"].get_object()
+    assert isinstance(fonts, DictionaryObject)
+    found = [font.get_object() for font in fonts.values()]
+    return [str(font["/BaseFont"]).split("+")[-1] for font in found if isinstance(font, DictionaryObject)]
+
+
 @pytest.mark.parametrize(
     ("lang", "title", "said", "later"),
     [
@@ -55,11 +66,7 @@ def test_page_one_is_the_answer_and_every_page_says_research_use(
     content = (written / "report.pdf").read_bytes()
     reader = PdfReader(io.BytesIO(content))
     pages = [page.extract_text() for page in reader.pages]
-    fonts = {
-        str(font.get_object()["/BaseFont"]).split("+")[-1]
-        for page in reader.pages
-        for font in page["/Resources"]["/Font"].values()
-    }
+    fonts = {name for page in reader.pages for name in _fonts(page)}
 
     assert reader.metadata is not None
     assert reader.metadata.title == title
