@@ -15,6 +15,7 @@ from sparcc_pipeline.app.config import load_config
 from sparcc_pipeline.app.outputs import write_outputs
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.result import score_document
+from sparcc_pipeline.app.store import SCORE_FILE, ResultFolder
 from sparcc_pipeline.app.study import Request, Scored
 from sparcc_pipeline.errors import ConfigError, SparccError
 
@@ -90,6 +91,16 @@ def test_the_same_result_gives_the_same_bytes(scored: Scored, run_at: Callable[[
     first, second = (_written(scored, run_at(Request()), tmp_path / name, "zh") for name in ("a", "b"))
 
     assert (first / "report.pdf").read_bytes() == (second / "report.pdf").read_bytes()
+
+
+def test_a_result_with_a_pdf_can_be_replaced(scored: Scored, run_at: Callable[[Request], Run], tmp_path: Path) -> None:
+    written = _written(scored, run_at(Request()), tmp_path / "out", "en")
+
+    with ResultFolder(written, force=True) as folder:
+        (folder.path / SCORE_FILE).write_text((written / SCORE_FILE).read_text())
+        folder.publish()
+
+    assert not (written / "report.pdf").exists(), "nothing of the earlier result is left"
 
 
 def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
