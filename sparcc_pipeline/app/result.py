@@ -11,6 +11,7 @@ from typing import Any, Final
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.provenance import Run, input_ref, provenance
 from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.explanation import Explanation, explain
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
@@ -162,13 +163,18 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
     }
 
 
-def _spacing_warnings(spacing_mm: float) -> list[str]:
+def _spacing_warnings(spacing_mm: float) -> list[Message]:
     lowest, highest = SLICE_SPACING_RANGE_MM
     if lowest <= round(spacing_mm, 2) <= highest:
         return []
     return [
-        f"the slices are {spacing_mm:.1f} mm apart (expected {lowest:g}-{highest:g} mm): totals from other spacings "
-        "are not like for like"
+        Message(
+            "the slices are {spacing:.1f} mm apart (expected {lowest:g}-{highest:g} mm): totals from other spacings "
+            "are not like for like",
+            spacing=spacing_mm,
+            lowest=lowest,
+            highest=highest,
+        )
     ]
 
 
@@ -217,12 +223,14 @@ def _uncertainty(likelihood: ScoreLikelihood | None) -> dict[str, Any]:
     }
 
 
-def _t1_warnings(outcome: Scored) -> list[str]:
+def _t1_warnings(outcome: Scored) -> list[Message]:
     if outcome.study.t1 is None or T1 in outcome.tissue.bones_from:
         return []
     return [
-        "the T1-weighted series does not lie on the STIR series (the person moved, or the scanner says so): the bones "
-        "were found on STIR alone"
+        Message(
+            "the T1-weighted series does not lie on the STIR series (the person moved, or the scanner says so): the "
+            "bones were found on STIR alone"
+        )
     ]
 
 

@@ -28,7 +28,7 @@ def volume(signal: Float32Array, place: Geometry) -> Volume:
 def ramp(shape: tuple[int, int, int]) -> Float32Array:
     """Signal that says where it is: hundreds by slice, units by column."""
     k, _, column = np.indices(shape)
-    return (100.0 * k + column).astype(np.float32)
+    return np.asarray(100.0 * k + column, dtype=np.float32)
 
 
 def test_a_stack_in_the_same_place_is_itself() -> None:
