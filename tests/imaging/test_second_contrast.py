@@ -59,7 +59,7 @@ class Brightness:
 
     def __call__(self, batch: Float32Array) -> Float32Array:
         output = np.zeros((len(batch), 6, *batch.shape[2:]), dtype=np.float32)
-        output[:, AnatomyLabel.SACRUM] = 5 * np.where(batch[:, 1] > 0.5, 1, -1)
+        output[:, AnatomyLabel.SACRUM] = 5 * np.where(batch[:, 1] > 1.1, 1, -1)
         return output
 
 
