@@ -64,12 +64,12 @@ def nsaid_index(intakes: Sequence[NsaidIntake] | None, period_days: float | None
     )
     if intakes is None or period_days is None:
         return without_value(Instrument.NSAID_INDEX, {}, absent)
-    if period_days <= 0:
+    if not 0 < period_days < math.inf:
         raise ClinicalValueError(f"expected a period of at least a day, found {period_days:g} days; correct it")
     items: dict[str, float] = {}
     unknown = []
     for number, intake in enumerate(intakes, start=1):
-        if intake.dose_mg < 0 or not 0 <= intake.days <= period_days:
+        if not 0 <= intake.dose_mg < math.inf or not 0 <= intake.days <= period_days:
             raise ClinicalValueError(
                 f"expected a dose of 0 mg or more on 0-{period_days:g} days, found {intake.dose_mg:g} mg on "
                 f"{intake.days:g} days; correct drug {number}"
