@@ -227,6 +227,7 @@ def test_an_identifying_column_is_not_read_and_a_crp_without_unit_is_asked_about
 
     assert [(q.kind, q.column) for q in queries] == [
         (QueryKind.UNKNOWN_COLUMN, "姓名"), (QueryKind.UNKNOWN_COLUMN, "CRP"), (QueryKind.UNKNOWN_COLUMN, "basdai_7"),
+        (QueryKind.MISSING, "crp_mg_l"),
     ]  # fmt: skip
     assert "李明" not in "".join(query.message for query in queries)
     assert "crp_mg_l or crp_mg_dl" in queries[1].message
@@ -363,7 +364,10 @@ def test_nothing_said_about_nsaids_is_not_none_taken(tmp_path: Path) -> None:
 def test_missing_words_are_missing(tmp_path: Path) -> None:
     clinical, queries = read_rows(tmp_path, visit_row(basdai_1="NA", esr_mm_h=".", crp_mg_l="n/a", basfi_1=" "))
 
-    assert queries == []
+    assert [(q.kind, q.row, q.column, q.left_out) for q in queries] == [
+        (QueryKind.MISSING, 2, column, "nothing") for column in ("basdai_1", "basfi_1", "crp_mg_l")
+    ]
+    assert "expected all 6 items of BASDAI, found 1 missing: basdai_1; fill it in if it is known" in queries[0].message
     found = visit_of(clinical)
     assert (found.basdai[0], found.esr_mm_h, found.crp_mg_l, found.basfi[0]) == (None, None, None, None)
 
@@ -398,8 +402,8 @@ def test_further_sheets_and_formulas_without_value_are_said(tmp_path: Path) -> N
     book = Workbook()
     sheet = book.active
     assert sheet is not None
-    sheet.append(["participant", "visit", "visit_date", "esr_mm_h"])
-    sheet.append(["P001", "W0", "2026-03-02", "=10+5"])
+    sheet.append(["participant", "visit", "visit_date", "patient_global", "crp_mg_l", "esr_mm_h"])
+    sheet.append(["P001", "W0", "2026-03-02", 3, 2, "=10+5"])
     book.create_sheet("notes")
     book.save(tmp_path / "v.xlsx")
     clinical, queries = read(tmp_path / "v.xlsx")
