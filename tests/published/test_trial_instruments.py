@@ -92,6 +92,7 @@ def test_states_of_asas_hi() -> None:
     assert [states.health_state(s) for s in (5, 6, 11, 12)] == [
         HealthState.GOOD, HealthState.MODERATE, HealthState.MODERATE, HealthState.POOR,
     ]  # fmt: skip
+    assert states.ASAS_HI_SMALLEST_DETECTABLE_CHANGE == 3.0
 
 
 EQUIVALENTS = (

@@ -222,13 +222,15 @@ def _validated(given: Mapping[str, Cell], places: tuple[Place, ...]) -> tuple[di
             for each in error.errors(include_url=False):
                 name = str(each["loc"][0])
                 if name in left:
-                    faults[name] = _fault(each["type"], each.get("ctx", {}), left.pop(name))
+                    unit = next(field.unit for field in fields_of(*places) if field.name == name)
+                    faults[name] = _fault(each["type"], each.get("ctx", {}), left.pop(name), unit)
 
 
-def _fault(kind: str, context: Mapping[str, Any], value: Cell) -> _Fault:
+def _fault(kind: str, context: Mapping[str, Any], value: Cell, unit: str) -> _Fault:
     if kind in QueryKind.__members__:
         return QueryKind[kind], str(context["found"]), str(context["remedy"])
-    return QueryKind.OUT_OF_RANGE, shown(value), "correct the value or leave the cell empty"
+    check = f"check the unit ({unit}), correct" if unit else "correct"
+    return QueryKind.OUT_OF_RANGE, shown(value), f"{check} the value or leave the cell empty"
 
 
 def _id(value: object) -> str | None:

@@ -64,7 +64,7 @@ FAULTS: list[tuple[str, dict[str, Any], QueryKind, str, str]] = [
     ("item out of range", {"basdai_2": 11}, QueryKind.OUT_OF_RANGE, "basdai_2", "found 11; correct the value"),
     ("negative item", {"basfi_3": -1}, QueryKind.OUT_OF_RANGE, "basfi_3", "0-10, found -1"),
     ("neither yes nor no", {"asqol_4": 2}, QueryKind.OUT_OF_RANGE, "asqol_4", "write 1 for yes and 0 for no"),
-    ("implausible CRP", {"crp_mg_l": 1200}, QueryKind.OUT_OF_RANGE, "crp_mg_l", "0-500 mg/L, found 1200"),
+    ("implausible CRP", {"crp_mg_l": 1200}, QueryKind.OUT_OF_RANGE, "crp_mg_l", "check the unit (mg/L), correct"),
     ("text in a number column", {"esr_mm_h": "high"}, QueryKind.NOT_A_NUMBER, "esr_mm_h", "write digits only"),
     ("under the limit", {"crp_mg_l": "<0.5"}, QueryKind.NOT_A_NUMBER, "crp_mg_l", "found <0.5; write the number"),
     ("decimal comma", {"patient_global": "3,5"}, QueryKind.NOT_A_NUMBER, "patient_global", "write a decimal point"),
