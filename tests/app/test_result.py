@@ -20,12 +20,17 @@ from sparcc_pipeline.app.result import CSV_COLUMNS, SCHEMA_FILE, csv_text, json_
 from sparcc_pipeline.app.study import Rejected, Request, Scored, Unscorable, read_study, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import JointNotVisibleError, NotStirError
+from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic
 from sparcc_pipeline.volume import StorageOrder
 
-from .conftest import FIRST_OF_SIX, KnownSegmenter, make_stir, make_tissue
+from .conftest import EDEMA, FIRST_OF_SIX, MARROW, VESSEL, KnownSegmenter, make_stir, make_tissue
 
 RunAt = Callable[[Request], Run]
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
+
+
+LINE = Logistic(0.0, 1.0)
+CALIBRATION = Calibration(LINE, LINE, LINE, reading_sd=0.5)
 
 
 @pytest.fixture
@@ -35,6 +40,52 @@ def document(scored: Scored, run_at: RunAt) -> dict[str, Any]:
 
 def test_the_schema_itself_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(VALIDATOR.schema)
+
+
+def test_a_calibrated_model_says_how_sure_it_is(study: Path, run_at: RunAt) -> None:
+    segmenter = KnownSegmenter(make_tissue(), CALIBRATION)
+    outcome = score_study(study, Request(), lambda: segmenter, lambda _: None)
+    assert isinstance(outcome, Scored)
+    document = score_document(outcome, run_at(Request()))
+    VALIDATOR.validate(document)
+
+    right = document["joints"][2]["probability"]
+    assert right["upper_iliac"] > 0.85 > 0.01 > right["lower_iliac"]
+    assert right["deep"] > 0.85
+    low, high = document["interval_90"]
+    assert low <= document["total"] <= high
+    assert low <= document["expected"] <= high
+    assert document["probability_remission"] < 0.1
+    row = next(csv.DictReader(io.StringIO(csv_text(document))))
+    assert (row["interval_90_low"], row["interval_90_high"]) == (str(low), str(high))
+
+
+def test_a_model_that_was_not_calibrated_says_nothing_of_its_certainty(document: dict[str, Any]) -> None:
+    assert document["expected"] is document["interval_90"] is document["probability_remission"] is None
+    assert all(value is None for joint in document["joints"] for value in joint["probability"].values())
+
+
+def test_each_point_says_what_was_measured(study: Path, run_at: RunAt) -> None:
+    segmenter = KnownSegmenter(replace(make_tissue(), normal_marrow=MARROW))
+    outcome = score_study(study, Request(), lambda: segmenter, lambda _: None)
+    document = score_document(outcome, run_at(Request()))
+
+    assert document["normal_marrow"] == MARROW
+    assert document["bones_from"] == ["STIR"]
+    right, left = document["joints"][2], document["joints"][7]
+    assert right["signal_over_marrow"] == {
+        "upper_iliac": EDEMA / MARROW, "lower_iliac": None, "upper_sacral": None, "lower_sacral": None
+    }  # fmt: skip
+    assert right["signal_over_reference"] == pytest.approx(EDEMA / VESSEL, abs=0.01)
+    assert left["signal_over_reference"] == pytest.approx((VESSEL + 300) / VESSEL, abs=0.01)
+
+
+def test_t1_that_lies_elsewhere_is_said(scored: Scored, run_at: RunAt) -> None:
+    with_t1 = replace(scored, study=replace(scored.study, t1=scored.study.stir))
+    used = replace(with_t1, tissue=replace(with_t1.tissue, bones_from=("STIR", "T1")))
+
+    assert "T1" in score_document(with_t1, run_at(Request()))["warnings"][-1]
+    assert score_document(used, run_at(Request()))["warnings"] == score_document(scored, run_at(Request()))["warnings"]
 
 
 def test_a_scored_study_keeps_the_schema(document: dict[str, Any], scored: Scored) -> None:
