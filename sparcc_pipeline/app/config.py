@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sparcc_pipeline.app.resources import default_settings_file
 from sparcc_pipeline.errors import ConfigError
 
-Engine = Literal["onnx", "torch"]
+Engine = Literal["onnx", "openvino", "torch"]
 
 
 class PipelineConfig(BaseModel):
