@@ -82,6 +82,11 @@ class Batch:
         return {status: sum(row["status"] == status for row in self.rows.values()) for status in STATUSES}
 
     @property
+    def waiting(self) -> int:
+        """How many studies and refused sources have no row yet."""
+        return len({each.key for each in (*self.found.studies, *self.found.refused)} - self.rows.keys())
+
+    @property
     def sorted_rows(self) -> list[Row]:
         """The rows in an order that does not depend on which study ended first."""
         return [self.rows[key] for key in sorted(self.rows)]
@@ -160,7 +165,7 @@ def write_tables(batch: Batch) -> None:
     replace_bytes(batch.out / "batch.parquet", batch_parquet(rows))
     replace_bytes(batch.out / "sources.csv", sources_csv(batch.found))
     replace_bytes(batch.out / "run.toml", _run_toml(batch).encode())
-    replace_bytes(batch.out / "index.html", index_html(rows, batch.counts, len(batch.found.studies), batch.run).encode())
+    replace_bytes(batch.out / "index.html", index_html(rows, batch.counts, batch.waiting, batch.run).encode())
 
 
 def _require_ours(out: Path) -> None:

@@ -11,19 +11,19 @@ from sparcc_pipeline.app.report import template
 _ORDER: Final = {"scored": 0, "unscorable": 1, "rejected": 2, "failed": 3}
 
 
-def index_html(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], studies: int, run: Run) -> str:
+def index_html(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], waiting: int, run: Run) -> str:
     """The page; as it opens, the highest scores come first and studies without one last.
 
     Parameters
     ----------
     rows : rows of `batch.csv`
-    studies : how many studies were found, those that have no row yet included
+    waiting : how many studies have no row yet
     """
     shown = sorted(rows, key=lambda row: (_ORDER[row["status"]], -(row.get("total") or 0), row["study"]))
     return template("batch.html").render(
         rows=[_row(row) for row in shown],
         counts=counts,
-        waiting=max(studies - sum(not row["study"].startswith("file-") or row.get("files") for row in rows), 0),
+        waiting=waiting,
         made=run.created_at.strftime("%Y-%m-%d %H:%M UTC"),
     )
 

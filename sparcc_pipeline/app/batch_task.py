@@ -84,7 +84,9 @@ def score_task(task: StudyTask) -> Row:
         try:
             row = _row_of(task, begun)
         except InputError as error:
-            row = _document_row(task, Rejected(error))
+            # An archive that can no longer be unpacked: there is nothing to keep a result by.
+            run = Run(task.config, task.request, created_at=datetime.now(UTC))
+            row = rejected_row(task.study.key, error, run) | {"study_uid": task.study.found.study_uid}
         except SparccError as error:
             row = failed_row(task.study.key, error, task.study.found.study_uid)
         except Exception as error:
@@ -113,8 +115,7 @@ def failed_row(key: str, error: SparccError, study_uid: str | None) -> Row:
 def rejected_row(key: str, error: SparccError, run: Run) -> Row:
     """A source that was refused before anything of it was read."""
     outcome = Rejected(error if isinstance(error, InputError) else InputError(str(error)))
-    row = {**score_row(score_document(outcome, run)), "reason_kind": type(error).__name__.removesuffix("Error")}
-    return {"study": key, **row, "earlier": False}
+    return {**_row_from(key, score_document(outcome, run), None), "earlier": False}
 
 
 def finished_row(folder: Path, made_from: dict[str, Any]) -> Row | None:
@@ -148,9 +149,7 @@ def _row_of(task: StudyTask, begun: float) -> Row:
 def _write(task: StudyTask, outcome: Outcome, run: Run, made_from: dict[str, Any], begun: float) -> Row:
     """The study's folder, and its row."""
     document = score_document(outcome, run)
-    row = _clean({"study": task.study.key, **score_row(document), "files": made_from["files"]})
-    if row["study_uid"] is None:
-        row["study_uid"] = task.study.found.study_uid
+    row = _row_from(task.study.key, document, task.study.found.study_uid) | {"files": made_from["files"]}
     try:
         with ResultFolder(task.folder, force=True) as folder:
             if isinstance(outcome, Scored):
@@ -170,15 +169,10 @@ def _write(task: StudyTask, outcome: Outcome, run: Run, made_from: dict[str, Any
     return {**row, "earlier": False}
 
 
-def _document_row(task: StudyTask, outcome: Rejected) -> Row:
-    """The row of a study whose archive could no longer be unpacked: there is nothing to keep a result by."""
-    run = Run(task.config, task.request, created_at=datetime.now(UTC))
-    row = {"study": task.study.key, **score_row(score_document(outcome, run)), "earlier": False}
-    return _clean({**row, "study_uid": task.study.found.study_uid})
-
-
-def _clean(row: Row) -> Row:
-    """The row without line breaks: a reason may quote a file's name."""
+def _row_from(key: str, document: dict[str, Any], study_uid: str | None) -> Row:
+    """The row of a document of any status, on one line: a reason may quote a file's name."""
+    row = {"study": key, **{name: document[name] for name in ("reason", "reason_kind")}, **score_row(document)}
+    row["study_uid"] = row["study_uid"] or study_uid
     return {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in row.items()}
 
 
