@@ -163,7 +163,7 @@ def run_tasks(
     from distributed import as_completed
 
     waiting: dict[Future[Any], Task] = {}
-    ended = as_completed()
+    ended = as_completed(loop=client.loop)
 
     def hand_out() -> None:
         room = sum(client.nthreads().values()) + 1 - len(waiting)

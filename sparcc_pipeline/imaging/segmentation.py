@@ -1,6 +1,6 @@
 """STIR volume -> tissue maps: bones on whole slices, then edema in a patch about each joint.
 
-Pre- and post-processing are numpy and shared by both engines: ONNX Runtime (default) and torch (reference).
+Pre- and post-processing are numpy and shared by every engine: ONNX Runtime (default), torch (reference), OpenVINO.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.special import expit
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.errors import ModelError
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.normalize import (
@@ -82,6 +83,33 @@ class TorchNetwork:
         with self._torch.inference_mode():
             output: Float32Array = self._module(self._torch.from_numpy(batch)).numpy()
         return output
+
+
+class OpenVinoNetwork:
+    """A network run by OpenVINO on the processor, in 32-bit floating point on every one.
+
+    Its default precision is bf16 where the processor has that, which shifts logits by up to 0.3: a score would depend
+    on the processor.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        try:
+            import openvino
+        except ModuleNotFoundError as missing:
+            raise ModelError(
+                f"expected OpenVINO for the engine openvino, found no module {missing.name}; install "
+                "'sparcc-pipeline[fast]' or use the engine onnx"
+            ) from missing
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": str(threads),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._model = openvino.Core().compile_model(str(path), "CPU", settings)
+
+    def __call__(self, batch: Float32Array) -> Float32Array:
+        # The result is the engine's own memory, used again by the next call.
+        return np.array(self._model(batch)[0], dtype=np.float32)
 
 
 class Segmenter:
@@ -191,7 +219,7 @@ def _without_noise(anatomy: LabelArray) -> LabelArray:
 def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> Segmenter:
     """Load a model bundle, checked against its contract and hashes.
 
-    `engine` is "onnx" (default) or "torch" (needs the extra `train`).
+    `engine` is "onnx" (default), "openvino" (needs the extra `fast`) or "torch" (needs the extra `train`).
 
     Raises
     ------
@@ -202,6 +230,8 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> S
     for name in ("bones", "edema"):
         if engine == "torch":
             networks[name] = TorchNetwork(bundle.torch_module(name), threads)
+        elif engine == "openvino":
+            networks[name] = OpenVinoNetwork(bundle.file(f"models/{name}.onnx"), threads)
         else:
             networks[name] = OnnxNetwork(bundle.file(f"models/{name}.onnx"), threads)
     provenance = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine}
