@@ -245,6 +245,21 @@ def train(
 
 
 @app.command()
+def benchmark(
+    study: Annotated[
+        Path | None, typer.Argument(help="Study to measure; by default a phantom of real size.", readable=False)
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Processor threads of the engines.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Warm studies; their median is told.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+) -> None:
+    """Measure how fast this machine scores: step by step, cold and warm, and each engine beside the others."""
+    from sparcc_pipeline.app.benchmark_command import run_benchmark
+
+    run_benchmark(study, threads, repeats, as_json=as_json)
+
+
+@app.command()
 def doctor() -> None:
     """Check the installation: version, dependencies, settings, model and its hash, writing."""
     from sparcc_pipeline.app.doctor import run_doctor

@@ -102,6 +102,8 @@ def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
             memory_limit=worker_bytes or 0,
             host="127.0.0.1",
             dashboard_address=None,
+            # Without these two the scheduler serves HTTP on port 8787 all the same.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             local_directory=folder,
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -37,7 +37,10 @@ from .conftest import KnownSegmenter, make_stir, make_tissue
 def client() -> Iterator[Client]:
     """One worker in this process, so that it sees what a test replaces."""
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as workers,
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        ) as workers,
         Client(workers) as client,
     ):
         yield client

@@ -90,6 +90,8 @@ class Machines:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
     @property
     def left_behind(self) -> list[str]:

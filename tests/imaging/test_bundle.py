@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
