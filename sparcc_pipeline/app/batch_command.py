@@ -71,7 +71,9 @@ def run_batch_command(
         batch = Batch(out.resolve(), found, run, model_sha256)
         try:
             with (
-                cluster.local_cluster(*size) if size is not None else cluster.existing_cluster(str(scheduler)) as client,
+                cluster.local_cluster(*size)
+                if size is not None
+                else cluster.existing_cluster(str(scheduler)) as client,
                 _progress_bar(len(found.studies) + len(found.refused), batch) as told,
             ):
                 run_batch(client, batch, told)

@@ -117,11 +117,11 @@ def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
 
 
 def _seconds(clocks: list[Clock]) -> dict[str, list[float]]:
-    """Step -> [wall, processor] seconds, medians."""
+    """Step -> [wall, processor] seconds, medians; empty for no study."""
     return {
         name: [round(median(c.wall[name] for c in clocks), 3), round(median(c.cpu[name] for c in clocks), 3)]
         for name in STAGES
-        if name in clocks[0].wall
+        if clocks and name in clocks[0].wall
     }
 
 

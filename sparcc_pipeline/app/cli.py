@@ -106,9 +106,13 @@ def score(
 def batch(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE...", help="Folders, zips, DICOMDIR or NIfTI files with studies.", readable=False),
+        typer.Argument(
+            metavar="SOURCE...", help="Folders, zips, DICOMDIR or NIfTI files with studies.", readable=False
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the results; that of an earlier batch goes on.", readable=False)],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; that of an earlier batch goes on.", readable=False)
+    ],
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; by default one a core.")] = None,
     limit_memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="For all workers together, for instance 4GB.")
@@ -126,8 +130,8 @@ def batch(
 ) -> None:
     """Score every study below SOURCE; DIR gets one row each in batch.csv, index.html, and a folder a study.
 
-    Exit codes: 0 every study has a result (scored, unscorable or rejected, see the rows), 6 some failed, 130 interrupted.
-    Run the same command again: finished studies are skipped.
+    Exit codes: 0 every study has a result (scored, unscorable or rejected: see the rows), 6 some failed,
+    130 interrupted. Run the same command again: finished studies are skipped.
     """
     from sparcc_pipeline.app.batch_command import run_batch_command
     from sparcc_pipeline.app.score_command import resolve_config

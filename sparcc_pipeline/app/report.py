@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -82,6 +83,7 @@ def report_html(document: Mapping[str, Any], series: SeriesText, overlays: Seque
     )
 
 
+@cache
 def template(name: str) -> Template:
     """A page of `templates/`; a name that it does not know is an error, and every text is escaped."""
     environment = Environment(

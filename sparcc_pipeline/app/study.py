@@ -122,7 +122,10 @@ def score_study(
 
 
 def score_images(
-    read: Callable[[], Study], request: Request, load_segmenter: Callable[[], Segmenter], progress: Callable[[str], None]
+    read: Callable[[], Study],
+    request: Request,
+    load_segmenter: Callable[[], Segmenter],
+    progress: Callable[[str], None],
 ) -> Outcome:
     """Score what `read` reads (see `score_study`)."""
     study = None

@@ -187,4 +187,3 @@ def _study_uid(opened: IO[bytes]) -> str:
             return text_of(ds, _STUDY_UID)
     except (*PARSE_ERRORS, zlib.error):
         return ""
-

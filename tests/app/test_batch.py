@@ -38,7 +38,10 @@ def client() -> Iterator[Client]:
     """One worker in this process, so that it sees what a test replaces."""
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None,
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         ) as workers,
         Client(workers) as client,
@@ -179,7 +182,8 @@ def test_a_bad_study_is_a_row_and_never_the_end(batch: Batch, tmp_path: Path, mo
 def test_junk_costs_little_and_odd_names_do_no_harm(batch: Batch, tmp_path: Path) -> None:
     source = tmp_path / "in"
     write_study(source / "new\nline" / "..." / "c..d", "A")
-    os.rename(source / "new\nline" / "..." / "c..d" / "IM_0001.dcm", os.fsencode(source) + b"/new\nline/.../c..d/\xff\n")
+    odd = Path(os.fsdecode(os.fsencode(source) + b"/new\nline/.../c..d/\xff\n"))
+    (source / "new\nline" / "..." / "c..d" / "IM_0001.dcm").rename(odd)
     (source / "junk").mkdir()
     for number in range(1000):
         (source / "junk" / f"{number}.txt").write_bytes(b"junk %d" % number)

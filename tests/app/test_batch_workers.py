@@ -19,7 +19,7 @@ from sparcc_pipeline.dicom.write import write_mr_series
 
 from .conftest import make_stir
 
-KNOWN_MODEL = '''
+KNOWN_MODEL = """
 import importlib.util, os, sys, time
 from pathlib import Path
 spec = importlib.util.spec_from_file_location("known_study", {conftest!r})
@@ -36,7 +36,7 @@ class Slow(known.KnownSegmenter):
         return super().segment(volume)
 
 score_command.load_installed_segmenter = lambda config: Slow(known.make_tissue())
-'''
+"""
 
 RUN = "import runpy, sys; runpy.run_path(sys.argv.pop(1)); from sparcc_pipeline.app.cli import main; main()"
 
