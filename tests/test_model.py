@@ -15,8 +15,9 @@ from sparcc_pipeline.app.resources import model_bundle
 from sparcc_pipeline.app.study import Request, Scored, score_study
 from sparcc_pipeline.dicom.write import Style, write_mr_series
 from sparcc_pipeline.imaging.bundle import Bundle
+from sparcc_pipeline.imaging.engines import OnnxNetwork, TorchNetwork
 from sparcc_pipeline.imaging.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
-from sparcc_pipeline.imaging.segmentation import OnnxNetwork, Segmenter, TorchNetwork, load_segmenter
+from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
 from sparcc_pipeline.training.labels import PEOPLE, load_person
 from sparcc_pipeline.training.phantom import known_score, make_phantom, random_spec
 from sparcc_pipeline.volume import StorageOrder

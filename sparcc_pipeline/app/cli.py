@@ -34,6 +34,7 @@ class EngineName(StrEnum):
     """Engines that can run the networks."""
 
     ONNX = "onnx"
+    OPENVINO = "openvino"
     TORCH = "torch"
 
 
@@ -114,6 +115,49 @@ def score(
     request = Request(parse_slices(slices) if slices is not None else None, series, accept_fat_suppressed)
     settings = resolve_config(config, engine.value if engine else None, lang.value if lang else None)
     run_score(study, out, request, settings, nifti=nifti, pdf=pdf, as_json=as_json, force=force)
+
+
+@app.command()
+def batch(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Folders, zips, DICOMDIR or NIfTI files with studies.", readable=False
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; that of an earlier batch goes on.", readable=False)
+    ],
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; by default one a core.")] = None,
+    limit_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="For all workers together, for instance 4GB.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler instead.")
+    ] = None,
+    accept_fat_suppressed: Annotated[
+        bool, typer.Option("--accept-fat-suppressed", help="Also take SPAIR, SPIR or Dixon water T2, marked as such.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.", readable=False)
+    ] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
+) -> None:
+    """Score every study below SOURCE; DIR gets one row each in batch.csv, index.html, and a folder a study.
+
+    Exit codes: 0 every study has a result (scored, unscorable or rejected: see the rows), 6 some failed,
+    130 interrupted. Run the same command again: finished studies are skipped.
+    """
+    from sparcc_pipeline.app.batch_command import run_batch_command
+    from sparcc_pipeline.app.score_command import resolve_config
+    from sparcc_pipeline.app.study import Request
+
+    request = Request(accept_fat_suppressed=accept_fat_suppressed)
+    settings = resolve_config(config, engine.value if engine else None)
+    code = run_batch_command(
+        sources, out, request, settings, workers=workers, limit_memory=limit_memory, scheduler=scheduler
+    )
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -220,6 +264,21 @@ def train(
     from sparcc_pipeline.app.train_command import run_train
 
     run_train(data, run, bundle, version, seed)
+
+
+@app.command()
+def benchmark(
+    study: Annotated[
+        Path | None, typer.Argument(help="Study to measure; by default a phantom of real size.", readable=False)
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Processor threads of the engines.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Warm studies; their median is told.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
+) -> None:
+    """Measure how fast this machine scores: step by step, cold and warm, and each engine beside the others."""
+    from sparcc_pipeline.app.benchmark_command import run_benchmark
+
+    run_benchmark(study, threads, repeats, as_json=as_json)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from sparcc_pipeline.app.language import LanguageCode
 from sparcc_pipeline.app.resources import default_settings_file
 from sparcc_pipeline.errors import ConfigError
 
-Engine = Literal["onnx", "torch"]
+Engine = Literal["onnx", "openvino", "torch"]
 
 
 class PipelineConfig(BaseModel):

@@ -11,7 +11,7 @@ import typer
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app import score_command
 from sparcc_pipeline.app.config import load_config
-from sparcc_pipeline.app.provenance import DEPENDENCIES, PACKAGE, REFERENCE_ENGINE, installed_versions
+from sparcc_pipeline.app.provenance import DEPENDENCIES, FAST_ENGINE, PACKAGE, REFERENCE_ENGINE, installed_versions
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 
 
@@ -26,6 +26,8 @@ def run_doctor() -> None:
     found = installed_versions()
     for name in ("python", *DEPENDENCIES):
         typer.echo(f"  {name:20} {found.get(name, 'MISSING')}")
+    for name in FAST_ENGINE:
+        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra fast)')}")
     for name in REFERENCE_ENGINE:
         typer.echo(f"  {name:20} {found.get(name, 'not installed (extra train)')}")
     checks: tuple[tuple[str, Callable[[], str]], ...] = (

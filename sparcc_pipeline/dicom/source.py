@@ -11,7 +11,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -59,8 +59,8 @@ def open_source(source: Path) -> Iterator[list[Path]]:
     elif looks_like_dicom(source):
         yield directory_references(source) if is_directory(source) else [source]
     elif zipfile.is_zipfile(source):
-        with _temporary_folder() as folder:
-            _unpack(source, Path(folder))
+        with temporary_folder() as folder:
+            unpack(source, Path(folder))
             yield _files_below(Path(folder))
     elif source.suffix.lower() == ".zip":
         raise UnreadablePixelsError(
@@ -87,7 +87,13 @@ def _files_below(folder: Path) -> list[Path]:
         ) from error
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is gone when its context ends.
+
+    Raises
+    ------
+    OutputError : there is no place for it
+    """
     try:
         return tempfile.TemporaryDirectory(prefix="sparcc-")
     except OSError as error:
@@ -101,25 +107,53 @@ def _no_room(error: OSError) -> OutputError:
     )
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack every file of a checked zip, each into its own numbered folder so that names cannot collide."""
+def unpack(archive: Path, folder: Path, only: Collection[int] | None = None) -> None:
+    """Unpack the files of a checked zip, each into its own numbered folder so that names cannot collide.
+
+    Parameters
+    ----------
+    only : numbers of the entries to unpack, as `archive_files` counts them; None: all
+
+    Raises
+    ------
+    UnsafeArchiveError, UnreadablePixelsError, OutputError : see `open_source`
+    """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            _check_entries(opened.infolist(), archive, free_bytes=shutil.disk_usage(folder).free)
+        with archive_files(archive, folder) as (opened, entries):
             left = MAX_UNPACKED_BYTES
             for number, entry in enumerate(entries):
+                if only is not None and number not in only:
+                    continue
                 target = folder / f"{number:06d}" / _file_name(entry)
                 target.parent.mkdir()
                 with opened.open(entry) as packed, target.open("xb") as unpacked:
                     left -= _copy(packed, unpacked, left, archive)
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+@contextmanager
+def archive_files(archive: Path, folder: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
+    """An open zip whose every entry was checked, and its entries that are files.
+
+    Parameters
+    ----------
+    folder : where it would be unpacked: more than there is room for is refused
+
+    Raises
+    ------
+    UnsafeArchiveError : the zip would write outside its folder, holds links, or is too large
+    UnreadablePixelsError : the zip is damaged or locked with a password, also where that shows while it is read
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _check_entries(opened.infolist(), archive, free_bytes=shutil.disk_usage(folder).free)
+            yield opened, [entry for entry in opened.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UnreadablePixelsError(
             f"expected a zip archive that can be unpacked, found a damaged or password-protected one "
             f"({archive.name!r}); send it again, without a password"
         ) from error
-    except OSError as error:
-        raise _no_room(error) from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], archive: Path, free_bytes: int) -> None:

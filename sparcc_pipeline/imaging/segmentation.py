@@ -2,14 +2,14 @@
 
 Where the study has a T1-weighted series, the bones are found on both: the joint shows more clearly on T1.
 
-Pre- and post-processing are numpy and shared by both engines: ONNX Runtime (default) and torch (reference).
+Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.imaging.bundle import Bundle
+from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.normalize import (
     BONE_PIXEL_MM,
@@ -68,44 +69,6 @@ _STRIDE: Final = 16
 _BATCH: Final = 4
 _SMALLEST_PIECE: Final = 0.1
 """Pieces of a bone smaller than this share of its largest piece are noise."""
-
-
-class Network(Protocol):
-    """(n, channels, rows, columns) float32 in, the same layout out."""
-
-    def __call__(self, batch: Float32Array) -> Float32Array: ...
-
-
-class OnnxNetwork:
-    """A network run by ONNX Runtime on the processor."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # The arena keeps every buffer it ever had; without it the peak is that of one batch.
-        options.enable_cpu_mem_arena = False
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    def __call__(self, batch: Float32Array) -> Float32Array:
-        output: Float32Array = self._session.run(None, {"image": batch})[0]
-        return output
-
-
-class TorchNetwork:
-    """A network run by torch on the processor: the reference engine."""
-
-    def __init__(self, module: Any, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        self._torch, self._module = torch, module
-
-    def __call__(self, batch: Float32Array) -> Float32Array:
-        with self._torch.inference_mode():
-            output: Float32Array = self._module(self._torch.from_numpy(batch)).numpy()
-        return output
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +232,7 @@ def _without_noise(anatomy: LabelArray) -> LabelArray:
 def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> Segmenter:
     """Load a model bundle, checked against its contract and hashes.
 
-    `engine` is "onnx" (default) or "torch" (needs the extra `train`).
+    `engine` is "onnx" (default), "openvino" (needs the extra `fast`) or "torch" (needs the extra `train`).
 
     Raises
     ------
@@ -280,6 +243,8 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> S
     for name in ("bones", "edema"):
         if engine == "torch":
             networks[name] = TorchNetwork(bundle.torch_module(name), threads)
+        elif engine == "openvino":
+            networks[name] = OpenVinoNetwork(bundle.file(f"models/{name}.onnx"), threads)
         else:
             networks[name] = OnnxNetwork(bundle.file(f"models/{name}.onnx"), threads)
     provenance = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine}

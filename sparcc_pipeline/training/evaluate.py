@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sparcc_pipeline.imaging.segmentation import Segmenter, TorchNetwork
+from sparcc_pipeline.imaging.engines import TorchNetwork
+from sparcc_pipeline.imaging.segmentation import Segmenter
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.training.calibrate import fit_calibration, measure_calibration, read_items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sparcc_pipeline.errors import ModelError
 from sparcc_pipeline.imaging.bundle import FORMAT, Bundle
+from sparcc_pipeline.imaging.engines import OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_NETWORK, EDEMA_NETWORK, build_network, export_onnx, mean_of
-from sparcc_pipeline.imaging.segmentation import OnnxNetwork, TorchNetwork, load_segmenter
+from sparcc_pipeline.imaging.segmentation import load_segmenter
 from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
@@ -205,6 +207,27 @@ def test_both_engines_give_the_same_numbers_for_any_batch_and_size(
     assert onnx.shape == reference.shape == (count, SMALL[name]["out_channels"], size, size + 16)
     assert np.ptp(onnx) > 0
     assert_allclose(onnx, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bones", "edema"])
+@pytest.mark.parametrize(("count", "size"), [(1, 64), (3, 96)])
+def test_openvino_gives_the_numbers_of_onnx_runtime(made: Path, name: str, count: int, size: int) -> None:
+    pytest.importorskip("openvino", reason="needs the extra fast")
+    file = Bundle.open(made).file(f"models/{name}.onnx")
+    batch = random_batch(count, size)
+    network = OpenVinoNetwork(file, 1)
+
+    found = network(batch)
+    network(-batch)
+
+    assert_allclose(found, OnnxNetwork(file, 1)(batch), atol=1e-4)
+
+
+def test_a_missing_openvino_is_named(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+    with pytest.raises(ModelError, match=r"sparcc-pipeline\[fast\]"):
+        load_segmenter(made, engine="openvino")
 
 
 def test_edema_is_the_mean_probability_of_its_members(made: Path) -> None:

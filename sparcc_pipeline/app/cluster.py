@@ -1,0 +1,218 @@
+"""The workers of a batch: the only door to dask.distributed. One code path for this machine and for a cluster.
+
+Nothing listens beyond this machine, nothing is written outside a temporary folder, and nothing is said: what happens
+to a worker shows in the row of its study.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sparcc_pipeline.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+STUDY_MEMORY_BYTES: Final = 10**9
+"""What a worker needs: one study of 25 slices of 336 x 336 takes at most 800 MB, all of the process included."""
+
+LOST_WORKERS: Final = 2
+"""Workers that may die with a study before it is given up; one may have died of its own."""
+
+_WAIT_SECONDS: Final = 30
+"""How long an existing cluster may take to answer, and to have a worker."""
+
+_LOCAL_SETTINGS: Final = {
+    "distributed.scheduler.allowed-failures": LOST_WORKERS,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.nanny.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.multiprocessing-method": "spawn",
+    "distributed.nanny.pre-spawn-environ": {
+        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        # Arrays of one study are as large as those of the next: a worker that keeps its memory needs 0.1 s of the
+        # system a study, one that gives all of it back (dask's default) 3 s. At rest it holds 390 MB instead of 190.
+        "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
+        "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    },
+    "distributed.admin.tick.interval": "1s",
+    "distributed.diagnostics.nvml": False,
+    # A worker over its limit is ended and its study given to another; nothing is paused or written to disk.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+}
+
+
+def local_workers(workers: int | None, limit_memory: str | None) -> tuple[int, int | None]:
+    """How many workers, and bytes for each (None: no limit).
+
+    Parameters
+    ----------
+    workers : as asked for; None: one a core, or fewer if memory is limited
+    limit_memory : for all workers together, for instance "4GB" or "2GiB"
+
+    Raises
+    ------
+    ConfigError : no amount of memory, or too little for these workers
+    """
+    from dask.system import CPU_COUNT
+    from dask.utils import format_bytes, parse_bytes
+
+    if limit_memory is None:
+        return workers or CPU_COUNT, None
+    try:
+        limit = int(parse_bytes(limit_memory))
+    except ValueError as error:
+        raise ConfigError(
+            f"expected --limit-memory as an amount such as 4GB, found {limit_memory!r}; change it"
+        ) from error
+    possible = limit // STUDY_MEMORY_BYTES
+    if possible < (workers or 1):
+        raise ConfigError(
+            f"expected --limit-memory of at least {format_bytes(STUDY_MEMORY_BYTES)} a worker, found {limit_memory} "
+            f"for {workers or 1}; raise it or use fewer --workers"
+        )
+    count = workers or min(CPU_COUNT, possible)
+    return count, limit // count
+
+
+@contextmanager
+def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
+    """That many processes with one thread each on this machine, gone when the context ends."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        tempfile.TemporaryDirectory(prefix="sparcc-batch-", ignore_cleanup_errors=True) as folder,
+        dask.config.set(_LOCAL_SETTINGS),
+        _quiet(),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=worker_bytes or 0,
+            host="127.0.0.1",
+            dashboard_address=None,
+            # Without these two the scheduler serves HTTP on port 8787 all the same.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            local_directory=folder,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def existing_cluster(address: str) -> Iterator[Client]:
+    """The workers of a scheduler that runs already, for instance tcp://10.0.0.5:8786.
+
+    They need this version of this program, and the sources and the results at the same paths.
+
+    Raises
+    ------
+    ConfigError : no scheduler answers there, or it has no worker
+    """
+    from distributed import Client
+
+    with _quiet():
+        try:
+            client = Client(address, timeout=_WAIT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(
+                f"expected a scheduler at {address}, found none that answers; check the address "
+                "(tcp://HOST:PORT) and that it runs"
+            ) from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+            except TimeoutError as error:
+                raise ConfigError(
+                    f"expected workers at the scheduler {address}, found none; start some with `dask worker {address}`"
+                ) from error
+            yield client
+
+
+def run_tasks(
+    client: Client,
+    run: Callable[[Task], Result],
+    tasks: Iterator[Task],
+    done: Callable[[Task, Result], None],
+    lost: Callable[[Task, OutputError], None],
+) -> None:
+    """Run every task on some worker.
+
+    No more are handed out than there are threads, and one: so a worker that dies takes nearly nothing with it.
+
+    Parameters
+    ----------
+    done : told each task with its result, as they end
+    lost : told each task that no worker could bring to an end, and why
+
+    Raises
+    ------
+    OutputError : the cluster was lost
+    """
+    from distributed import as_completed
+
+    waiting: dict[Future[Any], Task] = {}
+    ended = as_completed(loop=client.loop)
+
+    def hand_out() -> None:
+        room = sum(client.nthreads().values()) + 1 - len(waiting)
+        for _, task in zip(range(room), tasks, strict=False):
+            future = client.submit(run, task, pure=False)
+            waiting[future] = task
+            ended.add(future)
+
+    hand_out()
+    for future in ended:
+        task = waiting.pop(future)
+        if future.status == "finished":
+            done(task, future.result())
+        elif future.status == "cancelled":
+            raise OutputError(
+                "expected the cluster until the end of the batch, found it gone; run the same command again: finished "
+                "studies are skipped"
+            )
+        else:
+            lost(task, _why_lost(future))
+        future.release()
+        hand_out()
+
+
+def _why_lost(future: Future[Any]) -> OutputError:
+    """`run` itself never raises: what is told here is of the worker."""
+    from distributed.scheduler import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return OutputError(
+            f"expected a worker to finish the study, found that {LOST_WORKERS + 1} ended with it, perhaps for want of "
+            "memory; run again with fewer --workers, or look at this study alone with `sparcc score`"
+        )
+    return OutputError(
+        f"expected workers that can run this version, found {type(error).__name__} on one; install the same version on "
+        "every machine of the cluster"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of dask's log reaches the terminal."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
