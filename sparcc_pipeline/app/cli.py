@@ -85,6 +85,9 @@ def score(
         bool, typer.Option("--accept-fat-suppressed", help="Also take SPAIR, SPIR or Dixon water T2, marked as such.")
     ] = False,
     nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
+    dicom: Annotated[
+        bool, typer.Option("--dicom/--no-dicom", help="Also write results for a PACS (see sparcc send).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")] = False,
     config: Annotated[
@@ -98,7 +101,7 @@ def score(
 
     request = Request(parse_slices(slices) if slices is not None else None, series, accept_fat_suppressed)
     settings = resolve_config(config, engine.value if engine else None)
-    run_score(study, out, request, settings, nifti=nifti, as_json=as_json, force=force)
+    run_score(study, out, request, settings, nifti=nifti, dicom=dicom, as_json=as_json, force=force)
 
 
 @app.command()

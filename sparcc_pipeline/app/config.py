@@ -21,12 +21,14 @@ class PipelineConfig(BaseModel):
     ----------
     engine : what runs the networks
     threads : processor threads of the engine
+    dicom_quadrants : DICOM segmentations also hold the quadrants
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     engine: Engine
     threads: Annotated[int, Field(ge=1, le=64)]
+    dicom_quadrants: bool
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:

@@ -9,6 +9,7 @@ import numpy as np
 import tomli_w
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.app.dicom_results import write_dicom_results
 from sparcc_pipeline.app.overlay import draw_overlays, png
 from sparcc_pipeline.app.provenance import Run, installed_versions
 from sparcc_pipeline.app.report import SeriesText, report_html
@@ -19,29 +20,35 @@ from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.imaging.nifti import write_nifti
 
 
-def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool) -> None:
-    """Write score, table, pictures, report, settings, what a comparison needs and, if asked for, the maps.
+def write_outputs(
+    scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool, dicom: bool = False
+) -> None:
+    """Write score, table, pictures, report, settings, what a comparison needs; if asked for, maps and DICOM results.
 
     Parameters
     ----------
     document : content of `score.json`
     folder : an empty folder (see `store.ResultFolder`)
     nifti : also the anatomy and edema maps in the geometry of the source
+    dicom : also the DICOM results; the study must have been read with its headers
 
     Raises
     ------
     OutputError : a file cannot be written
     """
-    pictures = [png(picture) for picture in draw_overlays(scored)]
+    drawn = draw_overlays(scored)
+    pictures = [png(picture) for picture in drawn]
     for index, picture in zip(scored.score.slices.indices, pictures, strict=True):
         write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
     study = scored.study
     series = SeriesText(study.stir.series.facts, study.chosen_because, study.passed_over)
     write_text(folder / "report.html", report_html(document, series, pictures))
     write_text(folder / "score.csv", csv_text(document))
-    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti))
+    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, dicom=dicom))
     if nifti:
         _write_maps(scored, folder)
+    if dicom:
+        write_dicom_results(scored, document, run, drawn, folder)
     save_study(scored, folder / STUDY_FILE)
     write_text(folder / SCORE_FILE, json_text(document))
 

@@ -44,10 +44,22 @@ def default_settings_file() -> Path:
     ------
     ConfigError : the installation has none
     """
-    files = (_PACKAGE / "_configs" / "pipeline.toml", _PACKAGE.parent / "configs" / "pipeline.toml")
+    return _config_file("pipeline.toml", "the default settings")
+
+
+def codes_file() -> Path:
+    """The `codes.toml` that comes with the installation: the codes of the DICOM results.
+
+    Raises
+    ------
+    ConfigError : the installation has none
+    """
+    return _config_file("codes.toml", "the table of codes")
+
+
+def _config_file(name: str, what: str) -> Path:
+    files = (_PACKAGE / "_configs" / name, _PACKAGE.parent / "configs" / name)
     for file in files:
         if file.is_file():
             return file
-    raise ConfigError(
-        f"expected the default settings at {files[0]} or {files[1]}, found none; install the package again"
-    )
+    raise ConfigError(f"expected {what} at {files[0]} or {files[1]}, found none; install the package again")

@@ -35,6 +35,7 @@ def run_score(
     config: PipelineConfig,
     *,
     nifti: bool,
+    dicom: bool,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -42,6 +43,7 @@ def run_score(
 
     Parameters
     ----------
+    dicom : also write the DICOM results
     as_json : say it as the content of `score.json`, also where there is no score
     force : replace an earlier result at `out`
 
@@ -51,11 +53,11 @@ def run_score(
     """
     run = Run(config, request, created_at=datetime.now(UTC))
     with ResultFolder(out, force=force) as folder, progress_display() as progress:
-        outcome = score_study(source, request, lambda: load_installed_segmenter(config), progress)
+        outcome = score_study(source, request, lambda: load_installed_segmenter(config), progress, with_header=dicom)
         document = score_document(outcome, run)
         if isinstance(outcome, Scored):
             progress("Writing the results")
-            write_outputs(outcome, document, run, folder.path, nifti=nifti)
+            write_outputs(outcome, document, run, folder.path, nifti=nifti, dicom=dicom)
             folder.publish()
     if as_json:
         typer.echo(json_text(document), nl=False)
@@ -63,6 +65,13 @@ def run_score(
         raise outcome.error
     if not as_json:
         typer.echo(summary(document, out))
+        for note in _completed(outcome):
+            typer.echo(f"DICOM results: {note}")
+
+
+def _completed(outcome: Scored) -> tuple[str, ...]:
+    """What the source lacks and the headers of the DICOM results have."""
+    return () if outcome.study.header is None else outcome.study.header.completed
 
 
 def resolve_config(file: Path | None, engine: str | None) -> PipelineConfig:

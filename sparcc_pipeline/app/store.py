@@ -40,7 +40,7 @@ SCORE_RESULT: Final = ResultKind(
     SCHEMA_PREFIX,
     re.compile(
         r"score\.(json|csv)|report\.html|run\.toml|study\.npz|(anatomy|edema|edema_probability)\.nii\.gz"
-        r"|overlay(/slice_\d{2,}\.png)?"
+        r"|overlay(/slice_\d{2,}\.(png|dcm))?|(seg|(score|volumes)\.sr|presentation_\d+)\.dcm"
     ),
 )
 CHANGE_RESULT: Final = ResultKind(CHANGE_FILE, "sparcc-change/", re.compile(r"change\.(json|csv|html)|run\.toml"))
