@@ -145,6 +145,25 @@ def compare(
 
 
 @app.command()
+def send(
+    results: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of a score made with --dicom, or of many.", readable=False)
+    ],
+    to: Annotated[
+        str, typer.Option(metavar="AET@HOST:PORT|URL", help="PACS: C-STORE to AET@HOST:PORT, or DICOMweb at a URL.")
+    ],
+    title: Annotated[
+        str, typer.Option("--from", metavar="AET", help="Application entity title of our own.")
+    ] = "SPARCC",
+    timeout: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to wait for each answer.")] = 30,
+) -> None:
+    """Send the DICOM results in DIR to a PACS, and look whether they arrived."""
+    from sparcc_pipeline.app.send_command import run_send
+
+    run_send(results, to, title, timeout)
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study; made by this command.")],
     seed: Annotated[int, typer.Option(help="Another seed is another phantom.")] = 0,

@@ -187,14 +187,16 @@ def _volume(
 ) -> VolumeGroup:
     codes = header.codes
     volume = float(np.count_nonzero(segment.voxels)) * voxel_mm3
-    series = segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID
+    series = hd.SourceSeriesForSegmentation(segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID)
+    # highdicom writes it with capital letters; meanings are those of the standard to the letter (toolbox S4).
+    series.ConceptNameCodeSequence[0].CodeMeaning = "Source series for segmentation"
     return VolumeGroup(
         tracking_identifier=_tracking(header, segment.finding),
         referenced_segment=hd.ReferencedSegment(
             sop_class_uid=segmentation.SOPClassUID,
             sop_instance_uid=segmentation.SOPInstanceUID,
             segment_number=number,
-            source_series=hd.SourceSeriesForSegmentation(series),
+            source_series=series,
         ),
         finding_type=codes[segment.kind],
         finding_sites=[hd.FindingSite(codes["sacroiliac_joint"])],
