@@ -81,7 +81,7 @@ class ResultHeader:
             "instance_number": number,
             "manufacturer": self.origin.software,
             "manufacturer_model_name": self.origin.model,
-            "software_versions": self.origin.versions,
+            "software_versions": list(self.origin.versions),
             "device_serial_number": self.origin.model_sha256,
             "content_date": self.origin.created_at.date(),
             "content_time": self.origin.created_at.time(),
@@ -106,6 +106,9 @@ class ResultHeader:
         """The object as a file. Its times are those of the result, its texts in the character set of the source."""
         made = self.origin.created_at
         ds.InstanceCreationDate, ds.InstanceCreationTime = f"{made:%Y%m%d}", f"{made:%H%M%S}"
+        for equipment in ds.ContributingEquipmentSequence:
+            if "ContributionDateTime" in equipment:
+                equipment.ContributionDateTime = f"{made:%Y%m%d%H%M%S}"
         if ds.Modality != "SR":
             # What is shown; a part that is not paired needs no Laterality.
             ds.BodyPartExamined = "PELVIS"
