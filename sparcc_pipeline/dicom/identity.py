@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import pydicom
-from pydicom.charset import convert_encodings
+from pydicom.charset import convert_encodings, decode_bytes, encode_string
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
@@ -33,14 +33,17 @@ REQUIRED_TEXTS: Final = (
 )  # fmt: skip
 """Must be present, may be empty (type 2 in the modules Patient, General Study and Frame of Reference, PS3.3 C.7)."""
 
-OPTIONAL_TEXTS: Final = (
+INHERITED_TEXTS: Final = (
     "IssuerOfPatientID", "PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription",
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID", "ClinicalTrialSiteName",
-    "ClinicalTrialSubjectID", "ClinicalTrialTimePointID", "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber",
-    "LossyImageCompression",
+    "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialTimePointID",
 )  # fmt: skip
-"""Taken over where the source has them: patient, study, trial, scanner, and whether detail was lost."""
+"""Taken over by every result where the source has them: patient, study, trial."""
+
+SOURCE_TEXTS: Final = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "LossyImageCompression")
+"""What results say of their source: its scanner, and whether detail was lost."""
+
+ALL_TEXTS: Final = (*REQUIRED_TEXTS, *INHERITED_TEXTS, *SOURCE_TEXTS)
 
 LONGEST: Final = {"LO": 64, "SH": 16, "CS": 16, "PN": 64 * 3 + 2}
 """Characters of one value (PS3.5 6.2; a person's name has three groups of 64)."""
@@ -88,9 +91,7 @@ def read_identity(path: Path, study_uid: str, series_uid: str) -> Identity:
     tags = ["SpecificCharacterSet", "FrameOfReferenceUID", "DeidentificationMethodCodeSequence"]
     try:
         with quiet_pydicom():
-            source = pydicom.dcmread(
-                path, stop_before_pixels=True, specific_tags=[*tags, *REQUIRED_TEXTS, *OPTIONAL_TEXTS], force=True
-            )
+            source = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*tags, *ALL_TEXTS], force=True)
             ds = _completed(source, completed)
             character_set = _character_set(source, [str(element.value) for element in ds if element.VR != "SQ"])
             ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid, series_uid
@@ -119,7 +120,7 @@ def _encoded(ds: Dataset) -> bytes:
 def _completed(source: Dataset, completed: list[str]) -> Dataset:
     """A copy with every element that the results must have, each within the limits of its kind."""
     ds = Dataset()
-    for keyword in (*REQUIRED_TEXTS, *OPTIONAL_TEXTS):
+    for keyword in ALL_TEXTS:
         text, required = _text(source, keyword), keyword in REQUIRED_TEXTS
         if text is None and required and keyword != "PositionReferenceIndicator":
             completed.append(f"{keyword}: missing, left empty")
@@ -174,12 +175,6 @@ def _character_set(source: Dataset, texts: Iterable[str]) -> tuple[str, ...]:
     """
     stated = tuple(str(value) for value in values_of(source, "SpecificCharacterSet"))
     encodings = convert_encodings(list(stated))
-    return stated if all(any(_can_hold(e, text) for e in encodings) for text in texts) else (UTF_8,)
-
-
-def _can_hold(encoding: str, text: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeError, LookupError):
-        return False
-    return True
+    # Read again what pydicom would write: it puts question marks where a character set lacks a character.
+    same = all(decode_bytes(encode_string(text, encodings), encodings, set()) == text for text in texts)
+    return stated if same else (UTF_8,)

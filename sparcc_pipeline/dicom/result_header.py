@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.codes import CodeTable
+from sparcc_pipeline.dicom.identity import INHERITED_TEXTS
 from sparcc_pipeline.dicom.source_header import SourceHeader
 from sparcc_pipeline.dicom.uids import ResultUids
 
@@ -106,6 +107,11 @@ class ResultHeader:
         """The object as a file. Its times are those of the result, its texts in the character set of the source."""
         made = self.origin.created_at
         ds.InstanceCreationDate, ds.InstanceCreationTime = f"{made:%Y%m%d}", f"{made:%H%M%S}"
+        identity = self.source.identity.dataset()
+        for keyword in INHERITED_TEXTS:
+            # highdicom takes over what it knows; its secondary captures only what is required.
+            if keyword in identity:
+                ds[keyword] = identity[keyword]
         for equipment in ds.ContributingEquipmentSequence:
             if "ContributionDateTime" in equipment:
                 equipment.ContributionDateTime = f"{made:%Y%m%d%H%M%S}"

@@ -107,7 +107,7 @@ def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHead
 
     Raises
     ------
-    AmbiguousSeriesError : several slices share one SOPInstanceUID, or lie in several multi-frame files
+    AmbiguousSeriesError : the slices lie in several multi-frame files
     GeometryError : an image has no position
     UnreadablePixelsError : the first file is gone or damaged
     """
@@ -116,7 +116,7 @@ def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHead
     _require_referable(frames, candidate)
     classes = {file.sop_instance_uid: file.protocol.sop_class_uid for file in candidate.files}
     identity = read_identity(frames[0].path, candidate.study_uid, candidate.series_uid)
-    first, spacing, completed = frames[0], volume.geometry.spacing_mm[0], list(identity.completed)
+    first, spacing, completed = frames[0], round(volume.geometry.spacing_mm[0], 4), list(identity.completed)
     if first.slice_thickness_mm is None:
         completed.append("SliceThickness: the distance of the slices was taken")
     return SourceHeader(
@@ -138,18 +138,13 @@ def _pair(values: tuple[float, ...] | None) -> tuple[float, float]:
 
 
 def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) -> None:
-    """A reference names an image by its UID, and highdicom takes one multi-frame file."""
+    """highdicom takes one multi-frame file. (That every image has a UID of its own was seen when it was read.)"""
     uids = {frame.sop_instance_uid for frame in frames}
     multiframe = any(frame.frame_number is not None for frame in frames)
     if multiframe and len(uids) > 1:
         raise AmbiguousSeriesError(
             f"expected one multi-frame file for DICOM results, found the slices in {len(uids)} files of "
             f"{candidate.describe()}; leave --dicom out, or send the series as one image a file"
-        )
-    if not multiframe and len(uids) < len(frames):
-        raise AmbiguousSeriesError(
-            f"expected a SOPInstanceUID of its own in every image, found {len(uids)} for {len(frames)} images: results "
-            "could not refer to them; leave --dicom out, or export the original images"
         )
 
 

@@ -77,11 +77,13 @@ def groups_of(report: pydicom.Dataset) -> list[pydicom.Dataset]:
 
 
 def named(group: pydicom.Dataset, meaning: str) -> pydicom.Dataset:
+    item: pydicom.Dataset
     (item,) = (i for i in group.ContentSequence if i.ConceptNameCodeSequence[0].CodeMeaning == meaning)
     return item
 
 
 def tracked(report: pydicom.Dataset, identifier: str) -> pydicom.Dataset:
+    group: pydicom.Dataset
     (group,) = (g for g in groups_of(report) if named(g, "Tracking Identifier").TextValue == identifier)
     return group
 
