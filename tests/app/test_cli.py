@@ -179,9 +179,9 @@ def test_settings_reach_the_segmenter(sparcc: Sparcc, study: Path, tmp_path: Pat
     (tmp_path / "my.toml").write_text('engine = "torch"\nthreads = 5\n')
 
     sparcc("score", study, "--out", tmp_path / "a", "--config", tmp_path / "my.toml")
-    assert sparcc.config == PipelineConfig(engine="torch", threads=5)
+    assert sparcc.config == PipelineConfig(engine="torch", threads=5, dicom_quadrants=False)
     sparcc("score", study, "--out", tmp_path / "b", "--config", tmp_path / "my.toml", "--engine", "onnx")
-    assert sparcc.config == PipelineConfig(engine="onnx", threads=5)
+    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, dicom_quadrants=False)
 
 
 def _bad_input(kind: str, folder: Path) -> Path:

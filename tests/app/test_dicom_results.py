@@ -9,6 +9,7 @@ import pydicom
 import pytest
 
 from sparcc_pipeline.app import dicom_results, send_command
+from sparcc_pipeline.app.store import write_bytes
 from sparcc_pipeline.dicom.send import Receipt
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.imaging.nifti import write_nifti
@@ -74,13 +75,13 @@ def test_a_nifti_file_is_refused_before_the_slow_work(sparcc: Sparcc, tmp_path: 
 def test_a_full_disk_half_way_leaves_nothing(
     sparcc: Sparcc, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, written = dicom_results.write_bytes, []
+    written: list[Path] = []
 
     def fill(file: Path, content: bytes) -> None:
         if len(written) == 4:
             raise OutputError("expected to write slice_05.dcm, found the place not usable (no space left on device)")
         written.append(file)
-        write(file, content)
+        write_bytes(file, content)
 
     monkeypatch.setattr(dicom_results, "write_bytes", fill)
 
