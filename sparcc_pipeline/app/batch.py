@@ -39,9 +39,6 @@ _LOCK_FILE: Final = ".lock"
 SECONDS_BETWEEN_TABLES: Final = 60.0
 """How often the tables are written while a batch runs, so that a long night can be looked at."""
 
-OUTPUTS: Final[tuple[tuple[str, bool], ...]] = (("nifti", False),)
-"""What a batch writes for each study beside what is always written: arguments of `outputs.write_outputs`."""
-
 
 @dataclass
 class Batch:
@@ -50,6 +47,7 @@ class Batch:
     Parameters
     ----------
     out : folder of the batch
+    outputs : what is written for each study beside what is always written: arguments of `outputs.write_outputs`
     found : what lies below the sources
     run : settings, request and time of this call
     model_sha256 : hash of the model that scores
@@ -59,6 +57,7 @@ class Batch:
     found: FoundSources
     run: Run
     model_sha256: str
+    outputs: tuple[tuple[str, bool], ...]
     rows: dict[str, Row] = field(default_factory=dict)
 
     @property
@@ -70,7 +69,8 @@ class Batch:
                 folder=self.out / STUDIES_FOLDER / study.key,
                 config=self.run.config,
                 request=self.run.request,
-                outputs=OUTPUTS,
+                # A NIfTI file names no patient, study or image that DICOM results could refer to.
+                outputs=tuple((name, on and not (name == "dicom" and study.nifti)) for name, on in self.outputs),
                 model_sha256=self.model_sha256,
             )
             for study in self.found.studies
@@ -180,7 +180,7 @@ def _require_ours(out: Path) -> None:
 def _run_toml(batch: Batch) -> str:
     """Settings, hashes and versions of the latest call; no path."""
     run = batch.run
-    arguments: dict[str, Any] = {"accept_fat_suppressed": run.request.accept_fat_suppressed, **dict(OUTPUTS)}
+    arguments: dict[str, Any] = {"accept_fat_suppressed": run.request.accept_fat_suppressed, **dict(batch.outputs)}
     content = {
         "run": {"created_at": run.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"), "research_use_only": True},
         "settings": run.config.model_dump(),

@@ -35,6 +35,8 @@ def run_batch_command(
     workers: int | None,
     limit_memory: str | None,
     scheduler: str | None,
+    dicom: bool,
+    pdf: bool,
 ) -> int:
     """Score every study below the sources and return the exit code.
 
@@ -42,6 +44,7 @@ def run_batch_command(
     ----------
     workers, limit_memory : of this machine, see `cluster.local_workers`
     scheduler : address of an existing cluster to use instead
+    dicom, pdf : also write the DICOM results and the PDF of each study
 
     Raises
     ------
@@ -68,7 +71,8 @@ def run_batch_command(
                 )
             progress("Checking the model")
             model_sha256 = score_command.load_installed_segmenter(config).provenance["sha256"]
-        batch = Batch(out.resolve(), found, run, model_sha256)
+        outputs = (("nifti", False), ("pdf", pdf), ("dicom", dicom))
+        batch = Batch(out.resolve(), found, run, model_sha256, outputs)
         try:
             with (
                 cluster.local_cluster(*size)

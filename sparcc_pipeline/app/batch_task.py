@@ -137,7 +137,9 @@ def _row_of(task: StudyTask, begun: float) -> Row:
 
         def read() -> Study:
             return (
-                read_nifti_study(files[0], task.request) if task.study.nifti else read_dicom_study(files, task.request)
+                read_nifti_study(files[0], task.request)
+                if task.study.nifti
+                else read_dicom_study(files, task.request, with_header=dict(task.outputs)["dicom"])
             )
 
         outcome = score_images(read, task.request, lambda: _segmenter(task), lambda _: None)

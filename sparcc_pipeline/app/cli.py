@@ -98,6 +98,9 @@ def score(
     ] = False,
     nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write the report as PDF.")] = False,
+    dicom: Annotated[
+        bool, typer.Option("--dicom/--no-dicom", help="Also write results for a PACS (see sparcc send).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")] = False,
     config: Annotated[
@@ -114,7 +117,7 @@ def score(
 
     request = Request(parse_slices(slices) if slices is not None else None, series, accept_fat_suppressed)
     settings = resolve_config(config, engine.value if engine else None, lang.value if lang else None)
-    run_score(study, out, request, settings, nifti=nifti, pdf=pdf, as_json=as_json, force=force)
+    run_score(study, out, request, settings, nifti=nifti, pdf=pdf, dicom=dicom, as_json=as_json, force=force)
 
 
 @app.command()
@@ -135,6 +138,10 @@ def batch(
     scheduler: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler instead.")
     ] = None,
+    dicom: Annotated[
+        bool, typer.Option("--dicom/--no-dicom", help="Write results for a PACS of each study (see sparcc send).")
+    ] = True,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write each report as PDF.")] = False,
     accept_fat_suppressed: Annotated[
         bool, typer.Option("--accept-fat-suppressed", help="Also take SPAIR, SPIR or Dixon water T2, marked as such.")
     ] = False,
@@ -155,7 +162,15 @@ def batch(
     request = Request(accept_fat_suppressed=accept_fat_suppressed)
     settings = resolve_config(config, engine.value if engine else None)
     code = run_batch_command(
-        sources, out, request, settings, workers=workers, limit_memory=limit_memory, scheduler=scheduler
+        sources,
+        out,
+        request,
+        settings,
+        workers=workers,
+        limit_memory=limit_memory,
+        scheduler=scheduler,
+        dicom=dicom,
+        pdf=pdf,
     )
     raise typer.Exit(code)
 
@@ -201,6 +216,25 @@ def compare(
     request = Request(parse_slices(slices) if slices is not None else None, None, accept_fat_suppressed)
     settings = resolve_config(config, engine.value if engine else None, lang.value if lang else None)
     run_compare(studies, out, request, settings, same_person=same_person, as_json=as_json, force=force)
+
+
+@app.command()
+def send(
+    results: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of a score made with --dicom, or of many.", readable=False)
+    ],
+    to: Annotated[
+        str, typer.Option(metavar="AET@HOST:PORT|URL", help="PACS: C-STORE to AET@HOST:PORT, or DICOMweb at a URL.")
+    ],
+    title: Annotated[
+        str, typer.Option("--from", metavar="AET", help="Application entity title of our own.")
+    ] = "SPARCC",
+    timeout: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to wait for each answer.")] = 30,
+) -> None:
+    """Send the DICOM results in DIR to a PACS, and look whether they arrived."""
+    from sparcc_pipeline.app.send_command import run_send
+
+    run_send(results, to, title, timeout)
 
 
 @app.command()

@@ -23,6 +23,7 @@ class PipelineConfig(BaseModel):
     engine : what runs the networks
     threads : processor threads of the engine
     lang : language of the report pages and their pictures
+    dicom_quadrants : DICOM segmentations also hold the quadrants
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -30,6 +31,7 @@ class PipelineConfig(BaseModel):
     engine: Engine
     threads: Annotated[int, Field(ge=1, le=64)]
     lang: LanguageCode
+    dicom_quadrants: bool
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:

@@ -9,6 +9,7 @@ import numpy as np
 import tomli_w
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.app.dicom_results import write_dicom_results
 from sparcc_pipeline.app.fonts import REPORT_FONT
 from sparcc_pipeline.app.language import Language, language
 from sparcc_pipeline.app.overlay import draw_overlays, draw_thumbnails, png
@@ -23,9 +24,16 @@ from sparcc_pipeline.imaging.nifti import write_nifti
 
 
 def write_outputs(
-    scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool, pdf: bool = False
+    scored: Scored,
+    document: dict[str, Any],
+    run: Run,
+    folder: Path,
+    *,
+    nifti: bool,
+    pdf: bool = False,
+    dicom: bool = False,
 ) -> None:
-    """Write score, table, pictures, report, settings, what a comparison needs and, if asked for, the maps.
+    """Write score, table, pictures, report, settings, what a comparison needs; if asked for, maps and DICOM results.
 
     Parameters
     ----------
@@ -33,20 +41,24 @@ def write_outputs(
     folder : an empty folder (see `store.ResultFolder`)
     nifti : also the anatomy and edema maps in the geometry of the source
     pdf : also the report as PDF
+    dicom : also the DICOM results; the study must have been read with its headers
 
     Raises
     ------
     ConfigError : the libraries that draw a PDF are missing
     OutputError : a file cannot be written
     """
-    overlays = [png(picture) for picture in draw_overlays(scored, language(run.config.lang))]
+    drawn = draw_overlays(scored, language(run.config.lang))
+    overlays = [png(picture) for picture in drawn]
     for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
         write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
     _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=pdf)
     write_text(folder / "score.csv", csv_text(document))
-    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, pdf=pdf))
+    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, pdf=pdf, dicom=dicom))
     if nifti:
         _write_maps(scored, folder)
+    if dicom:
+        write_dicom_results(scored, document, run, drawn, folder)
     save_study(scored, folder / STUDY_FILE)
     write_text(folder / SCORE_FILE, json_text(document))
 

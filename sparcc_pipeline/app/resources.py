@@ -47,6 +47,16 @@ def default_settings_file() -> Path:
     return config_file(Path("pipeline.toml"))
 
 
+def codes_file() -> Path:
+    """The `codes.toml` that comes with the installation: the codes of the DICOM results.
+
+    Raises
+    ------
+    ConfigError : the installation has none
+    """
+    return config_file(Path("codes.toml"))
+
+
 def config_file(name: Path) -> Path:
     """A file of `configs/` that comes with the installation.
 
@@ -58,6 +68,4 @@ def config_file(name: Path) -> Path:
     for file in files:
         if file.is_file():
             return file
-    raise ConfigError(
-        f"expected the default settings at {files[0]} or {files[1]}, found none; install the package again"
-    )
+    raise ConfigError(f"expected {name} at {files[0]} or {files[1]}, found none; install the package again")

@@ -37,6 +37,7 @@ def run_score(
     *,
     nifti: bool,
     pdf: bool,
+    dicom: bool,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -45,6 +46,7 @@ def run_score(
     Parameters
     ----------
     pdf : also the report as PDF
+    dicom : also write the DICOM results
     as_json : say it as the content of `score.json`, also where there is no score
     force : replace an earlier result at `out`
 
@@ -56,11 +58,11 @@ def run_score(
         require_pdf()
     run = Run(config, request, created_at=datetime.now(UTC))
     with ResultFolder(out, force=force) as folder, progress_display() as progress:
-        outcome = score_study(source, request, lambda: load_installed_segmenter(config), progress)
+        outcome = score_study(source, request, lambda: load_installed_segmenter(config), progress, with_header=dicom)
         document = score_document(outcome, run)
         if isinstance(outcome, Scored):
             progress("Writing the results")
-            write_outputs(outcome, document, run, folder.path, nifti=nifti, pdf=pdf)
+            write_outputs(outcome, document, run, folder.path, nifti=nifti, pdf=pdf, dicom=dicom)
             folder.publish()
     if as_json:
         typer.echo(json_text(document), nl=False)
@@ -68,6 +70,13 @@ def run_score(
         raise outcome.error
     if not as_json:
         typer.echo(summary(document, out))
+        for note in _completed(outcome):
+            typer.echo(f"DICOM results: {note}")
+
+
+def _completed(outcome: Scored) -> tuple[str, ...]:
+    """What the source lacks and the headers of the DICOM results have."""
+    return () if outcome.study.header is None else outcome.study.header.completed
 
 
 def resolve_config(file: Path | None, engine: str | None, lang: str | None = None) -> PipelineConfig:

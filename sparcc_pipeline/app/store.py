@@ -41,7 +41,7 @@ SCORE_RESULT: Final = ResultKind(
     re.compile(
         r"score\.(json|csv)|report\.(html|pdf)|run\.toml|study\.npz|row\.json|thumbnail\.png"
         r"|(anatomy|edema|edema_probability)\.nii\.gz"
-        r"|overlay(/slice_\d{2,}\.png)?"
+        r"|overlay(/slice_\d{2,}\.(png|dcm))?|(seg|(score|volumes)\.sr|presentation_\d+)\.dcm"
     ),
 )
 CHANGE_RESULT: Final = ResultKind(CHANGE_FILE, "sparcc-change/", re.compile(r"change\.(json|csv|html)|run\.toml"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -12,6 +12,7 @@ from sparcc_pipeline.dicom.discover import Discovery, discover
 from sparcc_pipeline.dicom.read import read_series
 from sparcc_pipeline.dicom.select import Selection, find_stir, find_t1
 from sparcc_pipeline.dicom.source import open_source
+from sparcc_pipeline.dicom.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.message import Message
@@ -65,7 +66,8 @@ class Request:
 class Study:
     """The series that is scored, from how many files, why this one, and which were passed over.
 
-    `t1` is the T1-weighted series beside it; where it is None, `no_t1` says why.
+    `t1` is the T1-weighted series beside it; where it is None, `no_t1` says why. `header` is what DICOM results need of
+    the source's headers (it knows the patient, and shows nothing of it); None where none were asked for.
     """
 
     stir: Volume
@@ -74,6 +76,7 @@ class Study:
     passed_over: tuple[Message, ...] = ()
     t1: Volume | None = None
     no_t1: Message | None = NO_T1
+    header: SourceHeader | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,12 @@ Outcome = Scored | Unscorable | Rejected
 
 
 def score_study(
-    source: Path, request: Request, load_segmenter: Callable[[], Segmenter], progress: Callable[[str], None]
+    source: Path,
+    request: Request,
+    load_segmenter: Callable[[], Segmenter],
+    progress: Callable[[str], None],
+    *,
+    with_header: bool = False,
 ) -> Outcome:
     """Score one study.
 
@@ -126,13 +134,14 @@ def score_study(
     source : folder, zip, DICOMDIR, DICOM file or NIfTI file
     load_segmenter : called once the input was accepted; a batch passes one that keeps its segmenter
     progress : told the name of each step as it begins
+    with_header : also keep what DICOM results need of the source's headers
 
     Raises
     ------
-    ConfigError : the slices asked for are not in the stack
+    ConfigError : the slices asked for are not in the stack, or headers are wanted of a source that has none
     ModelError : no usable model
     """
-    return score_images(lambda: read_study(source, request), request, load_segmenter, progress)
+    return score_images(lambda: read_study(source, request, with_header=with_header), request, load_segmenter, progress)
 
 
 def score_images(
@@ -192,19 +201,19 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
     return Scored(study, tissue, joints, segmented.model, calibration, score=score, likelihood=likelihood)
 
 
-def read_study(source: Path, request: Request) -> Study:
-    """Find and read the series to score, and the T1-weighted one beside it.
+def read_study(source: Path, request: Request, *, with_header: bool = False) -> Study:
+    """Find and read the series to score, the T1-weighted one beside it, and if asked for what headers tell.
 
     Raises
     ------
     InputError, UnscorableError : there is none that can be read, or the method does not apply to it
-    ConfigError : `request` names slices or a series that this source cannot have
+    ConfigError : `request` names slices or a series that this source cannot have, or it has no DICOM headers
     """
     require_readable(source)
     if is_nifti(source):
-        return read_nifti_study(source, request)
+        return read_nifti_study(source, request, with_header=with_header)
     with open_source(source) as files:
-        return read_dicom_study(files, request)
+        return read_dicom_study(files, request, with_header=with_header)
 
 
 def is_nifti(source: Path) -> bool:
@@ -212,10 +221,15 @@ def is_nifti(source: Path) -> bool:
     return source.name.lower().endswith(NIFTI_SUFFIXES) and source.is_file()
 
 
-def read_nifti_study(file: Path, request: Request) -> Study:
+def read_nifti_study(file: Path, request: Request, *, with_header: bool = False) -> Study:
     """The image of a NIfTI file (errors: see `read_study`)."""
     if request.series_uid is not None:
         raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
+    if with_header:
+        raise ConfigError(
+            "expected a DICOM source for DICOM results, found a NIfTI file, which names no patient, study or image "
+            "that they could refer to; leave --dicom out, or score the DICOM series"
+        )
     study = Study(
         read_nifti(file),
         files=1,
@@ -226,13 +240,14 @@ def read_nifti_study(file: Path, request: Request) -> Study:
     return study
 
 
-def read_dicom_study(files: Iterable[Path], request: Request) -> Study:
+def read_dicom_study(files: Iterable[Path], request: Request, *, with_header: bool = False) -> Study:
     """The series to score among these files, and the T1 beside it (errors: see `read_study`)."""
     discovery = discover(files)
     selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
     t1, no_t1 = _read_t1(discovery, selection)
+    stir = read_series(selection.series)
     study = Study(
-        read_series(selection.series),
+        stir,
         files=len(selection.series.files),
         chosen_because=selection.reasons,
         passed_over=tuple(
@@ -241,6 +256,7 @@ def read_dicom_study(files: Iterable[Path], request: Request) -> Study:
         ),
         t1=t1,
         no_t1=no_t1,
+        header=read_source_header(selection.series, stir) if with_header else None,
     )
     _require_slices_within(request, study.stir)
     return study

@@ -1,4 +1,4 @@
-"""The only door to DICOM: from a source of any form to a `Volume`.
+"""The only door to DICOM: from a source of any form to a `Volume`, and from a score to a PACS.
 
 source.py       folder, zip, DICOMDIR or single file -> candidate files
 directory.py    DICOMDIR -> the files that it lists
@@ -9,4 +9,8 @@ discover.py     candidate files -> series
 select.py       series -> the STIR series to score, why this one, and the others
 read.py         series -> Volume (stack.py: slices in order, or a named refusal)
 write.py        Volume -> DICOM series, for phantoms and tests
+
+source_header.py, identity.py        what the results take from the headers of their source
+results.py      a scored study -> DICOM files (seg.py, sr.py, overlay.py, presentation.py)
+send.py         DICOM files -> PACS (cstore.py, stow.py)
 """

@@ -1,8 +1,9 @@
 """One DICOM file's header as plain, checked values.
 
-Only the tags named here are read, so a person's name or birth date never enters memory. PatientID is read, at
-once hashed to a fingerprint of four hexadecimal digits, and dropped before anything else is looked at. Free text
-(series description, protocol name) is kept only as the few sequence words found in it.
+Only the tags named here are read, so a person's name or birth date never enters memory (only `identity.py` reads
+them, for DICOM results). PatientID is read, at once hashed to a fingerprint of four hexadecimal digits, and dropped
+before anything else is looked at. Free text (series description, protocol name) is kept only as the few sequence words
+found in it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ reader meets what sites send: classic files or one enhanced multi-frame file, an
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,13 +19,11 @@ from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import format_number_as_ds
 
+from sparcc_pipeline.dicom.uids import derived_uid
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.volume import FloatArray, StorageOrder, Volume
 
 Style = Literal["siemens", "ge", "philips"]
-
-UID_ROOT: Final = "2.25."
-"""Root for UIDs made from a number (PS3.5 B.2)."""
 
 LARGEST_STORED: Final = 65535
 
@@ -150,12 +147,6 @@ def write_mr_series(
             "choose another folder"
         ) from error
     return paths
-
-
-def derived_uid(*parts: object) -> str:
-    """A UID that depends on `parts` only (2.25. and 120 bits of their SHA-256)."""
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return UID_ROOT + str(int.from_bytes(digest[:15], "big"))
 
 
 def _layout(volume: Volume, order: StorageOrder) -> _Stored:

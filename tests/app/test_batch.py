@@ -259,9 +259,7 @@ def test_a_rerun_skips_what_is_finished(batch: Batch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", ["settings", "model", "content", "outputs"])
-def test_whatever_changes_a_result_scores_it_again(
-    batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
-) -> None:
+def test_whatever_changes_a_result_scores_it_again(batch: Batch, tmp_path: Path, changed: str) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     files = write_study(source, "A")
     assert batch(source, "--out", out) == 0
@@ -275,14 +273,14 @@ def test_whatever_changes_a_result_scores_it_again(
         content[-1] ^= 1
         files[7].write_bytes(content)
     else:
-        monkeypatch.setattr("sparcc_pipeline.app.batch.OUTPUTS", (("nifti", True),))
+        arguments = ["--no-dicom"]
 
     assert batch(source, "--out", out, *arguments) == 0
 
     assert len(batch.segmenter.asked) == 2
     (row,) = rows_of(out)
     assert (row["status"], row["earlier"]) == ("scored", "0")
-    assert (out / "studies" / row["study"] / "edema.nii.gz").exists() == (changed == "outputs")
+    assert (out / "studies" / row["study"] / "seg.dcm").exists() == (changed != "outputs")
 
 
 def test_half_done_studies_are_done_again(batch: Batch, tmp_path: Path) -> None:

@@ -98,7 +98,9 @@ def test_the_run_is_recorded_without_paths_or_names(sparcc: Sparcc, study: Path,
 
     run = tomllib.loads((tmp_path / "out" / "run.toml").read_text())
     assert run["settings"]["engine"] == "torch"
-    assert run["arguments"] == {"slices": [5, 10], "accept_fat_suppressed": False, "nifti": True, "pdf": False}
+    assert run["arguments"] == {
+        "slices": [5, 10], "accept_fat_suppressed": False, "nifti": True, "pdf": False, "dicom": False
+    }  # fmt: skip
     assert run["versions"]["numpy"] == np.__version__
     score = json.loads((tmp_path / "out" / "score.json").read_text())
     assert run["hashes"] == {
@@ -179,11 +181,11 @@ def test_settings_reach_the_segmenter(sparcc: Sparcc, study: Path, tmp_path: Pat
     (tmp_path / "my.toml").write_text('engine = "torch"\nthreads = 5\n')
 
     sparcc("score", study, "--out", tmp_path / "a", "--config", tmp_path / "my.toml")
-    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en")
+    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en", dicom_quadrants=False)
     sparcc(
         "score", study, "--out", tmp_path / "b", "--config", tmp_path / "my.toml", "--engine", "onnx", "--lang", "zh"
     )
-    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh")
+    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh", dicom_quadrants=False)
 
 
 def test_the_report_is_in_the_language_asked_for_and_the_score_in_english(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,21 @@ import pydicom
 import pytest
 from pydicom.fileset import FileSet
 
+from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.dicom.codes import read_codes
+from sparcc_pipeline.dicom.discover import discover
+from sparcc_pipeline.dicom.presentation import Marked, make_presentation_states
+from sparcc_pipeline.dicom.read import read_series
+from sparcc_pipeline.dicom.result_header import Origin, ResultHeader
+from sparcc_pipeline.dicom.results import Result, make_results
+from sparcc_pipeline.dicom.select import find_stir
+from sparcc_pipeline.dicom.source_header import SourceHeader, read_source_header
+from sparcc_pipeline.dicom.uids import ResultUids
 from sparcc_pipeline.dicom.write import write_mr_series
+from sparcc_pipeline.sparcc.joint import find_joints
+from sparcc_pipeline.sparcc.score import score_sparcc
+from sparcc_pipeline.sparcc.slices import choose_six_slices
+from sparcc_pipeline.training.phantom import Lesion, Phantom, PhantomSpec, make_phantom
 from sparcc_pipeline.volume import Geometry, SeriesRef, Volume
 
 
@@ -81,3 +99,73 @@ def edit() -> Callable[..., None]:
             ds.save_as(path, enforce_file_format=True)
 
     return edit_files
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredStudy:
+    """A phantom that went through DICOM, its known tissue and its score; lesions on the right only."""
+
+    folder: Path
+    header: SourceHeader
+    result: Result
+
+    def files(self, **origin: str) -> dict[str, pydicom.Dataset]:
+        """The DICOM results by name, read from their bytes; `origin` changes what made them."""
+        return dict(self._made(**origin))
+
+    def seg(self, **origin: str) -> pydicom.Dataset:
+        """The segmentation alone: it is made first."""
+        return next(ds for _, ds in self._made(**origin))
+
+    def presentation(self) -> pydicom.Dataset:
+        """The presentation state alone."""
+        result = self.result
+        header = ResultHeader(self.header, ORIGIN, ResultUids("1.2", "test"), read_codes(CODES_FILE.read_text()))
+        marked = Marked(result.score, result.tissue, result.joints, result.stir.storage, result.window)
+        return next(make_presentation_states(header, marked))
+
+    def _made(self, **origin: str) -> Iterator[tuple[str, pydicom.Dataset]]:
+        made_by = replace(ORIGIN, **origin)  # type: ignore[arg-type]
+        for file in make_results(self.header, self.result, made_by, read_codes(CODES_FILE.read_text())):
+            yield file.name, pydicom.dcmread(io.BytesIO(file.content))
+
+
+CODES_FILE = Path(__file__).resolve().parents[2] / "configs" / "codes.toml"
+ORIGIN = Origin("sparcc-pipeline", "1.0", "known", "2.0", "ab" * 32, "cd" * 32, "ef" * 32, datetime(2026, 3, 1, 10, 0))
+ONE_SLICE = (Lesion(6, Side.RIGHT, Quadrant.UPPER_ILIAC, depth_mm=12.0, length_mm=9.0),)
+
+
+@lru_cache(maxsize=4)
+def _phantom(lesions: tuple[Lesion, ...]) -> Phantom:
+    return make_phantom(
+        PhantomSpec(shape=(12, 165, 136), spacing_mm=(4.0, 1.1, 1.2), noise=0.0, bias=0.0, lesions=lesions)
+    )
+
+
+@pytest.fixture
+def scored_study(tmp_path: Path) -> Callable[..., ScoredStudy]:
+    """`scored_study(lesions, stored=..., enhanced=..., change=function(folder))`."""
+
+    def make(
+        lesions: tuple[Lesion, ...] = ONE_SLICE,
+        *,
+        change: Callable[[list[Path]], None] = lambda _: None,
+        quadrants: bool = False,
+        **writing: Any,
+    ) -> ScoredStudy:
+        phantom = _phantom(lesions)
+        folder = tmp_path / "source"
+        paths = write_mr_series(phantom.volume, folder, style="ge", patient_id="P5", seed="results", **writing)
+        change(paths)
+        candidate = find_stir(discover(folder.iterdir())).series
+        stir = read_series(candidate)
+        tissue = replace(phantom.tissue, geometry=stir.geometry)
+        joints = find_joints(tissue)
+        score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
+        picture = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+        result = Result(
+            stir, tissue, joints, score, (picture,) * 6, pixels_per_mm=4.0, window=(0.0, 500.0), quadrants=quadrants
+        )
+        return ScoredStudy(folder, read_source_header(candidate, stir), result)
+
+    return make

@@ -11,7 +11,8 @@ import pytest
 
 from sparcc_pipeline.dicom.classify import SeriesKind
 from sparcc_pipeline.dicom.discover import discover
-from sparcc_pipeline.dicom.write import Style, derived_uid, write_mr_series
+from sparcc_pipeline.dicom.uids import derived_uid
+from sparcc_pipeline.dicom.write import Style, write_mr_series
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.volume import StorageOrder, Volume
 
