@@ -207,11 +207,16 @@ def _over_all(rows: Mapping[str, Any], choice: str) -> dict[str, Any]:
         "scored": len(differences),
         "same_slices": same,
         "same_slices_share": same / repeats if repeats else None,
-        "agreement": vars(limits_of_agreement(differences)) if len(differences) > 1 else None,
+        "agreement": _agreement(differences) if len(differences) > 1 else None,
         **_detectable([row[choice]["totals"] for row in rows.values()], ""),
         **_detectable([row[choice]["totals"] for row in low], "_low"),
         "largest_sd_low": max((row[choice]["sd"] for row in low if row[choice]["sd"] is not None), default=None),
     }
+
+
+def _agreement(differences: Sequence[int]) -> dict[str, float | list[float]]:
+    found = vars(limits_of_agreement(differences))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def _detectable(groups: Sequence[Sequence[int]], suffix: str) -> dict[str, float | None]:
