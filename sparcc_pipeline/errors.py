@@ -21,6 +21,12 @@ class ConfigError(SparccError):
     exit_code = 2
 
 
+class BlindingError(SparccError):
+    """Something that would tell a blinded reader or assessor what must stay hidden."""
+
+    exit_code = 2
+
+
 class InputError(SparccError):
     """The data must be mended by the site that sent it."""
 
@@ -53,6 +59,10 @@ class UnreadablePixelsError(InputError):
 
 class UnsafeArchiveError(InputError):
     """An archive that would write outside its folder, or is too large to unpack."""
+
+
+class ClinicalValueError(InputError):
+    """A value of a visit, a laboratory or a questionnaire that cannot be right."""
 
 
 class UnscorableError(SparccError):

@@ -1,0 +1,198 @@
+"""Which imaging score of a visit counts: two locked readings, the adjudicated ones, or the machine's.
+
+There: `Reading`, `MachineScore`, `CountedScore`, `ScoreSource`, `counted_score`. The protocol says whether readings or
+the machine count; the machine never stands in for readings that are missing.
+Source: clinical reference, section 6 (two readers; adjudication when they differ by more than the protocol's limit; the
+score is their mean, or that of the two agreeing).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+LARGEST_TOTAL: Final = 72
+"""SPARCC runs from 0 to 72. Source: clinical reference, section 2."""
+
+READERS: Final = 2
+"""Readers of a visit, before adjudication. Source: clinical reference, section 6."""
+
+
+class Counts(Enum):
+    """What counts as the imaging score of the trial; the value is the name in the protocol file."""
+
+    READINGS = "readings"
+    MACHINE = "machine"
+
+
+class ScoreSource(Enum):
+    """Where the score that counts comes from; the value is its name in tables."""
+
+    TWO_READINGS = "two locked readings"
+    ADJUDICATED = "adjudicated"
+    MACHINE = "machine"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reader's total of one visit.
+
+    Parameters
+    ----------
+    total : 0-72; None where the reader found the images not evaluable
+    locked : only a locked reading counts
+    adjudicator : a third reader, asked because two differed
+    asas_positive : the reader's answer to the ASAS definition of a positive MRI; None where not asked
+    repeat : 1 for the reading that counts, 2 and more for readings of the same images by the same reader again, which
+        measure agreement within a reader and never count
+    """
+
+    participant: str
+    visit: str
+    reader: str
+    total: float | None
+    locked: bool
+    adjudicator: bool = False
+    asas_positive: bool | None = None
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class MachineScore:
+    """The machine's score of one visit, from `score.json`.
+
+    Parameters
+    ----------
+    total : 0-72; None where the study could not be scored, and `reason` says why
+    expected : mean of the total under the model's probabilities; None where the score has none
+    interval_90 : of the total; None where the score has none
+    probability_remission : P(SPARCC < 2); None where the score has none
+    evaluable_maximum : largest total that this study could reach
+    """
+
+    participant: str
+    visit: str
+    total: int | None
+    reason: str | None = None
+    asas_positive: bool | None = None
+    expected: float | None = None
+    interval_90: tuple[float, float] | None = None
+    probability_remission: float | None = None
+    evaluable_maximum: int | None = None
+    spacing_mm: float | None = None
+    study_uid: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class CountedScore:
+    """The imaging score of one visit that counts.
+
+    Parameters
+    ----------
+    value : SPARCC, 0-72 (a mean of readings may have a half); None where none counts
+    source : what it was taken from
+    readers : those whose readings made it
+    difference : between the two readers, before adjudication; None without two readings
+    reason : why there is no value; None where there is one
+    """
+
+    value: float | None
+    source: ScoreSource
+    readers: tuple[str, ...] = ()
+    difference: float | None = None
+    reason: str | None = None
+    asas_positive: bool | None = None
+
+
+def counted_score(
+    readings: Sequence[Reading], machine: MachineScore | None, counts: Counts, adjudication_limit: float
+) -> CountedScore:
+    """The score of one visit that counts.
+
+    Parameters
+    ----------
+    readings : all of this visit, locked or not
+    machine : the machine's score of this visit; looked at only if `counts` says so
+    adjudication_limit : two readers who differ by more need a third
+    """
+    if counts is Counts.MACHINE:
+        return _machine(machine)
+    mine = [reading for reading in readings if reading.repeat == 1]
+    locked = [reading for reading in mine if reading.locked]
+    first = [reading for reading in locked if not reading.adjudicator]
+    third = [reading for reading in locked if reading.adjudicator]
+    if len(first) != READERS or len(third) > 1 or len({reading.reader for reading in locked}) < len(locked):
+        return _none(_why_not_two(mine, first, third))
+    totals = [reading.total for reading in first]
+    if totals[0] is None or totals[1] is None:
+        blind = ", ".join(reading.reader for reading in first if reading.total is None)
+        return _none(f"not evaluable for reader {blind}")
+    difference = abs(totals[0] - totals[1])
+    if difference <= adjudication_limit:
+        return CountedScore(_mean(totals), ScoreSource.TWO_READINGS, _names(first), difference,
+                            asas_positive=_agreed(first))  # fmt: skip
+    if not third:
+        return _none(f"the readers differ by {difference:g}, over {adjudication_limit:g}, and no third reading is "
+                     "locked", difference)  # fmt: skip
+    if third[0].total is None:
+        return _none("the readers differ and the images are not evaluable for the third", difference)
+    agreeing = _agreeing(first, third[0])
+    return CountedScore(
+        _mean([reading.total for reading in agreeing]),
+        ScoreSource.ADJUDICATED,
+        _names(agreeing),
+        difference,
+        asas_positive=_agreed(agreeing),
+    )
+
+
+def _machine(machine: MachineScore | None) -> CountedScore:
+    if machine is None:
+        return _none("no score of the machine")
+    if machine.total is None:
+        return _none(f"the machine could not score: {machine.reason or 'no reason was given'}")
+    return CountedScore(float(machine.total), ScoreSource.MACHINE, asas_positive=machine.asas_positive)
+
+
+def _why_not_two(mine: Sequence[Reading], first: Sequence[Reading], third: Sequence[Reading]) -> str:
+    open_ = sum(not reading.locked for reading in mine)
+    unlocked = f" and {open_} not locked" if open_ else ""
+    if not mine:
+        return "no reading"
+    if len({reading.reader for reading in first} | {r.reader for r in third}) < len(first) + len(third):
+        return "a reader has more than one locked reading of this visit"
+    if len(third) > 1:
+        return f"{len(third)} third readings, where one is expected"
+    return f"{len(first)} locked reading{'' if len(first) == 1 else 's'}{unlocked}, where {READERS} are expected"
+
+
+def _agreeing(first: Sequence[Reading], third: Reading) -> tuple[Reading, ...]:
+    """The two of three that lie nearest to each other; all three where two pairs lie equally near."""
+    pairs = list(itertools.combinations((*first, third), 2))
+    apart = [abs((a.total or 0.0) - (b.total or 0.0)) for a, b in pairs]
+    nearest = [pair for pair, distance in zip(pairs, apart, strict=True) if distance == min(apart)]
+    return nearest[0] if len(nearest) == 1 else (*first, third)
+
+
+def _agreed(readings: Sequence[Reading]) -> bool | None:
+    """The answer to the ASAS definition that all give; None where they differ or one gives none."""
+    answers = {reading.asas_positive for reading in readings}
+    return answers.pop() if len(answers) == 1 else None
+
+
+def _mean(totals: Sequence[float | None]) -> float:
+    known = [total for total in totals if total is not None]
+    return sum(known) / len(known)
+
+
+def _names(readings: Sequence[Reading]) -> tuple[str, ...]:
+    return tuple(reading.reader for reading in readings)
+
+
+def _none(reason: str, difference: float | None = None) -> CountedScore:
+    return CountedScore(None, ScoreSource.NONE, (), difference, reason)

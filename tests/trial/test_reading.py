@@ -1,0 +1,102 @@
+"""Which score counts: two locked readings, the adjudicated ones, and never the machine by default."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparcc_pipeline.trial.reading import CountedScore, Counts, MachineScore, Reading, ScoreSource, counted_score
+
+from .builders import readings
+
+MACHINE = MachineScore("P001", "W0", 7, asas_positive=True)
+LIMIT = 3.4
+
+
+def counted(given: list[Reading], machine: MachineScore | None = MACHINE) -> CountedScore:
+    return counted_score(given, machine, Counts.READINGS, LIMIT)
+
+
+def test_two_readings_that_agree_count_by_their_mean() -> None:
+    score = counted(readings(4, 7))
+
+    assert (score.value, score.source, score.readers) == (5.5, ScoreSource.TWO_READINGS, ("R1", "R2"))
+    assert score.difference == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "third", "value", "readers"),
+    [
+        ((4, 10), 9, 9.5, ("R2", "ADJ")),
+        ((4, 10), 5, 4.5, ("R1", "ADJ")),
+        ((4, 10), 30, 7.0, ("R1", "R2")),
+        ((4, 10), 7, 7.0, ("R1", "R2", "ADJ")),
+    ],
+)
+def test_a_third_reading_settles_it_with_the_two_that_agree(
+    first: tuple[float, float], third: float, value: float, readers: tuple[str, ...]
+) -> None:
+    score = counted(readings(*first, third=third))
+
+    assert (score.value, score.source, score.readers) == (value, ScoreSource.ADJUDICATED, readers)
+
+
+def test_a_third_reading_changes_nothing_where_two_agree() -> None:
+    assert counted(readings(4, 5, third=20)).value == 4.5
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "no reading"),
+        (readings(4), "1 locked reading, where 2 are expected"),
+        ([*readings(4), replace(readings(4, 5)[1], locked=False)], "1 locked reading and 1 not locked"),
+        (readings(1, 2, 3), "3 locked readings"),
+        ([readings(4)[0], replace(readings(4)[0], total=5)], "more than one locked reading"),
+        (readings(4, None), "not evaluable for reader R2"),
+        (readings(4, 10), "differ by 6, over 3.4"),
+        (
+            [*readings(4, 10), Reading("P001", "W0", "ADJ", None, locked=True, adjudicator=True)],
+            "not evaluable for the third",
+        ),
+        ([*readings(4, 10), replace(readings(4, 10, third=5)[2], locked=False)], "no third reading is locked"),
+    ],
+)
+def test_without_two_readings_nothing_counts_and_the_reason_is_said(given: list[Reading], said: str) -> None:
+    score = counted(given)
+
+    assert (score.value, score.source) == (None, ScoreSource.NONE)
+    assert score.reason is not None and said in score.reason
+
+
+def test_the_machine_counts_only_where_the_protocol_says_so() -> None:
+    assert counted([]).value is None
+    assert counted_score(readings(1, 1), MACHINE, Counts.MACHINE, LIMIT).value == 7
+    assert counted_score(readings(1, 1), None, Counts.MACHINE, LIMIT).value is None
+    unscored = replace(MACHINE, total=None, reason="not semicoronal")
+    said = counted_score(readings(1, 1), unscored, Counts.MACHINE, LIMIT).reason
+    assert said is not None and "not semicoronal" in said
+
+
+def test_a_repeated_reading_never_counts() -> None:
+    again = replace(readings(4, 5)[0], total=40, repeat=2)
+
+    assert counted([*readings(4, 5), again]).value == 4.5
+
+
+def test_the_sign_at_entry_is_what_the_readers_agree_on() -> None:
+    assert counted(readings(4, 5)).asas_positive is True
+    assert counted(readings(1, 3)).asas_positive is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 72), st.floats(0, 72), st.floats(0, 72))
+def test_the_score_lies_among_its_readings_and_ignores_their_order(a: float, b: float, c: float) -> None:
+    given_ = readings(a, b, third=c)
+    score, turned = counted(given_), counted(given_[::-1])
+
+    assert score.value is not None and turned.value == pytest.approx(score.value)
+    assert min(a, b, c) - 1e-9 <= score.value <= max(a, b, c) + 1e-9
