@@ -44,6 +44,12 @@ class Clinical:
     crp_median_mg_l: float
     crp_slope: float
     crp_sd: float
+    esr_median_mm_h: float
+    peripheral_lower: float
+    function_lower: float
+    health_share: float
+    health_slope: float
+    abnormal_laboratory: float
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,9 @@ def assumptions_from(content: Mapping[str, Any], file: str) -> Assumptions:
     choices = _table(content, "choices", set(open_), file)
     for key, (value, source) in choices.items():
         if value not in open_[key]:
-            raise ConfigError(f"expected one of {sorted(map(str, open_[key]))} at choices.{key} in {file}, found {value!r}")
+            raise ConfigError(
+                f"expected one of {sorted(map(str, open_[key]))} at choices.{key} in {file}, found {value!r}"
+            )
         values[f"choices.{key}"], sources[f"choices.{key}"] = value, source
     return Assumptions(
         **groups, choices={key: value for key, (value, _) in choices.items()}, values=values, sources=sources
@@ -154,7 +162,11 @@ def _table(content: Mapping[str, Any], group: str, keys: set[str], file: str) ->
         raise ConfigError(f"expected [{group}] in {file} with the keys {sorted(keys)}, found {found}; correct it")
     pairs = {}
     for key, setting in table.items():
-        if not isinstance(setting, Mapping) or set(setting) != {"value", "source"} or not str(setting["source"]).strip():
+        if (
+            not isinstance(setting, Mapping)
+            or set(setting) != {"value", "source"}
+            or not str(setting["source"]).strip()
+        ):
             raise ConfigError(
                 f'expected {group}.{key} = {{ value = ..., source = "..." }} in {file}, found {setting!r}; name the '
                 'source, or "assumption"'
