@@ -33,7 +33,7 @@ class Points:
     def totals(self) -> NDArray[np.int64]:
         """SPARCC, (participants, visits)."""
         edema: NDArray[np.int64] = self.edema.sum(axis=(-3, -2, -1))
-        return edema + self.intense.sum(axis=(-2, -1)) + self.deep.sum(axis=(-2, -1))
+        return np.asarray(edema + self.intense.sum(axis=(-2, -1)) + self.deep.sum(axis=(-2, -1)))
 
     def score(self, participant: int, visit: int) -> SparccScore:
         """One of them as the score that the rules give."""
