@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparcc_pipeline.errors import GeometryError
+from sparcc_pipeline.message import Message
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -144,7 +145,7 @@ class SeriesRef:
     frame_numbers: tuple[int, ...] = ()
     source_kind: str = "dicom"
     facts: dict[str, str | float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
     person: str | None = field(default=None, repr=False)
     acquired: str | None = None
 

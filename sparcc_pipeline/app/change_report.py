@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.change_pictures import VISITS_A_LINE, ChangePictures
-from sparcc_pipeline.app.report import QUADRANTS_AS_SHOWN, template
+from sparcc_pipeline.app.grid import GRID
+from sparcc_pipeline.app.language import ENGLISH, Language
+from sparcc_pipeline.app.pages import embedded, percent, template
 from sparcc_pipeline.app.visits import T1_MOVED_MM
 from sparcc_pipeline.imaging.movement import MOVED_MM
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import (
     LARGEST_JOINT_LINE_MM,
     LARGEST_ROTATION_DEGREES,
@@ -28,11 +29,7 @@ LIMITS: Final = {
 }
 """What the page says beside what was measured."""
 
-COLUMNS: Final = tuple(
-    (side, item)
-    for side in Side
-    for item in (*(quadrant.value for quadrant in QUADRANTS_AS_SHOWN[side]), "intense", "deep")
-)
+COLUMNS: Final = tuple((side.key, item) for side in GRID for item in (*dict(side.quadrants), "intense", "deep"))
 """Side and item of each column of the grid, as the image shows them."""
 
 SMALLEST_SCALE: Final = 12
@@ -40,44 +37,43 @@ SMALLEST_SCALE: Final = 12
 
 NO_NUMBER: Final = "–"
 
-_Item = tuple[int, Side, str]
+_Item = tuple[int, str, str]
 
 
-def change_html(document: Mapping[str, Any], pictures: ChangePictures) -> str:
+def change_html(document: Mapping[str, Any], pictures: ChangePictures, words: Language) -> str:
     """The report of a comparison.
 
     Parameters
     ----------
     document : content of `change.json`
     pictures : those of the same comparison
+    words : the language of the page
     """
     baseline = document["baseline"]
     compared = [each for each in document["follow_ups"] if each["status"] == "compared"]
     visits = [baseline, *compared]
-    return template("change.html").render(
+    return template("change.html", words).render(
         change=document,
         baseline=baseline["score"],
         compared=compared,
         visits=visits,
-        warnings=_warnings(visits),
-        models=_models(visits),
+        warnings=_warnings(visits, words),
+        models=_models(visits, words),
         grids=[(each, *_grid(baseline["score"], each)) for each in compared],
-        groups=[(side.value, [quadrants[place].bone.value.capitalize() for place in (0, -1)])
-                for side, quadrants in QUADRANTS_AS_SHOWN.items()],
-        columns=[(side.value, [q.value for q in quadrants]) for side, quadrants in QUADRANTS_AS_SHOWN.items()],
+        grid=GRID,
         scale=max(SMALLEST_SCALE, *(visit["score"]["total"] for visit in visits)),
-        rows_of_pictures=[_base64(row) for row in pictures.rows],
+        rows_of_pictures=[embedded(row) for row in pictures.rows],
         columns_of_pictures=min(len(visits), VISITS_A_LINE),
         alignment=[
-            (each, _base64(checkerboard), _base64(edges))
+            (each, embedded(checkerboard), embedded(edges))
             for each, (checkerboard, edges) in zip(compared, pictures.alignment, strict=True)
         ],
         limits=LIMITS,
         signed=_signed,
-        percent=_percent,
-        days=_days,
-        sentence=_sentence,
-    )  # fmt: skip
+        percent=percent,
+        visit_name=lambda name, small=False: _visit_name(name, words, small=small),
+        english_sentence=ENGLISH.sentence,
+    )
 
 
 def _grid(baseline: Mapping[str, Any], follow_up: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[int | None]]:
@@ -104,7 +100,7 @@ def _grid(baseline: Mapping[str, Any], follow_up: Mapping[str, Any]) -> tuple[li
 def _items(scored: Mapping[str, Any]) -> dict[_Item, int | None]:
     """Every item of a score or of a change by slice (0-5), side and name."""
     return {
-        (joint["slice"], Side(joint["side"]), item): value
+        (joint["slice"], joint["side"], item): value
         for joint in scored["joints"]
         for item, value in {**joint["edema"], "intense": joint["intense"], "deep": joint["deep"]}.items()
     }
@@ -116,23 +112,25 @@ def _sum(changes: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _warnings(visits: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _warnings(visits: Sequence[Mapping[str, Any]], words: Language) -> list[tuple[str, str]]:
     """Each warning once, with the visits that it is about."""
     about: dict[str, list[str]] = {}
     for visit in visits:
         for warning in (*visit["warnings"], *visit["score"]["warnings"]):
-            names = about.setdefault(warning.removeprefix(f"{visit['name'].lower()}: "), [])
+            # A warning about one visit holds the warning itself: whom it is about is said once for all of them.
+            itself = warning.fields.get("warning", warning) if isinstance(warning, Message) else warning
+            names = about.setdefault(itself, [])
             if visit["name"] not in names:
                 names.append(visit["name"])
     everyone = tuple(visit["name"] for visit in visits)
-    groups = {everyone: "All visits", everyone[1:]: "All follow-ups"}
+    groups = {everyone: Message("All visits"), everyone[1:]: Message("All follow-ups")}
     return [
-        (groups[tuple(names)] if len(names) > 2 and tuple(names) in groups else _and(names), warning)
+        (words.say(groups[tuple(names)]) if len(names) > 2 and tuple(names) in groups else _and(names, words), warning)
         for warning, names in about.items()
     ]
 
 
-def _models(visits: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
+def _models(visits: Sequence[Mapping[str, Any]], words: Language) -> list[tuple[Mapping[str, Any], str]]:
     """Each model once, with the visits that it segmented."""
     models: dict[str, Mapping[str, Any]] = {}
     used: dict[str, list[str]] = {}
@@ -140,12 +138,18 @@ def _models(visits: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any]
         model = visit["score"]["provenance"]["model"]
         models[model["sha256"]] = model
         used.setdefault(model["sha256"], []).append(visit["name"])
-    return [(model, _and(used[sha256]).lower()) for sha256, model in models.items()]
+    return [(model, _and(used[sha256], words).lower()) for sha256, model in models.items()]
 
 
-def _and(names: Sequence[str]) -> str:
+def _and(names: Sequence[str], words: Language) -> str:
     """Names of visits as the beginning of a line: the first as it is, the others in small letters."""
-    return ", ".join([names[0], *(name.lower() for name in names[1:])])
+    first, *others = names
+    return words.separator.join([words.say(first), *(_visit_name(name, words, small=True) for name in others)])
+
+
+def _visit_name(name: str, words: Language, *, small: bool) -> str:
+    said = words.say(name)
+    return said.lower() if small else said
 
 
 def _signed(value: float | None, digits: int = 0) -> str:
@@ -154,21 +158,3 @@ def _signed(value: float | None, digits: int = 0) -> str:
         return NO_NUMBER
     text = f"{abs(value):.{digits}f}"
     return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
-
-
-def _percent(probability: float) -> str:
-    """Never 100 %."""
-    return "over 99 %" if probability > 0.99 else f"{probability:.0%}".replace("%", " %")
-
-
-def _days(count: int) -> str:
-    return f"{count} day{'' if count == 1 else 's'}"
-
-
-def _sentence(text: str, capital: bool = True) -> str:
-    """The words of a warning or an error as a sentence."""
-    return (text[:1].upper() if capital else text[:1]) + text[1:].removesuffix(".") + "."
-
-
-def _base64(png: bytes) -> str:
-    return base64.b64encode(png).decode("ascii")

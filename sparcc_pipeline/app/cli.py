@@ -33,6 +33,13 @@ class EngineName(StrEnum):
     TORCH = "torch"
 
 
+class LanguageName(StrEnum):
+    """Languages of the reports."""
+
+    ENGLISH = "en"
+    CHINESE = "zh"
+
+
 class StyleName(StrEnum):
     """Vendors whose headers a phantom can imitate."""
 
@@ -85,20 +92,24 @@ def score(
         bool, typer.Option("--accept-fat-suppressed", help="Also take SPAIR, SPIR or Dixon water T2, marked as such.")
     ] = False,
     nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write the report as PDF.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")] = False,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.", readable=False)
     ] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
+    lang: Annotated[
+        LanguageName | None, typer.Option(help="Language of the report: English or Simplified Chinese.")
+    ] = None,
 ) -> None:
     """Score one study; DIR gets score.json, score.csv, report.html, run.toml and overlay/."""
     from sparcc_pipeline.app.score_command import parse_slices, resolve_config, run_score
     from sparcc_pipeline.app.study import Request
 
     request = Request(parse_slices(slices) if slices is not None else None, series, accept_fat_suppressed)
-    settings = resolve_config(config, engine.value if engine else None)
-    run_score(study, out, request, settings, nifti=nifti, as_json=as_json, force=force)
+    settings = resolve_config(config, engine.value if engine else None, lang.value if lang else None)
+    run_score(study, out, request, settings, nifti=nifti, pdf=pdf, as_json=as_json, force=force)
 
 
 @app.command()
@@ -128,6 +139,9 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.", readable=False)
     ] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
+    lang: Annotated[
+        LanguageName | None, typer.Option(help="Language of the report: English or Simplified Chinese.")
+    ] = None,
 ) -> None:
     """Score follow-ups on the slices of their baseline; DIR gets change.json, change.csv, change.html, run.toml."""
     if len(studies) < 2:
@@ -137,7 +151,7 @@ def compare(
     from sparcc_pipeline.app.study import Request
 
     request = Request(parse_slices(slices) if slices is not None else None, None, accept_fat_suppressed)
-    settings = resolve_config(config, engine.value if engine else None)
+    settings = resolve_config(config, engine.value if engine else None, lang.value if lang else None)
     run_compare(studies, out, request, settings, same_person=same_person, as_json=as_json, force=force)
 
 

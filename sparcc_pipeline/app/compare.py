@@ -16,6 +16,7 @@ from sparcc_pipeline.app.study import Request, Scored, Segmented, Segmenter, Stu
 from sparcc_pipeline.app.visits import Visit, VisitReader, movement_warnings
 from sparcc_pipeline.errors import InputError, RegistrationError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.follow_up import Alignment, align
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import MatchedSlices, match_six_slices
 from sparcc_pipeline.sparcc.change import ITEMS, ScoreChange, score_change
 from sparcc_pipeline.volume import SeriesRef
@@ -31,7 +32,7 @@ class Compared:
     matched: MatchedSlices
     change: ScoreChange
     days: int | None
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ def compare_studies(sources: Sequence[Path], request: Request, load_segmenter: C
     return Comparison(baseline, scored, tuple(follow_ups))
 
 
-def visit_name(index: int) -> str:
+def visit_name(index: int) -> Message:
     """How results name the visit at this place of the command line."""
-    return "Baseline" if index == 0 else f"Follow-up {index}"
+    return Message("Baseline") if index == 0 else Message("Follow-up {number}", number=index)
 
 
 def of_visit(name: str, error: SparccError) -> SparccError:
@@ -96,7 +97,7 @@ def of_visit(name: str, error: SparccError) -> SparccError:
     return type(error)(f"{name.lower()}: {error}")
 
 
-def _compare(baseline: Visit, scored: Scored, visit: Visit, warnings: list[str]) -> Compared:
+def _compare(baseline: Visit, scored: Scored, visit: Visit, warnings: list[Message]) -> Compared:
     fixed, moving = baseline.segmented, visit.segmented
     alignment = align(baseline.anatomy, visit.anatomy)
     transform = alignment.registration.transform
@@ -121,7 +122,7 @@ class _Checks:
         self._same_person = same_person
         self._names: dict[str, str] = {}
         self._baseline: SeriesRef | None = None
-        self._warnings: dict[str, list[str]] = {}
+        self._warnings: dict[str, list[Message]] = {}
 
     def accept(self, name: str, study: Study) -> None:
         """Refuse images that were given before, and those of another person.
@@ -144,13 +145,13 @@ class _Checks:
             return
         self._warnings[name] = [*self._other_person(name, self._baseline, series), *_dates(self._baseline, series)]
 
-    def warnings(self, name: str) -> list[str]:
+    def warnings(self, name: str) -> list[Message]:
         """What is odd about an accepted follow-up."""
         return self._warnings[name]
 
-    def _other_person(self, name: str, baseline: SeriesRef, follow_up: SeriesRef) -> list[str]:
+    def _other_person(self, name: str, baseline: SeriesRef, follow_up: SeriesRef) -> list[Message]:
         if baseline.person is None or follow_up.person is None:
-            return ["the images do not say whose they are: that both visits show one person was not checked"]
+            return [Message("the images do not say whose they are: that both visits show one person was not checked")]
         if baseline.person == follow_up.person:
             return []
         if not self._same_person:
@@ -158,16 +159,16 @@ class _Checks:
                 f"expected {name.lower()} of the same person, found another patient identifier than at baseline; "
                 "give studies of one person, or add --same-person if the identifier was changed"
             )
-        return ["the patient identifiers differ: compared because --same-person was given"]
+        return [Message("the patient identifiers differ: compared because --same-person was given")]
 
 
-def _dates(baseline: SeriesRef, follow_up: SeriesRef) -> list[str]:
+def _dates(baseline: SeriesRef, follow_up: SeriesRef) -> list[Message]:
     """What is odd about the dates of both visits."""
     days = days_between(baseline, follow_up)
     if days is None:
-        return ["a visit has no date: that the baseline is the earlier one was not checked"]
+        return [Message("a visit has no date: that the baseline is the earlier one was not checked")]
     if days < 0:
-        return [f"it was acquired {-days} days before the baseline: are the two swapped?"]
+        return [Message("it was acquired {days} days before the baseline: are the two swapped?", days=-days)]
     return []
 
 
@@ -179,14 +180,19 @@ def days_between(baseline: SeriesRef, follow_up: SeriesRef) -> int | None:
     return (second.date() - first.date()).days
 
 
-def _difference_warnings(fixed: Segmented, moving: Segmented, change: ScoreChange) -> list[str]:
+def _difference_warnings(fixed: Segmented, moving: Segmented, change: ScoreChange) -> list[Message]:
     """What else differs between the visits."""
     warnings = []
     if fixed.model.get("sha256") != moving.model.get("sha256"):
-        warnings.append("the visits were segmented by different models: score both again with one")
+        warnings.append(Message("the visits were segmented by different models: score both again with one"))
     if change.common_items < ITEMS and change.common_total != change.total:
         warnings.append(
-            f"{ITEMS - change.common_items} of {ITEMS} items are not evaluable at both visits; "
-            f"over the others the change is {change.common_total:+d}"
+            Message(
+                "{missing} of {items} items are not evaluable at both visits; over the others the change is "
+                "{change:+d}",
+                missing=ITEMS - change.common_items,
+                items=ITEMS,
+                change=change.common_total,
+            )
         )
     return warnings

@@ -14,6 +14,7 @@ from sparcc_pipeline.app.change_pictures import draw_change
 from sparcc_pipeline.app.change_report import change_html
 from sparcc_pipeline.app.compare import Compared, Comparison, NotCompared, compare_studies, of_visit
 from sparcc_pipeline.app.config import PipelineConfig
+from sparcc_pipeline.app.language import language
 from sparcc_pipeline.app.outputs import run_toml
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.result import json_text
@@ -77,7 +78,8 @@ def summary(document: dict[str, Any], out: Path) -> str:
 
 
 def _write(comparison: Comparison, document: dict[str, Any], run: Run, folder: Path, *, same_person: bool) -> None:
-    write_text(folder / "change.html", change_html(document, draw_change(comparison)))
+    words = language(run.config.lang)
+    write_text(folder / "change.html", change_html(document, draw_change(comparison, words), words))
     write_text(folder / "change.csv", change_csv(document))
     write_text(folder / "run.toml", run_toml(document, run, same_person=same_person))
     write_text(folder / CHANGE_FILE, json_text(document))

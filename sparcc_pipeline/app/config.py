@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sparcc_pipeline.app.language import LanguageCode
 from sparcc_pipeline.app.resources import default_settings_file
 from sparcc_pipeline.errors import ConfigError
 
@@ -21,12 +22,14 @@ class PipelineConfig(BaseModel):
     ----------
     engine : what runs the networks
     threads : processor threads of the engine
+    lang : language of the report pages and their pictures
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     engine: Engine
     threads: Annotated[int, Field(ge=1, le=64)]
+    lang: LanguageCode
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:

@@ -9,9 +9,12 @@ import numpy as np
 import tomli_w
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
-from sparcc_pipeline.app.overlay import draw_overlays, png
+from sparcc_pipeline.app.fonts import REPORT_FONT
+from sparcc_pipeline.app.language import Language, language
+from sparcc_pipeline.app.overlay import draw_overlays, draw_thumbnails, png
+from sparcc_pipeline.app.pdf import pdf_from
 from sparcc_pipeline.app.provenance import Run, installed_versions
-from sparcc_pipeline.app.report import SeriesText, report_html
+from sparcc_pipeline.app.report import ReportPictures, SeriesText, report_html
 from sparcc_pipeline.app.result import csv_text, json_text
 from sparcc_pipeline.app.saved_study import STUDY_FILE, save_study
 from sparcc_pipeline.app.store import SCORE_FILE, write_bytes, write_text
@@ -19,7 +22,9 @@ from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.imaging.nifti import write_nifti
 
 
-def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool) -> None:
+def write_outputs(
+    scored: Scored, document: dict[str, Any], run: Run, folder: Path, *, nifti: bool, pdf: bool = False
+) -> None:
     """Write score, table, pictures, report, settings, what a comparison needs and, if asked for, the maps.
 
     Parameters
@@ -27,19 +32,19 @@ def write_outputs(scored: Scored, document: dict[str, Any], run: Run, folder: Pa
     document : content of `score.json`
     folder : an empty folder (see `store.ResultFolder`)
     nifti : also the anatomy and edema maps in the geometry of the source
+    pdf : also the report as PDF
 
     Raises
     ------
+    ConfigError : the libraries that draw a PDF are missing
     OutputError : a file cannot be written
     """
-    pictures = [png(picture) for picture in draw_overlays(scored)]
-    for index, picture in zip(scored.score.slices.indices, pictures, strict=True):
+    overlays = [png(picture) for picture in draw_overlays(scored, language(run.config.lang))]
+    for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
         write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
-    study = scored.study
-    series = SeriesText(study.stir.series.facts, study.chosen_because, study.passed_over)
-    write_text(folder / "report.html", report_html(document, series, pictures))
+    _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=pdf)
     write_text(folder / "score.csv", csv_text(document))
-    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti))
+    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, pdf=pdf))
     if nifti:
         _write_maps(scored, folder)
     save_study(scored, folder / STUDY_FILE)
@@ -63,6 +68,19 @@ def run_toml(document: dict[str, Any], run: Run, **flags: bool) -> str:
         "versions": {made["software"]["name"]: made["software"]["version"], **installed_versions()},
     }
     return tomli_w.dumps(content)
+
+
+def _write_report(
+    scored: Scored, document: dict[str, Any], overlays: list[bytes], words: Language, folder: Path, *, pdf: bool
+) -> None:
+    """`report.html`, and `report.pdf` if asked for, from one template."""
+    study = scored.study
+    series = SeriesText(study.stir.series.facts, study.chosen_because, study.passed_over)
+    pictures = ReportPictures([png(picture) for picture in draw_thumbnails(scored)], overlays)
+    write_text(folder / "report.html", report_html(document, series, pictures, words))
+    if pdf:
+        page = report_html(document, series, pictures, words, font_url=REPORT_FONT.as_uri())
+        write_bytes(folder / "report.pdf", pdf_from(page))
 
 
 def _write_maps(scored: Scored, folder: Path) -> None:

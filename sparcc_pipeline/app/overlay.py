@@ -7,16 +7,19 @@ which people with colour blindness tell apart.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from skimage import measure
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
+from sparcc_pipeline.app.fonts import picture_font
+from sparcc_pipeline.app.grid import points_text
+from sparcc_pipeline.app.language import ENGLISH, Language
 from sparcc_pipeline.app.study import Scored
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray
@@ -30,10 +33,10 @@ TEXT: Final = "#F2F4F5"
 MUTED: Final = "#9AA5AD"
 
 LEGEND: Final = (
-    (JOINT_LINE, "joint"),
-    (QUADRANT, "quadrants"),
-    (EDEMA, "edema"),
-    (VESSEL, "reference vessels"),
+    (JOINT_LINE, Message("joint")),
+    (QUADRANT, Message("quadrants")),
+    (EDEMA, Message("edema")),
+    (VESSEL, Message("reference vessels")),
 )
 """What the colours of an annotated panel mean."""
 
@@ -43,14 +46,17 @@ WHITE_TIMES_MARROW: Final = 4.0
 NOT_EVALUABLE: Final = "-"
 """Pillow's own font has no dash."""
 
-ITEMS: Final = f"I intensity    D depth    {NOT_EVALUABLE} not evaluable"
+ITEMS: Final = Message("I intensity    D depth    {dash} not evaluable", dash=NOT_EVALUABLE)
 """What the letters of an annotated panel mean."""
+
+RESEARCH_USE: Final = Message("Research use only")
 
 MARGIN_MM: Final = (14.0, 28.0)
 """(rows, columns) shown beyond the joint lines."""
 
 PIXELS_PER_MM: Final = 4.8
 LARGEST_PANEL_PIXELS: Final = 760
+THUMBNAIL_PIXELS: Final = 540
 LABEL_DISTANCE_MM: Final = {Bone.ILIUM: 24.0, Bone.SACRUM: 25.0}
 SPLIT_REACH_MM: Final = 17.0
 HEADER_PIXELS: Final = 40
@@ -89,11 +95,23 @@ class View:
         return [(float(column), float(row)) for row, column in placed]
 
 
-def draw_overlays(scored: Scored) -> list[Image.Image]:
+def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image]:
     """One picture for each of the six slices, anterior to posterior."""
-    view = view_of(scored)
-    black, white = display_window(scored)
-    return [_picture(scored, position, view, black, white) for position in range(len(scored.score.slices.indices))]
+    view, window = view_of(scored), display_window(scored)
+    return [_picture(scored, position, view, window, words) for position in range(len(scored.score.slices.indices))]
+
+
+def draw_thumbnails(scored: Scored) -> list[Image.Image]:
+    """The six slices with their points, small and without words."""
+    view, window = view_of(scored), display_window(scored)
+    view = replace(view, pixels_per_mm=view.pixels_per_mm * THUMBNAIL_PIXELS / view.size[0])
+    pictures = []
+    for position, index in enumerate(scored.score.slices.indices):
+        plain = panel(scored.study.stir.signal[index], view, *window)
+        picture = annotated(plain, scored, position, view)
+        side_letters(ImageDraw.Draw(picture), (0, 0), picture.width)
+        pictures.append(picture)
+    return pictures
 
 
 def png(picture: Image.Image) -> bytes:
@@ -132,15 +150,15 @@ def view_of(scored: Scored) -> View:
     return View(first, last, spacing, min(PIXELS_PER_MM, LARGEST_PANEL_PIXELS / width_mm))
 
 
-def _picture(scored: Scored, position: int, view: View, black: float, white: float) -> Image.Image:
+def _picture(scored: Scored, position: int, view: View, window: tuple[float, float], words: Language) -> Image.Image:
     """Header, plain and annotated panel, footer."""
     index = scored.score.slices.indices[position]
-    plain = panel(scored.study.stir.signal[index], view, black, white)
+    plain = panel(scored.study.stir.signal[index], view, *window)
     width, height = view.size
     picture = Image.new("RGB", (2 * width + GAP_PIXELS, HEADER_PIXELS + height + FOOTER_PIXELS), PAPER)
     picture.paste(plain, (0, HEADER_PIXELS))
     picture.paste(annotated(plain, scored, position, view), (width + GAP_PIXELS, HEADER_PIXELS))
-    _captions(ImageDraw.Draw(picture), scored, position, view)
+    _captions(ImageDraw.Draw(picture), scored, position, view, words)
     return picture
 
 
@@ -241,45 +259,62 @@ def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> N
     half = 11 if len(text) == 1 else 19
     fill, ink, edge = (EDEMA, "#000000", EDEMA) if given else (PAPER, TEXT, MUTED)
     draw.rounded_rectangle((x - half, y - 11, x + half, y + 11), radius=9, fill=fill, outline=edge)
-    draw.text((x, y), text, font=font(16), fill=ink, anchor="mm")
+    draw.text((x, y), text, font=picture_font(16, ENGLISH), fill=ink, anchor="mm")
 
 
-def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: View) -> None:
+def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: View, words: Language) -> None:
     """Slice, sides, scale and legend."""
     width, height = view.size
-    bottom = HEADER_PIXELS + height
+    middle, bottom = HEADER_PIXELS / 2, HEADER_PIXELS + height
     index = scored.score.slices.indices[position]
-    place_mm = scored.study.stir.geometry.slice_position_mm(index)
-    count = len(scored.score.slices.indices)
-    draw.text((12, HEADER_PIXELS / 2), f"Slice {index}", font=font(22), fill=TEXT, anchor="lm")
-    where = f"{position + 1} of {count}, anterior to posterior    position {place_mm:+.1f} mm"
-    draw.text((110, HEADER_PIXELS / 2 + 1), where, font=font(16), fill=MUTED, anchor="lm")
-    points = sum(joint.points for joint in scored.score.joints if joint.slice == position)
-    text = f"{points} point{'' if points == 1 else 's'} on this slice"
-    draw.text((2 * width + GAP_PIXELS - 12, HEADER_PIXELS / 2), text, font=font(18), fill=TEXT, anchor="rm")
+    name = words.say("Slice {slice}", slice=index)
+    large = picture_font(22, words)
+    draw.text((12, middle), name, font=large, fill=TEXT, anchor="lm")
+    where = Message(
+        "{place} of {count}, anterior to posterior    position {mm:+.1f} mm",
+        place=position + 1,
+        count=len(scored.score.slices.indices),
+        mm=scored.study.stir.geometry.slice_position_mm(index),
+    )
+    at = (12 + large.getlength(name) + 20, middle + 1)
+    draw.text(at, words.say(where), font=picture_font(16, words), fill=MUTED, anchor="lm")
+    points = points_text(sum(joint.points for joint in scored.score.joints if joint.slice == position))
+    text = words.say(Message("{points} on this slice", points=points))
+    at = (2 * width + GAP_PIXELS - 12, middle)
+    draw.text(at, text, font=picture_font(18, words), fill=TEXT, anchor="rm")
     for left in (0, width + GAP_PIXELS):
         side_letters(draw, (left, HEADER_PIXELS), width)
     scale_bar(draw, (12, bottom - 14), view.pixels_per_mm)
     x, y = float(width + GAP_PIXELS + 12), bottom + FOOTER_PIXELS / 2
-    for colour, name in LEGEND:
-        x = legend_entry(draw, (x, y), colour, name)
-    draw.text((12, y), "Research use only", font=font(15), fill=MUTED, anchor="lm")
-    draw.text((width - 6, y), ITEMS, font=font(15), fill=MUTED, anchor="rm")
+    for colour, meaning in LEGEND:
+        x = legend_entry(draw, (x, y), colour, meaning, words)
+    small = picture_font(15, words)
+    draw.text((12, y), words.say(RESEARCH_USE), font=small, fill=MUTED, anchor="lm")
+    draw.text((width - 6, y), words.say(ITEMS), font=small, fill=MUTED, anchor="rm")
 
 
 def side_letters(draw: ImageDraw.ImageDraw, at: Point, width: int) -> None:
     """The patient's right and left in the upper corners of a panel at `at`."""
     x, y = at
     for place, letter, anchor in ((x + 10, "R", "la"), (x + width - 10, "L", "ra")):
-        draw.text((place, y + 8), letter, font=font(24), fill=TEXT, anchor=anchor, stroke_width=2, stroke_fill=PAPER)
+        draw.text(
+            (place, y + 8),
+            letter,
+            font=picture_font(24, ENGLISH),
+            fill=TEXT,
+            anchor=anchor,
+            stroke_width=2,
+            stroke_fill=PAPER,
+        )
 
 
-def legend_entry(draw: ImageDraw.ImageDraw, at: Point, colour: str, name: str) -> float:
+def legend_entry(draw: ImageDraw.ImageDraw, at: Point, colour: str, meaning: Message, words: Language) -> float:
     """A stroke of a colour and what it means; returns the x at which the next entry begins."""
     x, y = at
     draw.line((x, y, x + 18, y), fill=colour, width=3)
-    draw.text((x + 24, y), name, font=font(15), fill=MUTED, anchor="lm")
-    return x + 24 + font(15).getlength(name) + 18
+    text, small = words.say(meaning), picture_font(15, words)
+    draw.text((x + 24, y), text, font=small, fill=MUTED, anchor="lm")
+    return x + 24 + small.getlength(text) + 18
 
 
 def scale_bar(draw: ImageDraw.ImageDraw, at: Point, pixels_per_mm: float) -> None:
@@ -288,13 +323,15 @@ def scale_bar(draw: ImageDraw.ImageDraw, at: Point, pixels_per_mm: float) -> Non
     length = 10 * pixels_per_mm
     draw.rectangle((x - 2, y - 3, x + length + 2, y + 3), fill=PAPER)
     draw.rectangle((x, y - 1, x + length, y + 1), fill=TEXT)
-    draw.text((x + length + 8, y), "1 cm", font=font(15), fill=TEXT, anchor="lm", stroke_width=2, stroke_fill=PAPER)
-
-
-@cache
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font, so that pictures look the same on every machine."""
-    return ImageFont.load_default(size)
+    draw.text(
+        (x + length + 8, y),
+        "1 cm",
+        font=picture_font(15, ENGLISH),
+        fill=TEXT,
+        anchor="lm",
+        stroke_width=2,
+        stroke_fill=PAPER,
+    )
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

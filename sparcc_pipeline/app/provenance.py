@@ -22,7 +22,8 @@ PACKAGE: Final = "sparcc-pipeline"
 
 DEPENDENCIES: Final = (
     "numpy", "scipy", "scikit-image", "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
-    "nibabel", "simpleitk", "onnxruntime", "pydantic", "typer", "rich", "jinja2", "pillow", "tomli-w",
+    "nibabel", "simpleitk", "onnxruntime", "pydantic", "typer", "rich", "jinja2", "pillow", "tomli-w", "weasyprint",
+    "noto-cjk-sans-otc",
 )  # fmt: skip
 """Distributions of the core install."""
 

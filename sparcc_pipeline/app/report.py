@@ -1,51 +1,57 @@
-"""`report.html`: one file for a radiologist, without scripts, that needs no network and prints well."""
+"""`report.html`: one file for a radiologist, without scripts, that needs no network; `report.pdf` is printed from it.
+
+Page one is what is needed in ten seconds; what it rests on follows.
+"""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
-from sparcc_pipeline.anatomy import Bone, Quadrant, Side
+from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.app.grid import GRID, ITEM_NAMES, points_text
+from sparcc_pipeline.app.language import Language
+from sparcc_pipeline.app.pages import embedded, percent, template
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE
 
-QUADRANTS_AS_SHOWN: Final = {
-    Side.RIGHT: (Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC, Quadrant.UPPER_SACRAL, Quadrant.LOWER_SACRAL),
-    Side.LEFT: (Quadrant.UPPER_SACRAL, Quadrant.LOWER_SACRAL, Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC),
-}
-"""Columns of the grid in the order in which the image shows them: the ilia outside, the sacrum between."""
-
 FACT_NAMES: Final = {
-    "kind": ("Kind", ""),
-    "manufacturer": ("Manufacturer", ""),
-    "model": ("Scanner", ""),
-    "field_strength_t": ("Field strength", "T"),
-    "repetition_time_ms": ("TR", "ms"),
-    "echo_time_ms": ("TE", "ms"),
-    "inversion_time_ms": ("TI", "ms"),
-    "row_spacing_mm": ("Row spacing", "mm"),
-    "column_spacing_mm": ("Column spacing", "mm"),
-    "slice_thickness_mm": ("Slice thickness", "mm"),
-    "slice_spacing_mm": ("Slice spacing", "mm"),
-    "slices": ("Slices", ""),
-    "rows": ("Rows", ""),
-    "columns": ("Columns", ""),
-    "tilt_degrees": ("Tilt from coronal", "°"),
-    "series_number": ("Series number", ""),
-    "transfer_syntax": ("Transfer syntax", ""),
+    "kind": (Message("Kind"), ""),
+    "manufacturer": (Message("Manufacturer"), ""),
+    "model": (Message("Scanner"), ""),
+    "field_strength_t": (Message("Field strength"), "T"),
+    "repetition_time_ms": (Message("TR"), "ms"),
+    "echo_time_ms": (Message("TE"), "ms"),
+    "inversion_time_ms": (Message("TI"), "ms"),
+    "row_spacing_mm": (Message("Row spacing"), "mm"),
+    "column_spacing_mm": (Message("Column spacing"), "mm"),
+    "slice_thickness_mm": (Message("Slice thickness"), "mm"),
+    "slice_spacing_mm": (Message("Slice spacing"), "mm"),
+    "slices": (Message("Slices"), ""),
+    "rows": (Message("Rows"), ""),
+    "columns": (Message("Columns"), ""),
+    "tilt_degrees": (Message("Tilt from coronal"), "°"),
+    "series_number": (Message("Series number"), ""),
+    "transfer_syntax": (Message("Transfer syntax"), ""),
 }
 """Facts of the series as a reader knows them, with their units; a fact without a name here is shown by its key."""
 
-REFERENCE_NAMES: Final = {"presacral_vessels": "presacral vessels"}
+REFERENCE_NAMES: Final = {"presacral_vessels": Message("presacral vessels")}
 CHOSEN_BY: Final = {
-    "transitional slice": "The transitional slice (the first, going posteriorly, that shows the ligamentous part of "
-    "the joints) is the last of the six.",
-    "user": "Chosen by the user (--slices), not by the rule of the transitional slice.",
-    CHOSEN_BY_BASELINE: "The slices that show what was scored at baseline.",
+    "transitional slice": Message(
+        "The transitional slice (the first, going posteriorly, that shows the ligamentous part of the joints) is the "
+        "last of the six."
+    ),
+    "user": Message("Chosen by the user (--slices), not by the rule of the transitional slice."),
+    CHOSEN_BY_BASELINE: Message("The slices that show what was scored at baseline."),
 }
+
+DOUBTFUL: Final = (0.2, 0.8)
+"""Probabilities between which an item is called doubtful (project decision)."""
+
+MOST_DOUBTFUL: Final = 6
+"""Doubtful items that page one lists: more is no help in ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -57,41 +63,67 @@ class SeriesText:
     passed_over: Sequence[str]
 
 
-def report_html(document: Mapping[str, Any], series: SeriesText, overlays: Sequence[bytes]) -> str:
+@dataclass(frozen=True)
+class ReportPictures:
+    """PNG files of the six slices, anterior to posterior: small with the points, and large beside the plain image."""
+
+    thumbnails: Sequence[bytes]
+    overlays: Sequence[bytes]
+
+
+def report_html(document: Mapping[str, Any], series: SeriesText, pictures: ReportPictures, words: Language,
+                font_url: str | None = None) -> str:  # fmt: skip
     """The report of a scored study.
 
     Parameters
     ----------
     document : content of `score.json`
-    overlays : PNG files of the six slices, anterior to posterior
+    words : the language of the page
+    font_url : the page is for a PDF, and this font draws it
     """
     rows = [_row(document, place) for place in range(len(document["slices"]))]
-    return template("report.html").render(
+    return template("report.html", words, font_url).render(
         score=document,
         rows=rows,
+        grid=GRID,
+        item_names=ITEM_NAMES,
         sums={side.value: _sums(document, side) for side in Side},
-        groups=[(side.value, _groups(side)) for side in Side],
-        columns=[(side.value, [q.value for q in QUADRANTS_AS_SHOWN[side]]) for side in Side],
         not_evaluable=sum(row["not_evaluable"] for row in rows),
-        overlays=[base64.b64encode(png).decode("ascii") for png in overlays],
+        interval=document.get("interval_90"),
+        expected=document.get("expected"),
+        remission=document.get("probability_remission"),
+        has_probabilities=any(joint.get("probability") for joint in document["joints"]),
+        doubtful_limits=DOUBTFUL,
+        doubtful=_doubtful(document),
+        thumbnails=[embedded(png) for png in pictures.thumbnails],
+        overlays=[embedded(png) for png in pictures.overlays],
         reference_name=REFERENCE_NAMES,
         chosen_by=CHOSEN_BY[document["chosen_by"]],
-        facts=[_fact(name, value) for name, value in series.facts.items()],
+        facts=[_fact(name, value, words) for name, value in series.facts.items()],
         chosen_because=series.chosen_because,
         passed_over=series.passed_over,
+        points_text=points_text,
+        percent=percent,
     )
 
 
-def template(name: str) -> Template:
-    """A page of `templates/`; a name that it does not know is an error, and every text is escaped."""
-    environment = Environment(
-        loader=PackageLoader("sparcc_pipeline.app"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+def _doubtful(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The evaluable items whose probability is nearest to a half, most doubtful first."""
+    low, high = DOUBTFUL
+    items = [
+        {
+            "slice_index": document["slices"][joint["slice"]]["slice_index"],
+            "side": joint["side"],
+            "item": item,
+            "probability": probability,
+            "scored": {**joint["edema"], "intense": joint["intense"], "deep": joint["deep"]}[item],
+        }
+        for joint in document["joints"]
+        for item, probability in (joint.get("probability") or {}).items()
+        if probability is not None and low <= probability <= high
+    ]
+    evaluable = [item for item in items if item["scored"] is not None]
+    return sorted(evaluable, key=lambda item: abs(item["probability"] - 0.5))[:MOST_DOUBTFUL]
 
 
 def _row(document: Mapping[str, Any], place: int) -> dict[str, Any]:
@@ -103,6 +135,7 @@ def _row(document: Mapping[str, Any], place: int) -> dict[str, Any]:
         "joints": joints,
         "points": sum(point or 0 for point in items),
         "not_evaluable": sum(point is None for point in items),
+        "items": len(items),
     }
 
 
@@ -113,13 +146,7 @@ def _sums(document: Mapping[str, Any], side: Side) -> dict[str, int]:
     return sums | {item: sum(joint[item] or 0 for joint in joints) for item in ("intense", "deep")}
 
 
-def _groups(side: Side) -> list[str]:
-    """Bones of one side in the order shown."""
-    bones = [quadrant.bone for quadrant in QUADRANTS_AS_SHOWN[side]]
-    return ["Iliac" if bone is Bone.ILIUM else "Sacral" for bone in (bones[0], bones[-1])]
-
-
-def _fact(name: str, value: str | float) -> tuple[str, str]:
-    words, unit = FACT_NAMES.get(name, (name.replace("_", " "), ""))
-    text = value if isinstance(value, str) else f"{value:.4g}"
-    return words, f"{text} {unit}".strip() if unit != "°" else f"{text}{unit}"
+def _fact(name: str, value: str | float, words: Language) -> tuple[str, str]:
+    name_words, unit = FACT_NAMES.get(name, (name.replace("_", " "), ""))
+    text = words.say(value) if isinstance(value, str) else f"{value:.4g}"
+    return words.say(name_words), f"{text} {unit}".strip() if unit != "°" else f"{text}{unit}"

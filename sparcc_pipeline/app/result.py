@@ -11,6 +11,7 @@ from typing import Any, Final
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.provenance import Run, input_ref, provenance
 from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
@@ -138,13 +139,18 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
     }
 
 
-def _spacing_warnings(spacing_mm: float) -> list[str]:
+def _spacing_warnings(spacing_mm: float) -> list[Message]:
     lowest, highest = SLICE_SPACING_RANGE_MM
     if lowest <= round(spacing_mm, 2) <= highest:
         return []
     return [
-        f"the slices are {spacing_mm:.1f} mm apart (expected {lowest:g}-{highest:g} mm): totals from other spacings "
-        "are not like for like"
+        Message(
+            "the slices are {spacing:.1f} mm apart (expected {lowest:g}-{highest:g} mm): totals from other spacings "
+            "are not like for like",
+            spacing=spacing_mm,
+            lowest=lowest,
+            highest=highest,
+        )
     ]
 
 

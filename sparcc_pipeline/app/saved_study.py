@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sparcc_pipeline.app.store import SCORE_FILE, write_bytes
 from sparcc_pipeline.app.study import Scored, Segmented, Study
 from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.message import Message, from_plain, to_plain
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import Geometry, SeriesRef, StorageOrder, TissueMaps, Volume
@@ -49,7 +50,7 @@ def save_study(scored: Scored, file: Path) -> None:
     facts = {
         "format": FORMAT,
         "geometry": asdict(study.stir.geometry),
-        "series": asdict(study.stir.series),
+        "series": asdict(study.stir.series) | {"warnings": [to_plain(each) for each in study.stir.series.warnings]},
         "storage": asdict(study.stir.storage),
         "files": study.files,
         "edema_threshold": tissue.edema_threshold,
@@ -97,7 +98,10 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
     geometry = Geometry(
         **{name: _as_tuples(value) for name, value in facts["geometry"].items()},
     )
-    series = SeriesRef(**{n: v if n == "facts" else _as_tuples(v) for n, v in facts["series"].items()})
+    warnings = from_plain(facts["series"].pop("warnings"))
+    series = SeriesRef(
+        **{n: v if n == "facts" else _as_tuples(v) for n, v in facts["series"].items()}, warnings=warnings
+    )
     storage = StorageOrder(**{name: _as_tuples(value) for name, value in facts["storage"].items()})
     vessel = np.unpackbits(stored["vessel"], count=int(np.prod(geometry.shape))).reshape(geometry.shape)
     tissue = TissueMaps(
@@ -111,7 +115,7 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
     study = Study(
         Volume(stored["signal"], geometry, series, storage),
         files=int(facts["files"]),
-        no_t1="a finished score keeps no T1",
+        no_t1=Message("a finished score keeps no T1"),
     )
     return Segmented(study, tissue, find_joints(tissue), facts["model"])
 

@@ -14,6 +14,7 @@ import typer
 
 from sparcc_pipeline.app.config import PipelineConfig, load_config
 from sparcc_pipeline.app.outputs import write_outputs
+from sparcc_pipeline.app.pdf import require_pdf
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.resources import model_bundle
 from sparcc_pipeline.app.result import json_text, score_document
@@ -35,6 +36,7 @@ def run_score(
     config: PipelineConfig,
     *,
     nifti: bool,
+    pdf: bool,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -42,6 +44,7 @@ def run_score(
 
     Parameters
     ----------
+    pdf : also the report as PDF
     as_json : say it as the content of `score.json`, also where there is no score
     force : replace an earlier result at `out`
 
@@ -49,13 +52,15 @@ def run_score(
     ------
     SparccError : the study has no score, or something else went wrong; `out` is then left as it was
     """
+    if pdf:
+        require_pdf()
     run = Run(config, request, created_at=datetime.now(UTC))
     with ResultFolder(out, force=force) as folder, progress_display() as progress:
         outcome = score_study(source, request, lambda: load_installed_segmenter(config), progress)
         document = score_document(outcome, run)
         if isinstance(outcome, Scored):
             progress("Writing the results")
-            write_outputs(outcome, document, run, folder.path, nifti=nifti)
+            write_outputs(outcome, document, run, folder.path, nifti=nifti, pdf=pdf)
             folder.publish()
     if as_json:
         typer.echo(json_text(document), nl=False)
@@ -65,17 +70,16 @@ def run_score(
         typer.echo(summary(document, out))
 
 
-def resolve_config(file: Path | None, engine: str | None) -> PipelineConfig:
-    """The settings of `file` over those of the installation, and `--engine` over both.
+def resolve_config(file: Path | None, engine: str | None, lang: str | None = None) -> PipelineConfig:
+    """The settings of `file` over those of the installation, and `--engine` and `--lang` over both.
 
     Raises
     ------
     ConfigError : see `load_config`
     """
     config = load_config(file)
-    if engine is None:
-        return config
-    return PipelineConfig.model_validate({**config.model_dump(), "engine": engine})
+    given = {name: value for name, value in (("engine", engine), ("lang", lang)) if value is not None}
+    return PipelineConfig.model_validate({**config.model_dump(), **given})
 
 
 def load_installed_segmenter(config: PipelineConfig) -> Segmenter:

@@ -14,6 +14,7 @@ from sparcc_pipeline.dicom.select import Selection, find_stir, find_t1
 from sparcc_pipeline.dicom.source import open_source
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
@@ -61,10 +62,10 @@ class Study:
 
     stir: Volume
     files: int
-    chosen_because: tuple[str, ...] = ()
-    passed_over: tuple[str, ...] = ()
+    chosen_because: tuple[Message, ...] = ()
+    passed_over: tuple[Message, ...] = ()
     t1: Volume | None = None
-    no_t1: str = "not asked for"
+    no_t1: Message | None = Message("not asked for")
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ def read_study(source: Path, request: Request, *, with_t1: bool = False) -> Stud
         study = Study(
             read_nifti(source),
             files=1,
-            chosen_because=("the only image of a NIfTI file",),
-            no_t1="a NIfTI file holds one image",
+            chosen_because=(Message("the only image of a NIfTI file"),),
+            no_t1=Message("a NIfTI file holds one image"),
         )
     else:
         with open_source(source) as files:
@@ -192,7 +193,10 @@ def read_study(source: Path, request: Request, *, with_t1: bool = False) -> Stud
                 read_series(selection.series),
                 files=len(selection.series.files),
                 chosen_because=selection.reasons,
-                passed_over=tuple(f"{other.series.describe()}: {other.reason}" for other in selection.others),
+                passed_over=tuple(
+                    Message("{series}: {reason}", series=other.series.describe(), reason=other.reason)
+                    for other in selection.others
+                ),
                 t1=t1,
                 no_t1=no_t1,
             )
@@ -200,15 +204,15 @@ def read_study(source: Path, request: Request, *, with_t1: bool = False) -> Stud
     return study
 
 
-def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None, str]:
+def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None, Message | None]:
     """The T1-weighted series beside the chosen one, or why there is none: it is never worth losing a study for."""
     candidate = find_t1(discovery, selection.series)
     if candidate is None:
-        return None, "the study has no semicoronal T1-weighted series"
+        return None, Message("the study has no semicoronal T1-weighted series")
     try:
-        return read_series(candidate), ""
+        return read_series(candidate), None
     except (InputError, UnscorableError) as error:
-        return None, f"the T1-weighted series cannot be used: {error}"
+        return None, Message("the T1-weighted series cannot be used: {error}", error=str(error))
 
 
 def _require_readable(source: Path) -> None:

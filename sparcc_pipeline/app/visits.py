@@ -13,6 +13,7 @@ from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.follow_up import Anatomy
 from sparcc_pipeline.imaging.movement import MOVED_MM, SliceMovement, slice_movement
 from sparcc_pipeline.imaging.registration import bone_region, register
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import LARGEST_ROTATION_DEGREES, joint_points_mm
 from sparcc_pipeline.sparcc.slices import SixSlices
@@ -43,7 +44,7 @@ class Visit:
     six: SixSlices | None
     movement: SliceMovement
     t1: T1Movement | None
-    no_t1: str
+    no_t1: Message | None
 
     @property
     def anatomy(self) -> Anatomy:
@@ -91,7 +92,7 @@ def anatomy_of(segmented: Segmented) -> Anatomy:
     return Anatomy(segmented.study.stir, segmented.tissue, segmented.joints)
 
 
-def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, str]:
+def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, Message | None]:
     """How far the person moved between STIR and T1, or why that is not known."""
     stir, t1 = segmented.study.stir, segmented.study.t1
     if t1 is None:
@@ -100,23 +101,23 @@ def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, str]:
         region = bone_region(anatomy_of(segmented).bones, stir.geometry.spacing_mm)
         found = register(stir, t1, region, [RigidTransform()])
     except RegistrationError as error:
-        return None, str(error)
+        return None, Message("{error}", error=str(error))
     if found.transform.angle_degrees > LARGEST_ROTATION_DEGREES or found.information_gain <= 0:
-        return None, "STIR and T1 cannot be laid on each other"
+        return None, Message("STIR and T1 cannot be laid on each other")
     moved = found.transform.distance_mm(RigidTransform(), joint_points_mm(segmented.joints))
     uids = stir.geometry.frame_of_reference_uid, t1.geometry.frame_of_reference_uid
     same_frame = uids[0] is not None and uids[0] == uids[1]
-    return T1Movement(t1.series.series_uid, same_frame, float(moved.mean()), found.transform.angle_degrees), ""
+    return T1Movement(t1.series.series_uid, same_frame, float(moved.mean()), found.transform.angle_degrees), None
 
 
-def movement_warnings(visit: Visit) -> list[str]:
+def movement_warnings(visit: Visit) -> list[Message]:
     """What the person's movement during the visit means for its score."""
     warnings = []
     largest = visit.movement.largest_mm
     if largest is not None and largest > MOVED_MM:
-        warnings.append(f"{visit.name.lower()}: slices lie up to {largest:.1f} mm off their neighbours (movement)")
+        warnings.append(Message("slices lie up to {mm:.1f} mm off their neighbours (movement)", mm=largest))
     if visit.t1 is not None and visit.t1.moved_mm > T1_MOVED_MM:
-        warnings.append(f"{visit.name.lower()}: the person moved {visit.t1.moved_mm:.1f} mm between STIR and T1")
+        warnings.append(Message("the person moved {mm:.1f} mm between STIR and T1", mm=visit.t1.moved_mm))
     if visit.t1 is not None and not visit.t1.same_frame_of_reference:
-        warnings.append(f"{visit.name.lower()}: STIR and T1 do not share a frame of reference")
-    return warnings
+        warnings.append(Message("STIR and T1 do not share a frame of reference"))
+    return [Message("{visit}: {warning}", visit=visit.name.lower(), warning=warning) for warning in warnings]

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from sparcc_pipeline.dicom.headers import Protocol
+from sparcc_pipeline.message import Message
 
 STIR_INVERSION_TIME_MS: Final = (90.0, 280.0)
 """Inversion times that null fat: 130-180 at 1.5 T, 200-250 at 3 T (clinical reference, section 7; about 100-260 in all,
@@ -67,8 +68,8 @@ class Classification:
     """The kind of a series, why, and what a person should know before trusting it."""
 
     kind: SeriesKind
-    reasons: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+    reasons: tuple[Message, ...]
+    warnings: tuple[Message, ...] = ()
 
 
 def classify(protocol: Protocol) -> Classification:
@@ -83,34 +84,36 @@ def classify(protocol: Protocol) -> Classification:
     if "stir" in protocol.named:
         return _classify_by_name(protocol)
     if _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(protocol.repetition_time_ms, T1_REPETITION_TIME_MS):
-        return Classification(SeriesKind.T1, (f"spin echo with short times ({_times(protocol)})",))
-    return Classification(
-        SeriesKind.OTHER, (f"no inversion and no fat suppression in the header ({_times(protocol)})",)
-    )
+        reason = Message("spin echo with short times ({times})", times=_times(protocol))
+        return Classification(SeriesKind.T1, (reason,))
+    reason = Message("no inversion and no fat suppression in the header ({times})", times=_times(protocol))
+    return Classification(SeriesKind.OTHER, (reason,))
 
 
-def _other_reason(protocol: Protocol) -> str:
-    """Why an image is neither STIR nor anything like it; empty if that is open."""
+def _other_reason(protocol: Protocol) -> Message | None:
+    """Why an image is neither STIR nor anything like it; None if that is open."""
     words = frozenset(w for value in protocol.image_type for w in (value, *value.split()))
     marked = sorted(words & DERIVED_WORDS)
     gradient = "GR" in protocol.scanning_sequence or protocol.echo_pulse_sequence == "GRADIENT"
     if protocol.modality != "MR":
-        return f"modality {protocol.modality or 'missing'}, not MR"
+        return Message("modality {modality}, not MR", modality=protocol.modality or "missing")
     if not protocol.has_image:
-        return "no image in the file"
+        return Message("no image in the file")
     if "SECONDARY" in protocol.image_type[1:2]:
-        return "a secondary image (Image Type)"
+        return Message("a secondary image (Image Type)")
     if marked:
-        return f"a localizer or derived image (Image Type {', '.join(marked)})"
+        return Message("a localizer or derived image (Image Type {words})", words=tuple(marked))
     if (protocol.b_value or 0) > 0 or "EP" in protocol.scanning_sequence:
-        return "diffusion or echo planar imaging"
+        return Message("diffusion or echo planar imaging")
     if gradient and _inverted(protocol):
-        return f"inversion with a gradient echo (as in MPRAGE), not with a spin echo ({_times(protocol)})"
+        return Message(
+            "inversion with a gradient echo (as in MPRAGE), not with a spin echo ({times})", times=_times(protocol)
+        )
     if gradient:
-        return f"a gradient echo ({_times(protocol)})"
+        return Message("a gradient echo ({times})", times=_times(protocol))
     if words & DIXON_OTHER_WORDS and not words & DIXON_WATER_WORDS:
-        return "a Dixon image other than water"
-    return ""
+        return Message("a Dixon image other than water")
+    return None
 
 
 def _inverted(protocol: Protocol) -> bool:
@@ -139,35 +142,42 @@ def _classify_inverted(protocol: Protocol) -> Classification:
     if time is None:
         return _classify_without_time(protocol)
     if time >= FLUID_INVERSION_TIME_MS:
-        return Classification(SeriesKind.OTHER, (f"TI {time:g} ms nulls fluid, not fat (FLAIR)",))
+        return Classification(SeriesKind.OTHER, (Message("TI {ti:g} ms nulls fluid, not fat (FLAIR)", ti=time),))
     if not low <= time <= high:
-        return Classification(SeriesKind.OTHER, (f"TI {time:g} ms does not null fat ({low:g}-{high:g} ms does)",))
+        reason = Message("TI {ti:g} ms does not null fat ({low:g}-{high:g} ms does)", ti=time, low=low, high=high)
+        return Classification(SeriesKind.OTHER, (reason,))
     # Both said: an inversion that is selective to fat is SPAIR or SPIR. Where only TI tells of an inversion, or the
     # name is that of SPAIR, the fat saturation is what the header means.
     saturated = "FS" in protocol.scan_options
     not_stated = "SE" in protocol.scanning_sequence and "IR" not in protocol.scanning_sequence
     named_selective = bool({"spair", "spir"} & protocol.named)
     if "FAT" in protocol.spectral_suppression or (saturated and (not_stated or named_selective)):
-        return _fat_suppressed(protocol, f"the inversion is selective to fat (SPAIR or SPIR, TI {time:g} ms)")
-    warnings: tuple[str, ...] = ()
+        return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR, TI {ti:g} ms)", ti=time))
+    warnings: tuple[Message, ...] = ()
     if protocol.named and "stir" not in protocol.named:
-        named = ", ".join(sorted(protocol.named))
-        warnings = (f"the series is named {named} but its header is that of STIR: check the sequence",)
-    return Classification(SeriesKind.STIR, (f"inversion recovery with TI {time:g} ms, which nulls fat",), warnings)
+        warnings = (
+            Message(
+                "the series is named {names} but its header is that of STIR: check the sequence",
+                names=tuple(sorted(protocol.named)),
+            ),
+        )
+    reason = Message("inversion recovery with TI {ti:g} ms, which nulls fat", ti=time)
+    return Classification(SeriesKind.STIR, (reason,), warnings)
 
 
 def _classify_without_time(protocol: Protocol) -> Classification:
     """An inversion is stated but not its time: contrast, name, body part and the other times help, in this order."""
-    missing = "inversion time is not in the header: that this is STIR was concluded from "
     if protocol.acquisition_contrast == "STIR":
-        return Classification(SeriesKind.STIR, ("Acquisition Contrast says STIR",))
+        return Classification(SeriesKind.STIR, (Message("Acquisition Contrast says STIR"),))
     if protocol.acquisition_contrast == "FLUID_ATTENUATED" or "flair" in protocol.named:
-        return Classification(SeriesKind.OTHER, ("inversion recovery without TI, called FLAIR",))
+        return Classification(SeriesKind.OTHER, (Message("inversion recovery without TI, called FLAIR"),))
     if "FAT" in protocol.spectral_suppression or {"spair", "spir"} & protocol.named:
-        return _fat_suppressed(protocol, "the inversion is selective to fat (SPAIR or SPIR)")
+        return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR)"))
     if "stir" in protocol.named:
         return Classification(
-            SeriesKind.STIR, ("inversion recovery without TI, named STIR or TIRM",), (missing + "the series' name",)
+            SeriesKind.STIR,
+            (Message("inversion recovery without TI, named STIR or TIRM"),),
+            (_concluded_from(Message("the series' name")),),
         )
     fits = _within(protocol.repetition_time_ms, STIR_REPETITION_TIME_MS) and _within(
         protocol.echo_time_ms, STIR_ECHO_TIME_MS
@@ -175,10 +185,18 @@ def _classify_without_time(protocol: Protocol) -> Classification:
     if fits and protocol.body_part not in HEAD:
         return Classification(
             SeriesKind.STIR,
-            (f"inversion recovery without TI; {_times(protocol)} fit STIR",),
-            (missing + "TR and TE",),
+            (Message("inversion recovery without TI; {times} fit STIR", times=_times(protocol)),),
+            (_concluded_from(Message("TR and TE")),),
         )
-    return Classification(SeriesKind.OTHER, (f"inversion recovery without TI; {_times(protocol)} do not show STIR",))
+    reason = Message("inversion recovery without TI; {times} do not show STIR", times=_times(protocol))
+    return Classification(SeriesKind.OTHER, (reason,))
+
+
+def _concluded_from(what: Message) -> Message:
+    return Message(
+        "inversion time is not in the header: that this is STIR was concluded from {what}",
+        what=what,
+    )
 
 
 def _classify_suppressed(protocol: Protocol) -> Classification:
@@ -187,9 +205,10 @@ def _classify_suppressed(protocol: Protocol) -> Classification:
             protocol.repetition_time_ms, T1_REPETITION_TIME_MS
         )
         kind = SeriesKind.T1 if short else SeriesKind.OTHER
-        return Classification(kind, (f"fat-suppressed but not T2-weighted ({_times(protocol)})",))
+        reason = Message("fat-suppressed but not T2-weighted ({times})", times=_times(protocol))
+        return Classification(kind, (reason,))
     return _fat_suppressed(
-        protocol, f"fat suppressed by its frequency, without inversion recovery ({_times(protocol)})"
+        Message("fat suppressed by its frequency, without inversion recovery ({times})", times=_times(protocol))
     )
 
 
@@ -202,15 +221,21 @@ def _classify_by_name(protocol: Protocol) -> Classification:
     )
     if "flair" in protocol.named or not long_times:
         kind = SeriesKind.OTHER if "flair" in protocol.named else SeriesKind.T1
-        return Classification(kind, (f"no inversion in the header, and times unlike STIR ({_times(protocol)})",))
+        reason = Message("no inversion in the header, and times unlike STIR ({times})", times=_times(protocol))
+        return Classification(kind, (reason,))
     if silent:
-        warning = "the header does not say how fat was suppressed: that this is STIR is known from the name only"
-        return Classification(SeriesKind.STIR, ("named STIR or TIRM, the header says nothing against it",), (warning,))
-    return _fat_suppressed(protocol, f"named STIR or TIRM, but the header states no inversion ({_times(protocol)})")
+        reason = Message("named STIR or TIRM, the header says nothing against it")
+        warning = Message(
+            "the header does not say how fat was suppressed: that this is STIR is known from the name only"
+        )
+        return Classification(SeriesKind.STIR, (reason,), (warning,))
+    return _fat_suppressed(
+        Message("named STIR or TIRM, but the header states no inversion ({times})", times=_times(protocol))
+    )
 
 
-def _fat_suppressed(protocol: Protocol, reason: str) -> Classification:
-    warning = "fat-suppressed T2, not STIR: signal and score may differ from STIR"
+def _fat_suppressed(reason: Message) -> Classification:
+    warning = Message("fat-suppressed T2, not STIR: signal and score may differ from STIR")
     return Classification(SeriesKind.FAT_SUPPRESSED, (reason,), (warning,))
 
 
@@ -222,11 +247,11 @@ def _within(value: float | None, limits: tuple[float, float]) -> bool:
     return value is not None and limits[0] <= value <= limits[1]
 
 
-def _times(protocol: Protocol) -> str:
+def _times(protocol: Protocol) -> tuple[str, ...] | Message:
     """TR, TE and TI as far as they are stated."""
     named = (
         ("TR", protocol.repetition_time_ms),
         ("TE", protocol.echo_time_ms),
         ("TI", protocol.inversion_time_ms),
     )
-    return ", ".join(f"{name} {value:g} ms" for name, value in named if value is not None) or "no TR, TE or TI"
+    return tuple(f"{name} {value:g} ms" for name, value in named if value is not None) or Message("no TR, TE or TI")

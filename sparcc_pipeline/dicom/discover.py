@@ -18,6 +18,7 @@ from sparcc_pipeline.dicom.classify import Classification, SeriesKind, classify
 from sparcc_pipeline.dicom.directory import is_directory
 from sparcc_pipeline.dicom.elements import PARSE_ERRORS, looks_like_dicom
 from sparcc_pipeline.dicom.headers import Frame, ImageFile, read_header
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import Plane, slice_plane
 from sparcc_pipeline.volume import UNIT_TOLERANCE, FloatArray
 
@@ -53,10 +54,10 @@ class SeriesCandidate:
     study_uid: str
     series_uid: str
     kind: SeriesKind
-    reasons: tuple[str, ...]
+    reasons: tuple[Message, ...]
     stack: StackSummary
     files: tuple[ImageFile, ...] = field(repr=False)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
     persons: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -69,11 +70,16 @@ class SeriesCandidate:
         """SeriesNumber of the first file."""
         return self.files[0].series_number
 
-    def describe(self) -> str:
+    def describe(self) -> Message:
         """One phrase for a list of series: number, UID, kind, plane, slices."""
-        number = "without a number" if self.series_number is None else str(self.series_number)
-        plane = self.stack.plane.value if self.stack.plane else "of unknown plane"
-        return f"series {number} ({self.kind.value}, {plane}, {self.stack.slices} slices, UID {self.series_uid})"
+        return Message(
+            "series {number} ({kind}, {plane}, {slices} slices, UID {uid})",
+            number=Message("without a number") if self.series_number is None else self.series_number,
+            kind=self.kind.value,
+            plane=self.stack.plane.value if self.stack.plane else Message("of unknown plane"),
+            slices=self.stack.slices,
+            uid=self.series_uid,
+        )
 
 
 @dataclass(frozen=True)
@@ -129,9 +135,14 @@ def _candidate(found: list[ImageFile], damaged: tuple[str, ...]) -> SeriesCandid
     chosen = max(kinds, key=lambda c: (kinds[c], -order.index(c.kind), c.reasons))
     warnings = list(chosen.warnings)
     if len({c.kind for c in kinds}) > 1:
-        warnings.append("the series holds images of several kinds: " + ", ".join(sorted({c.kind.value for c in kinds})))
+        found_kinds = tuple(sorted({c.kind.value for c in kinds}))
+        warnings.append(Message("the series holds images of several kinds: {kinds}", kinds=found_kinds))
     if damaged:
-        warnings.append(f"{len(damaged)} damaged or missing files in the source: slices of this series may be lost")
+        warnings.append(
+            Message(
+                "{count} damaged or missing files in the source: slices of this series may be lost", count=len(damaged)
+            )
+        )
     return SeriesCandidate(
         study_uid=files[0].study_uid,
         series_uid=files[0].series_uid,

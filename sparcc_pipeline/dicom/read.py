@@ -21,6 +21,7 @@ from sparcc_pipeline.dicom.elements import PARSE_ERRORS, quiet_pydicom
 from sparcc_pipeline.dicom.headers import Frame, ImageFile
 from sparcc_pipeline.dicom.stack import OrderedStack, order_frames
 from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, UnreadablePixelsError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import place_stack, signed_tilt_degrees
 from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
 
@@ -206,14 +207,20 @@ def _syntax_name(file: ImageFile) -> str | None:
     return (uid.name if uid else None) or None
 
 
-def _warnings(candidate: SeriesCandidate, slices: int, blank: int) -> list[str]:
+def _warnings(candidate: SeriesCandidate, slices: int, blank: int) -> list[Message]:
     """What a person should know before trusting a score from these images."""
     warnings = []
     if any(f.lossy or f.transfer_syntax_uid in LOSSY_SYNTAXES for f in candidate.files):
-        warnings.append("lossy compression: signal was changed before it reached this program")
+        warnings.append(Message("lossy compression: signal was changed before it reached this program"))
     announced = max((f.images_in_acquisition or 0 for f in candidate.files), default=0)
     if announced > slices:
-        warnings.append(f"the header announces {announced} images, {slices} are here: outer slices may be missing")
+        warnings.append(
+            Message(
+                "the header announces {announced} images, {found} are here: outer slices may be missing",
+                announced=announced,
+                found=slices,
+            )
+        )
     if blank:
-        warnings.append(f"{blank} of {slices} slices are blank")
+        warnings.append(Message("{blank} of {slices} slices are blank", blank=blank, slices=slices))
     return warnings

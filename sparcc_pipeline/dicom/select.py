@@ -10,6 +10,7 @@ import numpy as np
 from sparcc_pipeline.dicom.classify import SeriesKind, is_fat_suppressed
 from sparcc_pipeline.dicom.discover import Discovery, SeriesCandidate, frame_normal
 from sparcc_pipeline.errors import AmbiguousSeriesError, NotSemicoronalError, NotStirError, SeriesNotFoundError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import MIN_SLICES, Plane
 from sparcc_pipeline.volume import FloatArray
 
@@ -39,7 +40,7 @@ class PassedOver:
     """A series that was not chosen, and why."""
 
     series: SeriesCandidate
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Selection:
     """The chosen series, why it was chosen, and the others."""
 
     series: SeriesCandidate
-    reasons: tuple[str, ...]
+    reasons: tuple[Message, ...]
     others: tuple[PassedOver, ...]
 
 
@@ -176,7 +177,7 @@ def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Sel
         raise NotSemicoronalError(
             f"expected a semicoronal series, found {chosen.describe()}; choose the series parallel to the sacrum"
         )
-    return Selection(chosen, ("asked for by its UID", *chosen.reasons), _passed_over(discovery, chosen, kinds))
+    return Selection(chosen, (Message("asked for by its UID"), *chosen.reasons), _passed_over(discovery, chosen, kinds))
 
 
 def _no_stir(discovery: Discovery) -> str:
@@ -208,17 +209,21 @@ def _may_be_semicoronal(series: SeriesCandidate) -> bool:
 
 
 _CRITERIA: Final = (
-    "its plane is known to be semicoronal",
-    f"it has at least {MIN_SLICES} slices",
-    "no slice is missing or doubled",
-    "it is STIR rather than fat-suppressed",
-    "it was acquired, not derived",
-    f"its slice spacing is {SLICE_SPACING_RANGE_MM[0]:g}-{SLICE_SPACING_RANGE_MM[1]:g} mm",
-    "its pixels are smaller",
-    "it covers more",
-    "it was acquired later (series number)",
-    "it was acquired later",
-    "its UID sorts last (all else is equal)",
+    Message("its plane is known to be semicoronal"),
+    Message("it has at least {slices} slices", slices=MIN_SLICES),
+    Message("no slice is missing or doubled"),
+    Message("it is STIR rather than fat-suppressed"),
+    Message("it was acquired, not derived"),
+    Message(
+        "its slice spacing is {lowest:g}-{highest:g} mm",
+        lowest=SLICE_SPACING_RANGE_MM[0],
+        highest=SLICE_SPACING_RANGE_MM[1],
+    ),
+    Message("its pixels are smaller"),
+    Message("it covers more"),
+    Message("it was acquired later (series number)"),
+    Message("it was acquired later"),
+    Message("its UID sorts last (all else is equal)"),
 )
 
 
@@ -240,17 +245,17 @@ def _rank(series: SeriesCandidate) -> tuple[bool | float | str, ...]:
     )
 
 
-def _advantage(best: SeriesCandidate, other: SeriesCandidate) -> str:
+def _advantage(best: SeriesCandidate, other: SeriesCandidate) -> Message:
     """The first criterion in which `best` is ahead of `other`."""
     pairs = zip(_CRITERIA, _rank(best), _rank(other), strict=True)
     return next(words for words, a, b in pairs if a != b)
 
 
-def _why(best: SeriesCandidate, rivals: list[SeriesCandidate]) -> str:
+def _why(best: SeriesCandidate, rivals: list[SeriesCandidate]) -> Message:
     if not rivals:
-        return f"the only {best.kind.value} series"
-    advantages = dict.fromkeys(_advantage(best, rival) for rival in rivals)
-    return f"best of {len(rivals) + 1} series: {', '.join(advantages)}"
+        return Message("the only {kind} series", kind=best.kind.value)
+    advantages = tuple(dict.fromkeys(_advantage(best, rival) for rival in rivals))
+    return Message("best of {count} series: {advantages}", count=len(rivals) + 1, advantages=advantages)
 
 
 def _passed_over(discovery: Discovery, chosen: SeriesCandidate, kinds: set[SeriesKind]) -> tuple[PassedOver, ...]:
@@ -260,12 +265,13 @@ def _passed_over(discovery: Discovery, chosen: SeriesCandidate, kinds: set[Serie
         if series is chosen:
             continue
         if series.kind not in kinds:
-            reason = f"{series.kind.value}: {', '.join(series.reasons)}"
+            reason = Message("{kind}: {reasons}", kind=series.kind.value, reasons=series.reasons)
         elif not _may_be_semicoronal(series):
-            reason = f"{series.stack.plane.value if series.stack.plane else 'unknown'} slices"
+            plane = series.stack.plane.value if series.stack.plane else "unknown"
+            reason = Message("{plane} slices", plane=plane)
         elif _rank(chosen) > _rank(series):
-            reason = f"the chosen one is preferred: {_advantage(chosen, series)}"
+            reason = Message("the chosen one is preferred: {advantage}", advantage=_advantage(chosen, series))
         else:
-            reason = "another series was asked for"
+            reason = Message("another series was asked for")
         others.append(PassedOver(series, reason))
     return tuple(others)

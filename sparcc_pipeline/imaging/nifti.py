@@ -19,6 +19,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from sparcc_pipeline.errors import GeometryError, OutputError, UnreadablePixelsError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import StoredStack, place_stack, signed_tilt_degrees
 from sparcc_pipeline.volume import FloatArray, SeriesRef, StorageOrder, Volume
 
@@ -27,7 +28,7 @@ RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 THICK_SLICE_RATIO: Final = 1.5
 """An axis this much coarser than both others holds the slices (STIR for SPARCC: 5 to 8)."""
 
-UNVERIFIED: Final = "a NIfTI file does not say how it was acquired: that this is STIR could not be checked"
+UNVERIFIED: Final = Message("a NIfTI file does not say how it was acquired: that this is STIR could not be checked")
 
 
 def read_nifti(path: Path) -> Volume:

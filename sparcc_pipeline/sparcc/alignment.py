@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import RegistrationError, TooFewSlicesError, UnscorableError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform, rotation_about, rotation_between
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE, SLICES_SCORED, SixSlices
@@ -211,24 +212,28 @@ def _match(baseline: int, partner: int, first: int, place: FloatArray,
 
 
 def _warnings(matched: tuple[MatchedSlice, ...], tilt: float, spacings: tuple[float, float],
-              one_to_one: bool) -> Iterable[str]:  # fmt: skip
+              one_to_one: bool) -> Iterable[Message]:  # fmt: skip
     if tilt > TILT_WARNING_DEGREES:
         apart = max(m.largest_offset_mm for m in matched)
-        yield (
-            f"the slices are tilted by {tilt:.1f} degrees against the baseline's: the joints lie up to {apart:.1f} mm "
-            "off the slice they are compared with"
+        yield Message(
+            "the slices are tilted by {tilt:.1f} degrees against the baseline's: the joints lie up to {apart:.1f} mm "
+            "off the slice they are compared with",
+            tilt=tilt,
+            apart=apart,
         )
     if not one_to_one:
-        yield (
-            f"the slices are {spacings[1]:.1f} mm apart and {spacings[0]:.1f} mm at baseline: totals from other "
-            "spacings are not like for like"
+        yield Message(
+            "the slices are {here:.1f} mm apart and {baseline:.1f} mm at baseline: totals from other spacings are not "
+            "like for like",
+            here=spacings[1],
+            baseline=spacings[0],
         )
     missed = [m.baseline for m in matched if m.follow_up is None]
     if missed:
-        yield f"baseline slice {_join(missed)} lies outside of the follow-up's slices"
+        yield Message("baseline slice {slices} lies outside of the follow-up's slices", slices=tuple(missed))
     thin = [m.baseline for m in matched if m.follow_up is not None and m.overlap_mm < COVERED * min(spacings)]
     if thin:
-        yield f"less than half of baseline slice {_join(thin)} is covered by its follow-up slice"
+        yield Message("less than half of baseline slice {slices} is covered by its follow-up slice", slices=tuple(thin))
 
 
 def _places(joints: Joints, slice_index: int, follow_up: Geometry, transform: RigidTransform) -> FloatArray:

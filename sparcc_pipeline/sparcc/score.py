@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparcc_pipeline.anatomy import Bone, Quadrant, Side
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.depth import depth_point, edema_depth_mm
 from sparcc_pipeline.sparcc.edema import edema_points
 from sparcc_pipeline.sparcc.intensity import ReferenceSignal, intensity_point, measure_reference_signal
@@ -54,7 +55,7 @@ class SparccScore:
     slices: SixSlices
     joints: tuple[JointSliceScore, ...]
     reference_signal: ReferenceSignal | None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     @property
     def edema(self) -> int:
@@ -135,19 +136,24 @@ def score_joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None
 
 
 def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tuple[JointSliceScore, ...],
-              reference: ReferenceSignal | None) -> Iterable[str]:  # fmt: skip
+              reference: ReferenceSignal | None) -> Iterable[Message]:  # fmt: skip
     """What a reader of the score should know and the numbers do not say."""
     yield from slices.warnings
     if reference is None:
-        yield "no presacral vessel could be measured: intensity is not evaluable where there is edema"
+        yield Message("no presacral vessel could be measured: intensity is not evaluable where there is edema")
     for side in Side:
         unseen = [slices.indices[j.slice] for j in scored if j.side is side and j.height_mm is None]
         if unseen:
-            yield f"the {side.value} joint is not visible on slice {_join(unseen)}: not evaluable there"
+            yield Message(
+                "the {side} joint is not visible on slice {slices}: not evaluable there",
+                side=side.value,
+                slices=tuple(unseen),
+            )
     outside = edema_outside(tissue, joints, slices)
     if outside:
-        yield (
-            f"edema beside the joint on slice {_join(outside)}, outside the six that are scored: no part of the score"
+        yield Message(
+            "edema beside the joint on slice {slices}, outside the six that are scored: no part of the score",
+            slices=tuple(outside),
         )
 
 
@@ -162,7 +168,3 @@ def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> list
             and any(edema_points(joint, tissue.edema[joint.slice_index], area).values())
         }
     )
-
-
-def _join(indices: list[int]) -> str:
-    return ", ".join(map(str, indices))

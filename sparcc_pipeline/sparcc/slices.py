@@ -12,6 +12,7 @@ import numpy as np
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.errors import TooFewSlicesError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.volume import Float32Array
 
@@ -32,7 +33,7 @@ class SixSlices:
 
     first: int
     chosen_by: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     @property
     def indices(self) -> tuple[int, ...]:
@@ -87,8 +88,11 @@ def choose_six_slices(joints: Joints, ligamentous: Float32Array) -> SixSlices:
         0,
         "transitional slice",
         (
-            f"the transitional slice is slice {transitional} and only {transitional} slices lie anterior to it: "
-            "the six begin with the first slice of the series",
+            Message(
+                "the transitional slice is slice {slice} and only {slice} slices lie anterior to it: "
+                "the six begin with the first slice of the series",
+                slice=transitional,
+            ),
         ),
     )
 
