@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from sparcc_pipeline.app.fonts import REPORT_FONT
 from sparcc_pipeline.app.language import Language
+from sparcc_pipeline.app.trial.report_words import STATUS
 from sparcc_pipeline.sparcc.change import SMALLEST_DETECTABLE_CHANGE, SMALLEST_IMPORTANT_CHANGE
 from sparcc_pipeline.trial.agreement import limits_of_agreement
 from sparcc_pipeline.trial.assessment import VisitAssessment
@@ -150,7 +151,7 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
         for status, color in STATUS_COLORS.items():
             count = np.array([sum(c[k].target.status is status for c in inside.values()) for k in places], dtype=float)
             share = 100 * count / max(1, len(inside))
-            axes.bar(places, share, bottom=below, width=0.78, color=color, edgecolor="white", label=words.say(status.value))
+            axes.bar(places, share, bottom=below, width=0.78, color=color, edgecolor="white", label=words.say(STATUS[status]))
             for place, value, base, number in zip(places, share, below, count, strict=True):
                 if value >= 5:
                     dark = status in (TargetStatus.BOTH, TargetStatus.NEITHER)

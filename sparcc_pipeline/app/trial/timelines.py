@@ -12,9 +12,11 @@ from typing import Final
 
 from sparcc_pipeline.app.language import Language
 from sparcc_pipeline.app.trial.report_plots import BLUE, INK, SOFT, STATUS_COLORS
+from sparcc_pipeline.app.trial.report_words import STATUS_LETTERS
 from sparcc_pipeline.trial.assessment import VisitAssessment
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL, ScoreSource
+from sparcc_pipeline.trial.remission import TargetStatus
 
 WIDTH: Final = 860
 LEFT: Final = 120
@@ -50,13 +52,14 @@ def score_interval(each: VisitAssessment, protocol: Protocol) -> tuple[float, fl
 
 
 def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: Mapping[str, str] | None,
-                 words: Language) -> str:  # fmt: skip
+                 words: Language, family: str | None = None) -> str:  # fmt: skip
     """All rows over the weeks of the visits.
 
     Parameters
     ----------
     course : of one participant, every planned visit in order
     doses : dose from each visit on, in words; None in a blinded report, which then has no such row
+    family : font, where the page around does not say it
     """
     weeks = [each.planned.week for each in course]
     span = max(weeks) or 1
@@ -82,8 +85,9 @@ def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: M
     parts += [_text(x, top, f"{each.planned.week}", "middle") for x, each in zip(at, course, strict=True)]
     parts.append(_text(LEFT - 14, top, words.say("Week"), "end"))
     height = top + 10
+    font = "" if family is None else f'font-family="{family}" '
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" font-size="13" fill="{INK}" '
+        f'<svg {font}viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" font-size="13" fill="{INK}" '
         f'role="img">{"".join(parts)}</svg>'
     )
 
@@ -100,7 +104,8 @@ def _series_row(top: float, at: Sequence[float], series: Series) -> list[str]:
     value = 0.0
     while value <= highest:
         parts.append(f'<path d="M{LEFT - 8} {y(value):.1f}H{WIDTH - RIGHT + 8}" stroke="#e6eaee"/>')
-        parts.append(_text(LEFT - 14, y(value) + 4, f"{value:g}", "end", SOFT))
+        if value in (0.0, highest):  # the points have their values beside them; each word costs time in a PDF
+            parts.append(_text(LEFT - 14, y(value) + 4, f"{value:g}", "end", SOFT))
         value += step
     for limit in series.limits:
         parts.append(f'<path d="M{LEFT - 8} {y(limit):.1f}H{WIDTH - RIGHT + 8}" stroke="{INK}" stroke-dasharray="2 4"/>')
@@ -141,15 +146,11 @@ def _target_row(top: float, at: Sequence[float], course: Sequence[VisitAssessmen
     parts = [f'<text x="0" y="{top + 20:.0f}" font-weight="600">{escape(words.say("Target"))}</text>']
     for x, each in zip(at, course, strict=True):
         status = each.target.status
-        letter = STATUS_LETTERS[status.value]
-        ink = INK if letter in "ci–" else "#ffffff"
+        letter = words.say(STATUS_LETTERS[status])
+        ink = "#ffffff" if status in (TargetStatus.BOTH, TargetStatus.NEITHER) else INK
         parts.append(f'<rect x="{x - 15:.1f}" y="{top}" width="30" height="{LOW_ROW}" rx="4" fill="{STATUS_COLORS[status]}"/>')
         parts.append(_text(x, top + 20, letter, "middle", ink))
     return parts
-
-
-STATUS_LETTERS: Final = {"both": "B", "clinical only": "c", "imaging only": "i", "neither": "N", "not assessable": "–"}
-"""What the boxes of the target say."""
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", fill: str = INK) -> str:
