@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.trial.commands import trial_app
 from sparcc_pipeline.errors import SparccError
 
 app = typer.Typer(
@@ -24,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(trial_app)
 
 
 class EngineName(StrEnum):

@@ -39,13 +39,19 @@ def load_config(file: Path | None = None) -> PipelineConfig:
     ------
     ConfigError : a file is missing or no TOML, a key is unknown, or a value is not allowed; names file and key
     """
-    settings = _validated(_read_toml(default_settings_file()), default_settings_file())
+    settings = _validated(read_toml(default_settings_file()), default_settings_file())
     if file is None:
         return settings
-    return _validated({**settings.model_dump(), **_read_toml(file)}, file)
+    return _validated({**settings.model_dump(), **read_toml(file)}, file)
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises
+    ------
+    ConfigError : it is missing or no TOML; names the file and the line
+    """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -44,7 +44,17 @@ def default_settings_file() -> Path:
     ------
     ConfigError : the installation has none
     """
-    files = (_PACKAGE / "_configs" / "pipeline.toml", _PACKAGE.parent / "configs" / "pipeline.toml")
+    return config_file(Path("pipeline.toml"))
+
+
+def config_file(name: Path) -> Path:
+    """A file of `configs/` that comes with the installation.
+
+    Raises
+    ------
+    ConfigError : the installation has none
+    """
+    files = (_PACKAGE / "_configs" / name, _PACKAGE.parent / "configs" / name)
     for file in files:
         if file.is_file():
             return file

@@ -86,6 +86,19 @@ def load_study(folder: Path) -> tuple[Segmented, SixSlices]:
     return segmented, six
 
 
+def person_of(folder: Path) -> str | None:
+    """The fingerprint of the patient identifier (`volume.SeriesRef.person`) that a finished score keeps.
+
+    None where the folder keeps none or it cannot be read: then nothing can be said about the person.
+    """
+    try:
+        with (folder / STUDY_FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            person = json.loads(stored["facts"].tobytes().decode())["series"]["person"]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
+        return None
+    return None if person is None else str(person)
+
+
 def is_score_folder(source: Path) -> bool:
     """True if `source` is a folder of results rather than a study."""
     return source.is_dir() and (source / SCORE_FILE).is_file()

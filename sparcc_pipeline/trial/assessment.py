@@ -1,7 +1,8 @@
 """A trial's data, assessed visit by visit: instruments, states, the score that counts, the dual target, flags.
 
-There: `assess_trial`, `VisitAssessment`. One assessment for each participant and planned visit, also where nothing was
-recorded: those are not assessable, and say so. Nothing here knows the arm.
+There: `assess_trial`, `VisitAssessment`, `assess_visit`, `entry_of`, `instrument_results`. One assessment for each
+participant and planned visit, also where nothing was recorded: those are not assessable, and say so. Nothing here knows
+the arm.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparcc_pipeline.trial import instruments as ins
+from sparcc_pipeline.trial.eligibility import Eligibility, eligibility
 from sparcc_pipeline.trial.instruments import Instrument, InstrumentResult
 from sparcc_pipeline.trial.nsaid import nsaid_index
 from sparcc_pipeline.trial.protocol import PlannedVisit, Protocol
@@ -128,6 +130,21 @@ def assess_visit(
         flare=flare([each.asdas.value for each in earlier], asdas.value, protocol.target),
         rescue=None if visit is None else visit.rescue,
     )
+
+
+def entry_of(participant: Participant, data: TrialData, protocol: Protocol) -> Eligibility:
+    """The entry criteria of one participant, from the baseline visit and its imaging.
+
+    Raises
+    ------
+    ConfigError : the protocol leaves the highest age or the lowest haemoglobin unset
+    """
+    key = (participant.participant, protocol.baseline.visit)
+    visit = next((v for v in data.visits if (v.participant, v.visit) == key), ClinicalVisit(*key))
+    machine = next((s for s in data.scores if (s.participant, s.visit) == key), None)
+    readings = [r for r in data.readings if (r.participant, r.visit) == key]
+    score = counted_score(readings, machine, protocol.imaging.counts, protocol.imaging.adjudication_limit)
+    return eligibility(participant, ins.basdai(visit.basdai), visit.patient_global, score, machine, protocol)
 
 
 def instrument_results(visit: ClinicalVisit, protocol: Protocol) -> dict[Instrument, InstrumentResult]:

@@ -1,0 +1,135 @@
+"""Single cells: what a site wrote becomes a number, a date, yes or no, or a fault with its remedy.
+
+There: `number`, `day`, `yes_no`, `identifier`, `text`, `is_missing`, `shown`. The functions stand before pydantic's own
+checks; a fault is a `PydanticCustomError` whose context holds the kind of query, what was found, and the remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from pydantic_core import PydanticCustomError
+
+from sparcc_pipeline.trial.records import QueryKind
+
+MISSING_WORDS: Final = frozenset({"na", "n/a", "."})
+"""Words for a missing value, besides an empty cell."""
+
+YES: Final = frozenset({"1", "yes", "y", "true", "checked", "是", "有"})
+NO: Final = frozenset({"0", "no", "n", "false", "unchecked", "否", "无"})
+
+EXCEL_EPOCH: Final = date(1899, 12, 30)
+EXCEL_SERIALS: Final = range(36526, 73051)
+"""Serial numbers of 2000-2099 in Excel's 1900 system."""
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_ISO_DATE: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]00:00(?::00)?)?")
+_SHOWABLE: Final = re.compile(r"[0-9A-Za-z.,;:<>=%/+()_ \-]{1,24}")
+
+
+def is_missing(value: object) -> bool:
+    """True for an empty cell and for the words of a missing value."""
+    return value is None or (isinstance(value, str) and value.strip().casefold() in {"", *MISSING_WORDS})
+
+
+def number(value: Any) -> Any:
+    """A number, or text that is one."""
+    if isinstance(value, date):
+        raise _fault(
+            QueryKind.NOT_A_NUMBER,
+            "a date",
+            "the spreadsheet turned the value into a date: format the column as number and type the value again",
+        )
+    if isinstance(value, bool):
+        raise _fault(QueryKind.NOT_A_NUMBER, "true or false", "write the number")
+    if isinstance(value, int | float):
+        return value
+    if re.fullmatch(r"[+-]?\d+,\d+", value):
+        raise _fault(QueryKind.NOT_A_NUMBER, shown(value), "write a decimal point instead of the comma")
+    if re.fullmatch(r"[<>≤≥].*", value):
+        raise _fault(
+            QueryKind.NOT_A_NUMBER,
+            shown(value),
+            "write the number that the laboratory's limit stands for, as the protocol says, or leave the cell empty",
+        )
+    try:
+        return float(value)
+    except ValueError:
+        raise _fault(
+            QueryKind.NOT_A_NUMBER, shown(value), "write digits only and keep remarks elsewhere, or leave it empty"
+        ) from None
+
+
+def day(value: Any) -> Any:
+    """A date cell, or text as year, month, day."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    text_ = str(value).strip()
+    serial = int(float(text_)) if re.fullmatch(r"\d{5}(\.0*)?", text_) else 0
+    if serial in EXCEL_SERIALS:
+        meant = EXCEL_EPOCH + timedelta(days=serial)
+        raise _fault(
+            QueryKind.NOT_A_DATE,
+            text_,
+            f"this looks like Excel's number of {meant.isoformat()}: format the column as date, or write YYYY-MM-DD",
+        )
+    found = _ISO_DATE.fullmatch(text_)
+    try:
+        if found is None:
+            raise ValueError
+        return date(*(int(part) for part in found.groups()))
+    except ValueError:
+        raise _fault(
+            QueryKind.NOT_A_DATE, shown(text_), "write YYYY-MM-DD: day and month cannot be told apart otherwise"
+        ) from None
+
+
+def yes_no(value: Any) -> bool:
+    """Yes or no, as number, word or checkbox."""
+    if isinstance(value, date):
+        raise _fault(QueryKind.NOT_ALLOWED, "a date", "format the column as number and type the value again")
+    word = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).strip()
+    word = re.sub(r"\.0+$", "", word.casefold())
+    if word in YES or word in NO:
+        return word in YES
+    raise _fault(QueryKind.OUT_OF_RANGE, shown(value), "write 1 for yes and 0 for no, or leave it empty")
+
+
+def identifier(value: Any) -> str:
+    """Letters, digits, - and _; a whole number counts as its digits. Never echoed: it might be a name."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    word = str(value).strip()
+    if isinstance(value, date | bool) or _IDENTIFIER.fullmatch(word) is None:
+        raise _fault(
+            QueryKind.NOT_ALLOWED,
+            "something else (not shown: it might be a name)",
+            "write the trial's own number, format the column as text",
+        )
+    return word
+
+
+def text(value: Any) -> str:
+    """Short text; a whole number counts as its digits."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    word = str(value).strip()
+    if len(word) > 500:
+        raise _fault(QueryKind.NOT_ALLOWED, f"{len(word)} characters", "shorten it")
+    return word
+
+
+def shown(value: object) -> str:
+    """A value as a message may show it: with a digit, short, in plain letters; others might hold a name."""
+    word = value.isoformat() if isinstance(value, date) else str(value).strip()
+    if _SHOWABLE.fullmatch(word) and (any(letter.isdigit() for letter in word) or len(word) <= 2):
+        return word
+    return f"text of {len(word)} characters"
+
+
+def _fault(kind: QueryKind, found: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError(kind.name, "{found}", {"found": found, "remedy": remedy})

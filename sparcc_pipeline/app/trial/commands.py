@@ -1,0 +1,135 @@
+"""`sparcc trial`: only typer is imported here; what a command needs is imported when it runs.
+
+Blinded: all but `steps`, the only command that may open an allocation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.app.trial.sources import TrialSources
+
+trial_app = typer.Typer(
+    name="trial",
+    help="A trial's data, dual target and reports. Reports what the data say; research use only.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+protocol_app = typer.Typer(name="protocol", help="The protocol file.", no_args_is_help=True, rich_markup_mode=None)
+trial_app.add_typer(protocol_app)
+
+ClinicalFiles = Annotated[
+    list[Path],
+    typer.Argument(metavar="CLINICAL...", help="Tables of participants and visits, CSV or Excel.", readable=False),
+]
+ProtocolFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Protocol (TOML) instead of the one installed.", readable=False)
+]
+ScoresFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--scores", metavar="MANIFEST", help="Table of participant, visit, path of a score folder.", readable=False
+    ),
+]
+ReadingFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--readings", metavar="FILE", help="Table of readers' totals; may be repeated.", readable=False),
+]
+OutFolder = Annotated[Path, typer.Option(help="Folder for the tables; made by this command.", readable=False)]
+OptionalOutFolder = Annotated[
+    Path | None, typer.Option("--out", help="Also write it as tables into this folder.", readable=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")]
+
+
+def trial_sources(clinical: list[Path], scores: Path | None, readings: list[Path] | None) -> TrialSources:
+    """The files that the options of a trial command name."""
+    from sparcc_pipeline.app.trial.sources import TrialSources
+
+    return TrialSources(clinical, scores, readings or [])
+
+
+@protocol_app.command("check")
+def protocol_check(
+    file: Annotated[
+        Path | None, typer.Argument(help="Protocol (TOML); the installed one if absent.", readable=False)
+    ] = None,
+) -> None:
+    """Validate a protocol file; list its settings with their sources, and the choices that it leaves open."""
+    from sparcc_pipeline.app.trial.run import run_protocol_check
+
+    run_protocol_check(file)
+
+
+@trial_app.command()
+def dictionary() -> None:
+    """Print the data dictionary of the input tables (TOML)."""
+    from sparcc_pipeline.app.trial.dictionary import dictionary_toml
+
+    typer.echo(dictionary_toml(), nl=False)
+
+
+@trial_app.command("import")
+def import_(
+    clinical: ClinicalFiles,
+    out: OutFolder,
+    protocol: ProtocolFile = None,
+    scores: ScoresFile = None,
+    readings: ReadingFiles = None,
+    force: Force = False,
+) -> None:
+    """Check a trial's data; DIR gets tidy tables, data queries, codebook and CDISC mapping (CSV, Parquet)."""
+    from sparcc_pipeline.app.trial.run import run_import
+
+    run_import(trial_sources(clinical, scores, readings), protocol, out, force=force)
+
+
+@trial_app.command()
+def status(
+    clinical: ClinicalFiles,
+    protocol: ProtocolFile = None,
+    scores: ScoresFile = None,
+    readings: ReadingFiles = None,
+    out: OptionalOutFolder = None,
+    force: Force = False,
+) -> None:
+    """Dual target by participant and visit: both, clinical only, imaging only, neither, not assessable."""
+    from sparcc_pipeline.app.trial.run import run_status
+
+    run_status(trial_sources(clinical, scores, readings), protocol, out, force=force)
+
+
+@trial_app.command()
+def eligibility(
+    clinical: ClinicalFiles,
+    protocol: ProtocolFile = None,
+    scores: ScoresFile = None,
+    readings: ReadingFiles = None,
+    out: OptionalOutFolder = None,
+    force: Force = False,
+) -> None:
+    """Entry criteria by participant: met, not met, unknown, with the reasons."""
+    from sparcc_pipeline.app.trial.run import run_eligibility
+
+    run_eligibility(trial_sources(clinical, scores, readings), protocol, out, force=force)
+
+
+@trial_app.command()
+def steps(
+    clinical: ClinicalFiles,
+    allocation: Annotated[Path, typer.Option(metavar="FILE", help="Table of participant, arm.", readable=False)],
+    dosing: Annotated[
+        Path, typer.Option(metavar="FILE", help="Table of participant, visit, dose_step.", readable=False)
+    ],
+    protocol: ProtocolFile = None,
+    out: OptionalOutFolder = None,
+    force: Force = False,
+) -> None:
+    """UNBLINDED: was the criterion of each recorded step of the taper arm met in the data?"""
+    from sparcc_pipeline.app.trial.run_unblinded import run_steps
+
+    run_steps(trial_sources(clinical, None, None), protocol, allocation, dosing, out, force=force)

@@ -1,0 +1,253 @@
+"""Imaging of a trial: score folders joined by a manifest, and tables of readings.
+
+There: `read_scores`, `read_readings`. A manifest (CSV or Excel) has participant, visit and path, the folder of `sparcc
+score`. A score that belongs to somebody else, or twice to somebody, does not count and becomes a query.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparcc_pipeline.app.saved_study import person_of
+from sparcc_pipeline.app.store import SCHEMA_PREFIX, SCORE_FILE
+from sparcc_pipeline.app.trial.fields import Place
+from sparcc_pipeline.app.trial.rows import CheckedRow, Queries, checked_rows
+from sparcc_pipeline.app.trial.tables import read_table
+from sparcc_pipeline.app.trial.visit_names import planned_visit
+from sparcc_pipeline.trial.protocol import Protocol
+from sparcc_pipeline.trial.reading import MachineScore, Reading
+from sparcc_pipeline.trial.records import QueryKind
+
+BASELINE_SLICES = "baseline"
+"""What `chosen_by` of a score says where its slices are those of the baseline."""
+
+_NO_SCORE = ("unscorable", "rejected")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One line of the manifest with the content of its score."""
+
+    row: CheckedRow
+    visit: str
+    document: dict[str, Any]
+    person: str | None
+
+
+def read_scores(
+    manifest: Path, participants: Sequence[str], protocol: Protocol, queries: Queries
+) -> list[MachineScore]:
+    """The machine's scores that a manifest names.
+
+    Parameters
+    ----------
+    participants : those of the trial
+
+    Raises
+    ------
+    InputError : the manifest cannot be read, or lacks a column
+    """
+    rows = checked_rows(read_table(manifest), queries, Place.MANIFEST, required=("participant", "visit", "path"))
+    found = []
+    for row in rows:
+        visit = place_of(row, participants, protocol, queries)
+        if visit is None or _names_somebody_else(row, participants, queries):
+            continue
+        folder = manifest.parent / str(row.values["path"])
+        document = _score_document(row, folder, visit, queries)
+        if document is not None:
+            found.append(_Found(row, visit, document, person_of(folder)))
+    found = _once(found, queries)
+    found = _of_one_person(found, queries)
+    for each in found:
+        _ask_about_rules(each, protocol, queries)
+    return [_machine_score(each) for each in found]
+
+
+def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: Protocol,
+                  queries: Queries) -> list[Reading]:  # fmt: skip
+    """Readers' totals.
+
+    Raises
+    ------
+    InputError : a file cannot be read, or lacks a column
+    """
+    readings: dict[tuple[str, str, str, int], Reading] = {}
+    doubtful: set[tuple[str, str, str, int]] = set()
+    for file in files:
+        required = ("participant", "visit", "reader", "locked")
+        for row in checked_rows(read_table(file), queries, Place.READING, required=required):
+            visit = place_of(row, participants, protocol, queries)
+            if visit is None or _faulty_total(row, queries):
+                continue
+            values = row.values
+            total = values.get("total")
+            key = (row.participant, visit, str(values["reader"]), int(values.get("repeat", 1)))
+            if key in readings:
+                queries.ask(QueryKind.DUPLICATE, row, "reader", "one reading of a reader and visit",
+                            f"another one of {key[2]} for {visit}", "keep the reading that was locked, or number "
+                            "repeats in the column repeat; neither counts", left_out="row", visit=visit)  # fmt: skip
+                doubtful.add(key)
+            readings[key] = Reading(
+                participant=key[0],
+                visit=visit,
+                reader=key[2],
+                total=total,
+                locked=bool(values["locked"]),
+                adjudicator=bool(values.get("adjudicator", False)),
+                asas_positive=values.get("asas_positive"),
+                repeat=key[3],
+            )
+    return [reading for key, reading in readings.items() if key not in doubtful]
+
+
+def place_of(row: CheckedRow, participants: Sequence[str], protocol: Protocol, queries: Queries) -> str | None:
+    """The planned visit of a row of a known participant; None, with a query, for any other."""
+    planned = planned_visit(str(row.values["visit"]), protocol)
+    if row.participant not in participants:
+        queries.ask(QueryKind.UNKNOWN_PARTICIPANT, row, "participant", "a participant of the clinical tables",
+                    f"{row.participant}, who is not there", "correct the number or add the participant",
+                    left_out="row")  # fmt: skip
+        return None
+    if planned is None:
+        names = ", ".join(visit.visit for visit in protocol.visits)
+        queries.ask(QueryKind.UNKNOWN_VISIT, row, "visit", f"one of {names}", "another visit",
+                    "write the planned visit", left_out="row")  # fmt: skip
+        return None
+    return planned.visit
+
+
+def _faulty_total(row: CheckedRow, queries: Queries) -> bool:
+    """True where the total could not be read: that is not the same as "not evaluable", which is an empty cell."""
+    column = row.columns.get("total")
+    return any(q.file == row.file and q.row == row.number and q.column == column for q in queries)
+
+
+def _names_somebody_else(row: CheckedRow, participants: Sequence[str], queries: Queries) -> bool:
+    """True where a folder of the path is the number of another participant."""
+    parts = set(Path(str(row.values["path"])).parts)
+    others = sorted(parts & set(participants) - {row.participant})
+    if others and row.participant not in parts:
+        queries.ask(QueryKind.WRONG_PERSON, row, "path", f"a score of {row.participant}",
+                    f"a folder of {others[0]}", "correct participant or path", left_out="row")  # fmt: skip
+        return True
+    return False
+
+
+def _score_document(row: CheckedRow, folder: Path, visit: str, queries: Queries) -> dict[str, Any] | None:
+    """The content of `score.json`, checked as far as a trial needs it."""
+    try:
+        document = json.loads((folder / SCORE_FILE).read_text(encoding="utf-8"))
+        sound = (
+            str(document["schema"]).startswith(SCHEMA_PREFIX)
+            and document["status"] in ("scored", *_NO_SCORE)
+            and (document["status"] in _NO_SCORE or isinstance(document["total"], int))
+        )
+    except FileNotFoundError:
+        queries.ask(QueryKind.MISSING, row, "path", f"a folder with {SCORE_FILE}", "none", "score the study, or "
+                    "correct the path (from the folder of the manifest on)", left_out="row", visit=visit)  # fmt: skip
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        queries.ask(QueryKind.UNREADABLE, row, "path", f"a {SCORE_FILE} of `sparcc score`", "a damaged or another file",
+                    "score the study again", left_out="row", visit=visit)  # fmt: skip
+        return None
+    return dict(document)
+
+
+def _once(found: Sequence[_Found], queries: Queries) -> list[_Found]:
+    """Each visit has one score and each image set one visit; what appears twice does not count anywhere."""
+    visits = Counter((each.row.participant, each.visit) for each in found)
+    images: dict[str, list[_Found]] = defaultdict(list)
+    for each in found:
+        for mark in _marks(each):
+            images[mark].append(each)
+    kept = []
+    for each in found:
+        twin = next((t for mark in _marks(each) for t in images[mark] if t is not each), None)
+        if visits[each.row.participant, each.visit] > 1:
+            queries.ask(QueryKind.DUPLICATE, each.row, "visit", "one score a visit", f"more than one of {each.visit}",
+                        "keep one line", left_out="row", visit=each.visit)  # fmt: skip
+        elif twin is not None:
+            other = "another participant" if twin.row.participant != each.row.participant else "another visit"
+            kind = QueryKind.WRONG_PERSON if twin.row.participant != each.row.participant else QueryKind.DUPLICATE
+            queries.ask(kind, each.row, "path", f"images of {each.row.participant} at {each.visit} alone",
+                        f"the same images in row {twin.row.number}, for {other}", "correct the line that is wrong",
+                        left_out="row", visit=each.visit)  # fmt: skip
+        else:
+            kept.append(each)
+    return kept
+
+
+def _marks(found: _Found) -> list[str]:
+    """What tells that two scores are of the same images: study UID, hash of the input."""
+    source = (found.document.get("provenance") or {}).get("input") or {}
+    return [str(mark) for mark in (found.document.get("study_uid"), source.get("sha256")) if mark]
+
+
+def _of_one_person(found: Sequence[_Found], queries: Queries) -> list[_Found]:
+    """Scores of one participant whose patient identifiers differ do not count, unless one stands alone against many."""
+    persons: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in found:
+        if each.person is not None:
+            persons[each.row.participant][each.person] += 1
+    kept = []
+    for each in found:
+        known = persons[each.row.participant]
+        most = known.most_common(2)
+        agreed = most[0][0] if most and (len(most) == 1 or most[0][1] > most[1][1]) else None
+        if each.person is None or each.person == agreed:
+            kept.append(each)
+            continue
+        queries.ask(QueryKind.WRONG_PERSON, each.row, "path", f"images of one person for {each.row.participant}",
+                    "a patient identifier that differs from that of the other visits", "check whose images these are, "
+                    "and correct participant or path", left_out="row", visit=each.visit)  # fmt: skip
+    return kept
+
+
+def _ask_about_rules(found: _Found, protocol: Protocol, queries: Queries) -> None:
+    """Queries where a score was not made as the protocol says."""
+    rules, document = protocol.imaging, found.document
+    if document["status"] in _NO_SCORE:
+        return
+    chosen = document.get("chosen_by")
+    if chosen not in (rules.slice_anchor, BASELINE_SLICES):
+        queries.ask(QueryKind.NOT_ALLOWED, found.row, "path", f"slices chosen by {rules.slice_anchor} or baseline",
+                    f"slices chosen by {chosen}", "score it again without --slices, or record the deviation",
+                    left_out="nothing", visit=found.visit)  # fmt: skip
+    reference = document.get("reference_signal") or {}
+    if reference and reference.get("kind") != rules.intensity_reference:
+        queries.ask(QueryKind.NOT_ALLOWED, found.row, "path", f"intensity against {rules.intensity_reference}",
+                    f"intensity against {reference.get('kind')}", "score it again, or record the deviation",
+                    left_out="nothing", visit=found.visit)  # fmt: skip
+
+
+def _machine_score(found: _Found) -> MachineScore:
+    document = found.document
+    interval, spacing = document.get("interval_90"), document.get("spacing_mm")
+    model = (document.get("provenance") or {}).get("model") or {}
+    return MachineScore(
+        participant=found.row.participant,
+        visit=found.visit,
+        total=document["total"],
+        reason=document.get("reason"),
+        asas_positive=document.get("asas_positive"),
+        expected=_finite(document.get("expected")),
+        interval_90=(float(interval[0]), float(interval[1])) if interval else None,
+        probability_remission=_finite(document.get("probability_remission")),
+        evaluable_maximum=document.get("evaluable_maximum"),
+        spacing_mm=float(spacing[0]) if spacing else None,
+        study_uid=document.get("study_uid"),
+        model=f"{model['name']} {model['version']}" if model else None,
+    )
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

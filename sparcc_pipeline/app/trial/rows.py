@@ -1,0 +1,235 @@
+"""Rows of a table, checked one by one: what is right counts, what is wrong becomes a data query.
+
+There: `checked_rows`, `CheckedRow`, `Queries`. Every query names file, row, column, what was expected and found, and
+the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sparcc_pipeline.app.trial.cells import is_missing, shown
+from sparcc_pipeline.app.trial.dictionary import compact, field_of_column, fields_of, row_model
+from sparcc_pipeline.app.trial.fields import Place
+from sparcc_pipeline.app.trial.tables import Cell, RawRow, RawTable
+from sparcc_pipeline.errors import BlindingError, InputError
+from sparcc_pipeline.trial.records import DataQuery, QueryKind
+
+UNBLINDING: Final = frozenset(
+    {"arm", "armcode", "group", "allocation", "randomisation", "randomization", "treatment", "treatmentarm", "dose",
+     "dosestep", "studydose", "组别", "分组", "治疗组", "随机分组", "剂量"}
+)  # fmt: skip
+"""Headers, compact, that would tell the arm."""
+
+IDENTIFYING: Final = frozenset(
+    {"name", "patientname", "firstname", "lastname", "surname", "dateofbirth", "birthdate", "dob", "phone", "address",
+     "idcard", "mrn", "姓名", "出生日期", "身份证号", "身份证", "电话", "手机号", "住址", "住院号", "门诊号"}
+)  # fmt: skip
+"""Headers, compact, of columns that identify a person; they are not read."""
+
+_REDCAP: Final = re.compile(r"redcap_(repeat_.*|survey_.*)|.*_complete|.*_timestamp")
+_REDCAP_ARM: Final = re.compile(r"_arm_(\d+)$")
+_REPEATED: Final = "redcap_repeat_instrument"
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """The cells of one row that are right, by field; `columns` are the headers as the file has them."""
+
+    file: str
+    number: int
+    values: Mapping[str, Any]
+    columns: Mapping[str, str]
+    raw: Mapping[str, Cell]
+
+    @property
+    def participant(self) -> str:
+        """The participant of the row."""
+        return str(self.values["participant"])
+
+
+class Queries(list[DataQuery]):
+    """Data queries in the order found."""
+
+    def ask(
+        self,
+        kind: QueryKind,
+        row: CheckedRow | None,
+        field: str | None,
+        expected: str,
+        found: str,
+        remedy: str,
+        *,
+        left_out: str = "value",
+        file: str = "",
+        visit: str | None = None,
+    ) -> None:
+        """Add a query about a checked row (or, without one, about `file` and the column `field`)."""
+        column = field if row is None or field is None else row.columns.get(field, field)
+        self.append(
+            DataQuery(
+                kind,
+                file if row is None else row.file,
+                None if row is None else row.number,
+                column,
+                None if row is None else row.participant,
+                visit,
+                expected,
+                found,
+                remedy,
+                left_out,
+            )
+        )
+
+
+def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tuple[str, ...]) -> list[CheckedRow]:
+    """The rows of a table whose required cells are right.
+
+    Parameters
+    ----------
+    places : tables of the dictionary whose columns are known here
+    required : fields without which a row cannot count
+
+    Raises
+    ------
+    BlindingError : a column or a REDCap event would tell the arm
+    InputError : a required column is absent, or two columns mean one field
+    """
+    columns = _columns(table, queries, places)
+    absent = [name for name in required if name not in columns]
+    if absent:
+        known = next(each for each in fields_of(*places) if each.name == absent[0])
+        raise InputError(
+            f"expected a column {absent[0]!r} in {table.file}, found {len(table.columns)} columns without it; add it, "
+            f"or use one of its names: {', '.join(known.aliases) or known.name}"
+        )
+    for note in table.notes:
+        queries.ask(QueryKind.UNREADABLE, None, None, "one sheet of values", note, "check that nothing is missing",
+                    left_out="nothing", file=table.file)  # fmt: skip
+    rows = []
+    for raw in table.rows:
+        row = _checked(table, raw, columns, queries, places, required)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> dict[str, str]:
+    """Header of each field that the table has."""
+    columns: dict[str, str] = {}
+    for column in table.columns:
+        field = field_of_column(column, *places)
+        if field is not None:
+            if field.name in columns:
+                raise InputError(
+                    f"expected one column of {field.name} in {table.file}, found {columns[field.name]!r} and "
+                    f"{column!r}; remove or rename one"
+                )
+            columns[field.name] = column
+        elif compact(column) in UNBLINDING:
+            raise BlindingError(
+                f"expected no column that tells the arm in {table.file}, found {column!r}; keep arm and dose in files "
+                "of their own, which only unblinded commands open"
+            )
+        elif _REDCAP.fullmatch(column.casefold()) is None:
+            _ask_about_unknown(table.file, column, queries, places)
+    arms = {
+        found[1]
+        for row in table.rows
+        if isinstance(event := row.cells.get(columns.get("visit", "")), str) and (found := _REDCAP_ARM.search(event))
+    }
+    if len(arms) > 1:
+        raise BlindingError(
+            f"expected events of one REDCap arm in {table.file}, found {len(arms)}, which may tell the arm of the "
+            "trial; export without the suffix _arm_N"
+        )
+    return columns
+
+
+def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[Place, ...]) -> None:
+    names = [each.name for each in fields_of(*places)]
+    if compact(column) in IDENTIFYING:
+        queries.ask(QueryKind.UNKNOWN_COLUMN, None, column, "no column that identifies a person", "one", "remove it "
+                    "before the table leaves the site; it was not read", left_out="nothing", file=file)  # fmt: skip
+        return
+    if compact(column) == "crp" or "反应蛋白" in column:
+        remedy = "name the unit: crp_mg_l or crp_mg_dl"
+    else:
+        near = difflib.get_close_matches(column.casefold(), names, 1, 0.75)
+        remedy = (
+            f"rename it to {near[0]!r} if that is meant" if near else "see the data dictionary, or leave it: it was"
+        )
+        remedy += "" if near else " not read"
+    queries.ask(QueryKind.UNKNOWN_COLUMN, None, column, "a column of the data dictionary", "another one", remedy,
+                file=file)  # fmt: skip
+
+
+def _checked(
+    table: RawTable,
+    raw: RawRow,
+    columns: Mapping[str, str],
+    queries: Queries,
+    places: tuple[Place, ...],
+    required: tuple[str, ...],
+) -> CheckedRow | None:
+    given = {
+        name: raw.cells[column]
+        for name, column in columns.items()
+        if column in raw.cells and not is_missing(raw.cells[column])
+    }
+    values, faults = _validated(given, places)
+    label = str(values.get("visit", "")) or None
+    fields = {each.name: each for each in fields_of(*places)}
+    missing = [name for name in required if name not in values]
+    for name, (kind, found, remedy) in faults.items():
+        left_out = "row" if name in required else "value"
+        queries.append(
+            DataQuery(kind, table.file, raw.number, columns[name], _id(values.get("participant")), label,
+                      fields[name].expected, found, remedy, left_out)
+        )  # fmt: skip
+    for name in missing:
+        if name not in faults:
+            queries.append(
+                DataQuery(QueryKind.MISSING, table.file, raw.number, columns[name], _id(values.get("participant")),
+                          label, fields[name].expected, "an empty cell", "fill it in", "row")
+            )  # fmt: skip
+    if not missing and not is_missing(raw.cells.get(_REPEATED)):
+        queries.append(
+            DataQuery(QueryKind.NOT_ALLOWED, table.file, raw.number, _REPEATED, _id(values.get("participant")), label,
+                      "one row a participant and visit", "a repeated instrument", "export without repeats", "row")
+        )  # fmt: skip
+        return None
+    return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells)
+
+
+_Fault = tuple[QueryKind, str, str]
+
+
+def _validated(given: Mapping[str, Cell], places: tuple[Place, ...]) -> tuple[dict[str, Any], dict[str, _Fault]]:
+    """Cells that pass, and the faults of the others."""
+    model, left = row_model(*places), dict(given)
+    faults: dict[str, _Fault] = {}
+    while True:
+        try:
+            return model.model_validate(left).model_dump(include=set(left)), faults
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                name = str(each["loc"][0])
+                if name in left:
+                    faults[name] = _fault(each["type"], each.get("ctx", {}), left.pop(name))
+
+
+def _fault(kind: str, context: Mapping[str, Any], value: Cell) -> _Fault:
+    if kind in QueryKind.__members__:
+        return QueryKind[kind], str(context["found"]), str(context["remedy"])
+    return QueryKind.OUT_OF_RANGE, shown(value), "correct the value or leave the cell empty"
+
+
+def _id(value: object) -> str | None:
+    return None if value is None else str(value)
