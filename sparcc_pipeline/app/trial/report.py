@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +19,21 @@ from sparcc_pipeline.app.language import Language
 from sparcc_pipeline.app.pages import template
 from sparcc_pipeline.app.pdf import pdf_from, require_pdf
 from sparcc_pipeline.app.store import write_bytes, write_text
+from sparcc_pipeline.app.trial.columns import Column
+from sparcc_pipeline.app.trial.export import Table, csv_text, query_table
 from sparcc_pipeline.app.trial.report_content import Unblinded, report_content
 from sparcc_pipeline.trial.choices import ImagingDefinition
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.reading import Counts
-from sparcc_pipeline.trial.records import DataQuery, TrialData
+from sparcc_pipeline.trial.records import TrialData
+
+MISSING: Final = (
+    Column("participant", "trial number of the participant"),
+    Column("visit", "planned visit that took place"),
+    Column("no_value_of", "instrument without a value, or SPARCC"),
+    Column("missing_items", "names of missing items, separated by blanks"),
+)
+"""Columns of `missing.csv`."""
 
 PEOPLE_A_PART: Final = 25
 """Timelines that one process draws at a time."""
@@ -62,9 +71,10 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
         require_pdf()
     content = _content(report, words)
     write_text(folder / "report.html", _page(content, words, None))
-    write_text(folder / "queries.csv", _queries_csv(report.data.queries))
-    gaps = [(gap.participant, gap.visit, gap.what, " ".join(gap.items)) for gap in content["all_gaps"]]
-    write_text(folder / "missing.csv", _csv(("participant", "visit", "no_value_of", "missing_items"), gaps))
+    write_text(folder / "queries.csv", csv_text(query_table(report.data.queries)))
+    gaps = [{"participant": gap.participant, "visit": gap.visit, "no_value_of": gap.what,
+             "missing_items": " ".join(gap.items) or None} for gap in content["all_gaps"]]  # fmt: skip
+    write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))
     if pdf:
         write_bytes(folder / "report.pdf", _pdf(content, words))
 
@@ -79,7 +89,9 @@ def _content(report: TrialReport, words: Language) -> dict[str, Any]:
     content = report_content(report.data, protocol, words, report.unblinded)
     reading_sd = protocol.imaging.reading_sd
     if protocol.imaging.counts is Counts.READINGS:
-        note = words.say("90 % interval of SPARCC: from the protocol's standard error of readings, {sd}.", sd=reading_sd)
+        note = words.say(
+            "90 % interval of SPARCC: from the protocol's standard error of readings, {sd}.", sd=reading_sd
+        )
     else:
         note = words.say("90 % interval of SPARCC: the one that the machine states.")
     return content | {
@@ -99,7 +111,9 @@ def _page(content: dict[str, Any], words: Language, font_url: str | None, *, wit
 def _pdf(content: dict[str, Any], words: Language) -> bytes:
     """The page as PDF. Timelines are most of the work: several processes draw them, in parts that are joined in order."""
     people, font = content["people"], REPORT_FONT.as_uri()
-    parts = [{**content, "people": people[first : first + PEOPLE_A_PART]} for first in range(0, len(people), PEOPLE_A_PART)]
+    parts = [
+        {**content, "people": people[first : first + PEOPLE_A_PART]} for first in range(0, len(people), PEOPLE_A_PART)
+    ]
     pages = [_page({**content, "people": []}, words, font)]
     pages += [_page(part, words, font, with_summary=False) for part in parts]
     if len(pages) <= PARTS_WITHOUT_HELP:
@@ -112,21 +126,9 @@ def _pdf(content: dict[str, Any], words: Language) -> bytes:
     for each in drawn:
         joined.append(io.BytesIO(each), import_outline=False)
     joined.compress_identical_objects()
-    joined.add_metadata({"/Title": f"{words.say('Trial report')} {content['protocol'].registry}", "/Producer": "sparcc-pipeline"})
+    joined.add_metadata(
+        {"/Title": f"{words.say('Trial report')} {content['protocol'].registry}", "/Producer": "sparcc-pipeline"}
+    )
     stream = io.BytesIO()
     joined.write(stream)
     return stream.getvalue()
-
-
-def _queries_csv(queries: Sequence[DataQuery]) -> str:
-    names = tuple(field.name for field in fields(DataQuery))
-    rows = [[query.kind.value, *(getattr(query, name) for name in names[1:])] for query in queries]
-    return _csv(names, rows)
-
-
-def _csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return text.getvalue()

@@ -147,7 +147,10 @@ def _plots(groups: Mapping[str, Courses], protocol: Protocol, words: Language) -
         for number, visit in enumerate(protocol.visits)
         if number and any(c[number].sparcc_change is not None for of in groups.values() for c in of.values())
     ]
-    found = {"target": plots.target_plot(groups, protocol, words), "courses": plots.spaghetti_plot(groups, protocol, words)}
+    found = {
+        "target": plots.target_plot(groups, protocol, words),
+        "courses": plots.spaghetti_plot(groups, protocol, words),
+    }
     if with_change:
         found["cumulative"] = plots.cumulative_plot(groups, _spaced(with_change, PANELS_OF_CHANGE), protocol, words)
         found["waterfall"] = plots.waterfall_plot(groups, with_change[-1], protocol, words)

@@ -151,7 +151,9 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
         for status, color in STATUS_COLORS.items():
             count = np.array([sum(c[k].target.status is status for c in inside.values()) for k in places], dtype=float)
             share = 100 * count / max(1, len(inside))
-            axes.bar(places, share, bottom=below, width=0.78, color=color, edgecolor="white", label=words.say(STATUS[status]))
+            axes.bar(
+                places, share, bottom=below, width=0.78, color=color, edgecolor="white", label=words.say(STATUS[status])
+            )
             for place, value, base, number in zip(places, share, below, count, strict=True):
                 if value >= 5:
                     dark = status in (TargetStatus.BOTH, TargetStatus.NEITHER)
@@ -184,7 +186,9 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
         ):
             axes.axhspan(low, high, color=SOFT, alpha=0.25, linewidth=0)
             axes.axhline(value, color=INK, linewidth=1, linestyle=dash)
-            axes.annotate(f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right")
+            axes.annotate(
+                f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right"
+            )
         axes.set(title=name, xlabel=words.say("Mean of both totals"))
 
     return _panels(list(pairs), draw, words.say("Difference"))
@@ -194,8 +198,11 @@ def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: s
             wide: bool = False) -> str:  # fmt: skip
     """Panels beside each other, as SVG text."""
     width, height = _PANEL
-    with _style():
-        figure = Figure(figsize=(2 * width if wide and len(panels) == 1 else width * max(2, len(panels)), height), layout="constrained")
+    with plot_style():
+        figure = Figure(
+            figsize=(2 * width if wide and len(panels) == 1 else width * max(2, len(panels)), height),
+            layout="constrained",
+        )
         axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=share_y)).ravel()
         for each, panel in zip(axes, panels, strict=True):
             draw(each, panel)
@@ -206,7 +213,8 @@ def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: s
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def plot_style() -> Iterator[None]:
+    """The look of all plots, with the font of the installation."""
     _load_font()
     with matplotlib.rc_context(dict(_STYLE)):
         yield

@@ -108,14 +108,18 @@ def _series_row(top: float, at: Sequence[float], series: Series) -> list[str]:
             parts.append(_text(LEFT - 14, y(value) + 4, f"{value:g}", "end", SOFT))
         value += step
     for limit in series.limits:
-        parts.append(f'<path d="M{LEFT - 8} {y(limit):.1f}H{WIDTH - RIGHT + 8}" stroke="{INK}" stroke-dasharray="2 4"/>')
+        parts.append(
+            f'<path d="M{LEFT - 8} {y(limit):.1f}H{WIDTH - RIGHT + 8}" stroke="{INK}" stroke-dasharray="2 4"/>'
+        )
     for x, interval in zip(at, series.intervals, strict=True):
         if interval is not None:
             parts.append(f'<path d="M{x:.1f} {y(interval[0]):.1f}V{y(interval[1]):.1f}" stroke="{BLUE}" stroke-width="5" '
                          'stroke-opacity="0.3"/>')  # fmt: skip
     line = [(x, y(v)) for x, v in zip(at, series.values, strict=True) if v is not None]
     if line:
-        parts.append(f'<path d="M{"L".join(f"{x:.1f} {v:.1f}" for x, v in line)}" stroke="{BLUE}" stroke-width="2" fill="none"/>')
+        parts.append(
+            f'<path d="M{"L".join(f"{x:.1f} {v:.1f}" for x, v in line)}" stroke="{BLUE}" stroke-width="2" fill="none"/>'
+        )
     for x, v in zip(at, series.values, strict=True):
         if v is not None:
             parts.append(f'<circle cx="{x:.1f}" cy="{y(v):.1f}" r="4" fill="{BLUE}"/>')
@@ -148,7 +152,9 @@ def _target_row(top: float, at: Sequence[float], course: Sequence[VisitAssessmen
         status = each.target.status
         letter = words.say(STATUS_LETTERS[status])
         ink = "#ffffff" if status in (TargetStatus.BOTH, TargetStatus.NEITHER) else INK
-        parts.append(f'<rect x="{x - 15:.1f}" y="{top}" width="30" height="{LOW_ROW}" rx="4" fill="{STATUS_COLORS[status]}"/>')
+        parts.append(
+            f'<rect x="{x - 15:.1f}" y="{top}" width="30" height="{LOW_ROW}" rx="4" fill="{STATUS_COLORS[status]}"/>'
+        )
         parts.append(_text(x, top + 20, letter, "middle", ink))
     return parts
 
