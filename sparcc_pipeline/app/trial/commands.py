@@ -191,7 +191,7 @@ def simulate(
     protocol: ProtocolFile = None,
     force: Force = False,
 ) -> None:
-    """How often noise of the score turns the imaging half round, by cut-off and readers; power of the primary outcomes."""
+    """How often noise of the score turns the imaging half round, by cut-off and readers; power of primary outcomes."""
     from sparcc_pipeline.app.trial.simulate import run_simulate
 
     run_simulate(out, seed, trials, assumptions, protocol, force=force)

@@ -109,7 +109,7 @@ def _page(content: dict[str, Any], words: Language, font_url: str | None, *, wit
 
 
 def _pdf(content: dict[str, Any], words: Language) -> bytes:
-    """The page as PDF. Timelines are most of the work: several processes draw them, in parts that are joined in order."""
+    """The page as PDF. Timelines are most of the work: processes draw them in parts, which are joined in order."""
     people, font = content["people"], REPORT_FONT.as_uri()
     parts = [
         {**content, "people": people[first : first + PEOPLE_A_PART]} for first in range(0, len(people), PEOPLE_A_PART)

@@ -1,4 +1,6 @@
-"""What a trial report shows, gathered for its page: numbers as text, plots as SVG. There: `report_content`, `Unblinded`.
+"""What a trial report shows, gathered for its page: numbers as text, plots as SVG.
+
+There: `report_content`, `Unblinded`.
 
 Blinded unless `Unblinded` is given: then there is one group, no dose, and nothing here has seen an allocation.
 """
@@ -38,7 +40,7 @@ from sparcc_pipeline.trial.summary import (
 BOOTSTRAP_SEED: Final = 20260228
 """The same data give the same intervals."""
 
-QUERIES_SHOWN: Final = 60
+QUERIES_SHOWN: Final = 20
 """Queries and gaps that the page lists; `queries.csv` has all."""
 
 PANELS_OF_CHANGE: Final = 3
@@ -88,6 +90,7 @@ def report_content(data: TrialData, protocol: Protocol, words: Language, unblind
                    for name, of_group in groups.items()],
         "statuses": [(status, say.STATUS[status], plots.STATUS_COLORS[status]) for status in TargetStatus],
         "letters": say.STATUS_LETTERS,
+        "instruments": say.INSTRUMENTS,
         "sources": say.SOURCES,
         "plots": _plots(groups, protocol, words),
         **_agreement(data, protocol, words),

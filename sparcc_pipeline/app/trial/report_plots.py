@@ -1,7 +1,7 @@
 """Plots of a trial report as SVG: change of SPARCC, courses, waterfall, target, Bland-Altman. Drawn by matplotlib.
 
-Each takes the participants in groups: one group in the blinded report, the arms in the unblinded one. Colors are those of
-Okabe and Ito; what a color means is also said by a line style, a place or a word.
+Each takes the participants in groups: one group in the blinded report, the arms in the unblinded one. Colors are those
+of Okabe and Ito; what a color means is also said by a line style, a place or a word.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from sparcc_pipeline.app.fonts import REPORT_FONT
 from sparcc_pipeline.app.language import Language
@@ -48,7 +49,7 @@ STATUS_COLORS: Final = {
 }
 """Color of each status of the target, in plots and timelines."""
 
-_STYLE: Final[Mapping[str, Any]] = {
+_STYLE: Final[Any] = {
     "font.family": "Noto Sans CJK SC",
     "font.size": 9,
     "axes.spines.top": False,
@@ -109,8 +110,9 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
                 axes.plot(np.array(weeks)[known], row[known], color=COLORS[number], alpha=0.16, linewidth=0.6)
             seen = [k for k in range(len(weeks)) if table.size and not np.isnan(table[:, k]).all()]
             middle = [float(np.nanmedian(table[:, k])) for k in seen]
+            color = INK if len(groups) == 1 else COLORS[number]
             label = words.say("Median") if len(groups) == 1 else words.say("Median, {group}", group=group)
-            axes.plot([weeks[k] for k in seen], middle, DASHES[number], color=INK if len(groups) == 1 else COLORS[number],
+            axes.plot([weeks[k] for k in seen], middle, DASHES[number], color=color,
                       linewidth=2.4, marker="o", markersize=4, label=label)  # fmt: skip
         for limit in limits[name]:
             axes.axhline(limit, color=SOFT, linewidth=0.9, linestyle=":")
@@ -122,14 +124,14 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
 
 
 def waterfall_plot(groups: Groups, visit: PlannedVisit, protocol: Protocol, words: Language) -> str:
-    """Change in SPARCC of each participant at one visit, sorted; against the smallest important and detectable change."""
+    """Change in SPARCC of each participant at one visit, sorted; against the smallest important, detectable change."""
 
     def draw(axes: Axes, panel: tuple[str, Courses]) -> None:
         name, inside = panel
         change = np.sort(_values(inside, visit, protocol, lambda each: each.sparcc_change))[::-1]
-        colors = [BLUE if each <= -SMALLEST_DETECTABLE_CHANGE else ORANGE if each >= SMALLEST_DETECTABLE_CHANGE else SOFT
-                  for each in change]  # fmt: skip
-        axes.bar(np.arange(change.size), change, width=1.0, color=colors)
+        colors = np.where(change <= -SMALLEST_DETECTABLE_CHANGE, BLUE, SOFT)
+        colors = np.where(change >= SMALLEST_DETECTABLE_CHANGE, ORANGE, colors)
+        axes.bar(np.arange(change.size), change, width=1.0, color=colors.tolist())
         for limit, dash in ((SMALLEST_IMPORTANT_CHANGE, ":"), (SMALLEST_DETECTABLE_CHANGE, "--")):
             for sign in (-1, 1):
                 axes.axhline(sign * limit, color=INK, linewidth=0.8, linestyle=dash)
@@ -149,7 +151,7 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
         places = np.arange(len(protocol.visits))
         below = np.zeros(len(places))
         for status, color in STATUS_COLORS.items():
-            count = np.array([sum(c[k].target.status is status for c in inside.values()) for k in places], dtype=float)
+            count = _status_counts(inside, status, len(places))
             share = 100 * count / max(1, len(inside))
             axes.bar(
                 places, share, bottom=below, width=0.78, color=color, edgecolor="white", label=words.say(STATUS[status])
@@ -157,7 +159,7 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             for place, value, base, number in zip(places, share, below, count, strict=True):
                 if value >= 5:
                     dark = status in (TargetStatus.BOTH, TargetStatus.NEITHER)
-                    axes.text(place, base + value / 2, f"{number:.0f}", ha="center", va="center", fontsize=8,
+                    axes.text(float(place), base + value / 2, f"{number:.0f}", ha="center", va="center", fontsize=8,
                               color="white" if dark else INK)  # fmt: skip
             below += share
         axes.set(xticks=places, ylim=(0, 100))
@@ -198,11 +200,11 @@ def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: s
             wide: bool = False) -> str:  # fmt: skip
     """Panels beside each other, as SVG text."""
     width, height = _PANEL
+    if len(panels) > 2:
+        width = 3.1  # three beside each other are to be readable at the width of a page
     with plot_style():
-        figure = Figure(
-            figsize=(2 * width if wide and len(panels) == 1 else width * max(2, len(panels)), height),
-            layout="constrained",
-        )
+        whole = 2 * width if wide and len(panels) == 1 else width * max(2, len(panels))
+        figure = Figure(figsize=(whole, height), layout="constrained")
         axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=share_y)).ravel()
         for each, panel in zip(axes, panels, strict=True):
             draw(each, panel)
@@ -216,7 +218,7 @@ def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: s
 def plot_style() -> Iterator[None]:
     """The look of all plots, with the font of the installation."""
     _load_font()
-    with matplotlib.rc_context(dict(_STYLE)):
+    with matplotlib.rc_context(_STYLE):
         yield
 
 
@@ -234,6 +236,11 @@ def _values(inside: Courses, visit: PlannedVisit, protocol: Protocol,
     number = protocol.visits.index(visit)
     found = [of(course[number]) for course in inside.values()]
     return np.array([value for value in found if value is not None], dtype=float)
+
+
+def _status_counts(inside: Courses, status: TargetStatus, visits: int) -> NDArray[np.float64]:
+    """How many have this status at each visit."""
+    return np.array([sum(c[k].target.status is status for c in inside.values()) for k in range(visits)], dtype=float)
 
 
 def _number(value: float | None) -> float:

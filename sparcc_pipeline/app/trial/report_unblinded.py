@@ -1,4 +1,6 @@
-"""`sparcc trial report --unblind`: the report by arm, with doses. One of two ways to an allocation (`run_unblinded.py`).
+"""`sparcc trial report --unblind`: the report by arm, with doses.
+
+With `run_unblinded.py` the only way to an allocation.
 
 There: `run_unblinded_report`.
 """

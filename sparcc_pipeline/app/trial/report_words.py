@@ -84,6 +84,27 @@ LEFT_OUT: Final[Mapping[str, Message]] = {
 FLARE: Final = Message("flare")
 RESCUE: Final = Message("rescue treatment")
 
+INSTRUMENTS: Final[Mapping[str, str]] = {
+    "asdas_crp": "ASDAS-CRP",
+    "asdas_esr": "ASDAS-ESR",
+    "basdai": "BASDAI",
+    "basfi": "BASFI",
+    "asas_hi": "ASAS-HI",
+    "asqol": "ASQoL",
+    "nsaid_index": "NSAID index",
+    "SPARCC": "SPARCC",
+}
+"""Names of instruments: the same in every language."""
+
+DOSES: Final[tuple[Message, ...]] = (
+    Message("15 mg daily"),
+    Message("5 mg every other day"),
+    Message("15 mg every other day"),
+    Message("15 mg, with two days between doses"),
+    Message("15 mg every two days"),
+)
+"""Doses as `trial/schedule.py` gives them; a test holds that none is missing."""
+
 CRITERIA: Final[tuple[Message, ...]] = (
     Message("age"),
     Message("BASDAI"),

@@ -1,4 +1,4 @@
-"""`sparcc trial simulate` and `sparcc trial demo`: simulated trials, from assumptions and a seed, through the same code.
+"""`sparcc trial simulate` and `sparcc trial demo`: trials from assumptions and a seed, through the same code.
 
 There: `run_simulate`, `run_demo`.
 """

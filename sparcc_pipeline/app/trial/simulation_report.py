@@ -44,7 +44,7 @@ def simulation_markdown(document: Mapping[str, Any]) -> str:
         "Taper against control at the last visit (change since baseline, adjusted for the baseline):",
         "",
         *_table(
-            ("outcome", "analysed", "difference", "standard error", "arms differ (two-sided 5 %)", "margin", "not inferior"),
+            ("outcome", "analysed", "difference", "standard error", "arms differ (5 %)", "margin", "not inferior"),
             [[p["outcome"], f"{p['analysed']:.0f}", f"{p['difference']:+.2f}", f"{p['standard_error']:.2f}",
               _percent(p["different"]), f"{p['margin']:g}", _percent(p["not_inferior"])] for p in document["power"]],
         ),
@@ -54,7 +54,8 @@ def simulation_markdown(document: Mapping[str, Any]) -> str:
         *_table(
             ("pair", "ICC(2,1)", "smallest detectable change", "quadrant kappa", "PABAK"),
             [[a["pair"], _estimate(a["totals"]["icc_agreement"]), _estimate(a["totals"]["sdc"], 1),
-              _estimate(a["quadrants"]["kappa"]), _estimate(a["quadrants"]["adjusted"])] for a in document["agreement"]],
+              _estimate(a["quadrants"]["kappa"]), _estimate(a["quadrants"]["adjusted"])]
+             for a in document["agreement"]],
         ),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -1,4 +1,6 @@
-"""The timeline of one participant as SVG: dose step, ASDAS, SPARCC with its interval, CRP, target. There: `timeline_svg`.
+"""The timeline of one participant as SVG: dose step, ASDAS, SPARCC with its interval, CRP, target.
+
+There: `timeline_svg`.
 
 Drawn as text and not by matplotlib: a report has one for each participant, and must not take minutes.
 """
@@ -65,13 +67,13 @@ def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: M
     span = max(weeks) or 1
     at = [LEFT + (WIDTH - LEFT - RIGHT) * week / span for week in weeks]
     nothing = [None] * len(course)
+    crp = [None if each.visit is None else each.visit.crp_mg_l for each in course]
     rows = [
         Series("ASDAS", [each.asdas.value for each in course], nothing,
                [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below], 4.0),
         Series("SPARCC", [each.score.value for each in course], [score_interval(each, protocol) for each in course],
                [protocol.target.sparcc_cut_off], 8.0),
-        Series(words.say("CRP, mg/L"), [None if each.visit is None else each.visit.crp_mg_l for each in course], nothing,
-               [], 10.0),
+        Series(words.say("CRP, mg/L"), crp, nothing, [], 10.0),
     ]  # fmt: skip
     parts, top = [], 10.0
     if doses is not None:
@@ -87,8 +89,8 @@ def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: M
     height = top + 10
     font = "" if family is None else f'font-family="{family}" '
     return (
-        f'<svg {font}viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" font-size="13" fill="{INK}" '
-        f'role="img">{"".join(parts)}</svg>'
+        f'<svg {font}viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" font-size="13" '
+        f'fill="{INK}" role="img">{"".join(parts)}</svg>'
     )
 
 
@@ -113,8 +115,8 @@ def _series_row(top: float, at: Sequence[float], series: Series) -> list[str]:
         )
     for x, interval in zip(at, series.intervals, strict=True):
         if interval is not None:
-            parts.append(f'<path d="M{x:.1f} {y(interval[0]):.1f}V{y(interval[1]):.1f}" stroke="{BLUE}" stroke-width="5" '
-                         'stroke-opacity="0.3"/>')  # fmt: skip
+            path = f"M{x:.1f} {y(interval[0]):.1f}V{y(interval[1]):.1f}"
+            parts.append(f'<path d="{path}" stroke="{BLUE}" stroke-width="5" stroke-opacity="0.3"/>')
     line = [(x, y(v)) for x, v in zip(at, series.values, strict=True) if v is not None]
     if line:
         parts.append(
