@@ -38,6 +38,22 @@ require_venv_module() {
     { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$package"; } >&2
 }
 
+# WeasyPrint draws PDFs with libraries of the system. Without them all but the option --pdf works.
+require_pdf_libraries() {
+    local packages="libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+    if "$VENV/bin/python" -c 'import weasyprint' >/dev/null 2>&1; then
+        return
+    fi
+    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        say "for reports as PDF, as root: apt-get install $packages (all else works without)"
+        return
+    fi
+    say "Installing the Debian packages $packages ..."
+    # shellcheck disable=SC2086
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $packages; } >&2 ||
+        say "could not install them: reports as PDF will be refused (all else works)"
+}
+
 # What an installation depends on, as one hash.
 installation_hash() {
     { printf '%s\n' "$REPOSITORY"; cat pyproject.toml sparcc_pipeline/__init__.py; } | sha256sum | cut -d ' ' -f 1
@@ -64,5 +80,6 @@ prepare_environment() {
     say "Installing sparcc-pipeline${extras:+ with $extras} into $VENV (some minutes the first time) ..."
     rm -f "$STAMP"
     "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2
+    require_pdf_libraries
     printf '%s %s\n' "$wanted" "$extras" >"$STAMP"
 }

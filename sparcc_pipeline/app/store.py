@@ -39,7 +39,7 @@ SCORE_RESULT: Final = ResultKind(
     SCORE_FILE,
     SCHEMA_PREFIX,
     re.compile(
-        r"score\.(json|csv)|report\.html|run\.toml|study\.npz|(anatomy|edema|edema_probability)\.nii\.gz"
+        r"score\.(json|csv)|report\.(html|pdf)|run\.toml|study\.npz|(anatomy|edema|edema_probability)\.nii\.gz"
         r"|overlay(/slice_\d{2,}\.png)?"
     ),
 )

@@ -16,11 +16,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from sparcc_pipeline.app.alignment_pictures import ILIUM, SQUARE_MM
 from sparcc_pipeline.app.change_document import change_document
-from sparcc_pipeline.app.change_pictures import EMPTY, ILIUM, SQUARE_MM, ChangePictures, draw_change
+from sparcc_pipeline.app.change_pictures import ChangePictures, draw_change
 from sparcc_pipeline.app.change_report import change_html
-from sparcc_pipeline.app.compare import Compared, Comparison, NotCompared
+from sparcc_pipeline.app.compare import Compared, Comparison, NotCompared, visit_name
+from sparcc_pipeline.app.language import ENGLISH, Language, language
 from sparcc_pipeline.app.overlay import EDEMA, FOOTER_PIXELS, HEADER_PIXELS, JOINT_LINE, PIXELS_PER_MM
+from sparcc_pipeline.app.picture_sheet import EMPTY
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.study import Request, Scored, Segmented, Study, score_slices, segment_study, six_slices
 from sparcc_pipeline.app.visits import Visit
@@ -28,6 +31,7 @@ from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.follow_up import Alignment
 from sparcc_pipeline.imaging.movement import SliceMovement
 from sparcc_pipeline.imaging.registration import Registration
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality, MatchedSlice, match_six_slices
 from sparcc_pipeline.sparcc.change import score_change
@@ -52,7 +56,14 @@ def _segmented(stir: Volume, tissue: TissueMaps) -> Segmented:
 
 
 def _visit(name: str, segmented: Segmented) -> Visit:
-    return Visit(name, segmented, None, SliceMovement((0.4, 0.2, 1.3), (4, 5, 6)), None, "there is no T1")
+    return Visit(
+        name,
+        segmented,
+        None,
+        SliceMovement((0.4, 0.2, 1.3), (4, 5, 6)),
+        None,
+        Message("the study has no semicoronal T1-weighted series"),
+    )
 
 
 @cache
@@ -107,7 +118,7 @@ def _compared(baseline: Scored, segmented: Segmented, name: str, transform: Rigi
         matched=replace(found, matched=matched),
         change=score_change(baseline.score, scored.score, matched),
         days=84,
-        warnings=("lossy compression",),
+        warnings=(Message("lossy compression"),),
     )
 
 
@@ -126,9 +137,9 @@ def document(run_at: Callable[[Request], Run]) -> dict[str, Any]:
     return _document(_comparison(), run_at)
 
 
-def _page(document: dict[str, Any]) -> str:
+def _page(document: dict[str, Any], words: Language = ENGLISH) -> str:
     compared = sum(each["status"] == "compared" for each in document["follow_ups"])
-    return change_html(document, ChangePictures((b"row",) * 6, ((b"squares", b"edges"),) * compared))
+    return change_html(document, ChangePictures((b"row",) * 6, ((b"squares", b"edges"),) * compared), words)
 
 
 def _words(page: str) -> str:
@@ -267,7 +278,7 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
         "Smallest important change (2.5): not reached", "Smallest detectable change (3.4): not reached",
         "Probability that the change is real: not known, this model gives no uncertainty",
         "Research use only. Not for diagnosis or treatment.", "known 1.0 (onnx)",
-        "Baseline 1.3 mm not known: there is no T1.",
+        "Baseline 1.3 mm not known: the study has no semicoronal T1-weighted series",
     ):  # fmt: skip
         assert expected in words, expected
     assert words.count("Research use only") == 2
@@ -292,7 +303,7 @@ def test_the_sign_of_the_change(document: dict[str, Any], total: int, important:
     assert expected in _words(_page(document))
 
 
-@pytest.mark.parametrize(("probability", "expected"), [(0.874, "real: 87 %"), (0.9999, "real: over 99 %")])
+@pytest.mark.parametrize(("probability", "expected"), [(0.874, "real: 87 %"), (0.9999, "real: > 99 %")])
 def test_the_probability_is_said_where_there_is_one(document: dict[str, Any], probability: float,
                                                     expected: str) -> None:  # fmt: skip
     document["follow_ups"][0]["change"]["probability"] = probability
@@ -380,9 +391,13 @@ def test_a_comparison_without_any_change_can_be_reported(run_at: Callable[[Reque
     assert "Can the alignment be believed?" not in page
 
 
+def _moved(visit: str) -> Message:
+    return Message("{visit}: {warning}", visit=visit, warning=Message("slices <b>moved</b>"))
+
+
 def test_each_warning_is_there_once_with_its_visits(document: dict[str, Any]) -> None:
-    document["baseline"]["warnings"] = ["baseline: slices <b>moved</b>", "lossy compression"]
-    document["follow_ups"][0]["score"]["warnings"] = ["lossy compression", "follow-up 1: slices <b>moved</b>"]
+    document["baseline"]["warnings"] = [_moved("baseline"), "lossy compression"]
+    document["follow_ups"][0]["score"]["warnings"] = ["lossy compression", _moved("follow-up 1")]
     page = _page(document)
 
     assert page.count("Lossy compression.") == 1
@@ -415,3 +430,40 @@ def test_the_file_stands_alone_and_tells_no_date(document: dict[str, Any]) -> No
     assert sources == ["data:image/png;base64," + base64.b64encode(png).decode() for png in pictures]
     for forbidden in ("http", "<script", "<link", "<iframe", "href=", "url(", "@import", "2026-"):
         assert forbidden not in page, forbidden
+
+
+def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: Callable[[Request], Run]) -> None:
+    document["follow_ups"].append(
+        _document(
+            replace(_comparison(), follow_ups=(NotCompared(visit_name(2), RegistrationError("expected sides")),)),
+            run_at,
+        )["follow_ups"][0]
+    )
+    document["baseline"]["warnings"] = [
+        Message(
+            "{visit}: {warning}", visit="baseline", warning=Message("STIR and T1 do not share a frame of reference")
+        )
+    ]
+    document["baseline"]["name"], document["follow_ups"][0]["name"] = visit_name(0), visit_name(1)
+    document["follow_ups"][0]["warnings"] = [Message("{blank} of {slices} slices are blank", blank=1, slices=14)]
+    page = _page(document, language("zh"))
+    quoted = '<span lang="en">Expected sides.</span>'
+    said = page.replace(quoted, "") + " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
+    names = {
+        "SPARCC", "STIR", "MRI", "Dice", "nat", "mm", "Maksymowych", "doi", "art", "known", "onnx", "sparcc",
+        "pipeline",
+    }  # fmt: skip
+
+    assert quoted in page, "the words of an error are those of change.json"
+    assert "随访 2 未比较 无法给出变化：无法与基线配准。" in _words(page)
+    assert "<li>基线：STIR 与 T1 不在同一参考坐标系。</li>" in page
+    assert "基线 1.3 mm 不明：该检查无斜冠状位 T1 加权序列" in _words(page)
+    assert set(re.findall(r"[A-Za-z]{2,}", re.sub(r"[0-9a-f]{64}", "", _words(said)))) <= names
+
+
+def test_pictures_have_words_of_the_language() -> None:
+    english, chinese = (draw_change(_comparison(), language(code)).rows[0] for code in ("en", "zh"))
+
+    assert _pixels(english).shape == _pixels(chinese).shape
+    assert not np.array_equal(_pixels(english)[:HEADER_PIXELS], _pixels(chinese)[:HEADER_PIXELS])
+    assert np.array_equal(_pixels(english)[HEADER_PIXELS + 60 : -120], _pixels(chinese)[HEADER_PIXELS + 60 : -120])

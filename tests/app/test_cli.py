@@ -21,7 +21,7 @@ from sparcc_pipeline.app.config import PipelineConfig
 from sparcc_pipeline.app.result import SCHEMA_FILE
 from sparcc_pipeline.app.study import Segmenter
 from sparcc_pipeline.dicom.write import write_mr_series
-from sparcc_pipeline.errors import ModelError
+from sparcc_pipeline.errors import ConfigError, ModelError
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.volume import Volume
 
@@ -98,7 +98,7 @@ def test_the_run_is_recorded_without_paths_or_names(sparcc: Sparcc, study: Path,
 
     run = tomllib.loads((tmp_path / "out" / "run.toml").read_text())
     assert run["settings"]["engine"] == "torch"
-    assert run["arguments"] == {"slices": [5, 10], "accept_fat_suppressed": False, "nifti": True}
+    assert run["arguments"] == {"slices": [5, 10], "accept_fat_suppressed": False, "nifti": True, "pdf": False}
     assert run["versions"]["numpy"] == np.__version__
     score = json.loads((tmp_path / "out" / "score.json").read_text())
     assert run["hashes"] == {
@@ -179,9 +179,40 @@ def test_settings_reach_the_segmenter(sparcc: Sparcc, study: Path, tmp_path: Pat
     (tmp_path / "my.toml").write_text('engine = "torch"\nthreads = 5\n')
 
     sparcc("score", study, "--out", tmp_path / "a", "--config", tmp_path / "my.toml")
-    assert sparcc.config == PipelineConfig(engine="torch", threads=5)
-    sparcc("score", study, "--out", tmp_path / "b", "--config", tmp_path / "my.toml", "--engine", "onnx")
-    assert sparcc.config == PipelineConfig(engine="onnx", threads=5)
+    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en")
+    sparcc(
+        "score", study, "--out", tmp_path / "b", "--config", tmp_path / "my.toml", "--engine", "onnx", "--lang", "zh"
+    )
+    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh")
+
+
+def test_the_report_is_in_the_language_asked_for_and_the_score_in_english(
+    sparcc: Sparcc, study: Path, tmp_path: Path
+) -> None:
+    sparcc("score", study, "--out", tmp_path / "en")
+    sparcc("score", study, "--out", tmp_path / "zh", "--lang", "zh")
+    documents = [json.loads((tmp_path / lang / "score.json").read_text()) for lang in ("en", "zh")]
+
+    assert "仅供研究使用" in (tmp_path / "zh" / "report.html").read_text(encoding="utf-8")
+    for document in documents:
+        del document["provenance"]["created_at"]
+    assert documents[0] == documents[1]
+    assert not (tmp_path / "zh" / "report.pdf").exists(), "a PDF only where it is asked for"
+    assert sparcc("score", study, "--out", tmp_path / "fr", "--lang", "fr").code == 2
+
+
+def test_a_pdf_that_cannot_be_drawn_is_refused_before_the_slow_work(
+    sparcc: Sparcc, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise ConfigError("apt-get install libpango-1.0-0")
+
+    monkeypatch.setattr(score_command, "require_pdf", missing)
+    ended = sparcc("score", study, "--out", tmp_path / "out", "--pdf")
+
+    assert ended.code == 2 and "apt-get install libpango-1.0-0" in ended.err
+    assert sparcc.config is None and not (tmp_path / "out").exists()
+    assert sparcc("score", study, "--out", tmp_path / "out").code == 0, "without it the study is scored"
 
 
 def _bad_input(kind: str, folder: Path) -> Path:

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from sparcc_pipeline.app.language import ENGLISH, Language, language
 from sparcc_pipeline.app.provenance import Run
-from sparcc_pipeline.app.report import SeriesText, report_html
+from sparcc_pipeline.app.report import ReportPictures, SeriesText, report_html
 from sparcc_pipeline.app.result import score_document
 from sparcc_pipeline.app.study import Request, Scored
+from sparcc_pipeline.message import Message
 
-PNG = b"\x89PNG stand-in"
+THUMBNAIL, OVERLAY = b"\x89PNG small stand-in", b"\x89PNG stand-in"
 
 
 class _Page(HTMLParser):
@@ -56,9 +58,14 @@ def document(scored: Scored, run_at: Callable[[Request], Run]) -> dict[str, Any]
     return score_document(scored, run_at(Request()))
 
 
-def _render(document: dict[str, Any], **changes: Any) -> str:
-    series = SeriesText({"kind": "STIR", "echo_time_ms": 38.0}, ("the only STIR series",), ())
-    return report_html(document, replace(series, **changes), [PNG] * 6)
+def _render(document: dict[str, Any], words: Language = ENGLISH, **changes: Any) -> str:
+    series = SeriesText({"kind": "STIR", "echo_time_ms": 38.0}, (Message("the only {kind} series", kind="STIR"),), ())
+    return report_html(document, replace(series, **changes), ReportPictures([THUMBNAIL] * 6, [OVERLAY] * 6), words)
+
+
+def _page_one(html: str) -> str:
+    """The words of what comes before the grid."""
+    return _Page(html[: html.index('class="grid"')]).words
 
 
 def test_the_answer_is_there(document: dict[str, Any]) -> None:
@@ -126,7 +133,7 @@ def test_the_file_stands_alone(document: dict[str, Any]) -> None:
 
     assert not {"script", "link", "iframe", "object"} & set(names)
     assert not any(attributes.get("href") for _, attributes in page.tags)
-    assert sources == ["data:image/png;base64," + base64.b64encode(PNG).decode()] * 6
+    assert sources == ["data:image/png;base64," + base64.b64encode(p).decode() for p in [THUMBNAIL] * 6 + [OVERLAY] * 6]
     assert "url(" not in _render(document)
     assert "@import" not in _render(document)
 
@@ -140,4 +147,110 @@ def test_a_nifti_source_without_uids_can_be_reported(document: dict[str, Any]) -
 def test_every_picture_has_its_words(document: dict[str, Any], tmp_path: Path) -> None:
     texts = [attributes["alt"] or "" for tag, attributes in _Page(_render(document)).tags if tag == "img"]
 
-    assert [text.split(":")[0] for text in texts] == [f"Slice {index}" for index in range(4, 10)]
+    assert [text.split(":")[0] for text in texts] == [f"Slice {index}" for index in range(4, 10)] * 2
+
+
+# Page one
+
+
+def test_page_one_holds_the_answer_the_slices_and_the_warnings(document: dict[str, Any]) -> None:
+    document["warnings"] = [Message("{blank} of {slices} slices are blank", blank=1, slices=14)]
+    html = _render(document)
+    words, tags = _page_one(html), _Page(html[: html.index('class="grid"')]).tags
+
+    for expected in (
+        "SPARCC 4 of 72",
+        "Edema 2 of 48",
+        "Intensity 1 of 12",
+        "Depth 1 of 12",
+        "1 of 14 slices are blank.",
+    ):
+        assert expected in words, expected
+    thumbnails = [attributes["src"] for tag, attributes in tags if tag == "img"]
+    assert thumbnails == ["data:image/png;base64," + base64.b64encode(THUMBNAIL).decode()] * 6
+    for caption in ("Slice 4 anterior 0 points", "Slice 5 2 points", "Slice 7 2 points", "Slice 9 posterior 0 points"):
+        assert caption in words, caption
+
+
+def test_a_slice_without_anything_evaluable_has_no_points(document: dict[str, Any]) -> None:
+    for joint in document["joints"]:
+        if joint["slice"] == 0:
+            joint |= {"edema": dict.fromkeys(joint["edema"]), "intense": None, "deep": None}
+
+    assert "Slice 4 anterior not evaluable" in _page_one(_render(document))
+
+
+def test_uncertainty_is_said_where_there_is_some(document: dict[str, Any]) -> None:
+    for name in ("interval_90", "expected", "probability_remission"):
+        document.pop(name, None)
+    for joint in document["joints"]:
+        joint.pop("probability", None)
+    without = _page_one(_render(document))
+    document |= {"interval_90": [2, 7], "expected": 4.26, "probability_remission": 0.004}
+    words = _page_one(_render(document))
+
+    for absent in ("interval", "Expected", "remission", "Look at these first"):
+        assert absent not in without, absent
+    for expected in ("90 % interval 2–7", "Expected total 4.3", "Chance of MRI remission (under 2) < 1 %"):
+        assert expected in words, expected
+
+
+def _with_probabilities(document: dict[str, Any], default: float) -> list[dict[str, float | None]]:
+    probabilities: list[dict[str, float | None]] = []
+    for joint in document["joints"]:
+        joint["probability"] = dict.fromkeys((*joint["edema"], "intense", "deep"), default)
+        probabilities.append(joint["probability"])
+    return probabilities
+
+
+def test_the_most_doubtful_items_come_first_and_are_few(document: dict[str, Any]) -> None:
+    probabilities = _with_probabilities(document, 0.75)
+    probabilities[3]["deep"] = 0.48  # left of the second slice
+    probabilities[2]["upper_iliac"] = 0.61
+    probabilities[0]["lower_iliac"] = 0.5
+    document["joints"][0]["edema"]["lower_iliac"] = None  # not evaluable: nothing to look at
+    table = _render(document).split('<table class="plain doubtful">')[1].split("</table>")[0]
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in table.split("<tr>")[2:]]
+
+    assert rows[0] == ["5", "left", "depth", "48", "%", "0"]
+    assert rows[1] == ["5", "right", "upper", "iliac", "quadrant", "61", "%", "1"]
+    assert len(rows) == 6
+
+
+def test_where_nothing_is_doubtful_that_is_said(document: dict[str, Any]) -> None:
+    _with_probabilities(document, 0.97)[1]["intense"] = None
+
+    assert "No item is doubtful: every probability of a point lies under 20 % or over 80 %." in _page_one(
+        _render(document)
+    )
+
+
+# Chinese
+
+
+def test_the_chinese_page_has_no_english_left(document: dict[str, Any]) -> None:
+    document |= {"interval_90": [2, 7], "expected": 4.26, "probability_remission": 0.3}
+    _with_probabilities(document, 0.5)
+    document["warnings"] = [Message("{blank} of {slices} slices are blank", blank=1, slices=14)]
+    document["joints"][0]["edema"]["lower_iliac"] = None
+    html = _render(document, language("zh"), passed_over=(Message("{plane} slices", plane="axial"),))
+    page = _Page(re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
+    said = page.words + " ".join(attributes.get("alt") or attributes.get("title") or "" for _, attributes in page.tags)
+    names = {
+        "SPARCC", "STIR", "MRI", "ASAS", "UID", "NIfTI", "TE", "TI", "TR", "UTC", "Maksymowych", "doi", "art",
+        "known", "onnx", "sparcc", "pipeline", "mm", "ms",
+    }  # fmt: skip
+    made = document["provenance"]
+    hashes = (made["input"]["sha256"], made["settings_sha256"], made["model"]["sha256"])
+    for each in hashes:
+        said = said.replace(each, "")
+
+    assert '<html lang="zh-Hans">' in html
+    assert set(re.findall(r"[A-Za-z]{2,}", said)) <= names
+    for expected in (
+        "骨髓水肿 2 / 48",
+        "仅供研究使用，不得用于诊断或治疗。",
+        "14 个层面中有 1 个为空白。",
+        "层面 4 前 0 分",
+    ):
+        assert expected in page.words, expected
