@@ -23,7 +23,7 @@ PACKAGE: Final = "sparcc-pipeline"
 DEPENDENCIES: Final = (
     "numpy", "scipy", "scikit-image", "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
     "nibabel", "simpleitk", "onnxruntime", "pydantic", "typer", "rich", "jinja2", "pillow", "tomli-w", "weasyprint",
-    "noto-cjk-sans-otc",
+    "noto-cjk-sans-otc", "openpyxl", "pyarrow", "matplotlib", "pypdf",
 )  # fmt: skip
 """Distributions of the core install."""
 

@@ -147,6 +147,9 @@ def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: 
         queries.ask(QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken", "yes where drugs are listed", "no",
                     "correct it or remove the drugs", visit=visit)  # fmt: skip
         return None, period
+    if taken and not intakes:
+        queries.ask(QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug", "at least one drug where NSAIDs were taken",
+                    "none", "fill in drug, dose and days", visit=visit)  # fmt: skip
     if intakes:
         return tuple(intakes), period
     return (() if taken is False else None), period

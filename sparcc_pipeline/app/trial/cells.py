@@ -25,8 +25,8 @@ EXCEL_SERIALS: Final = range(36526, 73051)
 """Serial numbers of 2000-2099 in Excel's 1900 system."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-_ISO_DATE: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]00:00(?::00)?)?")
-_SHOWABLE: Final = re.compile(r"[0-9A-Za-z.,;:<>=%/+()_ \-]{1,24}")
+_ISO_DATE: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
+_SHOWABLE: Final = re.compile(r"[0-9A-Za-z.,;:<>%/+()_ \-]{1,24}")
 
 
 def is_missing(value: object) -> bool:
@@ -55,7 +55,8 @@ def number(value: Any) -> Any:
             "write the number that the laboratory's limit stands for, as the protocol says, or leave the cell empty",
         )
     try:
-        return float(value)
+        # Python would read 1_0 as 10.
+        return float(value.replace("_", "?"))
     except ValueError:
         raise _fault(
             QueryKind.NOT_A_NUMBER, shown(value), "write digits only and keep remarks elsewhere, or leave it empty"
@@ -118,6 +119,8 @@ def text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     word = str(value).strip()
+    if word.startswith(("=", "@", "+", "-")):
+        raise _fault(QueryKind.NOT_ALLOWED, "text that a spreadsheet takes for a formula", "write plain text")
     if len(word) > 500:
         raise _fault(QueryKind.NOT_ALLOWED, f"{len(word)} characters", "shorten it")
     return word

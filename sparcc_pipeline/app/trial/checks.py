@@ -1,6 +1,6 @@
-"""Checks that look at more than one visit: CRP in the wrong unit, mixed forms of ASDAS.
+"""Checks of whole visits and columns: missing items, CRP in the wrong unit, mixed forms of ASDAS.
 
-There: `ask_about_units`, `ask_about_forms`.
+There: `ask_about_missing`, `ask_about_units`, `ask_about_forms`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries
+from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.instruments import AsdasForm
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.records import QueryKind
@@ -25,7 +26,45 @@ have more than is usual in active disease."""
 LARGEST_LOW_MG_L: Final = 3.0
 """A column of mg/L whose largest value is under this looks like mg/dL (30 mg/L). A project decision."""
 
+_BLOOD_TEST: Final[Mapping[AsdasForm, tuple[str, ...]]] = {
+    AsdasForm.CRP: ("crp_mg_l", "crp_mg_dl"),
+    AsdasForm.ESR: ("esr_mm_h",),
+}
+_QUESTIONNAIRES: Final[Mapping[str, tuple[str, ...]]] = {
+    label: tuple(f"{name}_{n}" for n in range(1, count + 1))
+    for name, label, count in (
+        ("basdai", "BASDAI", ins.BASDAI_ITEMS),
+        ("basfi", "BASFI", ins.BASFI_ITEMS),
+        ("asas_hi", "ASAS-HI", ins.ASAS_HI_ITEMS),
+        ("asqol", "ASQoL", ins.ASQOL_ITEMS),
+    )
+}
+_IF_KNOWN: Final = "fill it in if it is known; it counts as missing until then"
+
 _Values = Mapping[tuple[str, str], tuple[dict[str, Any], Mapping[str, CheckedRow]]]
+
+
+def ask_about_missing(visits: _Values, protocol: Protocol, queries: Queries) -> None:
+    """Questionnaires answered in part, and visits without what the protocol's ASDAS needs. Nothing more is left out."""
+    asked = {(query.file, query.row, query.column) for query in queries}
+    mixed = {(query.participant, query.visit) for query in queries if query.kind is QueryKind.MIXED_FORMS}
+    needed = (("patient_global",), _BLOOD_TEST[protocol.instruments.asdas_form])
+    for key, (values, rows) in visits.items():
+        row = rows["visit"]
+        for label, items in _QUESTIONNAIRES.items():
+            missing = [name for name in items if name not in values]
+            open_ = [name for name in missing if (row.file, row.number, row.columns.get(name, name)) not in asked]
+            if open_ and len(missing) < len(items):
+                queries.ask(QueryKind.MISSING, row, open_[0], f"all {len(items)} items of {label}",
+                            f"{len(missing)} missing: {' '.join(missing)}", _IF_KNOWN, left_out="nothing",
+                            visit=key[1])  # fmt: skip
+        for names in needed:
+            present = any(
+                name in values or (row.file, row.number, row.columns.get(name, name)) in asked for name in names
+            )
+            if not present and key not in mixed:
+                queries.ask(QueryKind.MISSING, row, names[0], f"{' or '.join(names)}, which ASDAS needs", "none",
+                            _IF_KNOWN, left_out="nothing", visit=key[1])  # fmt: skip
 
 
 def ask_about_units(visits: _Values, queries: Queries) -> None:
@@ -56,17 +95,16 @@ def ask_about_units(visits: _Values, queries: Queries) -> None:
 def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> None:
     """Visits that the site scores with the other form of ASDAS, and those that have only the other blood test."""
     form = protocol.instruments.asdas_form
-    wanted = {AsdasForm.CRP: ("crp_mg_l", "crp_mg_dl"), AsdasForm.ESR: ("esr_mm_h",)}
     other = AsdasForm.ESR if form is AsdasForm.CRP else AsdasForm.CRP
-    has_wanted = {key[0] for key, (values, _) in visits.items() if any(name in values for name in wanted[form])}
+    has_wanted = {key[0] for key, (values, _) in visits.items() if any(name in values for name in _BLOOD_TEST[form])}
     for key, (values, rows) in visits.items():
         said = str(values.get("asdas_form", form.value)).casefold().removeprefix("asdas").strip(" -_")
         if said == other.value:
             queries.ask(QueryKind.MIXED_FORMS, rows["asdas_form"], "asdas_form", f"ASDAS-{form.name} at every visit",
                         f"ASDAS-{other.name}", f"both are computed here; the target uses ASDAS-{form.name} alone: give "
                         f"its blood test", left_out="nothing", visit=key[1])  # fmt: skip
-        elif key[0] in has_wanted and not any(name in values for name in wanted[form]):
-            present = next((name for name in wanted[other] if name in values), None)
+        elif key[0] in has_wanted and not any(name in values for name in _BLOOD_TEST[form]):
+            present = next((name for name in _BLOOD_TEST[other] if name in values), None)
             if present is not None:
                 queries.ask(QueryKind.MIXED_FORMS, rows[present], present, f"{form.name} at every visit of a person",
                             f"only {other.name} at {key[1]}", f"fill in {form.name}: ASDAS-{other.name} never stands "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sparcc_pipeline.app.trial.answers import clinical_visit
-from sparcc_pipeline.app.trial.checks import ask_about_forms, ask_about_units
+from sparcc_pipeline.app.trial.checks import ask_about_forms, ask_about_missing, ask_about_units
 from sparcc_pipeline.app.trial.dictionary import fields_of
 from sparcc_pipeline.app.trial.fields import CLINICAL, Place
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries, checked_rows
@@ -67,8 +67,10 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
                     left_out="row", visit=key[1])  # fmt: skip
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
-    ask_about_units({k: (m.values, m.rows) for k, m in visits.items()}, queries)
-    ask_about_forms({k: (m.values, m.rows) for k, m in visits.items()}, protocol, queries)
+    merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
+    ask_about_forms(merged_visits, protocol, queries)
+    ask_about_missing(merged_visits, protocol, queries)
+    ask_about_units(merged_visits, queries)
     order = [visit.visit for visit in protocol.visits]
     return Clinical(
         tuple(_participant(name, people.get(name)) for name in sorted(known)),

@@ -98,7 +98,7 @@ def _keys(place: Place, with_visit: bool = True) -> Iterator[Field]:
 
 
 def _participant_fields() -> Iterator[Field]:
-    yield Field("site", _P, _ID, "site", aliases=("redcap_data_access_group", "center", "centre", "siteid", "中心",
+    yield Field("site", _P, _TEXT, "site", aliases=("redcap_data_access_group", "center", "centre", "siteid", "中心",
                 "研究中心", "中心编号"), cdisc="DM.SITEID")  # fmt: skip
     yield Field("age_years", _P, _NUMBER, "age at entry", 0, 120, "years", ("age", "年龄"), "DM.AGE")
     for name, label, code, chinese in (

@@ -148,7 +148,9 @@ def say_queries(queries: Sequence[DataQuery]) -> None:
     more = len(queries) - QUERIES_SHOWN
     if more > 0:
         typer.echo(f"and {more} more queries: see the table of queries in --out", err=True)
-    typer.echo(f"{len(queries)} data queries")
+    kinds = Counter(query.kind.value for query in queries)
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    typer.echo(f"{len(queries)} data queries{': ' + listed if listed else ''}")
 
 
 def facts(sources: TrialSources, protocol: Protocol, command: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,6 +23,10 @@ EXCEL_SUFFIXES: Final = (".xlsx", ".xlsm")
 CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
 """Encodings of CSV, in the order tried: that of most programs, then that of a Chinese Excel."""
+
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueError, TypeError, AttributeError,
+                   EOFError, IndexError)  # fmt: skip
+"""What openpyxl raises on damaged workbooks (a fault of XML is a SyntaxError)."""
 
 LARGEST_ROWS: Final = 200_000
 """More rows than this are no trial's visits."""
@@ -118,7 +123,6 @@ def _text(cell: str) -> str | None:
 
 def _excel(file: Path) -> tuple[list[list[Cell]], tuple[str, ...]]:
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         # The whole file at once: openpyxl would keep it open.
@@ -128,7 +132,7 @@ def _excel(file: Path) -> tuple[list[list[Cell]], tuple[str, ...]]:
         lines = [[_cell(value) for value in line] for line in sheet.iter_rows(values_only=True)]
         others = [each.title for each in book.worksheets[1:]]
         book.close()
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, EOFError, IndexError) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"expected an Excel workbook in {file.name}, found one that cannot be read; open and save it again, or "
             "save it as CSV (UTF-8)"

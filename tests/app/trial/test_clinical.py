@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sparcc_pipeline.app.trial.cells import is_missing
 from sparcc_pipeline.app.trial.clinical import Clinical, read_clinical
-from sparcc_pipeline.app.trial.rows import Queries
+from sparcc_pipeline.app.trial.dictionary import fields_of
+from sparcc_pipeline.app.trial.fields import CLINICAL
+from sparcc_pipeline.app.trial.rows import Queries, checked_rows
+from sparcc_pipeline.app.trial.tables import RawRow, RawTable
 from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.trial.instruments import AsdasForm, asas_hi
 from sparcc_pipeline.trial.nsaid import NsaidIntake
@@ -17,6 +24,9 @@ from sparcc_pipeline.trial.records import ClinicalVisit, DataQuery, QueryKind
 
 from ...trial.builders import protocol
 from .conftest import participant_row, visit_row, write_csv, write_excel
+
+ONE_OF_EACH_KIND = {"visit_date", "basdai_1", "crp_mg_l", "asas_hi_1", "site", "nsaid_1_drug", "age_years", "rescue"}
+COLUMNS = tuple(each for each in fields_of(*CLINICAL) if each.name in ONE_OF_EACH_KIND)
 
 
 def read(*files: Path) -> tuple[Clinical, Queries]:
@@ -227,6 +237,7 @@ def test_an_identifying_column_is_not_read_and_a_crp_without_unit_is_asked_about
 
     assert [(q.kind, q.column) for q in queries] == [
         (QueryKind.UNKNOWN_COLUMN, "姓名"), (QueryKind.UNKNOWN_COLUMN, "CRP"), (QueryKind.UNKNOWN_COLUMN, "basdai_7"),
+        (QueryKind.MISSING, "crp_mg_l"),
     ]  # fmt: skip
     assert "李明" not in "".join(query.message for query in queries)
     assert "crp_mg_l or crp_mg_dl" in queries[1].message
@@ -342,6 +353,12 @@ def test_nsaids_are_read_by_english_and_chinese_names(tmp_path: Path) -> None:
     [
         ({"nsaid_1_days": 40}, "nsaid_1_days", "at most the 28 days", False),
         ({"nsaid_1_dose_mg": ""}, "nsaid_1_dose_mg", "drug, dose and days together", False),
+        (
+            {"nsaid_1_drug": "", "nsaid_1_dose_mg": "", "nsaid_1_days": ""},
+            "nsaid_1_drug",
+            "fill in drug, dose and days",
+            False,
+        ),
         ({"nsaid_taken": 0}, "nsaid_taken", "yes where drugs are listed", False),
         ({"nsaid_1_drug": "aspirin"}, "nsaid_1_drug", "no equivalent dose and no index", True),
     ],
@@ -363,7 +380,10 @@ def test_nothing_said_about_nsaids_is_not_none_taken(tmp_path: Path) -> None:
 def test_missing_words_are_missing(tmp_path: Path) -> None:
     clinical, queries = read_rows(tmp_path, visit_row(basdai_1="NA", esr_mm_h=".", crp_mg_l="n/a", basfi_1=" "))
 
-    assert queries == []
+    assert [(q.kind, q.row, q.column, q.left_out) for q in queries] == [
+        (QueryKind.MISSING, 2, column, "nothing") for column in ("basdai_1", "basfi_1", "crp_mg_l")
+    ]
+    assert "expected all 6 items of BASDAI, found 1 missing: basdai_1; fill it in if it is known" in queries[0].message
     found = visit_of(clinical)
     assert (found.basdai[0], found.esr_mm_h, found.crp_mg_l, found.basfi[0]) == (None, None, None, None)
 
@@ -392,14 +412,59 @@ def test_faults_of_a_whole_file_are_refused(tmp_path: Path) -> None:
         assert said in str(caught.value)
 
 
+def test_a_workbook_with_broken_xml_is_refused(tmp_path: Path) -> None:
+    whole = write_excel(tmp_path / "whole.xlsx", [visit_row()])
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "v.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name)[: 200 if "sheet1" in name else None])
+
+    with pytest.raises(InputError, match=r"v\.xlsx, found one that cannot be read"):
+        read(tmp_path / "v.xlsx")
+
+
+def test_a_site_may_have_a_chinese_name_and_a_date_a_time(tmp_path: Path) -> None:
+    people = write_csv(tmp_path / "p.csv", [participant_row(site="新疆一院")])
+    visits = write_csv(tmp_path / "v.csv", [visit_row(visit_date="2026-03-02 09:30")])
+    clinical, queries = read(people, visits)
+
+    assert queries == []
+    assert clinical.participants[0].site == "新疆一院"
+    assert visit_of(clinical).day == 0
+
+
+ANY_CELL = st.one_of(
+    st.none(), st.text(max_size=12), st.floats(), st.integers(-(10**9), 10**9), st.booleans(), st.dates(),
+    st.datetimes(),
+    st.sampled_from(["1e999", "１２", "=1+1", "#N/A", "-0", "NaN", "2026-13-01", "99999", "0x10", "1_0"]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ANY_CELL, min_size=len(COLUMNS), max_size=len(COLUMNS)))
+def test_any_cell_is_a_value_in_range_or_a_query(cells: list[Any]) -> None:
+    columns = tuple(each.name for each in COLUMNS)
+    given_cells = {"participant": "P001", **dict(zip(columns, cells, strict=True)), "visit": "W0"}
+    table = RawTable("t.csv", ("participant", *columns), (RawRow(2, given_cells),))
+    queries = Queries()
+    (row,) = checked_rows(table, queries, *CLINICAL, required=("participant",))
+
+    asked = {query.column for query in queries}
+    for each in COLUMNS:
+        value = row.values.get(each.name)
+        assert (value is not None) + (each.name in asked) + is_missing(given_cells[each.name]) == 1
+        if isinstance(value, float) and each.lowest is not None and each.highest is not None:
+            assert each.lowest <= value <= each.highest
+    assert all(query.remedy and query.expected and query.row == 2 for query in queries)
+
+
 def test_further_sheets_and_formulas_without_value_are_said(tmp_path: Path) -> None:
     from openpyxl import Workbook
 
     book = Workbook()
     sheet = book.active
     assert sheet is not None
-    sheet.append(["participant", "visit", "visit_date", "esr_mm_h"])
-    sheet.append(["P001", "W0", "2026-03-02", "=10+5"])
+    sheet.append(["participant", "visit", "visit_date", "patient_global", "crp_mg_l", "esr_mm_h"])
+    sheet.append(["P001", "W0", "2026-03-02", 3, 2, "=10+5"])
     book.create_sheet("notes")
     book.save(tmp_path / "v.xlsx")
     clinical, queries = read(tmp_path / "v.xlsx")
