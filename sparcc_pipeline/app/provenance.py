@@ -24,6 +24,7 @@ DEPENDENCIES: Final = (
     "numpy", "scipy", "scikit-image", "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
     "highdicom", "pynetdicom", "dicomweb-client", "nibabel", "simpleitk", "onnxruntime", "pydantic", "typer", "rich",
     "jinja2", "pillow", "tomli-w", "weasyprint", "noto-cjk-sans-otc", "openpyxl", "pyarrow", "distributed",
+    "matplotlib", "pypdf",
 )  # fmt: skip
 """Distributions of the core install."""
 

@@ -19,6 +19,7 @@ from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import six_slices_from_user
 from sparcc_pipeline.training.dataset import joints_of
 from sparcc_pipeline.training.labels import IGNORE, Person
+from sparcc_pipeline.trial.kappa import cohen_kappa
 from sparcc_pipeline.volume import BoolArray, TissueMaps
 
 BONES_WITHIN_MM: Final = 25.0
@@ -48,14 +49,6 @@ def dice(a: BoolArray, b: BoolArray) -> float:
     """Overlap of two masks, 0..1; 1 where both are empty."""
     size = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / size if size else 1.0
-
-
-def cohen_kappa(a: Sequence[int], b: Sequence[int]) -> float:
-    """Agreement of two series of 0 and 1 beyond chance (Cohen 1960); NaN where chance explains all."""
-    first, second = np.asarray(a), np.asarray(b)
-    observed = float((first == second).mean())
-    chance = float(first.mean() * second.mean() + (1 - first.mean()) * (1 - second.mean()))
-    return (observed - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
 def labelled_slices(person: Person) -> slice:

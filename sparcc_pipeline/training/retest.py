@@ -3,15 +3,12 @@
 Nothing has changed between the scans, so every difference of totals is an error of measurement: of the slices that were
 matched, of the networks, of the rules at their limits.
 
-Sources: limits of agreement, Bland and Altman 1986, doi 10.1016/S0140-6736(86)90837-8; within-subject standard
-deviation, Bland and Altman 1996, doi 10.1136/bmj.313.7059.744; smallest detectable change, Terwee et al. 2007,
-doi 10.1016/j.jclinepi.2006.03.012.
+The statistics and their sources are in `trial/agreement.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -28,10 +25,8 @@ from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices
 from sparcc_pipeline.training.labels import PEOPLE
 from sparcc_pipeline.training.repeat_scan import Repeat, random_repeat, repeat_scan
+from sparcc_pipeline.trial.agreement import limits_of_agreement, smallest_detectable_change, within_subject_sd
 from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume
-
-NORMAL_95: Final = 1.96
-"""Standard deviations about the mean between which 95 % of a normal distribution lie."""
 
 SAME_WITHIN_SLICES: Final = 0.5
 LOW_TOTAL: Final = 20
@@ -56,52 +51,6 @@ class TissueFinder(Protocol):
 
     def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
         """The tissue maps of one STIR volume, in its own geometry, and the joints in them."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Bland-Altman: mean difference, standard deviation of the differences, limits of agreement."""
-
-    mean: float
-    sd: float
-    lower: float
-    upper: float
-
-
-def limits_of_agreement(differences: Sequence[float]) -> Agreement:
-    """Mean difference -+ 1.96 standard deviations. Source: Bland and Altman 1986.
-
-    Several repeats of one scan count as so many pairs.
-
-    Raises
-    ------
-    ValueError : fewer than two differences
-    """
-    if len(differences) < 2:
-        raise ValueError(f"expected at least two differences, found {len(differences)}")
-    mean, sd = float(np.mean(differences)), float(np.std(differences, ddof=1))
-    return Agreement(mean, sd, mean - NORMAL_95 * sd, mean + NORMAL_95 * sd)
-
-
-def within_subject_sd(groups: Sequence[Sequence[float]]) -> float:
-    """Standard error of measurement: root of the mean variance within the groups, weighted by their freedom.
-
-    Source: Bland and Altman 1996 (one-way analysis of variance).
-
-    Raises
-    ------
-    ValueError : no group has two values
-    """
-    freedom = [len(group) - 1 for group in groups if len(group) > 1]
-    if not freedom:
-        raise ValueError("expected a scan with at least two repeats, found none")
-    squares = sum(float(np.var(group, ddof=1)) * (len(group) - 1) for group in groups if len(group) > 1)
-    return float(np.sqrt(squares / sum(freedom)))
-
-
-def smallest_detectable_change(sem: float) -> float:
-    """1.96 * sqrt(2) * SEM: a change beyond it is measurement error in 5 % only. Source: Terwee 2007."""
-    return NORMAL_95 * float(np.sqrt(2)) * sem
 
 
 def load_scans(data: Path) -> dict[str, Volume]:
@@ -258,11 +207,16 @@ def _over_all(rows: Mapping[str, Any], choice: str) -> dict[str, Any]:
         "scored": len(differences),
         "same_slices": same,
         "same_slices_share": same / repeats if repeats else None,
-        "agreement": vars(limits_of_agreement(differences)) if len(differences) > 1 else None,
+        "agreement": _agreement(differences) if len(differences) > 1 else None,
         **_detectable([row[choice]["totals"] for row in rows.values()], ""),
         **_detectable([row[choice]["totals"] for row in low], "_low"),
         "largest_sd_low": max((row[choice]["sd"] for row in low if row[choice]["sd"] is not None), default=None),
     }
+
+
+def _agreement(differences: Sequence[int]) -> dict[str, float | list[float]]:
+    found = vars(limits_of_agreement(differences))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def _detectable(groups: Sequence[Sequence[int]], suffix: str) -> dict[str, float | None]:

@@ -22,11 +22,8 @@ from sparcc_pipeline.training import retest as module
 from sparcc_pipeline.training.phantom import Lesion, Phantom, PhantomSpec, known_score, make_phantom
 from sparcc_pipeline.training.repeat_scan import Repeat
 from sparcc_pipeline.training.retest import (
-    limits_of_agreement,
     registration_error,
     retest,
-    smallest_detectable_change,
-    within_subject_sd,
 )
 from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume
 
@@ -117,31 +114,6 @@ def run(plans: list[Repeat], monkeypatch: pytest.MonkeyPatch, wrong: list[RigidT
 
 
 MOTION = RigidTransform(translation_mm=(12.0, -8.0, 20.0))
-
-
-def test_limits_of_agreement_worked_out_by_hand() -> None:
-    """1, -1, 2, 0, 3: mean 1, squares 0 + 4 + 1 + 1 + 4 = 10, SD sqrt(10 / 4) = 1.5811, limits 1 -+ 3.0990."""
-    found = limits_of_agreement([1, -1, 2, 0, 3])
-
-    assert found.mean == pytest.approx(1.0)
-    assert found.sd == pytest.approx(1.5811, abs=1e-4)
-    assert found.lower == pytest.approx(-2.0990, abs=1e-4)
-    assert found.upper == pytest.approx(4.0990, abs=1e-4)
-
-
-def test_within_subject_sd_and_detectable_change_worked_out_by_hand() -> None:
-    """(1, 3): squares 2, 1 free. (4, 4, 7): 1 + 1 + 4 = 6, 2 free. SEM sqrt(8 / 3) = 1.6330, SDC 4.5264."""
-    sem = within_subject_sd([[1, 3], [4, 4, 7], [50]])
-
-    assert sem == pytest.approx(1.6330, abs=1e-4)
-    assert smallest_detectable_change(sem) == pytest.approx(4.5264, abs=1e-4)
-
-
-def test_too_few_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least two"):
-        limits_of_agreement([1.0])
-    with pytest.raises(ValueError, match="at least two"):
-        within_subject_sd([[1], [2]])
 
 
 def test_registration_error() -> None:

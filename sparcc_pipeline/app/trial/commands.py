@@ -1,10 +1,11 @@
 """`sparcc trial`: only typer is imported here; what a command needs is imported when it runs.
 
-Blinded: all but `steps`, the only command that may open an allocation.
+Blinded: all but `steps` and `report --unblind`, the only ones that may open an allocation.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,3 +134,77 @@ def steps(
     from sparcc_pipeline.app.trial.run_unblinded import run_steps
 
     run_steps(trial_sources(clinical, None, None), protocol, allocation, dosing, out, force=force)
+
+
+class ReportLanguage(StrEnum):
+    """Languages of a report."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+ReportFolder = Annotated[Path, typer.Option(help="Folder for the report; made by this command.", readable=False)]
+Lang = Annotated[ReportLanguage, typer.Option("--lang", help="Language of the report.")]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")]
+
+
+@trial_app.command()
+def report(
+    clinical: ClinicalFiles,
+    out: ReportFolder,
+    protocol: ProtocolFile = None,
+    scores: ScoresFile = None,
+    readings: ReadingFiles = None,
+    lang: Lang = ReportLanguage.EN,
+    pdf: Pdf = False,
+    unblind: Annotated[
+        Path | None, typer.Option(metavar="ALLOCATION", help="By arm: table of participant, arm.", readable=False)
+    ] = None,
+    dosing: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --unblind: table of participant, visit, dose_step.", readable=False),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Flow, visits, target, change in SPARCC, agreement, data queries, a timeline a participant; blinded by default."""
+    sources = trial_sources(clinical, scores, readings)
+    if unblind is not None:
+        from sparcc_pipeline.app.trial.report_unblinded import run_unblinded_report
+
+        run_unblinded_report(sources, protocol, unblind, dosing, out, lang.value, pdf=pdf, force=force)
+        return
+    if dosing is not None:
+        raise typer.BadParameter("--dosing shows the arm: it goes with --unblind only")
+    from sparcc_pipeline.app.trial.report_command import run_report
+
+    run_report(sources, protocol, out, lang.value, pdf=pdf, force=force)
+
+
+@trial_app.command()
+def simulate(
+    out: ReportFolder,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same trials.")] = 1,
+    trials: Annotated[int, typer.Option(min=1, max=10000, help="How many trials.")] = 100,
+    assumptions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Assumptions (TOML) instead of those installed.", readable=False)
+    ] = None,
+    protocol: ProtocolFile = None,
+    force: Force = False,
+) -> None:
+    """How often noise of the score turns the imaging half round, by cut-off and readers; power of primary outcomes."""
+    from sparcc_pipeline.app.trial.simulate import run_simulate
+
+    run_simulate(out, seed, trials, assumptions, protocol, force=force)
+
+
+@trial_app.command()
+def demo(
+    out: ReportFolder,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another trial.")] = 1,
+    lang: Lang = ReportLanguage.EN,
+    pdf: Pdf = False,
+) -> None:
+    """A small simulated trial as files, and its report: DIR/data and DIR/report."""
+    from sparcc_pipeline.app.trial.simulate import run_demo
+
+    run_demo(out, seed, lang.value, pdf=pdf)

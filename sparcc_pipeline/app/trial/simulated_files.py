@@ -1,0 +1,120 @@
+"""A simulated trial as the files of a real one, so that every command can read it. There: `write_trial_files`.
+
+Score folders hold a `score.json` with the fields that a trial reads; it says that it is simulated.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+
+from sparcc_pipeline.app.store import SCORE_FILE, write_text
+from sparcc_pipeline.trial.protocol import Protocol
+from sparcc_pipeline.trial.reading import MachineScore, Reading
+from sparcc_pipeline.trial.records import ClinicalVisit, Participant
+from sparcc_pipeline.trial.simulation import SimulatedTrial
+
+FIRST_DAY: Final = date(2026, 3, 2)
+"""Baseline of every simulated participant: any day would do."""
+
+PARTICIPANTS: Final = "participants.csv"
+VISITS: Final = "visits.csv"
+READINGS: Final = "readings.csv"
+SCORES: Final = "scores.csv"
+ALLOCATION: Final = "allocation.csv"
+DOSING: Final = "dosing.csv"
+PROTOCOL: Final = "protocol.toml"
+
+
+def write_trial_files(
+    trial: SimulatedTrial, protocol: Protocol, protocol_content: Mapping[str, Any], folder: Path
+) -> None:
+    """Tables of participants, visits, readings and scores, score folders, allocation, doses, and the protocol.
+
+    Raises
+    ------
+    OutputError : a file cannot be written
+    """
+    data = trial.data
+    write_text(folder / PROTOCOL, tomli_w.dumps(dict(protocol_content)))
+    write_text(folder / PARTICIPANTS, _csv([_participant(each) for each in data.participants]))
+    write_text(folder / VISITS, _csv([_visit(each) for each in data.visits]))
+    write_text(folder / READINGS, _csv([_reading(each) for each in data.readings]))
+    manifest = []
+    for score in data.scores:
+        path = Path("scores") / score.participant / score.visit
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        write_text(folder / path / SCORE_FILE, json.dumps(_score(score, protocol), indent=2) + "\n")
+        manifest.append({"participant": score.participant, "visit": score.visit, "path": path.as_posix()})
+    write_text(folder / SCORES, _csv(manifest))
+    write_text(folder / ALLOCATION, _csv([{"participant": name, "arm": arm} for name, arm in trial.arms.items()]))
+    steps = [{"participant": name, "visit": visit, "dose_step": step} for (name, visit), step in trial.steps.items()]
+    write_text(folder / DOSING, _csv(steps))
+
+
+def _participant(each: Participant) -> dict[str, Any]:
+    return {"participant": each.participant, "site": each.site, **vars(each.screening)}
+
+
+def _visit(each: ClinicalVisit) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "participant": each.participant,
+        "visit": each.visit,
+        "visit_date": None if each.day is None else (FIRST_DAY + timedelta(days=each.day)).isoformat(),
+    }
+    for name in ("basdai", "basfi", "asas_hi", "asqol"):
+        row |= {f"{name}_{number}": value for number, value in enumerate(getattr(each, name), 1)}
+    row |= {"patient_global": each.patient_global, "crp_mg_l": each.crp_mg_l, "esr_mm_h": each.esr_mm_h}
+    row |= {"asdas_form": None if each.asdas_form is None else each.asdas_form.value}
+    row |= {"nsaid_taken": bool(each.nsaids), "nsaid_period_days": each.nsaid_period_days, "rescue": each.rescue}
+    # The first visit names the columns: a drug that is not taken is empty there.
+    drug = each.nsaids[0] if each.nsaids else None
+    row |= {
+        "nsaid_1_drug": drug and drug.drug,
+        "nsaid_1_dose_mg": drug and drug.dose_mg,
+        "nsaid_1_days": drug and drug.days,
+    }
+    return row
+
+
+def _reading(each: Reading) -> dict[str, Any]:
+    return {**vars(each)}
+
+
+def _score(each: MachineScore, protocol: Protocol) -> dict[str, Any]:
+    scored = each.total is not None
+    return {
+        "schema": "sparcc-score/1",
+        "simulated": True,
+        "status": "scored" if scored else "unscorable",
+        "reason": each.reason,
+        "total": each.total,
+        "asas_positive": each.asas_positive,
+        "expected": each.expected,
+        "interval_90": None if each.interval_90 is None else list(each.interval_90),
+        "probability_remission": each.probability_remission,
+        "evaluable_maximum": each.evaluable_maximum,
+        "chosen_by": protocol.imaging.slice_anchor if scored else None,
+        "reference_signal": {"kind": protocol.imaging.intensity_reference, "value": 1.0} if scored else None,
+    }
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return int(value)
+    return f"{value:g}" if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,182 @@
+"""A trial in numbers: flow of participants, status of each visit, target by visit. Nothing here knows the arm.
+
+There: `flow`, `visit_summaries`, `in_trial`. Who was randomised is known only to the allocation, so the blinded flow
+says what the data show: who was screened, who is eligible by them, and who has a record after the baseline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparcc_pipeline.trial.assessment import VisitAssessment
+from sparcc_pipeline.trial.eligibility import Eligibility, EntryState, eligibility
+from sparcc_pipeline.trial.instruments import Instrument
+from sparcc_pipeline.trial.protocol import PlannedVisit, Protocol
+from sparcc_pipeline.trial.reading import ScoreSource
+from sparcc_pipeline.trial.remission import TargetStatus
+from sparcc_pipeline.trial.schedule import Timing
+
+Courses = Mapping[str, Sequence[VisitAssessment]]
+"""The assessments of each participant, in the order of the visits."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Of the known values: how many, mean, standard deviation (None of one value), median, quartiles."""
+
+    n: int
+    mean: float
+    sd: float | None
+    median: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How participants pass through the trial: screened = in the trial + not eligible + not known.
+
+    Parameters
+    ----------
+    in_trial : eligible by the data, or with a record after the baseline
+    eligible : those in the trial who are eligible by the data; `deviations` the others, who were followed all the same
+    followed : those in the trial with a record after the baseline
+    reasons : criteria that those not in the trial miss, by name; one person may miss several
+    """
+
+    screened: int
+    in_trial: int
+    eligible: int
+    deviations: int
+    followed: int
+    not_eligible: int
+    not_known: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class VisitSummary:
+    """One planned visit of those in the trial: attended + missed + ended = all of them.
+
+    Parameters
+    ----------
+    attended : a clinical visit is recorded
+    missed : none is, but something is recorded later
+    ended : nothing is recorded at this visit or later
+    out_of_window : of those attended
+    incomplete : of those attended, without ASDAS
+    sources : what the score that counts was taken from
+    target : status of the dual target
+    flares, rescue : of those attended
+    """
+
+    planned: PlannedVisit
+    attended: int
+    missed: int
+    ended: int
+    out_of_window: int
+    incomplete: int
+    asdas: Distribution | None
+    sparcc: Distribution | None
+    sparcc_change: Distribution | None
+    sources: Mapping[ScoreSource, int]
+    target: Mapping[TargetStatus, int]
+    flares: int
+    rescue: int
+
+
+def courses(assessments: Iterable[VisitAssessment]) -> dict[str, list[VisitAssessment]]:
+    """The assessments of each participant."""
+    found: dict[str, list[VisitAssessment]] = {}
+    for each in assessments:
+        found.setdefault(each.participant.participant, []).append(each)
+    return found
+
+
+def entries(of: Courses, protocol: Protocol) -> dict[str, Eligibility]:
+    """Eligibility of each participant at the baseline.
+
+    Raises
+    ------
+    ConfigError : see `eligibility`
+    """
+    found = {}
+    for name, course in of.items():
+        baseline = next(each for each in course if each.planned.week == 0)
+        patient_global = None if baseline.visit is None else baseline.visit.patient_global
+        basdai = baseline.results[Instrument.BASDAI]
+        found[name] = eligibility(
+            baseline.participant, basdai, patient_global, baseline.score, baseline.machine, protocol
+        )
+    return found
+
+
+def is_recorded(assessment: VisitAssessment) -> bool:
+    """Something is recorded at this visit: a clinical visit, a reading or a score."""
+    return bool(assessment.visit is not None or assessment.readings or assessment.machine is not None)
+
+
+def in_trial(of: Courses, entry: Mapping[str, Eligibility]) -> dict[str, Sequence[VisitAssessment]]:
+    """Those who are eligible by the data, or have a record after the baseline."""
+    return {
+        name: course
+        for name, course in of.items()
+        if entry[name].state is EntryState.MET or any(is_recorded(each) for each in course[1:])
+    }
+
+
+def flow(of: Courses, entry: Mapping[str, Eligibility]) -> Flow:
+    """The flow of participants."""
+    inside = in_trial(of, entry)
+    outside = [entry[name] for name in of if name not in inside]
+    eligible = sum(entry[name].state is EntryState.MET for name in inside)
+    return Flow(
+        screened=len(of),
+        in_trial=len(inside),
+        eligible=eligible,
+        deviations=len(inside) - eligible,
+        followed=sum(any(is_recorded(each) for each in course[1:]) for course in inside.values()),
+        not_eligible=sum(each.state is EntryState.NOT_MET for each in outside),
+        not_known=sum(each.state is EntryState.UNKNOWN for each in outside),
+        reasons=Counter(c.name for each in outside for c in each.criteria if c.state is EntryState.NOT_MET),
+    )
+
+
+def visit_summaries(inside: Courses, protocol: Protocol) -> tuple[VisitSummary, ...]:
+    """Every planned visit of those in the trial."""
+    return tuple(_summary(number, planned, list(inside.values())) for number, planned in enumerate(protocol.visits))
+
+
+def distribution(values: Collection[float]) -> Distribution | None:
+    """Of these values; None of none."""
+    if not values:
+        return None
+    x = np.array(list(values), dtype=float)
+    lower, median, upper = (float(each) for each in np.quantile(x, [0.25, 0.5, 0.75]))
+    return Distribution(x.size, float(x.mean()), float(x.std(ddof=1)) if x.size > 1 else None, median, lower, upper)
+
+
+def _summary(number: int, planned: PlannedVisit, all_courses: Sequence[Sequence[VisitAssessment]]) -> VisitSummary:
+    here = [course[number] for course in all_courses]
+    seen = [each for each in here if each.visit is not None]
+    ended = sum(not any(is_recorded(each) for each in course[number:]) for course in all_courses)
+    sources, target = Counter(each.score.source for each in here), Counter(each.target.status for each in here)
+    return VisitSummary(
+        planned=planned,
+        attended=len(seen),
+        missed=len(here) - len(seen) - ended,
+        ended=ended,
+        out_of_window=sum(each.timing in (Timing.EARLY, Timing.LATE) for each in seen),
+        incomplete=sum(each.asdas.value is None for each in seen),
+        asdas=distribution([each.asdas.value for each in here if each.asdas.value is not None]),
+        sparcc=distribution([each.score.value for each in here if each.score.value is not None]),
+        sparcc_change=distribution([each.sparcc_change for each in here if each.sparcc_change is not None]),
+        sources={source: sources[source] for source in ScoreSource},
+        target={status: target[status] for status in TargetStatus},
+        flares=sum(each.flare is True for each in seen),
+        rescue=sum(each.rescue is True for each in seen),
+    )

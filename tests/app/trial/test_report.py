@@ -1,0 +1,190 @@
+"""`sparcc trial report`, `simulate` and `demo`: blinded by bytes, whole in both languages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from sparcc_pipeline.app.language import language
+from sparcc_pipeline.app.resources import config_file
+from sparcc_pipeline.app.trial import report_words as say
+from sparcc_pipeline.app.trial import simulate
+from sparcc_pipeline.app.trial.sources import SHIPPED_PROTOCOL, TrialSources, load_protocol, load_trial
+from sparcc_pipeline.trial import eligibility
+from sparcc_pipeline.trial.choices import CHOICES
+from sparcc_pipeline.trial.simulation import simulate_trial
+
+from .conftest import Call
+from .test_commands import PRESCRIPTION
+
+CHINESE = language("zh")
+
+
+@pytest.fixture
+def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "DEMO_ARMS", {"taper": 6, "control": 3})
+    monkeypatch.setattr("sparcc_pipeline.app.trial.run.now", lambda: datetime(2026, 11, 24, tzinfo=UTC))
+
+
+@pytest.fixture
+def data(small_demo: None, trial: Call, tmp_path: Path) -> Path:
+    """The files of a simulated trial of nine participants."""
+    assert trial("demo", "--out", tmp_path / "demo").code == 0
+    return tmp_path / "demo" / "data"
+
+
+def _arguments(data: Path, out: Path) -> list[str | Path]:
+    return [
+        data / "participants.csv", data / "visits.csv", "--scores", data / "scores.csv", "--readings",
+        data / "readings.csv", "--protocol", data / "protocol.toml", "--out", out,
+    ]  # fmt: skip
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_the_demo_writes_its_data_and_says_where_the_report_is(small_demo: None, trial: Call, tmp_path: Path) -> None:
+    ended = trial("demo", "--out", tmp_path / "demo")
+
+    report = tmp_path / "demo" / "report"
+    assert ended.code == 0
+    assert f"Report: {report / 'report.html'}" in ended.out
+    assert sorted(each.name for each in report.iterdir()) == [
+        "missing.csv",
+        "queries.csv",
+        "report.html",
+        "report.json",
+    ]
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="person"') == 9
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_the_files_say_what_was_simulated(data: Path) -> None:
+    protocol = load_protocol(data / "protocol.toml")
+    sources = TrialSources(
+        [data / "participants.csv", data / "visits.csv"], data / "scores.csv", [data / "readings.csv"]
+    )
+    loaded = load_trial(sources, protocol).data
+    made = simulate_trial(protocol, simulate.load_assumptions(None), 1).data
+
+    assert {(p.participant, p.site, p.screening) for p in loaded.participants} == {
+        (p.participant, p.site, p.screening) for p in made.participants
+    }
+    assert sorted(loaded.visits, key=str) == sorted(made.visits, key=str)
+    assert sorted(loaded.readings, key=str) == sorted(made.readings, key=str)
+    assert [(s.participant, s.visit, s.total, s.interval_90) for s in loaded.scores] == [
+        (s.participant, s.visit, s.total, s.interval_90) for s in made.scores
+    ]
+
+
+def test_the_blinded_report_does_not_depend_on_the_allocation(data: Path, trial: Call, tmp_path: Path) -> None:
+    assert trial("report", *_arguments(data, tmp_path / "first")).code == 0
+    first = _bytes(tmp_path / "first")
+    lines = (data / "allocation.csv").read_text(encoding="utf-8").splitlines()
+    arms = [line.split(",")[1] for line in lines[1:]]
+    turned = [f"{line.split(',')[0]},{arm}" for line, arm in zip(lines[1:], arms[1:] + arms[:1], strict=True)]
+    (data / "allocation.csv").write_text("\n".join([lines[0], *turned]) + "\n", encoding="utf-8")
+    assert trial("report", *_arguments(data, tmp_path / "permuted")).code == 0
+    (data / "allocation.csv").unlink()
+    (data / "dosing.csv").unlink()
+    assert trial("report", *_arguments(data, tmp_path / "absent")).code == 0
+
+    assert first == _bytes(tmp_path / "permuted") == _bytes(tmp_path / "absent")
+    for name, content in first.items():
+        text = content.decode("utf-8").replace("dose reduction in early axial", "")
+        for word in (r"\btaper\b", r"\bcontrol\b", r"\barms?\b", "15 mg", "allocated"):
+            assert re.search(word, text) is None, f"{name}: {word}"
+
+
+def test_only_unblind_shows_the_arm_and_the_dose(data: Path, trial: Call, tmp_path: Path) -> None:
+    more = ["--unblind", data / "allocation.csv", "--dosing", data / "dosing.csv"]
+
+    ended = trial("report", *_arguments(data, tmp_path / "out"), *more)
+
+    assert ended.code == 0 and "UNBLINDED" in ended.out
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "UNBLINDED" in page and "taper" in page and "control" in page and "15 mg daily" in page
+    assert PRESCRIPTION.search(re.sub(r"<title>.*?</title>", "", page)) is None
+
+
+def test_a_dose_without_unblinding_is_refused(data: Path, trial: Call, tmp_path: Path) -> None:
+    ended = trial("report", *_arguments(data, tmp_path / "out"), "--dosing", data / "dosing.csv")
+
+    assert ended.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_chinese_report_says_the_same_in_chinese(data: Path, trial: Call, tmp_path: Path) -> None:
+    assert trial("report", *_arguments(data, tmp_path / "zh"), "--lang", "zh").code == 0
+
+    page = (tmp_path / "zh" / "report.html").read_text(encoding="utf-8")
+    words = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<img[^>]*>|<td lang=\"en\">.*?</td>", " ", page, flags=re.DOTALL)
+    for text in ("受试者流程", "双重目标", "一致性", "数据质疑", "无法评估"):
+        assert text in words
+    for english in ("Flow of participants", "not assessable", "Agreement", "Attended", "screened"):
+        assert english not in words
+    assert PRESCRIPTION.search(words) is None
+
+
+def test_the_pdf_has_a_page_for_each_participant(data: Path, trial: Call, tmp_path: Path) -> None:
+    ended = trial("report", *_arguments(data, tmp_path / "pdf"), "--pdf")
+
+    if "expected the libraries that draw a PDF" in ended.err:
+        pytest.skip(ended.err)
+    assert ended.code == 0
+    pages = [page.extract_text() for page in PdfReader(tmp_path / "pdf" / "report.pdf").pages]
+    names = re.findall(r'id="(P\d+)"', (tmp_path / "pdf" / "report.html").read_text(encoding="utf-8"))
+    assert [re.findall(r"P\d+", text)[0] for text in pages[-9:]] == names
+
+
+def test_a_finished_report_is_not_replaced_without_force(data: Path, trial: Call, tmp_path: Path) -> None:
+    assert trial("report", *_arguments(data, tmp_path / "out")).code == 0
+    before = _bytes(tmp_path / "out")
+
+    assert trial("report", *_arguments(data, tmp_path / "out")).code == 6
+    assert _bytes(tmp_path / "out") == before
+    assert trial("report", *_arguments(data, tmp_path / "out"), "--force").code == 0
+
+
+def test_simulate_gives_the_same_by_seed_and_explains_itself(
+    trial: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    protocol = tmp_path / "protocol.toml"
+    shipped = Path(config_file(SHIPPED_PROTOCOL)).read_text(encoding="utf-8")
+    shipped = shipped.replace("participants = 100", "participants = 12").replace(
+        "participants = 50", "participants = 6"
+    )
+    protocol.write_text(shipped, encoding="utf-8")
+    for name in ("one", "two"):
+        ended = trial("simulate", "--out", tmp_path / name, "--trials", "2", "--seed", "5", "--protocol", protocol)
+        assert ended.code == 0
+
+    for file in ("simulation.json", "simulation.md", "chance_met.svg", "data/visits.csv", "data/allocation.csv"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    text = (tmp_path / "one" / "simulation.md").read_text(encoding="utf-8")
+    assert "SPARCC < 2" in text and "SPARCC <= 2" in text and "mean of two readers" in text and "machine" in text
+
+
+def test_every_dose_and_criterion_has_words_in_every_language() -> None:
+    doses = {str(o.text) for choice in CHOICES if choice.key.endswith("_step") for o in choice.options} | {
+        "15 mg daily"
+    }
+    assert doses <= set(say.DOSES)
+    source = ast.parse(Path(eligibility.__file__).read_text(encoding="utf-8"))
+    names = {
+        node.args[0].value
+        for node in ast.walk(source)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        and node.func.id in ("_between", "_at_least", "_at_most_uln") and isinstance(node.args[0], ast.Constant)
+    }  # fmt: skip
+    assert len(names) == 10 and names <= set(say.CRITERIA)
+    for message in (*say.DOSES, *say.CRITERIA):
+        assert message in CHINESE.catalogue
