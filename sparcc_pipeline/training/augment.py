@@ -104,8 +104,7 @@ def random_curve(generator: torch.Generator, image: Tensor, strength: float) -> 
 
 
 def add_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, bone: Tensor, distance_mm: Tensor,
-                share: float, massive_share: float, spacing_mm: float,
-                neighbour_share: float = 0.0) -> tuple[Tensor, Tensor]:  # fmt: skip
+                share: float, massive_share: float, spacing_mm: float) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Brighten a random part of the marrow near the joint and call it edema.
 
     A smooth random field plus closeness to the joint, cut at a random level inside `bone`, multiplies the middle slice
@@ -116,8 +115,6 @@ def add_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, 
     log_signal : (n, 3, size, size) log ratio of three slices
     target, bone, distance_mm : (n, 1, size, size) edema 0..1, marrow 0..1, distance from the joint line
     share : of the batch that gets lesions
-    neighbour_share : of the lesions that lie on a neighbouring slice; the middle one shows at most a trace of them,
-        which is no edema
     """
     count, _, size, _ = log_signal.shape
 
@@ -135,11 +132,7 @@ def add_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, 
     gain = torch.log(torch.where(massive, each(1.5, 3.5), each(1.25, 2.6)))
     neighbour = torch.where(massive, each(0.6, 1.0), each(0.0, 0.9))
     per_slice = torch.cat([neighbour, torch.ones_like(neighbour), neighbour], dim=1)
-    beside = each(0, 1) < neighbour_share
-    before, trace, other = each(0, 1) < 0.5, each(0.0, 0.2), each(0.0, 0.6)
-    on_neighbour = torch.cat([torch.where(before, 1.0, other), trace, torch.where(before, other, 1.0)], dim=1)
-    brighter = log_signal + gain * raised * torch.where(beside, on_neighbour, per_slice)
-    raised = torch.where(beside, 0.0, raised)
+    brighter = log_signal + gain * raised * per_slice
     chosen = each(0, 1) < share
     # The soft rim of a faint lesion is what readers disagree about: its target is as soft.
     return torch.where(chosen, brighter, log_signal), torch.where(chosen, torch.maximum(target, raised), target)

@@ -31,12 +31,11 @@ from sparcc_pipeline.training.dataset import FAR_FROM_JOINT_MM, BoneSamples
 from sparcc_pipeline.training.labels import IGNORE
 from sparcc_pipeline.training.loop import Progress, Schedule, train_steps
 
-SHARES: Final = {"stir": 0.52, "t1": 0.34, "pelvic": 0.05, "phantom": 0.09}
-"""Share of each kind of stack in a batch. The network is shown STIR and, where a study has it, T1."""
+SHARES: Final = {"stir": 0.78, "t1": 0.08, "pelvic": 0.04, "phantom": 0.10}
+"""Share of each kind of stack in a batch."""
 
-CONTRAST_BEND: Final = {"stir": 0.05, "t1": 0.15, "pelvic": 0.35, "phantom": 0.12}
-"""How strongly the contrast of each kind is bent. T1 differs more between scanners than STIR; of the pelves, whose T1
-is of another kind of scan, only the shape is to be learned."""
+CONTRAST_BEND: Final = {"stir": 0.04, "t1": 0.35, "pelvic": 0.35, "phantom": 0.12}
+"""How strongly the contrast of each kind is bent: T1 teaches shape, so its contrast must not be relied on."""
 
 WITHOUT_JOINT: Final = 0.2
 """How often a slice without a joint is drawn, against one with a joint: the joint is what the score needs."""
@@ -52,8 +51,8 @@ GEOMETRY: Final = Geometry2D(rotation=12, scale=0.15, stretch=0.06, shift=30, wa
 class BonePlan:
     """How the bone network is trained; every number is in the model's provenance."""
 
-    schedule: Schedule = Schedule(steps=700, peak_learning_rate=2e-3)
-    batch: int = 6
+    schedule: Schedule = Schedule(steps=1500, peak_learning_rate=2e-3)
+    batch: int = 8
     patch: int = 192
     canvas: int = 336
     lesion_share: float = 0.3

@@ -32,12 +32,11 @@ from sparcc_pipeline.training.loop import Progress, Schedule, train_steps
 class EdemaPlan:
     """How the edema network is trained; every number is in the model's provenance."""
 
-    schedule: Schedule = Schedule(steps=1000, peak_learning_rate=2e-3)
+    schedule: Schedule = Schedule(steps=1200, peak_learning_rate=2e-3)
     batch: int = 16
     patch: int = 128
     lesion_share: float = 0.4
     massive_share: float = 0.25
-    neighbour_share: float = 0.2
     distractor_share: float = 0.5
     gain_smooth: float = 0.15
     gain_overall: float = 0.08
@@ -79,7 +78,7 @@ class EdemaBatches:
         patch = sample(stack, grid)
         signal, bone, target, distance, edge = patch.split((3, 1, 1, 1, 1), dim=1)
         signal, target = add_lesions(generator, signal, target, bone, distance, plan.lesion_share, plan.massive_share,
-                                     EDEMA_PIXEL_MM, plan.neighbour_share)  # fmt: skip
+                                     EDEMA_PIXEL_MM)  # fmt: skip
         signal = add_distractors(generator, signal, distance, edge, plan.distractor_share)
         signal = random_gain(generator, signal, plan.gain_smooth, plan.gain_overall)
         signal = sometimes(generator, 0.3, blur(signal), signal)
