@@ -92,7 +92,10 @@ def report_html(document: Mapping[str, Any], series: SeriesText, pictures: Repor
         interval=document.get("interval_90"),
         expected=document.get("expected"),
         remission=document.get("probability_remission"),
-        has_probabilities=any(joint.get("probability") for joint in document["joints"]),
+        # A model that was not calibrated leaves every probability null: nothing is known to be certain then.
+        has_probabilities=any(
+            value is not None for joint in document["joints"] for value in (joint.get("probability") or {}).values()
+        ),
         doubtful_limits=DOUBTFUL,
         doubtful=_doubtful(document),
         thumbnails=[embedded(png) for png in pictures.thumbnails],

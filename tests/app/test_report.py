@@ -217,6 +217,14 @@ def test_the_most_doubtful_items_come_first_and_are_few(document: dict[str, Any]
     assert len(rows) == 6
 
 
+def test_without_probabilities_nothing_is_called_certain(document: dict[str, Any]) -> None:
+    for joint in document["joints"]:
+        joint["probability"] = dict.fromkeys((*joint["edema"], "intense", "deep"))
+    html = _render(document)
+
+    assert "doubtful:" not in html and "Look at these first" not in html
+
+
 def test_where_nothing_is_doubtful_that_is_said(document: dict[str, Any]) -> None:
     _with_probabilities(document, 0.97)[1]["intense"] = None
 
