@@ -29,11 +29,11 @@ spec.loader.exec_module(known)
 from sparcc_pipeline.app import score_command
 
 class Slow(known.KnownSegmenter):
-    def segment(self, volume):
+    def segment(self, volume, t1=None):
         with open({asked!r}, "a") as asked:
             asked.write(f"{{os.getpid()}}\\n")
         time.sleep(0.5)
-        return super().segment(volume)
+        return super().segment(volume, t1)
 
 score_command.load_installed_segmenter = lambda config: Slow(known.make_tissue())
 """
