@@ -93,7 +93,7 @@ def benchmark_text(document: dict[str, Any]) -> str:
     machine = document["machine"]
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
-        f"Load average before: {machine['load_before']} (other work on the machine; with any, trust the processor seconds)",
+        f"Load average before: {machine['load_before']} (other work; with any, trust the processor seconds)",
         f"{document['threads']} threads, {document['repeats']} warm repeats, {document['study']}",
         "",
         f"{'seconds':10} {'cold wall':>10} {'cold cpu':>10} {'warm wall':>10} {'warm cpu':>10}",
