@@ -1,4 +1,4 @@
-"""The languages of the reports. English is in the code; `languages/` has one catalogue for each other language.
+"""The languages of the reports. English is in the code; `languages/` has a folder with the catalogue of each other.
 
 A catalogue is keyed by the English templates, so no sentence is written twice: those of the core (`message.Message`),
 and the labels of the pages. What a catalogue lacks is shown in English; a test holds that it lacks nothing.
@@ -60,5 +60,18 @@ def language(code: LanguageCode) -> Language:
     """The language of this code."""
     if code == "en":
         return ENGLISH
-    content = tomllib.loads((files("sparcc_pipeline.app") / "languages" / f"{code}.toml").read_text(encoding="utf-8"))
-    return Language(content["code"], content["text"], content["separator"], content["full_stop"])
+    about, catalogue = _catalogue(code)
+    return Language(about["code"], catalogue, about["separator"], about["full_stop"])
+
+
+def _catalogue(code: str) -> tuple[dict[str, Any], dict[str, str]]:
+    about: dict[str, Any] = {}
+    catalogue: dict[str, str] = {}
+    for file in sorted((files("sparcc_pipeline.app") / "languages" / code).iterdir(), key=lambda file: file.name):
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = content.pop("text", {})
+        if twice := sorted(set(text) & set(catalogue)):
+            raise ValueError(f"{file.name}: already said in another file of this language: {twice}")
+        about |= content
+        catalogue |= text
+    return about, catalogue

@@ -52,7 +52,7 @@ def _of_the_code() -> Iterator[str]:
 
 
 def _of_the_pages() -> Iterator[str]:
-    for file in (PACKAGE / "app" / "templates").iterdir():
+    for file in PACKAGE.rglob("templates/*.html"):
         for call in Environment().parse(file.read_text(encoding="utf-8")).find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name == "_" and isinstance(call.args[0], nodes.Const):
                 yield call.args[0].value
