@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.dicom.discover import SeriesCandidate
 
 STAGES: Final = ("model", "load", "segment", "joint", "score", "write", "total")
 """Steps in order; `segment` without the joints, that are found on the way and timed on their own."""
@@ -64,31 +67,40 @@ def measure_study(source: Path, engine: str, threads: int, repeats: int) -> dict
 
 
 def measure_loading(source: Path, repeats: int) -> dict[str, Any]:
-    """Our reader and SimpleITK's series reader on the same files, one after the other; medians of warm reads."""
+    """Our reader and SimpleITK's series reader on the same files, one after the other; medians of warm reads.
+
+    Both read the series that is scored and the T1 beside it where there is one.
+    """
     from sparcc_pipeline.app.study import Request, read_study
     from sparcc_pipeline.dicom.discover import discover
-    from sparcc_pipeline.dicom.select import find_stir
+    from sparcc_pipeline.dicom.select import find_stir, find_t1
     from sparcc_pipeline.dicom.source import open_source
     from sparcc_pipeline.imaging.reference_reader import read_with_simpleitk
 
     with open_source(source) as files:
-        series = find_stir(discover(files)).series
-        folders = {file.path.parent for file in series.files}
-        if len(folders) > 1:
-            raise RuntimeError(f"SimpleITK reads one folder, the series lies in {len(folders)}")
-        (folder,) = folders
+        discovery = discover(files)
+        stir = find_stir(discovery).series
+        wanted = [(_folder_of(series), series.series_uid) for series in (stir, find_t1(discovery, stir)) if series]
         measured: list[tuple[Clock, Clock]] = []
         for _ in range(1 + repeats):
             ours, theirs = Clock(), Clock()
             with ours.step("load"):
                 read_study(source, Request())
             with theirs.step("load"):
-                read_with_simpleitk(folder, series.series_uid)
+                for folder, series_uid in wanted:
+                    read_with_simpleitk(folder, series_uid)
             measured.append((ours, theirs))
     return {
         "ours": _seconds([each[0] for each in measured[1:]]),
         "simpleitk": _seconds([each[1] for each in measured[1:]]),
     }
+
+
+def _folder_of(series: SeriesCandidate) -> Path:
+    folders = {file.path.parent for file in series.files}
+    if len(folders) > 1:
+        raise RuntimeError(f"SimpleITK reads one folder, a series lies in {len(folders)}")
+    return folders.pop()
 
 
 def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:

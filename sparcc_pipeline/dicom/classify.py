@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from sparcc_pipeline.dicom.headers import Protocol
+from sparcc_pipeline.dicom.protocol import Protocol
 from sparcc_pipeline.message import Message
 
 STIR_INVERSION_TIME_MS: Final = (90.0, 280.0)

@@ -5,6 +5,7 @@ Only headers are read. A file that is no DICOM is counted; one that is damaged i
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -160,12 +161,13 @@ def frame_normal(frame: Frame) -> FloatArray | None:
     """Unit LPS normal of a slice (row direction x column direction); None if the header does not give one."""
     if frame.orientation is None:
         return None
-    along_row, along_column = np.array(frame.orientation).reshape(2, 3)
-    lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
+    along_row, along_column = frame.orientation[:3], frame.orientation[3:]
+    lengths = math.hypot(*along_row), math.hypot(*along_column)
     if min(lengths) < UNIT_TOLERANCE:
         return None
-    normal = np.cross(along_row / lengths[0], along_column / lengths[1])
-    length = float(np.linalg.norm(normal))
+    a, b = (tuple(v / length for v in way) for way, length in zip((along_row, along_column), lengths, strict=True))
+    normal = np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    length = math.hypot(*normal)
     return normal / length if length > 1 - UNIT_TOLERANCE else None
 
 

@@ -11,15 +11,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, time
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from pydicom import config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag, Tag
 
 PARSE_ERRORS: Final = (
     InvalidDicomError,
+    BytesLengthException,
     OSError,
     EOFError,
     ValueError,
@@ -76,10 +81,31 @@ def starts_like_dicom(start: bytes) -> bool:
     return len(start) == START_BYTES and start[:4] in {b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00"}
 
 
+_TEXT_VRS: Final = frozenset({"CS", "DA", "DT", "LO", "SH", "TM", "UI"})
+_NUMBER_VRS: Final = frozenset({"DS", "IS"})
+_NUMBER_BYTES: Final = b"+-.0123456789Ee\\ \0"
+
+
+@cache
+def _tag_and_vr(keyword: str) -> tuple[BaseTag, str]:
+    tag = Tag(keyword)
+    return tag, dictionary_VR(tag)
+
+
 def values_of(ds: Dataset, keyword: str) -> list[Any]:
-    """The values of an element as a list; empty where it is absent, empty or cannot be converted."""
+    """The values of an element as a list; empty where it is absent, empty or cannot be converted.
+
+    Values of text and of numbers written as text are given as text where that is as good as what pydicom makes of
+    them: half of the time that reading a study takes is pydicom's conversion of single values.
+    """
+    tag, vr = _tag_and_vr(keyword)
+    element = ds.get_item(tag)
+    if element is None:
+        return []
+    if isinstance(element, RawDataElement) and (plain := _plain_values(element, element.VR or vr)) is not None:
+        return plain
     try:
-        value = ds.get(keyword)
+        value = ds[tag].value
     except PARSE_ERRORS:
         return []
     if value is None or isinstance(value, str | bytes):
@@ -88,6 +114,30 @@ def values_of(ds: Dataset, keyword: str) -> list[Any]:
         return list(value)
     except TypeError:
         return [value]
+
+
+def _plain_values(element: RawDataElement, vr: str) -> list[Any] | None:
+    """One small number, or values in ASCII, which mean the same in every character set; None for any other element."""
+    content = element.value
+    if vr == "US" and content is not None and len(content) == 2:
+        return [int.from_bytes(content, "little" if element.is_little_endian else "big")]
+    if content is None or not content.isascii() or b"\x1b" in content:
+        return None
+    if vr not in _TEXT_VRS and (vr not in _NUMBER_VRS or content.strip(_NUMBER_BYTES)):
+        return None
+    text = content.decode("ascii").rstrip(" \0")
+    return text.split("\\") if text else []
+
+
+def items_of(ds: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none where it is absent or empty.
+
+    Raises
+    ------
+    One of `PARSE_ERRORS` : the sequence is damaged
+    """
+    tag, _ = _tag_and_vr(keyword)
+    return list(ds[tag].value or ()) if tag in ds else []
 
 
 def numbers_of(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:

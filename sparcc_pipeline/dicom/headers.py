@@ -2,26 +2,25 @@
 
 Only the tags named here are read, so a person's name or birth date never enters memory (only `identity.py` reads
 them, for DICOM results). PatientID is read, at once hashed to a fingerprint of four hexadecimal digits, and dropped
-before anything else is looked at. Free text (series description, protocol name) is kept only as the few sequence words
-found in it.
+before anything else is looked at.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from sparcc_pipeline.dicom.elements import (
     PERSON_TAG,
     acquired,
+    items_of,
     number_of,
     numbers_of,
     quiet_pydicom,
@@ -29,16 +28,8 @@ from sparcc_pipeline.dicom.elements import (
     text_of,
     texts_of,
 )
-
-SEQUENCE_WORDS: Final = {
-    "flair": re.compile(r"flair|dark.?fluid"),
-    "spair": re.compile(r"spair"),
-    "spir": re.compile(r"spir(?!al)"),
-    "dixon": re.compile(r"dixon|(?<![a-z])ideal(?![a-z])"),
-    "fat saturation": re.compile(r"(?<![a-z])(?:fs|fatsat|fat.?sat\w*|fat.?sup\w*)(?![a-z])"),
-    "stir": re.compile(r"stir|tirm"),
-}
-"""Words of series and protocol names that say how fat was treated (clinical reference, section 7)."""
+from sparcc_pipeline.dicom.pixels import LAYOUT_TAGS, NativePixels, find_native_pixels
+from sparcc_pipeline.dicom.protocol import PROTOCOL_TAGS, Protocol, functional_groups, read_protocol
 
 ACQUISITION_TAGS: Final = (
     "AcquisitionNumber",
@@ -51,12 +42,6 @@ ACQUISITION_TAGS: Final = (
 )
 """What may tell two classic images at one position apart."""
 
-_PROTOCOL_TAGS: Final = (
-    "Modality", "SOPClassUID", "ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions", "SequenceName",
-    "PulseSequenceName", "RepetitionTime", "EchoTime", "InversionTime", "InversionTimes", "InversionRecovery",
-    "SpectrallySelectedSuppression", "EchoPulseSequence", "AcquisitionContrast", "DiffusionBValue", "BodyPartExamined",
-    "SeriesDescription", "ProtocolName",
-)  # fmt: skip
 _FRAME_TAGS: Final = (
     "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "InstanceNumber",
@@ -67,30 +52,8 @@ _FILE_TAGS: Final = (
     "FrameOfReferenceUID", "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "ImagesInAcquisition",
     "LossyImageCompression", "AcquisitionDateTime", "SeriesDate", "SeriesTime", "StudyDate", "StudyTime",
 )  # fmt: skip
-HEADER_TAGS: Final = tuple(dict.fromkeys((*_PROTOCOL_TAGS, *_FRAME_TAGS, *_FILE_TAGS, PERSON_TAG)))
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How an image was acquired, as far as its header says; times in ms."""
-
-    modality: str = ""
-    sop_class_uid: str = ""
-    image_type: tuple[str, ...] = ()
-    scanning_sequence: tuple[str, ...] = ()
-    scan_options: tuple[str, ...] = ()
-    sequence_name: str = ""
-    repetition_time_ms: float | None = None
-    echo_time_ms: float | None = None
-    inversion_time_ms: float | None = None
-    inversion_recovery: bool | None = None
-    spectral_suppression: str = ""
-    echo_pulse_sequence: str = ""
-    acquisition_contrast: str = ""
-    b_value: float | None = None
-    body_part: str = ""
-    named: frozenset[str] = frozenset()
-    has_image: bool = True
+HEADER_TAGS: Final = tuple(dict.fromkeys((*PROTOCOL_TAGS, *_FRAME_TAGS, *_FILE_TAGS, *LAYOUT_TAGS, PERSON_TAG)))
+_READ_TAGS: Final = [Tag(keyword) for keyword in HEADER_TAGS]
 
 
 @dataclass(frozen=True)
@@ -135,6 +98,7 @@ class ImageFile:
     model: str
     field_strength_t: float | None
     images_in_acquisition: int | None
+    native_pixels: NativePixels | None = None
     person: str | None = field(default=None, repr=False)
 
 
@@ -145,13 +109,13 @@ def read_header(path: Path) -> ImageFile:
     ------
     One of `elements.PARSE_ERRORS` : the file is cut off or damaged, or lacks the UIDs that place it in a study.
     """
-    with quiet_pydicom():
-        ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER_TAGS), force=True)
+    with quiet_pydicom(), path.open("rb") as opened:
+        ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=_READ_TAGS, force=True)
         person = take_person(ds)
         uids = {k: text_of(ds, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")}
         if not all(uids.values()):
             raise InvalidDicomError(f"no {', '.join(k for k, v in uids.items() if not v)}")
-        frame_groups = list(ds.get("PerFrameFunctionalGroupsSequence") or ())
+        frame_groups = items_of(ds, "PerFrameFunctionalGroupsSequence")
         shared = _first(ds, "SharedFunctionalGroupsSequence")
         frames = _frames(ds, shared, frame_groups, path)
         series_number = number_of(ds, "SeriesNumber")
@@ -163,7 +127,7 @@ def read_header(path: Path) -> ImageFile:
             sop_instance_uid=uids["SOPInstanceUID"],
             series_number=None if series_number is None else int(series_number),
             acquired=acquired(ds),
-            protocol=_protocol(ds, shared, frame_groups[0] if frame_groups else Dataset()),
+            protocol=read_protocol(ds, shared, frame_groups[0] if frame_groups else Dataset()),
             frames=frames,
             transfer_syntax_uid=str(ds.file_meta.get("TransferSyntaxUID", "")),
             lossy=text_of(ds, "LossyImageCompression") == "01",
@@ -172,59 +136,9 @@ def read_header(path: Path) -> ImageFile:
             model=text_of(ds, "ManufacturerModelName"),
             field_strength_t=number_of(ds, "MagneticFieldStrength"),
             images_in_acquisition=None if in_acquisition is None else int(in_acquisition),
+            native_pixels=find_native_pixels(ds, opened),
             person=person,
         )
-
-
-def _protocol(ds: Dataset, shared: Dataset, frame: Dataset) -> Protocol:
-    """The acquisition of a file; enhanced files say it in functional groups (PS3.3 C.8.13.5)."""
-    places = [ds, *chain.from_iterable(_groups(g, _ENHANCED_GROUPS) for g in (frame, shared))]
-
-    def number(keyword: str) -> float | None:
-        return next((v for place in places if (v := number_of(place, keyword)) is not None), None)
-
-    def text(keyword: str) -> str:
-        return next((v for place in places if (v := text_of(place, keyword))), "").upper()
-
-    recovery = text("InversionRecovery")
-    inversion = number("InversionTime")
-    echo = number("EchoTime")
-    named = " ".join(text_of(ds, k) for k in ("SeriesDescription", "ProtocolName")).lower()
-    image_type = texts_of(ds, "ImageType") or next((t for p in places if (t := texts_of(p, "FrameType"))), ())
-    return Protocol(
-        modality=text("Modality"),
-        sop_class_uid=text_of(ds, "SOPClassUID"),
-        image_type=image_type,
-        scanning_sequence=texts_of(ds, "ScanningSequence"),
-        scan_options=texts_of(ds, "ScanOptions"),
-        sequence_name=(text_of(ds, "SequenceName") or text_of(ds, "PulseSequenceName")).lower(),
-        repetition_time_ms=number("RepetitionTime"),
-        echo_time_ms=number("EffectiveEchoTime") if echo is None else echo,
-        inversion_time_ms=number("InversionTimes") if inversion is None else inversion,
-        inversion_recovery={"YES": True, "NO": False}.get(recovery),
-        spectral_suppression=text("SpectrallySelectedSuppression"),
-        echo_pulse_sequence=text("EchoPulseSequence"),
-        acquisition_contrast=text("AcquisitionContrast"),
-        b_value=number("DiffusionBValue"),
-        body_part=text("BodyPartExamined"),
-        named=frozenset(word for word, pattern in SEQUENCE_WORDS.items() if pattern.search(named)),
-        has_image=number_of(ds, "Rows") is not None,
-    )
-
-
-_ENHANCED_GROUPS: Final = (
-    "MRTimingAndRelatedParametersSequence",
-    "MREchoSequence",
-    "MRModifierSequence",
-    "MRImageFrameTypeSequence",
-    "MRDiffusionSequence",
-)
-
-
-def _groups(group: Dataset, keywords: Iterable[str]) -> Iterator[Dataset]:
-    """The named functional groups that a shared or per-frame item holds."""
-    for keyword in keywords:
-        yield from list(group.get(keyword) or ())[:1]
 
 
 def _frames(ds: Dataset, shared: Dataset, frame_groups: list[Dataset], path: Path) -> tuple[Frame, ...]:
@@ -247,7 +161,7 @@ def _enhanced_frame(ds: Dataset, shared: Dataset, group: Dataset, path: Path, ui
         "PixelMeasuresSequence",
         "PixelValueTransformationSequence",
     )
-    places = [*_groups(group, keywords), *_groups(shared, keywords)]
+    places = [*functional_groups(group, keywords), *functional_groups(shared, keywords)]
     differences: list[tuple[str, str]] = []
     for keyword, tags in (
         ("FrameContentSequence", ("StackID", "TemporalPositionIndex", "FrameAcquisitionNumber")),
@@ -255,7 +169,7 @@ def _enhanced_frame(ds: Dataset, shared: Dataset, group: Dataset, path: Path, ui
         ("MRImageFrameTypeSequence", ("FrameType",)),
         ("MRModifierSequence", ("InversionTimes",)),
     ):
-        for place in _groups(group, (keyword,)):
+        for place in functional_groups(group, (keyword,)):
             differences += _differences(place, tags)
     return _frame(ds, places, path, uid, number, tuple(differences))
 
@@ -298,4 +212,4 @@ def _differences(place: Dataset, keywords: Iterable[str]) -> tuple[tuple[str, st
 
 
 def _first(ds: Dataset, keyword: str) -> Dataset:
-    return next(iter(ds.get(keyword) or ()), Dataset())
+    return next(iter(items_of(ds, keyword)), Dataset())

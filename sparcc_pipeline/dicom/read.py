@@ -5,33 +5,22 @@ One file's pixels are held at a time beside the stack itself.
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.tag import Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 
 from sparcc_pipeline.dicom.discover import SeriesCandidate
-from sparcc_pipeline.dicom.elements import PARSE_ERRORS, quiet_pydicom
 from sparcc_pipeline.dicom.headers import Frame, ImageFile
+from sparcc_pipeline.dicom.pixels import stored_values
 from sparcc_pipeline.dicom.stack import OrderedStack, order_frames
 from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, UnreadablePixelsError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import place_stack, signed_tilt_degrees
 from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
-
-PIXEL_TAGS: Final = (
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "FloatPixelData",
-    "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-)  # fmt: skip
-_READ_TAGS: Final = [Tag(keyword) for keyword in PIXEL_TAGS]
 
 LOSSY_SYNTAXES: Final = frozenset(
     {
@@ -61,10 +50,12 @@ def read_series(candidate: SeriesCandidate) -> Volume:
     ordered = order_frames(candidate)
     _require_one_frame_of_reference(candidate)
     geometry, storage = place_stack(ordered.stored)
-    stored, blank = _read_signal(ordered)
+    signal = np.empty(geometry.shape, dtype=np.float32)
+    # Each slice is written where it belongs; a stack that is turned afterwards costs a second one.
+    blank = _read_signal(candidate, ordered, storage.to_source(signal))
     frames = ordered.frames[::-1] if storage.flipped[0] else ordered.frames
     return Volume(
-        signal=np.ascontiguousarray(storage.from_source(stored)),
+        signal=signal,
         geometry=geometry,
         series=_reference(candidate, frames, geometry, blank),
         storage=storage,
@@ -89,53 +80,25 @@ def _require_one_frame_of_reference(candidate: SeriesCandidate) -> None:
         )
 
 
-def _read_signal(ordered: OrderedStack) -> tuple[Float32Array, int]:
-    """(slices, rows, columns) signal in stored order, and how many slices are blank."""
-    signal = np.empty(ordered.stored.shape, dtype=np.float32)
+def _read_signal(candidate: SeriesCandidate, ordered: OrderedStack, signal: Float32Array) -> int:
+    """Fill `signal`, (slices, rows, columns) in stored order; returns how many slices are blank."""
+    native = {file.path: file.native_pixels for file in candidate.files}
     places: dict[Path, list[tuple[int, Frame]]] = defaultdict(list)
     for index, frame in enumerate(ordered.frames):
         places[frame.path].append((index, frame))
     for path, wanted in places.items():
-        pixels = _decode(path)
+        pixels = stored_values(path, native[path])
         for index, frame in wanted:
             signal[index] = _frame_signal(pixels, frame)
-    if not np.isfinite(signal).all():
+    lowest, highest = signal.min(axis=(1, 2)), signal.max(axis=(1, 2))
+    if not (np.isfinite(lowest) & np.isfinite(highest)).all():
         raise UnreadablePixelsError("expected finite signal, found values that are none; export the series again")
-    blank = int((np.ptp(signal.reshape(len(signal), -1), axis=1) == 0).sum())
+    blank = int((lowest == highest).sum())
     if blank == len(signal):
         raise UnreadablePixelsError(
             "expected an image, found one constant value in all slices; export the series again"
         )
-    return signal, blank
-
-
-def _decode(path: Path) -> NDArray[np.generic]:
-    """The stored values of one file, (rows, columns) or (frames, rows, columns)."""
-    try:
-        with quiet_pydicom():
-            ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
-            _require_gray(ds, path)
-            if "TransferSyntaxUID" not in ds.file_meta:
-                # A file without part 10's header is not compressed; its encoding shows in its elements.
-                implicit, _ = ds.original_encoding
-                ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-            # `pydicom.pixels.pixel_array(path)` fails on deflated files (toolbox P2); the data set's own does not.
-            return ds.pixel_array
-    except (*PARSE_ERRORS, zlib.error) as error:
-        raise UnreadablePixelsError(
-            f"expected complete pixels that can be decoded, found a file cut off, gone or in an unknown compression "
-            f"({path.name}); copy the study again, or export it uncompressed"
-        ) from error
-
-
-def _require_gray(ds: Dataset, path: Path) -> None:
-    """MR images are MONOCHROME2 (PS3.3 C.8.3.1.1.3). MONOCHROME1 has no zero from which signal could be measured."""
-    photometric = str(ds.get("PhotometricInterpretation", "missing"))
-    if photometric != "MONOCHROME2" or int(ds.get("SamplesPerPixel", 1)) != 1:
-        raise UnreadablePixelsError(
-            f"expected gray MR images (MONOCHROME2), found {photometric[:16]} in {path.name}; "
-            "export the original images, not screen captures or inverted copies"
-        )
+    return blank
 
 
 def _frame_signal(pixels: NDArray[np.generic], frame: Frame) -> Float32Array:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sparcc_pipeline.dicom.classify import SeriesKind, classify
-from sparcc_pipeline.dicom.headers import Protocol
+from sparcc_pipeline.dicom.protocol import Protocol
 
 STIR, FAT_SUPPRESSED, T1, OTHER = SeriesKind
 
