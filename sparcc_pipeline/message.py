@@ -37,6 +37,11 @@ def listed(value: Any, separator: str = ", ") -> Any:
     return separator.join(map(str, value)) if isinstance(value, tuple) else value
 
 
+def words_of(error: Exception) -> str:
+    """The words of an error: the message that it was raised with, else its text."""
+    return next((each for each in error.args if isinstance(each, Message)), str(error))
+
+
 def to_plain(message: Message) -> dict[str, Any]:
     """A message as JSON can hold it."""
     return {"template": message.template, "fields": {name: _plain(value) for name, value in message.fields.items()}}

@@ -16,17 +16,8 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.app.compare import Compared
 from sparcc_pipeline.app.language import Language
-from sparcc_pipeline.app.overlay import (
-    GAP_PIXELS,
-    JOINT_LINE,
-    PIXELS_PER_MM,
-    RESEARCH_USE,
-    Pen,
-    View,
-    display_window,
-    panel,
-    view_of,
-)
+from sparcc_pipeline.app.overlay import GAP_PIXELS, JOINT_LINE, PIXELS_PER_MM, Pen, View, display_window, panel, view_of
+from sparcc_pipeline.app.picture_marks import RESEARCH_USE
 from sparcc_pipeline.app.picture_sheet import Cell, Entry, sheet, with_scale
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.imaging.registration import resample

@@ -12,7 +12,7 @@ import resource
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -42,13 +42,17 @@ from sparcc_pipeline.app.study import (
 )
 from sparcc_pipeline.dicom.studies import study_files
 from sparcc_pipeline.errors import InputError, ModelError, OutputError, SparccError
+from sparcc_pipeline.message import Message, to_plain, words_of
 
 ROW_FILE: Final = "row.json"
 THUMBNAIL_FILE: Final = "thumbnail.png"
 THUMBNAIL_PIXELS: Final = 240
 
 Row = dict[str, Any]
-"""One line of `batch.csv`; see `batch_table.BATCH_COLUMNS`."""
+"""One line of `batch.csv`; see `batch_table.BATCH_COLUMNS`. Beside these columns `MESSAGES`."""
+
+MESSAGES: Final = "messages"
+"""Reason and warnings of a row as `message.to_plain` stores them, so that the index can say them in its language."""
 
 _CHUNK_BYTES: Final = 2**20
 _ONE_AT_A_TIME: Final = threading.Lock()
@@ -105,6 +109,7 @@ def failed_row(key: str, error: SparccError, study_uid: str | None) -> Row:
     return {
         "study": key,
         "status": "failed",
+        MESSAGES: _messages({"reason": words_of(error), "warnings": ()}),
         "reason": " ".join(str(error).split()),
         "reason_kind": type(error).__name__.removesuffix("Error"),
         "study_uid": study_uid,
@@ -134,12 +139,13 @@ def _row_of(task: StudyTask, begun: float) -> Row:
         if row is not None:
             return row
         run = Run(task.config, task.request, created_at=datetime.now(UTC))
+        outputs = dict(task.outputs)
 
         def read() -> Study:
             return (
                 read_nifti_study(files[0], task.request)
                 if task.study.nifti
-                else read_dicom_study(files, task.request, with_header=dict(task.outputs)["dicom"])
+                else read_dicom_study(files, task.request, with_header=outputs["dicom"], or_without=True)
             )
 
         outcome = score_images(read, task.request, lambda: _segmenter(task), lambda _: None)
@@ -153,7 +159,9 @@ def _write(task: StudyTask, outcome: Outcome, run: Run, made_from: dict[str, Any
     try:
         with ResultFolder(task.folder, force=True) as folder:
             if isinstance(outcome, Scored):
-                write_outputs(outcome, document, run, folder.path, **dict(task.outputs))
+                outputs = dict(task.outputs)
+                outputs["dicom"] &= outcome.study.header is not None
+                write_outputs(outcome, document, run, folder.path, **outputs)
                 write_bytes(folder.path / THUMBNAIL_FILE, _thumbnail(folder.path, document))
             else:
                 write_text(folder.path / SCORE_FILE, json_text(document))
@@ -173,7 +181,16 @@ def _row_from(key: str, document: dict[str, Any], study_uid: str | None) -> Row:
     """The row of a document of any status, on one line: a reason may quote a file's name."""
     row = {"study": key, **{name: document[name] for name in ("reason", "reason_kind")}, **score_row(document)}
     row["study_uid"] = row["study_uid"] or study_uid
+    row[MESSAGES] = _messages(document)
     return {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _messages(document: Mapping[str, Any]) -> dict[str, list[Any]]:
+    reason, warnings = document["reason"], document["warnings"]
+    return {
+        "reason": [to_plain(reason)] if isinstance(reason, Message) else [],
+        "warnings": [to_plain(each) if isinstance(each, Message) else str(each) for each in warnings],
+    }
 
 
 @lru_cache(maxsize=1)

@@ -17,18 +17,8 @@ from sparcc_pipeline.app.alignment_pictures import AlignmentPictures, apply, fit
 from sparcc_pipeline.app.compare import Compared, Comparison
 from sparcc_pipeline.app.grid import points_text
 from sparcc_pipeline.app.language import ENGLISH, Language
-from sparcc_pipeline.app.overlay import (
-    ITEMS,
-    LEGEND,
-    PAPER,
-    RESEARCH_USE,
-    View,
-    annotated,
-    display_window,
-    panel,
-    png,
-    view_of,
-)
+from sparcc_pipeline.app.overlay import ITEMS, LEGEND, View, annotated, display_window, panel, png, view_of
+from sparcc_pipeline.app.picture_marks import PAPER, RESEARCH_USE
 from sparcc_pipeline.app.picture_sheet import Cell, empty, sheet, with_scale
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.message import Message

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
@@ -30,7 +30,7 @@ class Language:
     """
 
     code: str
-    catalogue: Mapping[str, str]
+    catalogue: Mapping[str, str] = field(hash=False)
     separator: str
     full_stop: str
 

@@ -18,6 +18,16 @@ from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quad
 from sparcc_pipeline.app.fonts import picture_font
 from sparcc_pipeline.app.grid import points_text
 from sparcc_pipeline.app.language import ENGLISH, Language
+from sparcc_pipeline.app.picture_marks import (
+    MUTED,
+    PAPER,
+    RESEARCH_USE,
+    TEXT,
+    Point,
+    legend_entry,
+    scale_bar,
+    side_letters,
+)
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
@@ -28,9 +38,6 @@ JOINT_LINE: Final = "#56B4E9"
 EDEMA: Final = "#E69F00"
 VESSEL: Final = "#009E73"
 QUADRANT: Final = "#FFFFFF"
-PAPER: Final = "#101418"
-TEXT: Final = "#F2F4F5"
-MUTED: Final = "#9AA5AD"
 
 LEGEND: Final = (
     (JOINT_LINE, Message("joint")),
@@ -49,8 +56,6 @@ NOT_EVALUABLE: Final = "-"
 ITEMS: Final = Message("I intensity    D depth    {dash} not evaluable", dash=NOT_EVALUABLE)
 """What the letters of an annotated panel mean."""
 
-RESEARCH_USE: Final = Message("Research use only")
-
 MARGIN_MM: Final = (14.0, 28.0)
 """(rows, columns) shown beyond the joint lines."""
 
@@ -64,8 +69,6 @@ FOOTER_PIXELS: Final = 34
 GAP_PIXELS: Final = 6
 SUPERSAMPLING: Final = 3
 PNG_LEVEL: Final = 3
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -292,47 +295,6 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     small = picture_font(15, words)
     draw.text((12, y), words.say(RESEARCH_USE), font=small, fill=MUTED, anchor="lm")
     draw.text((width - 6, y), words.say(ITEMS), font=small, fill=MUTED, anchor="rm")
-
-
-def side_letters(draw: ImageDraw.ImageDraw, at: Point, width: int) -> None:
-    """The patient's right and left in the upper corners of a panel at `at`."""
-    x, y = at
-    for place, letter, anchor in ((x + 10, "R", "la"), (x + width - 10, "L", "ra")):
-        draw.text(
-            (place, y + 8),
-            letter,
-            font=picture_font(24, ENGLISH),
-            fill=TEXT,
-            anchor=anchor,
-            stroke_width=2,
-            stroke_fill=PAPER,
-        )
-
-
-def legend_entry(draw: ImageDraw.ImageDraw, at: Point, colour: str, meaning: Message, words: Language) -> float:
-    """A stroke of a colour and what it means; returns the x at which the next entry begins."""
-    x, y = at
-    draw.line((x, y, x + 18, y), fill=colour, width=3)
-    text, small = words.say(meaning), picture_font(15, words)
-    draw.text((x + 24, y), text, font=small, fill=MUTED, anchor="lm")
-    return x + 24 + small.getlength(text) + 18
-
-
-def scale_bar(draw: ImageDraw.ImageDraw, at: Point, pixels_per_mm: float) -> None:
-    """One centimetre."""
-    x, y = at
-    length = 10 * pixels_per_mm
-    draw.rectangle((x - 2, y - 3, x + length + 2, y + 3), fill=PAPER)
-    draw.rectangle((x, y - 1, x + length, y + 1), fill=TEXT)
-    draw.text(
-        (x + length + 8, y),
-        "1 cm",
-        font=picture_font(15, ENGLISH),
-        fill=TEXT,
-        anchor="lm",
-        stroke_width=2,
-        stroke_fill=PAPER,
-    )
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -17,6 +18,12 @@ def template(name: str, words: Language, font_url: str | None = None) -> Templat
     words : `_` in the page says a label or a message in it, `sentence` as a sentence
     font_url : draw all text with this font, for a PDF; else with those of the reader's computer
     """
+    return _environment(words, font_url).get_template(name)
+
+
+@cache
+def _environment(words: Language, font_url: str | None) -> Environment:
+    """Kept with the templates that it has compiled, which takes longer than to fill one."""
     environment = Environment(
         loader=PackageLoader("sparcc_pipeline.app"),
         autoescape=True,
@@ -25,7 +32,7 @@ def template(name: str, words: Language, font_url: str | None = None) -> Templat
         lstrip_blocks=True,
     )
     environment.globals |= {"_": words.say, "sentence": words.sentence, "lang": words.code, "font_url": font_url}
-    return environment.get_template(name)
+    return environment
 
 
 def embedded(png: bytes) -> str:

@@ -11,18 +11,8 @@ from PIL import Image, ImageDraw
 
 from sparcc_pipeline.app.fonts import FACES, picture_font
 from sparcc_pipeline.app.language import Language
-from sparcc_pipeline.app.overlay import (
-    FOOTER_PIXELS,
-    GAP_PIXELS,
-    HEADER_PIXELS,
-    MUTED,
-    PAPER,
-    TEXT,
-    View,
-    legend_entry,
-    scale_bar,
-    side_letters,
-)
+from sparcc_pipeline.app.overlay import FOOTER_PIXELS, GAP_PIXELS, HEADER_PIXELS, View
+from sparcc_pipeline.app.picture_marks import MUTED, PAPER, TEXT, legend_entry, scale_bar, side_letters
 from sparcc_pipeline.message import Message
 
 EMPTY: Final = "#262D34"

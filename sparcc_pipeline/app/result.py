@@ -12,7 +12,7 @@ from typing import Any, Final
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.provenance import Run, input_ref, provenance
 from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
-from sparcc_pipeline.message import Message
+from sparcc_pipeline.message import Message, words_of
 from sparcc_pipeline.sparcc.explanation import Explanation, explain
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
@@ -123,7 +123,7 @@ def _without_score(status: str, error: Exception, study: Study | None, run: Run)
     return {
         "schema": SCHEMA,
         "status": status,
-        "reason": str(error),
+        "reason": words_of(error),
         "reason_kind": type(error).__name__.removesuffix("Error"),
         "study_uid": series.study_uid if series else None,
         "series_uid": series.series_uid if series else None,
@@ -167,6 +167,7 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
         "chosen_by": score.slices.chosen_by,
         "warnings": [
             *series.warnings,
+            *((study.no_header,) if study.no_header else ()),
             *_spacing_warnings(geometry.spacing_mm[0]),
             *_t1_warnings(outcome),
             *score.warnings,

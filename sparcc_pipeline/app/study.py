@@ -15,7 +15,7 @@ from sparcc_pipeline.dicom.source import open_source
 from sparcc_pipeline.dicom.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.message import Message
+from sparcc_pipeline.message import Message, words_of
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.margins import item_margins
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
@@ -67,7 +67,8 @@ class Study:
     """The series that is scored, from how many files, why this one, and which were passed over.
 
     `t1` is the T1-weighted series beside it; where it is None, `no_t1` says why. `header` is what DICOM results need of
-    the source's headers (it knows the patient, and shows nothing of it); None where none were asked for.
+    the source's headers (it knows the patient, and shows nothing of it); None where none were asked for, or where there
+    can be none: then `no_header` says why.
     """
 
     stir: Volume
@@ -77,6 +78,7 @@ class Study:
     t1: Volume | None = None
     no_t1: Message | None = NO_T1
     header: SourceHeader | None = field(default=None, repr=False)
+    no_header: Message | None = None
 
 
 @dataclass(frozen=True)
@@ -240,12 +242,18 @@ def read_nifti_study(file: Path, request: Request, *, with_header: bool = False)
     return study
 
 
-def read_dicom_study(files: Iterable[Path], request: Request, *, with_header: bool = False) -> Study:
-    """The series to score among these files, and the T1 beside it (errors: see `read_study`)."""
+def read_dicom_study(
+    files: Iterable[Path], request: Request, *, with_header: bool = False, or_without: bool = False
+) -> Study:
+    """The series to score among these files, and the T1 beside it (errors: see `read_study`).
+
+    `or_without`: a study that can have no DICOM results is no fault; `no_header` says why.
+    """
     discovery = discover(files)
     selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
     t1, no_t1 = _read_t1(discovery, selection)
     stir = read_series(selection.series)
+    header, no_header = _read_header(selection, stir, or_without=or_without) if with_header else (None, None)
     study = Study(
         stir,
         files=len(selection.series.files),
@@ -256,10 +264,20 @@ def read_dicom_study(files: Iterable[Path], request: Request, *, with_header: bo
         ),
         t1=t1,
         no_t1=no_t1,
-        header=read_source_header(selection.series, stir) if with_header else None,
+        header=header,
+        no_header=no_header,
     )
     _require_slices_within(request, study.stir)
     return study
+
+
+def _read_header(selection: Selection, stir: Volume, *, or_without: bool) -> tuple[SourceHeader | None, Message | None]:
+    try:
+        return read_source_header(selection.series, stir), None
+    except InputError as error:
+        if not or_without:
+            raise
+        return None, Message("no DICOM results: {error}", error=words_of(error))
 
 
 def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None, Message | None]:
@@ -270,7 +288,7 @@ def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None,
     try:
         return read_series(candidate), None
     except (InputError, UnscorableError) as error:
-        return None, Message("the T1-weighted series cannot be used: {error}", error=str(error))
+        return None, Message("the T1-weighted series cannot be used: {error}", error=words_of(error))
 
 
 def require_readable(source: Path) -> None:

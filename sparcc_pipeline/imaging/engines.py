@@ -27,6 +27,8 @@ class OnnxNetwork:
         options.intra_op_num_threads = threads
         # The arena keeps every buffer it ever had; without it the peak is that of one batch.
         options.enable_cpu_mem_arena = False
+        # A thread that waits by spinning takes half a core from whoever else works on this machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, batch: Float32Array) -> Float32Array:

@@ -7,6 +7,7 @@ Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,7 +67,7 @@ LIGAMENTOUS_SPREAD_MM: Final = 4.0
 """How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
 
 _STRIDE: Final = 16
-_BATCH: Final = 4
+_JOINTS_AT_ONCE: Final = 4
 _SMALLEST_PIECE: Final = 0.1
 """Pieces of a bone smaller than this share of its largest piece are noise."""
 
@@ -136,8 +137,10 @@ class Segmenter:
         laid = None if t1 is None else lay_on(t1, volume.geometry)
         if laid is not None:
             second = self._bone_output(laid.signal, volume.geometry)
-            if _bone_overlap(output[laid.covered], second[laid.covered]) >= SAME_BONES:
-                output[laid.covered] += T1_WEIGHT * (second[laid.covered] - output[laid.covered])
+            covered = np.flatnonzero(laid.covered)
+            if _bone_overlap(output, second, covered) >= SAME_BONES:
+                for k in covered:
+                    output[k] += T1_WEIGHT * (second[k] - output[k])
                 found_on = (STIR, T1)
         return BoneMaps(*_bones_of(output, volume.geometry), found_on)
 
@@ -147,10 +150,9 @@ class Segmenter:
         rows, columns = stack.shape[1:]
         stack = np.pad(stack, ((0, 0), (0, -rows % _STRIDE), (0, -columns % _STRIDE)), mode="edge")
         output = np.empty((len(stack), BONE_CLASSES + 1, rows, columns), dtype=np.float32)
-        for start in range(0, len(stack), _BATCH):
-            indices = range(start, min(start + _BATCH, len(stack)))
-            batch = np.stack([neighbours(stack, k) for k in indices])
-            output[indices.start : indices.stop] = self._bones(batch)[:, :, :rows, :columns]
+        # One slice at a time: several are no faster, and take as much more memory.
+        for k in range(len(stack)):
+            output[k] = self._bones(neighbours(stack, k)[None])[0, :, :rows, :columns]
         return output
 
     def find_edema(self, volume: Volume, anatomy: LabelArray, joints: Joints, marrow: float) -> Float32Array:
@@ -159,8 +161,8 @@ class Segmenter:
         ratio = marrow_log_ratio(volume.signal, marrow)
         probability = np.zeros(volume.geometry.shape, dtype=np.float32)
         found = list(joints)
-        for start in range(0, len(found), _BATCH):
-            batch = found[start : start + _BATCH]
+        for start in range(0, len(found), _JOINTS_AT_ONCE):
+            batch = found[start : start + _JOINTS_AT_ONCE]
             crops = [JointCrop(joint, in_plane, CROP_PIXELS) for joint in batch]
             images = np.stack([edema_input(ratio, j, crop) for j, crop in zip(batch, crops, strict=True)])
             for joint, crop, patch in zip(batch, crops, self._edema(images), strict=True):
@@ -185,12 +187,15 @@ def _bones_of(output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Flo
     return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
 
 
-def _bone_overlap(first: Float32Array, second: Float32Array) -> float:
+def _bone_overlap(first: Float32Array, second: Float32Array, slices: Iterable[int]) -> float:
     """Dice of sacrum and ilia, each with its own, of two outputs of the bone network; 0 where one found none."""
-    a, b = (each[:, :BONE_CLASSES].argmax(axis=1) for each in (first, second))
-    in_a, in_b = np.isin(a, SACROILIAC_BONES), np.isin(b, SACROILIAC_BONES)
-    either = int(in_a.sum()) + int(in_b.sum())
-    return 2 * int((in_a & (a == b)).sum()) / either if either else 0.0
+    same = either = 0
+    for k in slices:
+        a, b = (each[k, :BONE_CLASSES].argmax(axis=0) for each in (first, second))
+        in_a, in_b = np.isin(a, SACROILIAC_BONES), np.isin(b, SACROILIAC_BONES)
+        same += int((in_a & (a == b)).sum())
+        either += int(in_a.sum()) + int(in_b.sum())
+    return 2 * same / either if either else 0.0
 
 
 def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spacing_mm: float) -> Float32Array:

@@ -7,13 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparcc_pipeline.app.overlay import (
-    EDEMA,
-    HEADER_PIXELS,
-    JOINT_LINE,
-    display_window,
-    draw_overlays,
-)
+from sparcc_pipeline.app.overlay import EDEMA, HEADER_PIXELS, JOINT_LINE, display_window, draw_overlays
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.volume import BoolArray, Volume
 
