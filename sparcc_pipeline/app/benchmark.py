@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sparcc_pipeline.dicom.discover import SeriesCandidate
 
 STAGES: Final = ("model", "load", "segment", "joint", "score", "write", "total")
-"""Steps in order; `segment` without the joints, that are found on the way and timed on their own."""
+"""Steps in order; `segment` without the joints, that are found on the way and timed on their own; `write` with the
+DICOM results of a DICOM study."""
 
 
 @dataclass
@@ -106,20 +107,20 @@ def _folder_of(series: SeriesCandidate) -> Path:
 def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
     from sparcc_pipeline.app.outputs import write_outputs
     from sparcc_pipeline.app.result import score_document
-    from sparcc_pipeline.app.study import read_study, score_slices, segment_study, six_slices
+    from sparcc_pipeline.app.study import is_nifti, read_study, score_slices, segment_study, six_slices
     from sparcc_pipeline.sparcc.joint import find_joints
 
-    clock = Clock()
+    clock, dicom = Clock(), not is_nifti(source)
     with tempfile.TemporaryDirectory(prefix="sparcc-") as folder:
         with clock.step("total"):
             with clock.step("load"):
-                study = read_study(source, run.request)
+                study = read_study(source, run.request, with_header=dicom)
             with clock.step("segment"):
                 segmented = segment_study(study, segmenter)
             with clock.step("score"):
                 scored = score_slices(segmented, six_slices(segmented, run.request))
             with clock.step("write"):
-                write_outputs(scored, score_document(scored, run), run, Path(folder), nifti=False)
+                write_outputs(scored, score_document(scored, run), run, Path(folder), nifti=False, dicom=dicom)
         # Once more, and outside of the total: segmenting has found them already.
         with clock.step("joint"):
             find_joints(segmented.tissue)

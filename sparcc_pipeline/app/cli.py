@@ -149,6 +149,9 @@ def batch(
         Path | None, typer.Option(metavar="FILE", help="Settings (TOML) over the default ones.", readable=False)
     ] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Engine that runs the networks.")] = None,
+    lang: Annotated[
+        LanguageName | None, typer.Option(help="Language of index and reports: English or Simplified Chinese.")
+    ] = None,
 ) -> None:
     """Score every study below SOURCE; DIR gets one row each in batch.csv, index.html, and a folder a study.
 
@@ -160,7 +163,7 @@ def batch(
     from sparcc_pipeline.app.study import Request
 
     request = Request(accept_fat_suppressed=accept_fat_suppressed)
-    settings = resolve_config(config, engine.value if engine else None)
+    settings = resolve_config(config, engine.value if engine else None, lang.value if lang else None)
     code = run_batch_command(
         sources,
         out,

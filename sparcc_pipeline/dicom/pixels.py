@@ -22,6 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.elements import PARSE_ERRORS, number_of, quiet_pydicom, text_of
 from sparcc_pipeline.errors import UnreadablePixelsError
+from sparcc_pipeline.message import Message
 
 LAYOUT_TAGS: Final = (
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
@@ -124,8 +125,11 @@ def stored_values(path: Path, native: NativePixels | None) -> NDArray[np.generic
         return _decode(path) if values is None else values
     except (*PARSE_ERRORS, zlib.error) as error:
         raise UnreadablePixelsError(
-            f"expected complete pixels that can be decoded, found a file cut off, gone or in an unknown compression "
-            f"({path.name}); copy the study again, or export it uncompressed"
+            Message(
+                "expected complete pixels that can be decoded, found a file cut off, gone or in an unknown compression "
+                "({file}); copy the study again, or export it uncompressed",
+                file=path.name,
+            )
         ) from error
 
 

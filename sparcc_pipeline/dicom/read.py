@@ -66,8 +66,11 @@ def _require_one_person(candidate: SeriesCandidate) -> None:
     """Images of two persons are no series. Files without an identifier are not held against the others."""
     if len(candidate.persons) > 1:
         raise AmbiguousSeriesError(
-            f"expected images of one person, found files of {len(candidate.persons)} patient identifiers in one "
-            "series; export the series again from the original study"
+            Message(
+                "expected images of one person, found files of {count} patient identifiers in one series; export the "
+                "series again from the original study",
+                count=len(candidate.persons),
+            )
         )
 
 

@@ -77,8 +77,12 @@ def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_su
     fitting = [s for s in accepted if _may_be_semicoronal(s)]
     if not fitting:
         raise NotSemicoronalError(
-            f"expected a semicoronal {_wanted(kinds)} series, found only {_listed(accepted)}; "
-            "send the series whose slices run parallel to the sacrum"
+            Message(
+                "expected a semicoronal {kind} series, found only {series}; send the series whose slices run parallel "
+                "to the sacrum",
+                kind=_wanted(kinds),
+                series=_listed(accepted),
+            )
         )
     if len({s.study_uid for s in fitting}) > 1:
         raise AmbiguousSeriesError(

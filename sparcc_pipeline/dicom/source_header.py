@@ -15,6 +15,7 @@ from sparcc_pipeline.dicom.headers import Frame
 from sparcc_pipeline.dicom.identity import Identity, read_identity
 from sparcc_pipeline.dicom.stack import order_frames
 from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.volume import Volume
 
 
@@ -143,8 +144,12 @@ def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) ->
     multiframe = any(frame.frame_number is not None for frame in frames)
     if multiframe and len(uids) > 1:
         raise AmbiguousSeriesError(
-            f"expected one multi-frame file for DICOM results, found the slices in {len(uids)} files of "
-            f"{candidate.describe()}; leave --dicom out, or send the series as one image a file"
+            Message(
+                "expected one multi-frame file for DICOM results, found the slices in {count} files of {series}; leave "
+                "--dicom out, or send the series as one image a file",
+                count=len(uids),
+                series=candidate.describe(),
+            )
         )
 
 

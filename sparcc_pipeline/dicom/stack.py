@@ -20,6 +20,7 @@ from sparcc_pipeline.dicom.discover import (
 )
 from sparcc_pipeline.dicom.headers import Frame
 from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, IncompleteSeriesError, TooFewSlicesError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import MIN_SLICES, StoredStack
 from sparcc_pipeline.volume import UNIT_TOLERANCE, FloatArray
 
@@ -64,8 +65,12 @@ def order_frames(candidate: SeriesCandidate) -> OrderedStack:
     _require_one_image_a_place(ordered, along)
     if len(ordered) < MIN_SLICES:
         raise TooFewSlicesError(
-            f"expected at least {MIN_SLICES} slices, found {len(ordered)} in {candidate.describe()}; "
-            "send the whole series"
+            Message(
+                "expected at least {wanted} slices, found {found} in {series}; send the whole series",
+                wanted=MIN_SLICES,
+                found=len(ordered),
+                series=candidate.describe(),
+            )
         )
     spacing = _even_spacing(ordered, along)
     _require_no_shear(ordered, normal)
@@ -113,8 +118,13 @@ def _common_normal(frames: Sequence[Frame]) -> FloatArray:
     normal = frame_normal(frames[0])
     if differing.any() or normal is None:
         raise GeometryError(
-            f"expected parallel slices, found {int(differing.sum())} of {len(frames)} with another orientation "
-            f"(first: {frames[int(differing.argmax())].path.name}); export the series without scouts and reformats"
+            Message(
+                "expected parallel slices, found {found} of {count} with another orientation (first: {file}); export "
+                "the series without scouts and reformats",
+                found=int(differing.sum()),
+                count=len(frames),
+                file=frames[int(differing.argmax())].path.name,
+            )
         )
     return normal
 
@@ -127,16 +137,25 @@ def _require_one_image_a_place(frames: Sequence[Frame], along: FloatArray) -> No
     if doubled.size:
         pairs = [(frames[int(i)], frames[int(i) + 1]) for i in doubled]
         differing = sorted({k for a, b in pairs for k, _ in set(a.acquisition) ^ set(b.acquisition)})
-        found = f"found {len(pairs)} of {len(frames)} images at the place of another"
         if differing or len(pairs) >= len(frames) // 2:
-            tags = ", ".join(differing) or "no tag that tells them apart"
             raise AmbiguousSeriesError(
-                f"expected one image a slice position, {found} (differing: {tags}): several acquisitions in one "
-                "series; export each acquisition as a series of its own"
+                Message(
+                    "expected one image a slice position, found {found} of {count} images at the place of another "
+                    "(differing: {tags}): several acquisitions in one series; export each acquisition as a series of "
+                    "its own",
+                    found=len(pairs),
+                    count=len(frames),
+                    tags=tuple(differing) or Message("no tag that tells them apart"),
+                )
             )
         raise IncompleteSeriesError(
-            f"expected one image a slice position, {found} (first: {pairs[0][1].path.name}); "
-            "export the series again without the doubled slice"
+            Message(
+                "expected one image a slice position, found {found} of {count} images at the place of another (first: "
+                "{file}); export the series again without the doubled slice",
+                found=len(pairs),
+                count=len(frames),
+                file=pairs[0][1].path.name,
+            )
         )
     if len({(f.sop_instance_uid, f.frame_number) for f in frames}) < len(frames):
         raise AmbiguousSeriesError(
@@ -153,15 +172,26 @@ def _even_spacing(frames: Sequence[Frame], along: FloatArray) -> float:
     if gaps[widest] > MISSING_SLICE_FRACTION * typical:
         lost = max(1, round(float(gaps[widest]) / typical) - 1)
         raise IncompleteSeriesError(
-            f"expected slices every {typical:.2f} mm, found a gap of {gaps[widest]:.2f} mm after slice {widest + 1} of "
-            f"{len(frames)} in order of position ({lost} missing there); send the missing slices"
+            Message(
+                "expected slices every {typical:.2f} mm, found a gap of {gap:.2f} mm after slice {slice} of {count} in "
+                "order of position ({lost} missing there); send the missing slices",
+                typical=typical,
+                gap=float(gaps[widest]),
+                slice=widest + 1,
+                count=len(frames),
+                lost=lost,
+            )
         )
     spacing = float(along[-1] - along[0]) / (len(frames) - 1)
     off = np.abs(along - (along[0] + spacing * np.arange(len(frames))))
     if off.max() > REGULARITY_FRACTION * spacing:
         raise IncompleteSeriesError(
-            f"expected evenly spaced slices, found distances of {gaps.min():.2f} to {gaps.max():.2f} mm; "
-            "send the complete original series"
+            Message(
+                "expected evenly spaced slices, found distances of {smallest:.2f} to {largest:.2f} mm; send the "
+                "complete original series",
+                smallest=float(gaps.min()),
+                largest=float(gaps.max()),
+            )
         )
     stated, thickness = frames[0].slice_spacing_mm, frames[0].slice_thickness_mm
     # Some scanners state the gap between slices here: only a value no smaller than a slice is a distance of centres.
@@ -169,8 +199,13 @@ def _even_spacing(frames: Sequence[Frame], along: FloatArray) -> float:
         factor = spacing / stated
         if round(factor) >= 2 and abs(factor - round(factor)) < REGULARITY_FRACTION * round(factor):
             raise IncompleteSeriesError(
-                f"expected slices every {stated:.2f} mm (SpacingBetweenSlices), found one every {spacing:.2f} mm: only "
-                f"one slice in {round(factor)} is here; send the whole series"
+                Message(
+                    "expected slices every {stated:.2f} mm (SpacingBetweenSlices), found one every {found:.2f} mm: "
+                    "only one slice in {factor} is here; send the whole series",
+                    stated=stated,
+                    found=spacing,
+                    factor=round(factor),
+                )
             )
     return spacing
 

@@ -19,6 +19,7 @@ from skimage import measure
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
 from sparcc_pipeline.errors import JointNotVisibleError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, TissueMaps
 
 LARGEST_JOINT_WIDTH_MM: Final = 5.0
@@ -113,9 +114,12 @@ def find_joints(tissue: TissueMaps) -> Joints:
     for side in Side:
         if not joints.slices(side):
             raise JointNotVisibleError(
-                f"expected a sacroiliac joint on both sides, found none on the patient's {side.value} in "
-                f"{tissue.geometry.shape[0]} slices; check that the series shows the sacroiliac joints and look at "
-                "the anatomy map (--nifti)"
+                Message(
+                    "expected a sacroiliac joint on both sides, found none on the patient's {side} in {slices} slices; "
+                    "check that the series shows the sacroiliac joints and look at the anatomy map (--nifti)",
+                    side=side.value,
+                    slices=tissue.geometry.shape[0],
+                )
             )
     return joints
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import errno
 import json
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from distributed import Client, LocalCluster
 from pyarrow import parquet
@@ -240,6 +242,56 @@ def test_a_damaged_file_beside_a_study_is_told_in_its_warnings(batch: Batch, tmp
     (row,) = rows_of(tmp_path / "out")
     assert row["status"] == "scored"
     assert "1 damaged or missing files" in row["warnings"]
+
+
+def split_in_two(file: Path) -> None:
+    """One multi-frame file as two, each with half of the slices, as some archives send them."""
+    whole = pydicom.dcmread(file)
+    half = whole.NumberOfFrames // 2
+    groups, pixels = list(whole.PerFrameFunctionalGroupsSequence), whole.PixelData
+    size = len(pixels) // whole.NumberOfFrames
+    for number, part in enumerate((slice(0, half), slice(half, None))):
+        piece = copy.deepcopy(whole)
+        piece.PerFrameFunctionalGroupsSequence = groups[part]
+        piece.NumberOfFrames = len(groups[part])
+        piece.PixelData = b"".join(pixels[k * size : (k + 1) * size] for k in range(whole.NumberOfFrames)[part])
+        piece.SOPInstanceUID = piece.file_meta.MediaStorageSOPInstanceUID = f"{whole.SOPInstanceUID}{number}"[-64:]
+        piece.save_as(file.with_name(f"part{number}"), enforce_file_format=True)
+    file.unlink()
+
+
+def test_a_study_that_can_have_no_dicom_results_keeps_its_score(batch: Batch, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    (file,) = write_mr_series(make_stir(), source, style="ge", patient_id="A", seed="b", enhanced=True)
+    split_in_two(file)
+
+    assert batch(source, "--out", out, "--lang", "zh", dicom=True) == 0
+
+    (row,) = rows_of(out)
+    assert (row["status"], row["total"]) == ("scored", "4")
+    assert "no DICOM results: expected one multi-frame file" in row["warnings"]
+    assert not list(out.rglob("*.dcm"))
+    assert "无 DICOM 结果" in (out / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_index_is_in_the_language_of_the_reports(batch: Batch, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    write_study(source / "a", "A")
+    write_study(source / "b", "B")[6].unlink()
+    (source / "torn.zip").write_bytes(b"PK\x03\x04 torn")
+    assert batch(source, "--out", out, "--lang", "zh") == 0
+
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="zh' in page
+    for words in ("已评分", "退回", "得分最高的层面", "补发缺失的层面", "程序原文（英文）：expected a zip archive"):
+        assert words in page
+    reasons = [row["reason"] for row in rows_of(out) if row["status"] == "rejected"]
+    assert all(reason.startswith("expected ") for reason in reasons), "tables stay English"
+
+    again = (out / "index.html").read_bytes()
+    assert batch(source, "--out", out, "--lang", "zh") == 0
+    assert "补发缺失的层面" in (out / "index.html").read_text(encoding="utf-8"), "also of a row of an earlier run"
+    assert len(again) > 1000
 
 
 def test_a_rerun_skips_what_is_finished(batch: Batch, tmp_path: Path) -> None:
