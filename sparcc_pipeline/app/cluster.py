@@ -7,7 +7,9 @@ to a worker shows in the row of its study.
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -96,20 +98,21 @@ def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
         tempfile.TemporaryDirectory(prefix="sparcc-batch-", ignore_cleanup_errors=True) as folder,
         dask.config.set(_LOCAL_SETTINGS),
         _quiet(),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=worker_bytes or 0,
-            host="127.0.0.1",
-            dashboard_address=None,
-            # Without these two the scheduler serves HTTP on port 8787 all the same.
-            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            local_directory=folder,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
     ):
-        yield client
+        with _interrupts_ignored():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=worker_bytes or 0,
+                host="127.0.0.1",
+                dashboard_address=None,
+                # Without these two the scheduler serves HTTP on port 8787 all the same.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                local_directory=folder,
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster, Client(cluster) as client:
+            yield client
 
 
 @contextmanager
@@ -204,6 +207,22 @@ def _why_lost(future: Future[Any]) -> OutputError:
         f"expected workers that can run this version, found {type(error).__name__} on one; install the same version on "
         "every machine of the cluster"
     )
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes that are started here ignore Ctrl-C, for good.
+
+    A terminal sends it to all of them: a worker would end before it is told to, and show its traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -195,3 +195,32 @@ def test_the_installed_model_on_a_local_worker(tmp_path: Path) -> None:
     assert "1 studies: 1 scored" in said
     assert list((tmp_path / "cwd").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("sparcc-batch-")] == []
+
+
+ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def test_ctrl_c_on_a_terminal_ends_it_politely(tmp_path: Path) -> None:
+    """The terminal sends it to the workers as well: none of them may show a traceback, or leave anything behind."""
+    sample = Path(__file__).resolve().parents[2] / "data_samples" / "phantom_study"
+    batch = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, sys.executable, "-m", "sparcc_pipeline.app.cli", "batch", str(sample),
+         "--out", str(tmp_path / "out"), "--workers", "1"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(sample.parents[1]), "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert batch.stdin is not None and batch.stdout is not None
+    shown = b""
+    while b"0/1" not in shown:
+        chunk = os.read(batch.stdout.fileno(), 65536)
+        assert chunk, shown.decode(errors="replace")
+        shown += chunk
+    batch.stdin.write(b"\x03")
+    batch.stdin.flush()
+    rest, _ = batch.communicate(timeout=120)
+
+    assert batch.returncode == 130, rest.decode(errors="replace")
+    assert b"run the same command again" in rest
+    assert b"Traceback" not in shown + rest
+    assert (tmp_path / "out" / "batch.csv").is_file()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("sparcc-")] == []
