@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from sparcc_pipeline.app.language import ENGLISH, Language
 from sparcc_pipeline.app.result import json_text
 from sparcc_pipeline.app.store import ResultFolder, ResultKind, write_bytes, write_text
 from sparcc_pipeline.app.trial import columns as out
@@ -131,9 +132,19 @@ def data_tables(loaded: LoadedTrial, protocol: Protocol) -> dict[str, Table]:
     }
 
 
-def query_table(queries: Iterable[DataQuery]) -> Table:
-    """Data queries, as a site gets them."""
-    return Table(out.QUERIES, [{**asdict(query), "kind": query.kind.value} for query in queries])
+def query_table(queries: Iterable[DataQuery], words: Language = ENGLISH) -> Table:
+    """Data queries, as a site gets them: its sentences in this language, the names of kinds as they are."""
+    return Table(
+        out.QUERIES,
+        [
+            {
+                **vars(query),
+                "kind": query.kind.value,
+                **{name: words.say(getattr(query, name)) for name in ("expected", "found", "remedy")},
+            }
+            for query in queries
+        ],
+    )
 
 
 def status_table(assessed: Iterable[VisitAssessment]) -> Table:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL
 
@@ -62,20 +63,28 @@ class Field:
     cdisc: str = ""
 
     @property
-    def expected(self) -> str:
+    def expected(self) -> Message:
         """What a cell should hold, in words."""
-        unit = f" {self.unit}" if self.unit else ""
         match self.kind:
-            case Kind.NUMBER | Kind.WHOLE:
-                return f"a {self.kind.value} of {self.lowest:g}-{self.highest:g}{unit}"
+            case Kind.NUMBER if self.unit:
+                return Message(
+                    "a number of {lowest:g}-{highest:g} {unit}",
+                    lowest=self.lowest,
+                    highest=self.highest,
+                    unit=self.unit,
+                )
+            case Kind.NUMBER:
+                return Message("a number of {lowest:g}-{highest:g}", lowest=self.lowest, highest=self.highest)
+            case Kind.WHOLE:
+                return Message("a whole number of {lowest:g}-{highest:g}", lowest=self.lowest, highest=self.highest)
             case Kind.YES_NO:
-                return "1 or 0 (yes or no)"
+                return Message("1 or 0 (yes or no)")
             case Kind.DATE:
-                return "a date as YYYY-MM-DD"
+                return Message("a date as YYYY-MM-DD")
             case Kind.IDENTIFIER:
-                return "an identifier of letters, digits, - and _, at most 32"
+                return Message("an identifier of letters, digits, - and _, at most 32")
             case Kind.TEXT:
-                return "a short text"
+                return Message("a short text")
 
 
 _P, _V = Place.PARTICIPANT, Place.VISIT

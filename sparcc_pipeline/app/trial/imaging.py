@@ -20,6 +20,7 @@ from sparcc_pipeline.app.trial.fields import Place
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries, checked_rows
 from sparcc_pipeline.app.trial.tables import read_table
 from sparcc_pipeline.app.trial.visit_names import planned_visit
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 from sparcc_pipeline.trial.records import QueryKind
@@ -90,9 +91,13 @@ def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: 
             total = values.get("total")
             key = (row.participant, visit, str(values["reader"]), int(values.get("repeat", 1)))
             if key in readings:
-                queries.ask(QueryKind.DUPLICATE, row, "reader", "one reading of a reader and visit",
-                            f"another one of {key[2]} for {visit}", "keep the reading that was locked, or number "
-                            "repeats in the column repeat; neither counts", left_out="row", visit=visit)  # fmt: skip
+                queries.ask(
+                    QueryKind.DUPLICATE, row, "reader",
+                    Message("one reading of a reader and visit"),
+                    Message("another one of {reader} for {visit}", reader=key[2], visit=visit),
+                    Message("keep the reading that was locked, or number repeats in the column repeat; neither counts"),
+                    left_out="row", visit=visit,
+                )  # fmt: skip
                 doubtful.add(key)
             readings[key] = Reading(
                 participant=key[0],
@@ -111,14 +116,23 @@ def place_of(row: CheckedRow, participants: Sequence[str], protocol: Protocol, q
     """The planned visit of a row of a known participant; None, with a query, for any other."""
     planned = planned_visit(str(row.values["visit"]), protocol)
     if row.participant not in participants:
-        queries.ask(QueryKind.UNKNOWN_PARTICIPANT, row, "participant", "a participant of the clinical tables",
-                    f"{row.participant}, who is not there", "correct the number or add the participant",
-                    left_out="row")  # fmt: skip
+        queries.ask(
+            QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
+            Message("a participant of the clinical tables"),
+            Message("{participant}, who is not there", participant=row.participant),
+            Message("correct the number or add the participant"),
+            left_out="row",
+        )  # fmt: skip
         return None
     if planned is None:
-        names = ", ".join(visit.visit for visit in protocol.visits)
-        queries.ask(QueryKind.UNKNOWN_VISIT, row, "visit", f"one of {names}", "another visit",
-                    "write the planned visit", left_out="row")  # fmt: skip
+        names = tuple(visit.visit for visit in protocol.visits)
+        queries.ask(
+            QueryKind.UNKNOWN_VISIT, row, "visit",
+            Message("one of {names}", names=names),
+            Message("another visit"),
+            Message("write the planned visit"),
+            left_out="row",
+        )  # fmt: skip
         return None
     return planned.visit
 
@@ -134,8 +148,13 @@ def _names_somebody_else(row: CheckedRow, participants: Sequence[str], queries: 
     parts = set(Path(str(row.values["path"])).parts)
     others = sorted(parts & set(participants) - {row.participant})
     if others and row.participant not in parts:
-        queries.ask(QueryKind.WRONG_PERSON, row, "path", f"a score of {row.participant}",
-                    f"a folder of {others[0]}", "correct participant or path", left_out="row")  # fmt: skip
+        queries.ask(
+            QueryKind.WRONG_PERSON, row, "path",
+            Message("a score of {participant}", participant=row.participant),
+            Message("a folder of {participant}", participant=others[0]),
+            Message("correct participant or path"),
+            left_out="row",
+        )  # fmt: skip
         return True
     return False
 
@@ -150,14 +169,24 @@ def _score_document(row: CheckedRow, folder: Path, visit: str, queries: Queries)
             and (document["status"] in _NO_SCORE or isinstance(document["total"], int))
         )
     except FileNotFoundError:
-        queries.ask(QueryKind.MISSING, row, "path", f"a folder with {SCORE_FILE}", "none", "score the study, or "
-                    "correct the path (from the folder of the manifest on)", left_out="row", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.MISSING, row, "path",
+            Message("a folder with {file}", file=SCORE_FILE),
+            Message("none"),
+            Message("score the study, or correct the path (from the folder of the manifest on)"),
+            left_out="row", visit=visit,
+        )  # fmt: skip
         return None
     except (OSError, ValueError, KeyError, TypeError):
         sound = False
     if not sound:
-        queries.ask(QueryKind.UNREADABLE, row, "path", f"a {SCORE_FILE} of `sparcc score`", "a damaged or another file",
-                    "score the study again", left_out="row", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.UNREADABLE, row, "path",
+            Message("a {file} of `sparcc score`", file=SCORE_FILE),
+            Message("a damaged or another file"),
+            Message("score the study again"),
+            left_out="row", visit=visit,
+        )  # fmt: skip
         return None
     return dict(document)
 
@@ -173,14 +202,25 @@ def _once(found: Sequence[_Found], queries: Queries) -> list[_Found]:
     for each in found:
         twin = next((t for mark in _marks(each) for t in images[mark] if t is not each), None)
         if visits[each.row.participant, each.visit] > 1:
-            queries.ask(QueryKind.DUPLICATE, each.row, "visit", "one score a visit", f"more than one of {each.visit}",
-                        "keep one line", left_out="row", visit=each.visit)  # fmt: skip
+            queries.ask(
+                QueryKind.DUPLICATE, each.row, "visit",
+                Message("one score a visit"),
+                Message("more than one of {visit}", visit=each.visit),
+                Message("keep one line"),
+                left_out="row", visit=each.visit,
+            )  # fmt: skip
         elif twin is not None:
-            other = "another participant" if twin.row.participant != each.row.participant else "another visit"
-            kind = QueryKind.WRONG_PERSON if twin.row.participant != each.row.participant else QueryKind.DUPLICATE
-            queries.ask(kind, each.row, "path", f"images of {each.row.participant} at {each.visit} alone",
-                        f"the same images in row {twin.row.number}, for {other}", "correct the line that is wrong",
-                        left_out="row", visit=each.visit)  # fmt: skip
+            same = twin.row.participant == each.row.participant
+            kind = QueryKind.DUPLICATE if same else QueryKind.WRONG_PERSON
+            queries.ask(
+                kind, each.row, "path",
+                Message("images of {participant} at {visit} alone", participant=each.row.participant, visit=each.visit),
+                Message("the same images in row {row}, for another visit", row=twin.row.number)
+                if same
+                else Message("the same images in row {row}, for another participant", row=twin.row.number),
+                Message("correct the line that is wrong"),
+                left_out="row", visit=each.visit,
+            )  # fmt: skip
         else:
             kept.append(each)
     return kept
@@ -206,9 +246,13 @@ def _of_one_person(found: Sequence[_Found], queries: Queries) -> list[_Found]:
         if each.person is None or each.person == agreed:
             kept.append(each)
             continue
-        queries.ask(QueryKind.WRONG_PERSON, each.row, "path", f"images of one person for {each.row.participant}",
-                    "a patient identifier that differs from that of the other visits", "check whose images these are, "
-                    "and correct participant or path", left_out="row", visit=each.visit)  # fmt: skip
+        queries.ask(
+            QueryKind.WRONG_PERSON, each.row, "path",
+            Message("images of one person for {participant}", participant=each.row.participant),
+            Message("a patient identifier that differs from that of the other visits"),
+            Message("check whose images these are, and correct participant or path"),
+            left_out="row", visit=each.visit,
+        )  # fmt: skip
     return kept
 
 
@@ -219,14 +263,22 @@ def _ask_about_rules(found: _Found, protocol: Protocol, queries: Queries) -> Non
         return
     chosen = document.get("chosen_by")
     if chosen not in (rules.slice_anchor, BASELINE_SLICES):
-        queries.ask(QueryKind.NOT_ALLOWED, found.row, "path", f"slices chosen by {rules.slice_anchor} or baseline",
-                    f"slices chosen by {chosen}", "score it again without --slices, or record the deviation",
-                    left_out="nothing", visit=found.visit)  # fmt: skip
+        queries.ask(
+            QueryKind.NOT_ALLOWED, found.row, "path",
+            Message("slices chosen by {rule} or baseline", rule=rules.slice_anchor),
+            Message("slices chosen by {rule}", rule=str(chosen)),
+            Message("score it again without --slices, or record the deviation"),
+            left_out="nothing", visit=found.visit,
+        )  # fmt: skip
     reference = document.get("reference_signal") or {}
     if reference and reference.get("kind") != rules.intensity_reference:
-        queries.ask(QueryKind.NOT_ALLOWED, found.row, "path", f"intensity against {rules.intensity_reference}",
-                    f"intensity against {reference.get('kind')}", "score it again, or record the deviation",
-                    left_out="nothing", visit=found.visit)  # fmt: skip
+        queries.ask(
+            QueryKind.NOT_ALLOWED, found.row, "path",
+            Message("intensity against {reference}", reference=rules.intensity_reference),
+            Message("intensity against {reference}", reference=str(reference.get("kind"))),
+            Message("score it again, or record the deviation"),
+            left_out="nothing", visit=found.visit,
+        )  # fmt: skip
 
 
 def _machine_score(found: _Found) -> MachineScore:

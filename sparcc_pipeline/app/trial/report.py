@@ -71,7 +71,7 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
         require_pdf()
     content = _content(report, words)
     write_text(folder / "report.html", _page(content, words, None))
-    write_text(folder / "queries.csv", csv_text(query_table(report.data.queries)))
+    write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
     gaps = [{"participant": gap.participant, "visit": gap.visit, "no_value_of": gap.what,
              "missing_items": " ".join(gap.items) or None} for gap in content["all_gaps"]]  # fmt: skip
     write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))

@@ -19,6 +19,7 @@ from sparcc_pipeline.app.trial.dictionary import compact, field_of_column, field
 from sparcc_pipeline.app.trial.fields import Place
 from sparcc_pipeline.app.trial.tables import Cell, RawRow, RawTable
 from sparcc_pipeline.errors import BlindingError, InputError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import DataQuery, QueryKind
 
 UNBLINDING: Final = frozenset(
@@ -62,9 +63,9 @@ class Queries(list[DataQuery]):
         kind: QueryKind,
         row: CheckedRow | None,
         field: str | None,
-        expected: str,
+        expected: Message,
         found: str,
-        remedy: str,
+        remedy: Message,
         *,
         left_out: str = "value",
         file: str = "",
@@ -110,8 +111,13 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
             f"or use one of its names: {', '.join(known.aliases) or known.name}"
         )
     for note in table.notes:
-        queries.ask(QueryKind.UNREADABLE, None, None, "one sheet of values", note, "check that nothing is missing",
-                    left_out="nothing", file=table.file)  # fmt: skip
+        queries.ask(
+            QueryKind.UNREADABLE, None, None,
+            Message("one sheet of values"),
+            note,
+            Message("check that nothing is missing"),
+            left_out="nothing", file=table.file,
+        )  # fmt: skip
     rows = []
     for raw in table.rows:
         row = _checked(table, raw, columns, queries, places, required)
@@ -155,19 +161,28 @@ def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> di
 def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[Place, ...]) -> None:
     names = [each.name for each in fields_of(*places)]
     if compact(column) in IDENTIFYING:
-        queries.ask(QueryKind.UNKNOWN_COLUMN, None, column, "no column that identifies a person", "one", "remove it "
-                    "before the table leaves the site; it was not read", left_out="nothing", file=file)  # fmt: skip
+        queries.ask(
+            QueryKind.UNKNOWN_COLUMN, None, column,
+            Message("no column that identifies a person"),
+            Message("a column that may identify one"),
+            Message("remove it before the table leaves the site; it was not read"),
+            left_out="nothing", file=file,
+        )  # fmt: skip
         return
     if compact(column) == "crp" or "反应蛋白" in column:
-        remedy = "name the unit: crp_mg_l or crp_mg_dl"
+        remedy = Message("name the unit: crp_mg_l or crp_mg_dl")
     else:
         near = difflib.get_close_matches(column.casefold(), names, 1, 0.75)
-        remedy = (
-            f"rename it to {near[0]!r} if that is meant" if near else "see the data dictionary, or leave it: it was"
-        )
-        remedy += "" if near else " not read"
-    queries.ask(QueryKind.UNKNOWN_COLUMN, None, column, "a column of the data dictionary", "another one", remedy,
-                file=file)  # fmt: skip
+        remedy = Message("see the data dictionary, or leave it: it was not read")
+        if near:
+            remedy = Message("rename it to {name} if that is meant", name=near[0])
+    queries.ask(
+        QueryKind.UNKNOWN_COLUMN, None, column,
+        Message("a column of the data dictionary"),
+        Message("another one"),
+        remedy,
+        file=file,
+    )  # fmt: skip
 
 
 def _checked(
@@ -197,18 +212,19 @@ def _checked(
         if name not in faults:
             queries.append(
                 DataQuery(QueryKind.MISSING, table.file, raw.number, columns[name], _id(values.get("participant")),
-                          label, fields[name].expected, "an empty cell", "fill it in", "row")
+                          label, fields[name].expected, Message("an empty cell"), Message("fill it in"), "row")
             )  # fmt: skip
     if not missing and not is_missing(raw.cells.get(_REPEATED)):
         queries.append(
             DataQuery(QueryKind.NOT_ALLOWED, table.file, raw.number, _REPEATED, _id(values.get("participant")), label,
-                      "one row a participant and visit", "a repeated instrument", "export without repeats", "row")
+                      Message("one row a participant and visit"), Message("a repeated instrument"),
+                      Message("export without repeats"), "row")
         )  # fmt: skip
         return None
     return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells)
 
 
-_Fault = tuple[QueryKind, str, str]
+_Fault = tuple[QueryKind, str, Message]
 
 
 def _validated(given: Mapping[str, Cell], places: tuple[Place, ...]) -> tuple[dict[str, Any], dict[str, _Fault]]:
@@ -228,9 +244,11 @@ def _validated(given: Mapping[str, Cell], places: tuple[Place, ...]) -> tuple[di
 
 def _fault(kind: str, context: Mapping[str, Any], value: Cell, unit: str) -> _Fault:
     if kind in QueryKind.__members__:
-        return QueryKind[kind], str(context["found"]), str(context["remedy"])
-    check = f"check the unit ({unit}), correct" if unit else "correct"
-    return QueryKind.OUT_OF_RANGE, shown(value), f"{check} the value or leave the cell empty"
+        return QueryKind[kind], context["found"], context["remedy"]
+    remedy = Message("correct the value or leave the cell empty")
+    if unit:
+        remedy = Message("check the unit ({unit}), correct the value or leave the cell empty", unit=unit)
+    return QueryKind.OUT_OF_RANGE, shown(value), remedy
 
 
 def _id(value: object) -> str | None:

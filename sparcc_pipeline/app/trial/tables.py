@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.message import Message
 
 Cell = str | int | float | bool | date | datetime | None
 
@@ -47,7 +48,7 @@ class RawTable:
     file: str
     columns: tuple[str, ...]
     rows: tuple[RawRow, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def read_table(file: Path) -> RawTable:
@@ -72,7 +73,7 @@ def read_table(file: Path) -> RawTable:
     return _table(file.name, lines, notes)
 
 
-def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[str, ...]) -> RawTable:
+def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[Message, ...]) -> RawTable:
     header = next((n for n, line in enumerate(lines) if any(cell is not None for cell in line)), None)
     if header is None:
         raise InputError(f"expected a header and rows in {name}, found an empty table; check what was exported")
@@ -121,7 +122,7 @@ def _text(cell: str) -> str | None:
     return cell.strip() or None
 
 
-def _excel(file: Path) -> tuple[list[list[Cell]], tuple[str, ...]]:
+def _excel(file: Path) -> tuple[list[list[Cell]], tuple[Message, ...]]:
     from openpyxl import load_workbook
 
     try:
@@ -137,10 +138,11 @@ def _excel(file: Path) -> tuple[list[list[Cell]], tuple[str, ...]]:
             f"expected an Excel workbook in {file.name}, found one that cannot be read; open and save it again, or "
             "save it as CSV (UTF-8)"
         ) from error
-    notes = [f"{len(others)} further sheets, which are not read"] if others else []
+    notes = [Message("{count} further sheets, which are not read", count=len(others))] if others else []
     if _has_formulas(content):
         empty = _formulas_without_value(content, lines)
-        notes += [f"{empty} formulas without a stored value, which count as missing"] if empty else []
+        if empty:
+            notes.append(Message("{count} formulas without a stored value, which count as missing", count=empty))
     return lines, tuple(notes)
 
 
