@@ -19,6 +19,7 @@ from sparcc_pipeline.trial.instruments import (
     BASFI_ITEMS,
     AsdasForm,
 )
+from sparcc_pipeline.trial.items import ItemReading
 from sparcc_pipeline.trial.nsaid import NsaidIntake
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 
@@ -143,4 +144,5 @@ class TrialData:
     visits: Sequence[ClinicalVisit]
     readings: Sequence[Reading] = ()
     scores: Sequence[MachineScore] = ()
+    items: Sequence[ItemReading] = ()
     queries: Sequence[DataQuery] = ()

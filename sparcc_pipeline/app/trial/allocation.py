@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparcc_pipeline.app.trial.fields import Place
-from sparcc_pipeline.app.trial.imaging import place_of
 from sparcc_pipeline.app.trial.rows import Queries, checked_rows
 from sparcc_pipeline.app.trial.tables import read_table
+from sparcc_pipeline.app.trial.visit_names import place_of
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol import Protocol

@@ -1,7 +1,8 @@
 """Single cells: what a site wrote becomes a number, a date, yes or no, or a fault with its remedy.
 
-There: `number`, `day`, `yes_no`, `identifier`, `text`, `is_missing`, `shown`. The functions stand before pydantic's own
-checks; a fault is a `PydanticCustomError` whose context holds the kind of query, what was found, and the remedy.
+There: `number`, `day`, `yes_no`, `identifier`, `text`, `word`, `is_missing`, `shown`. The functions stand before
+pydantic's own checks; a fault is a `PydanticCustomError` whose context holds the kind of query, what was found, and the
+remedy.
 """
 
 from __future__ import annotations
@@ -140,6 +141,11 @@ def text(value: Any) -> str:
     if len(word) > 500:
         raise _fault(QueryKind.NOT_ALLOWED, Message("{count} characters", count=len(word)), Message("shorten it"))
     return word
+
+
+def word(value: Any) -> Any:
+    """A word in lower case; blanks and hyphens in it are underscores."""
+    return re.sub(r"[\s-]+", "_", value.strip().casefold()) if isinstance(value, str) else value
 
 
 def shown(value: object) -> str:

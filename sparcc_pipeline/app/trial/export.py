@@ -24,6 +24,7 @@ from sparcc_pipeline.app.trial.sources import LoadedTrial
 from sparcc_pipeline.trial.assessment import VisitAssessment, instrument_results
 from sparcc_pipeline.trial.choices import ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.eligibility import Eligibility
+from sparcc_pipeline.trial.items import ItemReading
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.records import ClinicalVisit, DataQuery
 from sparcc_pipeline.trial.schedule import timing
@@ -35,7 +36,7 @@ TRIAL_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-trial/",
     re.compile(
-        r"trial\.json|(participants|visits|instruments|readings|scores|queries|status|eligibility|steps|codebook"
+        r"trial\.json|(participants|visits|instruments|readings|items|scores|queries|status|eligibility|steps|codebook"
         r"|cdisc_mapping)\.(csv|parquet)"
     ),
 )
@@ -128,8 +129,23 @@ def data_tables(loaded: LoadedTrial, protocol: Protocol) -> dict[str, Table]:
                 for score in data.scores
             ],
         ),
+        **({"items": Table(out.ITEMS, list(_item_rows(data.items)))} if data.items else {}),
         "queries": query_table(data.queries),
     }
+
+
+def _item_rows(items: Iterable[ItemReading]) -> Iterable[Row]:
+    for each in items:
+        of_reading = {
+            "participant": each.participant,
+            "visit": each.visit,
+            "reader": each.reader or "machine",
+            "adjudicator": each.adjudicator,
+            "repeat": each.repeat,
+        }
+        for place, point in each.points.items():
+            where = {"slice_index": place.slice_index, "joint": place.side.value, "item": place.item}
+            yield {**of_reading, **where, "value": point}
 
 
 def query_table(queries: Iterable[DataQuery], words: Language = ENGLISH) -> Table:

@@ -6,6 +6,7 @@ of Okabe and Ito; what a color means is also said by a line style, a place or a 
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -194,6 +195,11 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
         axes.set(title=name, xlabel=words.say("Mean of both totals"))
 
     return _panels(list(pairs), draw, words.say("Difference"))
+
+
+def picture(svg: str) -> str:
+    """An SVG as an address that a page can show: apart from the page, so that no two pictures share a name."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
 
 
 def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False,

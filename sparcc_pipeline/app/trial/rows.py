@@ -15,8 +15,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sparcc_pipeline.app.trial.cells import is_missing, shown
-from sparcc_pipeline.app.trial.dictionary import compact, field_of_column, fields_of, row_model
-from sparcc_pipeline.app.trial.fields import Place
+from sparcc_pipeline.app.trial.dictionary import cell_model, compact, field_of_column, fields_of
+from sparcc_pipeline.app.trial.fields import Field, Place
 from sparcc_pipeline.app.trial.tables import Cell, RawRow, RawTable
 from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.message import Message
@@ -41,13 +41,20 @@ _REPEATED: Final = "redcap_repeat_instrument"
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """The cells of one row that are right, by field; `columns` are the headers as the file has them."""
+    """The cells of one row that are right, by field.
+
+    Parameters
+    ----------
+    columns : the headers as the file has them
+    faults : fields whose cell is not right, which is not the same as empty
+    """
 
     file: str
     number: int
     values: Mapping[str, Any]
     columns: Mapping[str, str]
     raw: Mapping[str, Cell]
+    faults: frozenset[str] = frozenset()
 
     @property
     def participant(self) -> str:
@@ -118,9 +125,9 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
             Message("check that nothing is missing"),
             left_out="nothing", file=table.file,
         )  # fmt: skip
-    rows = []
+    rows, cells = [], _Cells(places)
     for raw in table.rows:
-        row = _checked(table, raw, columns, queries, places, required)
+        row = _checked(table, raw, columns, queries, cells, required)
         if row is not None:
             rows.append(row)
     return rows
@@ -190,17 +197,21 @@ def _checked(
     raw: RawRow,
     columns: Mapping[str, str],
     queries: Queries,
-    places: tuple[Place, ...],
+    cells: _Cells,
     required: tuple[str, ...],
 ) -> CheckedRow | None:
-    given = {
-        name: raw.cells[column]
-        for name, column in columns.items()
-        if column in raw.cells and not is_missing(raw.cells[column])
-    }
-    values, faults = _validated(given, places)
+    values: dict[str, Any] = {}
+    faults: dict[str, _Fault] = {}
+    for name, column in columns.items():
+        cell = raw.cells.get(column)
+        if not is_missing(cell):
+            value, fault = cells.check(name, cell)
+            if fault is None:
+                values[name] = value
+            else:
+                faults[name] = fault
     label = str(values.get("visit", "")) or None
-    fields = {each.name: each for each in fields_of(*places)}
+    fields = cells.fields
     missing = [name for name in required if name not in values]
     for name, (kind, found, remedy) in faults.items():
         left_out = "row" if name in required else "value"
@@ -221,28 +232,39 @@ def _checked(
                       Message("export without repeats"), "row")
         )  # fmt: skip
         return None
-    return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells)
+    return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells, frozenset(faults))
 
 
 _Fault = tuple[QueryKind, str, Message]
 
 
-def _validated(given: Mapping[str, Cell], places: tuple[Place, ...]) -> tuple[dict[str, Any], dict[str, _Fault]]:
-    """Cells that pass, and the faults of the others."""
-    model, left = row_model(*places), dict(given)
-    faults: dict[str, _Fault] = {}
-    while True:
-        try:
-            return model.model_validate(left).model_dump(include=set(left)), faults
-        except ValidationError as error:
-            for each in error.errors(include_url=False):
-                name = str(each["loc"][0])
-                if name in left:
-                    unit = next(field.unit for field in fields_of(*places) if field.name == name)
-                    faults[name] = _fault(each["type"], each.get("ctx", {}), left.pop(name), unit)
+class _Cells:
+    """Checks the cells of one table; the same value in the same column is checked once, for most are the same."""
+
+    def __init__(self, places: tuple[Place, ...]) -> None:
+        self.fields = {field.name: field for field in fields_of(*places)}
+        self._seen: dict[tuple[str, type, Cell], tuple[Any, _Fault | None]] = {}
+
+    def check(self, name: str, cell: Cell) -> tuple[Any, _Fault | None]:
+        """The value, or what is wrong with it."""
+        key = (name, type(cell), cell)
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = _checked_cell(self.fields[name], cell)
+        return found
+
+
+def _checked_cell(field: Field, cell: Cell) -> tuple[Any, _Fault | None]:
+    try:
+        return cell_model(field).validate_python(cell), None
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        return None, _fault(fault["type"], fault.get("ctx", {}), cell, field.unit)
 
 
 def _fault(kind: str, context: Mapping[str, Any], value: Cell, unit: str) -> _Fault:
+    if kind == "literal_error":
+        return QueryKind.NOT_ALLOWED, shown(value), Message("write one of these words")
     if kind in QueryKind.__members__:
         return QueryKind[kind], context["found"], context["remedy"]
     remedy = Message("correct the value or leave the cell empty")

@@ -51,7 +51,7 @@ SIMULATION_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-simulation-result/",
     re.compile(
-        r"simulation\.(json|md)|chance_met\.svg|data(/((participants|visits|readings|scores|allocation|dosing)\.csv"
+        r"simulation\.(json|md)|chance_met\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
         r"|protocol\.toml|scores(/P\d+(/W\d+(/score\.json)?)?)?))?"
     ),
 )

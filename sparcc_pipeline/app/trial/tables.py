@@ -1,4 +1,4 @@
-"""Tables as sites send them, CSV or Excel, as rows of plain cells with their row numbers.
+"""Tables as sites send them, CSV, Excel or Parquet, as rows of plain cells with their row numbers.
 
 There: `read_table`, `RawTable`, `RawRow`, `Cell`. A cell keeps the type it has in the file.
 """
@@ -29,8 +29,10 @@ _DAMAGED: Final = (zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueE
                    EOFError, IndexError)  # fmt: skip
 """What openpyxl raises on damaged workbooks (a fault of XML is a SyntaxError)."""
 
-LARGEST_ROWS: Final = 200_000
-"""More rows than this are no trial's visits."""
+PARQUET_SUFFIX: Final = ".parquet"
+
+LARGEST_ROWS: Final = 1_000_000
+"""More rows than this are no trial's: each item of each reading of 150 participants is a third of it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class RawTable:
 
 
 def read_table(file: Path) -> RawTable:
-    """The rows of a CSV or Excel file; empty rows are left out, the others keep their numbers.
+    """The rows of a CSV, Excel or Parquet file; empty rows are left out, the others keep their numbers.
 
     Raises
     ------
@@ -63,10 +65,12 @@ def read_table(file: Path) -> RawTable:
             lines, notes = _excel(file)
         elif file.suffix.lower() in CSV_SUFFIXES:
             lines, notes = _csv(file), ()
+        elif file.suffix.lower() == PARQUET_SUFFIX:
+            lines, notes = _parquet(file), ()
         else:
             raise InputError(
-                f"expected a table as {', '.join((*CSV_SUFFIXES, *EXCEL_SUFFIXES))}, found {file.name}; save it as CSV "
-                "(UTF-8) or as Excel workbook"
+                f"expected a table as {', '.join((*CSV_SUFFIXES, *EXCEL_SUFFIXES, PARQUET_SUFFIX))}, found "
+                f"{file.name}; save it as CSV (UTF-8) or as Excel workbook"
             )
     except OSError as error:
         raise InputError(f"expected a table at {file}, found no readable file; check the path") from error
@@ -116,6 +120,20 @@ def _csv(file: Path) -> list[list[Cell]]:
         raise InputError(
             f"expected CSV in {file.name}, found a fault: {error}; save it again as CSV (UTF-8)"
         ) from error
+
+
+def _parquet(file: Path) -> list[list[Cell]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(file.read_bytes()))
+        columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    except pa.ArrowException as error:
+        raise InputError(
+            f"expected a Parquet table in {file.name}, found one that cannot be read; export it again, or as CSV"
+        ) from error
+    return [list(table.column_names), *(list(line) for line in zip(*columns, strict=True))]
 
 
 def _text(cell: str) -> str | None:
