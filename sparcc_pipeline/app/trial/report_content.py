@@ -59,13 +59,10 @@ class Gap:
     items: tuple[str, ...]
 
 
-def report_content(data: TrialData, protocol: Protocol, words: Language, unblinded: Unblinded | None = None,
-                   family: str | None = None) -> dict[str, Any]:  # fmt: skip
+def report_content(
+    data: TrialData, protocol: Protocol, words: Language, unblinded: Unblinded | None = None
+) -> dict[str, Any]:
     """Everything that the page shows.
-
-    Parameters
-    ----------
-    family : font of the words in timelines, where the page does not say it
 
     Raises
     ------
@@ -89,7 +86,7 @@ def report_content(data: TrialData, protocol: Protocol, words: Language, unblind
         "plots": _plots(groups, protocol, words),
         **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
-        "people": [_person(course, entry[name], protocol, words, unblinded, family) for name, course in inside.items()],
+        "people": [_person(course, entry[name], protocol, words, unblinded) for name, course in inside.items()],
     }  # fmt: skip
 
 
@@ -189,7 +186,7 @@ def _queries(queries: Sequence[DataQuery], gaps: Sequence[Gap]) -> dict[str, Any
 
 
 def _person(course: Sequence[VisitAssessment], entry: Eligibility, protocol: Protocol, words: Language,
-            unblinded: Unblinded | None, family: str | None) -> dict[str, Any]:  # fmt: skip
+            unblinded: Unblinded | None) -> dict[str, Any]:  # fmt: skip
     name = course[0].participant.participant
     doses = None
     if unblinded is not None:
@@ -200,7 +197,7 @@ def _person(course: Sequence[VisitAssessment], entry: Eligibility, protocol: Pro
         "site": course[0].participant.site,
         "arm": None if unblinded is None else unblinded.arms.get(name),
         "entry": entry,
-        "svg": timeline_svg(course, protocol, doses, words, family),
+        "svg": timeline_svg(course, protocol, doses, words),
         "rows": [_person_row(each, protocol, words) for each in course],
     }
 

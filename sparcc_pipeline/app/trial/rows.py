@@ -125,7 +125,7 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
             Message("check that nothing is missing"),
             left_out="nothing", file=table.file,
         )  # fmt: skip
-    rows, cells = [], _Cells(places)
+    rows, cells = [], _Cells(columns, places)
     for raw in table.rows:
         row = _checked(table, raw, columns, queries, cells, required)
         if row is not None:
@@ -200,16 +200,7 @@ def _checked(
     cells: _Cells,
     required: tuple[str, ...],
 ) -> CheckedRow | None:
-    values: dict[str, Any] = {}
-    faults: dict[str, _Fault] = {}
-    for name, column in columns.items():
-        cell = raw.cells.get(column)
-        if not is_missing(cell):
-            value, fault = cells.check(name, cell)
-            if fault is None:
-                values[name] = value
-            else:
-                faults[name] = fault
+    values, faults = cells.check(raw.cells)
     label = str(values.get("visit", "")) or None
     fields = cells.fields
     missing = [name for name in required if name not in values]
@@ -225,7 +216,7 @@ def _checked(
                 DataQuery(QueryKind.MISSING, table.file, raw.number, columns[name], _id(values.get("participant")),
                           label, fields[name].expected, Message("an empty cell"), Message("fill it in"), "row")
             )  # fmt: skip
-    if not missing and not is_missing(raw.cells.get(_REPEATED)):
+    if not missing and _REPEATED in raw.cells and not is_missing(raw.cells[_REPEATED]):
         queries.append(
             DataQuery(QueryKind.NOT_ALLOWED, table.file, raw.number, _REPEATED, _id(values.get("participant")), label,
                       Message("one row a participant and visit"), Message("a repeated instrument"),
@@ -241,20 +232,36 @@ _Fault = tuple[QueryKind, str, Message]
 class _Cells:
     """Checks the cells of one table; the same value in the same column is checked once, for most are the same."""
 
-    def __init__(self, places: tuple[Place, ...]) -> None:
+    def __init__(self, columns: Mapping[str, str], places: tuple[Place, ...]) -> None:
         self.fields = {field.name: field for field in fields_of(*places)}
-        self._seen: dict[tuple[str, type, Cell], tuple[Any, _Fault | None]] = {}
+        self._columns = [(name, column, self.fields[name]) for name, column in columns.items()]
+        self._seen: dict[str, dict[object, tuple[Any, _Fault | None]]] = {name: {} for name in columns}
 
-    def check(self, name: str, cell: Cell) -> tuple[Any, _Fault | None]:
-        """The value, or what is wrong with it."""
-        key = (name, type(cell), cell)
-        found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = _checked_cell(self.fields[name], cell)
-        return found
+    def check(self, cells: Mapping[str, Cell]) -> tuple[dict[str, Any], dict[str, _Fault]]:
+        """The values of a row by field, and what is wrong with the others; what is missing is in neither."""
+        values: dict[str, Any] = {}
+        faults: dict[str, _Fault] = {}
+        for name, column, field in self._columns:
+            cell = cells.get(column)
+            if cell is None:
+                continue
+            seen = self._seen[name]
+            key = cell if isinstance(cell, str) else (type(cell), cell)
+            found = seen.get(key)
+            if found is None:
+                found = seen[key] = _checked_cell(field, cell)
+            value, fault = found
+            if fault is not None:
+                faults[name] = fault
+            elif value is not None:
+                values[name] = value
+        return values, faults
 
 
 def _checked_cell(field: Field, cell: Cell) -> tuple[Any, _Fault | None]:
+    """The value, None where it is missing, or what is wrong with it."""
+    if is_missing(cell):
+        return None, None
     try:
         return cell_model(field).validate_python(cell), None
     except ValidationError as error:
