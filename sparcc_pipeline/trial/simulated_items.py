@@ -1,8 +1,9 @@
-"""The items behind the totals of a simulated trial. There: `simulated_items`."""
+"""The items behind the totals of a simulated trial. There: `simulated_items`, `FIRST_SLICE`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
@@ -11,6 +12,9 @@ from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.simulated_images import Points
 from sparcc_pipeline.trial.simulated_readings import AGAIN, MACHINE
 from sparcc_pipeline.trial.simulation import SimulatedTrial
+
+FIRST_SLICE: Final = 3
+"""Of the series: the most anterior of the six. Any would do."""
 
 
 def simulated_items(trial: SimulatedTrial, protocol: Protocol) -> Iterator[ItemReading]:
@@ -30,12 +34,13 @@ def simulated_items(trial: SimulatedTrial, protocol: Protocol) -> Iterator[ItemR
 
 
 def item_points(seen: Points, participant: int, visit: int) -> dict[ItemPlace, int | None]:
-    """The points of one of them; the six slices are the first of their series."""
+    """The points of one of them."""
     edema, intense, deep = (each[participant, visit] for each in (seen.edema, seen.intense, seen.deep))
     points: dict[ItemPlace, int | None] = {}
     for k in range(SLICES_SCORED):
         for s, side in enumerate(Side):
-            points |= {ItemPlace(k, side, q.value): int(edema[k, s, n]) for n, q in enumerate(Quadrant)}
-            points[ItemPlace(k, side, "intense")] = int(intense[k, s])
-            points[ItemPlace(k, side, "deep")] = int(deep[k, s])
+            index = FIRST_SLICE + k
+            points |= {ItemPlace(index, side, q.value): int(edema[k, s, n]) for n, q in enumerate(Quadrant)}
+            points[ItemPlace(index, side, "intense")] = int(intense[k, s])
+            points[ItemPlace(index, side, "deep")] = int(deep[k, s])
     return points

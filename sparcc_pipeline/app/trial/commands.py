@@ -242,8 +242,9 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another trial.")] = 1,
     lang: Lang = ReportLanguage.EN,
     pdf: Pdf = False,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = True,
 ) -> None:
-    """A small simulated trial as files, and its report: DIR/data and DIR/report."""
+    """A small simulated trial as files, some of its studies phantoms that are scored, and its report, opened."""
     from sparcc_pipeline.app.trial.simulate import run_demo
 
-    run_demo(out, seed, lang.value, pdf=pdf)
+    run_demo(out, seed, lang.value, pdf=pdf, show=show)

@@ -20,7 +20,7 @@ from sparcc_pipeline.trial.items import QUADRANTS, ItemPlace, ItemReading
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant
-from sparcc_pipeline.trial.simulated_items import simulated_items
+from sparcc_pipeline.trial.simulated_items import FIRST_SLICE, simulated_items
 from sparcc_pipeline.trial.simulation import SimulatedTrial
 
 FIRST_DAY: Final = date(2026, 3, 2)
@@ -31,6 +31,7 @@ VISITS: Final = "visits.csv"
 READINGS: Final = "readings.csv"
 ITEMS: Final = "reading_items.csv"
 SCORES: Final = "scores.csv"
+SCORE_FOLDERS: Final = "scores"
 ALLOCATION: Final = "allocation.csv"
 DOSING: Final = "dosing.csv"
 PROTOCOL: Final = "protocol.toml"
@@ -55,7 +56,7 @@ def write_trial_files(
     points = {(each.participant, each.visit): each.points for each in items if each.reader is None}
     manifest = []
     for score in data.scores:
-        path = Path("scores") / score.participant / score.visit
+        path = Path(SCORE_FOLDERS) / score.participant / score.visit
         (folder / path).mkdir(parents=True, exist_ok=True)
         document = _score(score, protocol) | _joints(points.get((score.participant, score.visit), {}))
         write_text(folder / path / SCORE_FILE, json.dumps(document, indent=1) + "\n")
@@ -103,7 +104,7 @@ def _item_rows(each: ItemReading) -> Iterator[dict[str, Any]]:
             "reader": each.reader,
             "kind": "adjudication" if each.adjudicator else "primary",
             "repeat": each.repeat,
-            "slice": place.slice_index + 1,
+            "slice": place.slice_index - FIRST_SLICE + 1,
             "slice_index": place.slice_index,
             "joint": place.side.value,
             "item": place.item,
@@ -116,7 +117,7 @@ def _joints(points: Mapping[ItemPlace, int | None]) -> dict[str, Any]:
     """The points as `score.json` has them."""
     joints = [
         {
-            "slice": k,
+            "slice": k - FIRST_SLICE,
             "side": side.value,
             "edema": {item: points[ItemPlace(k, side, item)] for item in QUADRANTS},
             **{item: points[ItemPlace(k, side, item)] for item in ("intense", "deep")},
