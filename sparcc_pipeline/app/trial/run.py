@@ -34,7 +34,7 @@ QUERIES_SHOWN = 20
 
 
 def run_protocol_check(file: Path | None) -> None:
-    """Print every setting with its source, and every choice: made, or open with its readings.
+    """Print every setting with its source, those to be confirmed, and every choice: made, or open with its readings.
 
     Raises
     ------
@@ -44,6 +44,9 @@ def run_protocol_check(file: Path | None) -> None:
     typer.echo(f"{protocol.file}: valid; {protocol.registry}, {protocol.name}")
     for key in protocol.settings:
         typer.echo(f"  {key} = {protocol.settings[key]}  [{protocol.sources[key]}]")
+    typer.echo("To be confirmed by the trial: decided here [D], or in wide use but not confirmed [R]:")
+    for key in protocol.unconfirmed:
+        typer.echo(f"  {key} = {protocol.settings[key]}")
     typer.echo("Choices that the registry entry leaves open:")
     for choice in CHOICES:
         if choice.key in protocol.choices:
