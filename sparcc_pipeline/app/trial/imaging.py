@@ -1,8 +1,8 @@
 """Score folders of a trial, named by a manifest or by the ledger of the night: scores, with their points.
 
-There: `ScoreFolder`, `named_by_manifest`, `read_scores`. A manifest (CSV or Excel) has participant, visit and path, the
-folder of `sparcc score`. A score that belongs to somebody else, or twice to somebody, does not count and becomes a
-query.
+There: `ScoreFolder`, `named_by_manifest`, `read_scores`, `score_points`. A manifest (CSV or Excel) has participant,
+visit and path, the folder of `sparcc score`. A score that belongs to somebody else, or twice to somebody, does not
+count and becomes a query.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _read_folder(named: ScoreFolder, queries: Queries) -> _Found | None:
     row, visit = named.row, named.visit
     try:
         document = json.loads((named.folder / SCORE_FILE).read_text(encoding="utf-8"))
-        points = _points(document)
+        points = score_points(document)
         sound = (
             str(document["schema"]).startswith(SCHEMA_PREFIX)
             and document["status"] in ("scored", *_NO_SCORE)
@@ -139,7 +139,7 @@ def _read_folder(named: ScoreFolder, queries: Queries) -> _Found | None:
     return _Found(row, visit, dict(document), points, person_of(named.folder))
 
 
-def _points(document: Mapping[str, Any]) -> dict[ItemPlace, int | None]:
+def score_points(document: Mapping[str, Any]) -> dict[ItemPlace, int | None]:
     """Every point of a score, by its slice of the series."""
     points: dict[ItemPlace, int | None] = {}
     for joint in document.get("joints") or []:
