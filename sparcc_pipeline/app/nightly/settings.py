@@ -160,10 +160,12 @@ class DeliverSettings(_Table):
     ----------
     pacs : AET@HOST:PORT (C-STORE) or the URL of a DICOMweb service
     folder : gets a copy of each result
+    source_images : the de-identified images go too, where the PACS lacks them
     """
 
     pacs: str | None = None
     folder: SettingsPath | None = None
+    source_images: bool = False
     ae_title: AeTitle = "SPARCC"
     timeout_seconds: Seconds = 30.0
 
@@ -175,17 +177,19 @@ class ReportSettings(_Table):
     ----------
     nights : how many nights its plot shows
     least_spacing_mm, most_spacing_mm : distance of slices
-    coverage_mm : least depth of the stack
+    coverage_mm : least depth of the stack; None: any
     field_strength_tesla : allowed ones; empty: any
     t1_expected : a study without T1 is a deviation
+    time_zone : IANA name of the zone that reports show times in; None: that of the machine
     """
 
     nights: Annotated[int, Field(ge=1, le=366)] = 30
     least_spacing_mm: float = 3.0
     most_spacing_mm: float = 5.0
-    coverage_mm: float = 60.0
+    coverage_mm: float | None = None
     field_strength_tesla: list[float] = []
     t1_expected: bool = True
+    time_zone: str | None = None
 
 
 class MailSettings(_Table):
@@ -194,7 +198,8 @@ class MailSettings(_Table):
     Parameters
     ----------
     security : "tls" from the first byte, "starttls", or "none" (loopback only)
-    password_file : its first line is the password of `user`
+    password_file, password_variable : the file whose first line, or the environment variable that, is the password
+    ca_file : PEM file of the authority that signed the server's certificate; None: those of the system
     to : who gets the report over all sites
     """
 
@@ -203,9 +208,19 @@ class MailSettings(_Table):
     security: Literal["tls", "starttls", "none"] = "starttls"
     user: str | None = None
     password_file: SettingsPath | None = None
+    password_variable: str | None = None
+    ca_file: SettingsPath | None = None
     sender: str | None = None
     to: list[str] = []
     timeout_seconds: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.password_file is not None and self.password_variable is not None:
+            raise ValueError("the password is in a file or in a variable, not in both")
+        if self.host is not None and (self.sender is None or not self.to):
+            raise ValueError("with a host, `sender` and `to` are needed")
+        return self
 
 
 class RunSettings(_Table):
