@@ -90,9 +90,9 @@ class ChangeBook(Book):
         """
         self._settle(held, ChangeState.MADE, None, facts, {"made_at": self._clock(), "attempts": 0})
 
-    def refuse_change(self, held: Change, reason: Message) -> None:
+    def refuse_change(self, held: Change, reason: Message, facts: Mapping[str, Any]) -> None:
         """The two visits cannot be compared (errors: see `finish_change`)."""
-        self._settle(held, ChangeState.REFUSED, reason, {}, {"attempts": 0})
+        self._settle(held, ChangeState.REFUSED, reason, facts, {"attempts": 0})
 
     def fail_change(self, held: Change, reason: Message, next_try_at: datetime | None) -> None:
         """A claimed change failed; None: it is not tried again by itself (errors: see `finish_change`)."""

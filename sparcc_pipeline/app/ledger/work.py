@@ -113,6 +113,10 @@ class WorkBook(Book):
         with suppress(LeaseLostError):
             self._session.write(work)
 
+    def note_run(self, owner: str, facts: Mapping[str, Any]) -> None:
+        """Remember that a run ended, and how."""
+        self._session.write(lambda connection: self._tell(connection, "run", owner, facts=facts))
+
     def owners(self) -> list[str]:
         """Who holds studies or changes."""
         chosen = union(*(select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)) for table in _LEASED))

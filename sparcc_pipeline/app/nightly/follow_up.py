@@ -19,7 +19,7 @@ from sparcc_pipeline.app.ledger.states import ChangeState
 from sparcc_pipeline.app.nightly.heartbeat import Heartbeat
 from sparcc_pipeline.app.nightly.making import RESULT, making_folder, making_path, publish, unmake
 from sparcc_pipeline.app.nightly.outcome import Context
-from sparcc_pipeline.app.nightly.reasons import failure_of, kind_of, reason_of
+from sparcc_pipeline.app.nightly.reasons import failure_of, kind_of, refused_because
 from sparcc_pipeline.app.nightly.settle import Tally, next_try
 from sparcc_pipeline.app.nightly.workers import Workers
 from sparcc_pipeline.errors import InputError, OutputError, RegistrationError, UnscorableError
@@ -60,7 +60,7 @@ def change_task(task: ChangeTask) -> ChangeResult:
         try:
             return ChangeResult(ChangeState.MADE, facts=_compare(task))
         except (InputError, UnscorableError, RegistrationError) as error:
-            return ChangeResult(ChangeState.REFUSED, reason_of(kind_of(error), str(error)))
+            return ChangeResult(ChangeState.REFUSED, refused_because(str(error)), {"reason_kind": kind_of(error)})
         except Exception as error:
             return ChangeResult(ChangeState.FAILED, failure_of(error))
 
@@ -100,10 +100,10 @@ class FollowUp:
     owner: str
     compare: Callable[[ChangeTask], ChangeResult]
     stopped: Callable[[], bool]
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
     held: dict[str, Change] = field(default_factory=dict)
 
-    def run(self) -> Tally:
+    def run(self) -> None:
         """Make every change that is due.
 
         Raises
@@ -120,7 +120,6 @@ class FollowUp:
         finally:
             for key in list(self.held):
                 self.context.ledger.give_back_change(self._let_go(key))
-        return self.tally
 
     def _tasks(self) -> Iterator[ChangeTask]:
         ledger, work = self.context.ledger, self.context.settings.paths.work_folder
@@ -159,7 +158,7 @@ class FollowUp:
             if result.reason is None:
                 ledger.finish_change(change, result.facts)
             elif result.state == ChangeState.REFUSED:
-                ledger.refuse_change(change, result.reason)
+                ledger.refuse_change(change, result.reason, result.facts)
             else:
                 again = next_try(self.context.settings.run, change.attempts, self.context.clock())
                 ledger.fail_change(change, result.reason, again)

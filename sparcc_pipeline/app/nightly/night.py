@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
+from functools import partial
 from threading import Event
 from typing import Final
 
 from sparcc_pipeline.app.batch_task import Row, StudyTask
+from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import NEXT, State
 from sparcc_pipeline.app.nightly.follow_up import ChangeResult, ChangeTask, FollowUp
 from sparcc_pipeline.app.nightly.heartbeat import Heartbeat
@@ -38,6 +41,14 @@ class Steps:
     deliver: Step
 
 
+class Part(StrEnum):
+    """Which steps a process does: intake alone may read what names a person, and may run as a user of its own."""
+
+    ALL = "all"
+    INTAKE = "intake"
+    RESULTS = "results"
+
+
 class Night:
     """Everything that is due, again and again until nothing is.
 
@@ -45,20 +56,24 @@ class Night:
     ----------
     owner : who claims (see `owner.this_process`)
     stop : set once no more shall be begun
+
+    `problems` are the errors of the latest round that were no single study's.
     """
 
-    def __init__(self, context: Context, steps: Steps, workers: Workers, owner: str, stop: Event) -> None:
+    def __init__(
+        self, context: Context, steps: Steps, workers: Workers, owner: str, stop: Event, part: Part = Part.ALL
+    ) -> None:
         self._context, self._steps, self._workers = context, steps, workers
-        self._owner, self._stop = owner, stop
+        self._owner, self._stop, self._part = owner, stop, part
         self._lease = timedelta(seconds=context.settings.run.lease_seconds)
+        self.problems: list[Exception] = []
 
     def run(self) -> Tally:
         """Rounds until nothing moves any more, or until it is to stop.
 
         Raises
         ------
-        ConfigError, ModelError : no study can be scored
-        OutputError : the ledger or the cluster was lost; run again
+        LedgerLostError : the ledger does not answer
         """
         tally = Tally()
         while not self._stop.is_set():
@@ -69,27 +84,44 @@ class Night:
         return tally
 
     def round(self) -> Tally:
-        """Take in what came, then every step for every study that is due (errors: see `run`)."""
-        tally = Tally()
+        """Take in what came, then every step for every study that is due (errors: see `run`).
+
+        What keeps one kind of step from being done, such as a missing model, keeps no other.
+        """
+        tally, self.problems = Tally(), []
         with Heartbeat(self._lease) as heartbeat:
-            self._clear_up(tally)
-            self._steps.take_in(self._context)
-            self._drain(State.RECEIVED, self._steps.check_complete, heartbeat, tally)
-            self._drain(State.COMPLETE, self._steps.deidentify, heartbeat, tally)
             rest = (self._context, self._workers, heartbeat, self._owner)
-            tally.add(Scoring(*rest, self._steps.score, self._stop.is_set).run())
-            tally.add(FollowUp(*rest, self._steps.compare, self._stop.is_set).run())
-            self._drain(State.SCORED, self._steps.deliver, heartbeat, tally)
+            drain = partial(self._drain, heartbeat, tally)
+            steps, stopped = self._steps, self._stop.is_set
+            self._phase("clear up", lambda: self._clear_up(tally))
+            if self._part != Part.RESULTS:
+                self._phase("take in", lambda: steps.take_in(self._context))
+                self._phase("check", lambda: drain(State.RECEIVED, steps.check_complete))
+                self._phase("deidentify", lambda: drain(State.COMPLETE, steps.deidentify))
+            if self._part != Part.INTAKE:
+                self._phase("score", lambda: Scoring(*rest, steps.score, stopped, tally).run())
+                self._phase("compare", lambda: FollowUp(*rest, steps.compare, stopped, tally).run())
+                self._phase("deliver", lambda: drain(State.SCORED, steps.deliver))
         return tally
 
-    def _drain(self, state: State, step: Step, heartbeat: Heartbeat, tally: Tally) -> None:
+    def _phase(self, name: str, work: Callable[[], object]) -> None:
+        """One kind of step; its own errors are told and kept."""
+        try:
+            work()
+        except LedgerLostError:
+            raise
+        except Exception as error:
+            self.problems.append(error)
+            self._context.log("a step could not be done", error=error, step=name)
+
+    def _drain(self, heartbeat: Heartbeat, tally: Tally, state: State, step: Step) -> None:
         """One step of every study that waits for it, one after the other."""
         ledger, attempts, failures = self._context.ledger, self._context.settings.run.attempts, 0
         while not self._stop.is_set() and failures < FAILURES_IN_A_ROW:
             version = ledger.claim(state, self._owner, self._lease, attempts)
             if version is None:
                 return
-            with heartbeat.holding(version.id, lambda lease, held=version: ledger.renew(held, lease)):
+            with heartbeat.holding(version.id, partial(ledger.renew, version)):
                 try:
                     outcome = run_step(self._context, version, step, tally)
                 except BaseException:

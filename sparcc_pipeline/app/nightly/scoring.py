@@ -15,13 +15,12 @@ from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.heartbeat import Heartbeat
 from sparcc_pipeline.app.nightly.making import RESULT, making_folder, making_path, publish, unmake
 from sparcc_pipeline.app.nightly.outcome import Context, Done, Failed, Outcome, Rejected
-from sparcc_pipeline.app.nightly.reasons import failure_of, reason_of
+from sparcc_pipeline.app.nightly.reasons import failed_because, failure_of, refused_because
 from sparcc_pipeline.app.nightly.settle import Tally, outcome_of, settle
 from sparcc_pipeline.app.nightly.workers import Workers
 from sparcc_pipeline.app.study import Request
 from sparcc_pipeline.dicom.studies import FoundStudy
 from sparcc_pipeline.errors import OutputError
-from sparcc_pipeline.message import Message
 
 _FACTS: Final = ("status", "total", "evaluable_maximum", "reason_kind", "seconds", "model_sha256")
 """What the ledger remembers of a row."""
@@ -44,10 +43,10 @@ class Scoring:
     owner: str
     score: Callable[[StudyTask], Row]
     stopped: Callable[[], bool]
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
     held: dict[str, StudyVersion] = field(default_factory=dict)
 
-    def run(self) -> Tally:
+    def run(self) -> None:
         """Score everything that is due.
 
         Raises
@@ -64,7 +63,6 @@ class Scoring:
         finally:
             for key in list(self.held):
                 self.context.ledger.give_back(self._let_go(key))
-        return self.tally
 
     def _tasks(self) -> Iterator[StudyTask]:
         ledger, lease = self.context.ledger, self.heartbeat.lease
@@ -110,11 +108,11 @@ class Scoring:
         facts = {name: row.get(name) for name in _FACTS}
         reason = str(row.get("reason") or "")
         if row["status"] == "failed":
-            return Failed(Message("{error}", error=reason), {"reason_kind": row.get("reason_kind")})
+            return Failed(failed_because(reason), {"reason_kind": row.get("reason_kind")})
         publish(task.folder, self.context.settings.paths.work_folder / str(version.result_folder))
         if row["status"] == "scored":
             return Done(facts)
-        return Rejected(reason_of(row.get("reason_kind"), reason), facts)
+        return Rejected(refused_because(reason), facts)
 
     def _lost(self, task: StudyTask, error: OutputError) -> None:
         self._settle(task.study.key, Failed(failure_of(error)))

@@ -10,11 +10,12 @@ from typing import Final
 
 from sparcc_pipeline.app.ledger.leases import LONGEST_WAIT, LeaseLostError
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
-from sparcc_pipeline.app.ledger.states import NEXT, State
+from sparcc_pipeline.app.ledger.session import LedgerLostError
+from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected, Step
-from sparcc_pipeline.app.nightly.reasons import failure_of, kind_of, reason_of
+from sparcc_pipeline.app.nightly.reasons import failure_of, kind_of, refused_because
 from sparcc_pipeline.app.nightly.settings import RunSettings
-from sparcc_pipeline.errors import InputError, SparccError
+from sparcc_pipeline.errors import InputError
 
 _SOONEST: Final = timedelta(seconds=1)
 """A study that was looked at is not looked at again in the same breath."""
@@ -37,6 +38,10 @@ class Tally:
         """How many attempts failed."""
         return self.states[State.FAILED] + self.changes["failed"]
 
+    def as_facts(self) -> dict[str, dict[str, int]]:
+        """As the ledger keeps it."""
+        return {"studies": dict(+self.states), "changes": dict(+self.changes)}
+
     def add(self, other: Tally) -> None:
         """Count what another call did as well."""
         self.states.update(other.states)
@@ -46,17 +51,16 @@ class Tally:
 def outcome_of(step: Callable[[], Outcome]) -> Outcome:
     """What a step says; an error that it raises is what the study's state will be.
 
-    Ctrl-C and the end of the process pass.
+    What says that the ledger is lost, Ctrl-C and the end of the process pass.
     """
     try:
         return step()
-    except LeaseLostError:
+    except LedgerLostError:
         raise
     except InputError as error:
-        return Rejected(reason_of(kind_of(error), str(error)), {"reason_kind": kind_of(error)})
+        return Rejected(refused_because(str(error)), {"reason_kind": kind_of(error)})
     except Exception as error:
-        kind = kind_of(error) if isinstance(error, SparccError) else type(error).__name__
-        return Failed(failure_of(error), {"reason_kind": kind})
+        return Failed(failure_of(error), {"reason_kind": kind_of(error)})
 
 
 def run_step(context: Context, version: StudyVersion, step: Step, tally: Tally) -> Outcome:
@@ -86,7 +90,7 @@ def settle(context: Context, version: StudyVersion, outcome: Outcome, tally: Tal
     except LeaseLostError:
         context.log("lease lost", study=version.id, site=version.site, from_state=before)
         return
-    tally.states[NEXT[before] if isinstance(outcome, Done) else state] += 1
+    tally.states[state] += 1
     context.log("study moved", study=version.id, site=version.site, from_state=before, state=state,
                 attempt=version.attempts)  # fmt: skip
 
