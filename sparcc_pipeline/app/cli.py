@@ -241,9 +241,9 @@ def send(
 
 @app.command()
 def receive(
-    config: Annotated[Path, typer.Option(metavar="FILE", help="Settings of the night (TOML).", readable=False)] = Path(
-        "nightly.toml"
-    ),
+    config: Annotated[
+        Path, typer.Option(metavar="FILE", help="Settings of the night (TOML).", readable=False)
+    ] = DEFAULT_FILE,
 ) -> None:
     """Be the DICOM node that sites send to, until SIGTERM or Ctrl-C; sparcc nightly does the rest."""
     from sparcc_pipeline.app.nightly.run import run_receiver

@@ -99,4 +99,5 @@ def next_try(settings: RunSettings, attempts: int, now: datetime) -> datetime | 
     """When to try again after so many attempts: each wait is twice the one before; None: a person must say so."""
     if attempts >= settings.attempts:
         return None
-    return now + min(timedelta(minutes=settings.retry_minutes) * 2 ** (attempts - 1), LONGEST_WAIT)
+    doubled: int = 2 ** (attempts - 1)
+    return now + min(timedelta(minutes=settings.retry_minutes) * doubled, LONGEST_WAIT)
