@@ -62,7 +62,7 @@ def send_letter(letter: Letter, settings: MailSettings) -> None:
 
     Raises
     ------
-    ConfigError : no server or sender, no password, or one that would go over an open connection
+    ConfigError : no server or sender, an address that is none, no password, or one that would go over an open connection
     OutputError : no connection, refused, a certificate that is not trusted; may be tried again
     """
     if settings.host is None or settings.sender is None:
@@ -73,7 +73,12 @@ def send_letter(letter: Letter, settings: MailSettings) -> None:
             "password in the clear; change it"
         )
     password = read_password(settings)
-    message = as_message(letter, settings.sender)
+    try:
+        message = as_message(letter, settings.sender)
+    except ValueError as error:
+        raise ConfigError(
+            "expected addresses such as NAME@HOST in the settings, found one with other characters; change it"
+        ) from error
     try:
         with _connect(settings, settings.host) as connection:
             if settings.user is not None:

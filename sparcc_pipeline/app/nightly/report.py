@@ -1,4 +1,4 @@
-"""The morning report as files, figures for monitoring, and mail. There: `write_morning_report`, `mail_report`, `update_metrics`.
+"""The morning: `write_morning_report`, `mail_report` and `update_metrics`.
 
 `work_folder/reports/DATE/` is made anew each time and appears as a whole: `report.en.html`, `report.zh.html`,
 `site-CODE.html` in the language of the site, `sites.csv`, `studies.csv`, `morning.json`.
@@ -86,8 +86,8 @@ def update_metrics(settings: NightlySettings, ledger: Ledger, now: datetime) -> 
 def mail_report(settings: NightlySettings, ledger: Ledger, now: datetime, log: Log) -> int:
     """Mail the report of the date, as it was written, to the coordinator and the sites; how many mails were handed in.
 
-    Each mail is handed in once a date; one that failed is tried again by the next call. No failure of a mail goes beyond
-    the log.
+    Each mail is handed in once a date; one that failed is tried again by the next call. No failure of a mail goes
+    beyond the log.
     """
     mail, sent = settings.mail, 0
     try:
