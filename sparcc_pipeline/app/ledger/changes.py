@@ -68,10 +68,11 @@ class ChangeBook(Book):
 
         def work(connection: Connection) -> Change | None:
             values = {"state": ChangeState.DUE, "reason": None}
-            row = claim_row(connection, change, due, self._clock(), lease, owner, values)
-            if row is None:
+            claimed = claim_row(connection, change, due, self._clock(), lease, owner, values)
+            if claimed is None:
                 return None
-            self._tell(connection, "claimed", owner, change_id=row.id, version_id=row.follow_up_id,
+            before, row = claimed
+            self._tell(connection, "claimed", owner, change_id=row.id, version_id=row.follow_up_id, from_state=before,
                        to_state=ChangeState.DUE, facts={"claim": row.claim})  # fmt: skip
             return change_of(row)
 

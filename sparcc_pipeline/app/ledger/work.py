@@ -52,10 +52,14 @@ class WorkBook(Book):
 
         def work(connection: Connection) -> StudyVersion | None:
             values = {"state": state, "resume": None, "reason": None}
-            row = claim_row(connection, study_version, due, self._clock(), lease, owner, values)
-            if row is None:
+            claimed = claim_row(connection, study_version, due, self._clock(), lease, owner, values)
+            if claimed is None:
                 return None
-            self._tell(connection, "claimed", owner, version_id=row.id, to_state=state, facts={"claim": row.claim})
+            before, row = claimed
+            self._tell(
+                connection, "claimed", owner, version_id=row.id, from_state=before, to_state=state,
+                facts={"claim": row.claim},
+            )  # fmt: skip
             return version_of(row)
 
         return self._session.write(work)
