@@ -13,6 +13,7 @@ import pytest
 
 from sparcc_pipeline.anatomy import AnatomyLabel
 from sparcc_pipeline.app.config import load_config
+from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.study import Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
@@ -120,9 +121,27 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of both kinds in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     running: Cluster = request.getfixturevalue("cluster")
     return running.url()
+
+
+@pytest.fixture(scope="session")
+def ledger_template(cluster: Cluster) -> str:
+    """The name of a database that holds an empty ledger."""
+    engine = open_database(cluster.url())
+    engine.dispose()
+    assert engine.url.database is not None
+    return engine.url.database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty ledger, on both kinds of database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    running: Cluster = request.getfixturevalue("cluster")
+    return running.url(request.getfixturevalue("ledger_template"))

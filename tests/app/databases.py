@@ -27,19 +27,23 @@ def missing() -> str | None:
 
 
 class Cluster:
-    """A running cluster; `url` names a database of it, which is made empty."""
+    """A running cluster."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._made = folder, 0
 
-    def url(self) -> str:
+    def url(self, template: str = "template1") -> str:
+        """A new database, empty or a copy of another one."""
+        import psycopg
+
         self._made += 1
         name = f"ledger_{self._made}"
-        self.run("createdb", "-h", str(self.folder), "-U", POSTGRES_USER, name)
+        with psycopg.connect(host=str(self.folder), user=POSTGRES_USER, dbname="postgres", autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return f"postgresql+psycopg://{POSTGRES_USER}@/{name}?host={self.folder}"
 
     def start(self) -> None:
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off -c max_connections=50"
+        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off -c autovacuum=off -c max_connections=50"
         self.run(
             "pg_ctl",
             "-D",

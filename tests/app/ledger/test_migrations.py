@@ -25,16 +25,16 @@ def _revisions() -> list[str]:
 
 
 @pytest.mark.parametrize("start", [None, *_revisions()])
-def test_from_every_version_the_tables_become_those_of_the_program(ledger_url: str, start: str | None) -> None:
+def test_from_every_version_the_tables_become_those_of_the_program(database_url: str, start: str | None) -> None:
     if start is not None:
-        engine = connect(ledger_url)
+        engine = connect(database_url)
         with engine.begin() as connection, as_file(files("sparcc_pipeline.app.ledger") / "migrations") as folder:
             config = migration_config(folder)
             config.attributes["connection"] = connection
             command.upgrade(config, start)
         engine.dispose()
 
-    engine = open_database(ledger_url)
+    engine = open_database(database_url)
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
@@ -43,12 +43,12 @@ def test_from_every_version_the_tables_become_those_of_the_program(ledger_url: s
     engine.dispose()
 
 
-def test_the_tables_are_made_once_when_several_start_together(ledger_url: str) -> None:
+def test_the_tables_are_made_once_when_several_start_together(database_url: str) -> None:
     faults: list[BaseException] = []
 
     def start() -> None:
         try:
-            open_database(ledger_url).dispose()
+            open_database(database_url).dispose()
         except BaseException as error:
             faults.append(error)
 
@@ -61,8 +61,8 @@ def test_the_tables_are_made_once_when_several_start_together(ledger_url: str) -
     assert faults == []
 
 
-def test_the_history_can_neither_be_changed_nor_deleted(ledger_url: str) -> None:
-    engine = open_database(ledger_url)
+def test_the_history_can_neither_be_changed_nor_deleted(database_url: str) -> None:
+    engine = open_database(database_url)
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO history (at, event, by, facts) VALUES ('2026-01-01', 'received', 'intake', '{}')")
@@ -77,14 +77,14 @@ def test_the_history_can_neither_be_changed_nor_deleted(ledger_url: str) -> None
     engine.dispose()
 
 
-def test_a_ledger_of_a_newer_program_is_left_alone(ledger_url: str) -> None:
-    engine = open_database(ledger_url)
+def test_a_ledger_of_a_newer_program_is_left_alone(database_url: str) -> None:
+    engine = open_database(database_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
 
     with pytest.raises(OutputError, match="found 9999; install the newer program"):
-        open_database(ledger_url)
+        open_database(database_url)
 
 
 def test_a_database_that_cannot_be_used_is_an_error_without_its_password(tmp_path: Path) -> None:
