@@ -125,9 +125,9 @@ class Receiver:
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_DATA_RECV, self._data_came),
             (evt.EVT_C_STORE, self._store),
-            (evt.EVT_RELEASED, self._ended),
-            (evt.EVT_ABORTED, self._ended),
-            (evt.EVT_CONN_CLOSE, self._ended),
+            (evt.EVT_RELEASED, self._released),
+            (evt.EVT_ABORTED, self._lost),
+            (evt.EVT_CONN_CLOSE, self._lost),
         ]
         try:
             server = ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
@@ -163,7 +163,7 @@ class Receiver:
             left = list(self._receptions.values())
             self._receptions.clear()
         for reception in left:
-            self._finish(reception)
+            self._finish(reception, "association aborted")
 
     def _opened(self, event: Event) -> None:
         """Bound what a connection may make us wait for or hold, before its first byte is read; here TLS begins."""
@@ -182,7 +182,7 @@ class Receiver:
 
     def _requested(self, event: Event) -> None:
         """One sender may hold half of the associations, so that it cannot shut out the others."""
-        title = event.assoc.requestor.ae_title
+        title = event.assoc.requestor.primitive.calling_ae_title.strip()
         others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
         if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
             self._tell("too many associations of one sender", peer_title=title)
@@ -238,13 +238,20 @@ class Receiver:
             reception.told = True
             self._tell(event, peer_title=reception.title, files=reception.count, bytes=reception.size, **fields)
 
-    def _ended(self, event: Event) -> None:
-        with self._lock:
-            reception = self._receptions.pop(event.assoc, None)
-        if reception is not None:
-            self._finish(reception, aborted=event.assoc.is_aborted)
+    def _released(self, event: Event) -> None:
+        self._end(event.assoc, "association ended")
 
-    def _finish(self, reception: Reception, *, aborted: bool = True) -> None:
+    def _lost(self, event: Event) -> None:
+        """Aborted, or the connection closed; after a release nothing is left to do."""
+        self._end(event.assoc, "association aborted")
+
+    def _end(self, association: Association, how: str) -> None:
+        with self._lock:
+            reception = self._receptions.pop(association, None)
+        if reception is not None:
+            self._finish(reception, how)
+
+    def _finish(self, reception: Reception, how: str) -> None:
         with reception.lock:
             reception.ended = True
             try:
@@ -253,10 +260,8 @@ class Receiver:
                 self._tell("reception could not be closed", peer_title=reception.title, error=error)
                 return
         if final is not None:
-            self._tell(
-                "association aborted" if aborted else "association ended", peer_title=reception.title,
-                upload=final.name, files=reception.count, bytes=reception.size,
-            )  # fmt: skip
+            count, size = reception.count, reception.size
+            self._tell(how, peer_title=reception.title, upload=final.name, files=count, bytes=size)
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,8 @@ def _facts(context: Context, folder: Path) -> dict[str, Any]:
 
 def _passes(version: StudyVersion, check: str) -> bool:
     """True if a person let the study pass this check."""
-    return "released" in version.facts and version.facts.get(WAITS_FOR) == check
+    released = version.facts.get("released") or {}
+    return released.get("by") not in (None, MANIFEST) and version.facts.get(WAITS_FOR) == check
 
 
 def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -> Assigned | Message:
