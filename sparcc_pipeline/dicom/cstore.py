@@ -61,13 +61,12 @@ def send_by_cstore(objects: Sequence[Outgoing], entity: Entity, calling: str, ti
 
 
 def lacking_by_cfind(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> int | None:
-    """How many of the objects the PACS does not list; None where it cannot be asked. Nothing is sent.
-
-    Raises
-    ------
-    OutputError : no connection; may be tried again
-    """
-    association = _associate([], entity, calling, timeout_s)
+    """How many of the objects the PACS does not list; None where it cannot be asked. Nothing is sent."""
+    try:
+        association = _associate([], entity, calling, timeout_s)
+    except OutputError:
+        # A mere store ends an association that offers nothing else.
+        return None
     try:
         with quiet_pydicom():
             found = [_missing(association, study, series, uids) for (study, series), uids in by_series(objects).items()]

@@ -109,21 +109,18 @@ def _lacking(images: Sequence[Outgoing], target: Entity | WebService, settings: 
 
 
 def _require_life(target: Entity | WebService, settings: DeliverSettings) -> None:
-    """A C-ECHO, or for a web service a connection.
+    """A connection, and from a DICOM node a C-ECHO.
 
     Raises
     ------
-    _SilentError : neither
+    _SilentError : there is none
     """
     try:
+        socket.create_connection(_place(target), settings.timeout_seconds).close()
         if isinstance(target, Entity):
             from sparcc_pipeline.dicom.cstore import echo
 
             echo(target, settings.ae_title, settings.timeout_seconds)
-        else:
-            parts = urlsplit(target.url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            socket.create_connection((parts.hostname or "", port), settings.timeout_seconds).close()
     except OutputError as error:
         raise _SilentError(str(error)) from error
     except OSError as error:
@@ -131,3 +128,10 @@ def _require_life(target: Entity | WebService, settings: DeliverSettings) -> Non
         raise _SilentError(
             f"expected an answer from {target}, found none ({why}); check host, port and network"
         ) from error
+
+
+def _place(target: Entity | WebService) -> tuple[str, int]:
+    if isinstance(target, Entity):
+        return target.host, target.port
+    parts = urlsplit(target.url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

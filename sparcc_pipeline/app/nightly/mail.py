@@ -62,7 +62,7 @@ def send_letter(letter: Letter, settings: MailSettings) -> None:
 
     Raises
     ------
-    ConfigError : no server or sender, an address that is none, no password, or one that would go over an open connection
+    ConfigError : no server or sender, an address that is none, no password, or one that would go unprotected
     OutputError : no connection, refused, a certificate that is not trusted; may be tried again
     """
     if settings.host is None or settings.sender is None:

@@ -1,4 +1,4 @@
-"""The morning: `write_morning_report`, `mail_report` and `update_metrics`.
+"""The morning, `write_report`: the report as files, figures for monitoring, mail.
 
 `work_folder/reports/DATE/` is made anew each time and appears as a whole: `report.en.html`, `report.zh.html`,
 `site-CODE.html` in the language of the site, `sites.csv`, `studies.csv`, `morning.json`.
@@ -17,7 +17,7 @@ from sparcc_pipeline.app.language import LanguageCode, language
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.nightly.mail import Letter, send_letter
 from sparcc_pipeline.app.nightly.metrics import write_metrics
-from sparcc_pipeline.app.nightly.outcome import Log
+from sparcc_pipeline.app.nightly.outcome import Context, Log
 from sparcc_pipeline.app.nightly.report_ledger import morning_of
 from sparcc_pipeline.app.nightly.report_metrics import night_metrics
 from sparcc_pipeline.app.nightly.report_model import Morning, Site
@@ -40,6 +40,25 @@ LANGUAGES: Final[dict[LanguageCode, str]] = {"en": "English", "zh": "中文"}
 
 MAILED_FOLDER: Final = "mailed"
 """Below `reports`: an empty file for each mail that was handed in, so that a second run mails nothing twice."""
+
+
+def write_report(context: Context, problems: Sequence[Message] = ()) -> Path:
+    """Write report and figures, and mail the report where it was not mailed today; the page of the coordinator.
+
+    Parameters
+    ----------
+    problems : what is wrong with the night as a whole
+
+    Raises
+    ------
+    ConfigError, OutputError : see `write_morning_report`
+    """
+    now = context.clock()
+    page = write_morning_report(context.settings, context.ledger, now, problems)
+    update_metrics(context.settings, context.ledger, now)
+    mailed = mail_report(context.settings, context.ledger, now, context.log)
+    context.log("report written", step="report", count=mailed)
+    return page
 
 
 def write_morning_report(

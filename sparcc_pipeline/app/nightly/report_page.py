@@ -216,7 +216,7 @@ def _shown_delivery(study: StudyNow, morning: Morning, words: Language) -> dict[
 def _command(study: StudyNow) -> str | None:
     match study.standing:
         case Standing.QUARANTINED:
-            return f"sparcc nightly release {study.study}"
+            return f'sparcc nightly release {study.study} --by NAME --reason "..."'
         case Standing.GIVEN_UP:
             return f"sparcc nightly retry {study.study}"
         case _:

@@ -9,6 +9,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def words(text: str) -> str:
 
 
 def test_what_needs_somebody_is_first_this_night_and_then_the_oldest() -> None:
-    reject = {"standing": Standing.REJECTED, "reasons": (BY_KIND["NotStir"],)}
+    reject: dict[str, Any] = {"standing": Standing.REJECTED, "reasons": (BY_KIND["NotStir"],)}
     found = morning(
         study(1, received_at=ago(days=9), **reject), study(2, received_at=ago(days=20), **reject),
         study(3, received_at=ago(hours=2), **reject), study(4, standing=Standing.QUARANTINED), study(5),
@@ -107,7 +108,11 @@ def test_the_tables_hold_each_site_and_each_open_study() -> None:
     studies = list(csv.DictReader(io.StringIO(studies_csv(busy_morning()))))
 
     assert [row["site"] for row in sites] == [site.code for site in SITES]
-    assert (sites[1]["quarantined"], sites[1]["deliveries_pending"], sites[4]["to_score_median_minutes"]) == ("1", "1", "")
+    assert (sites[1]["quarantined"], sites[1]["deliveries_pending"], sites[4]["to_score_median_minutes"]) == (
+        "1",
+        "1",
+        "",
+    )
     listed = {row["study"]: row for row in studies}
     assert {each.study for each in busy_morning().needing_somebody()} <= set(listed)
     assert listed["603"]["remedy"] == BY_KIND["NotStir"].remedy and listed["601"]["participant"] == ""
@@ -300,7 +305,7 @@ def test_the_folder_of_a_date_is_whole_and_made_anew(settings: NightlySettings) 
     # 22:30 UTC is the next morning in the zone of the report.
     assert first == second == settings.paths.work_folder / "reports/2026-11-26/report.en.html"
     assert sorted(file.name for file in second.parent.iterdir()) == [
-        "morning.json", "report.en.html", "report.zh.html", *(f"site-{code}.html" for code in sorted(s.code for s in SITES)),
+        "morning.json", "report.en.html", "report.zh.html", *sorted(f"site-{site.code}.html" for site in SITES),
         "sites.csv", "studies.csv",
     ]  # fmt: skip
     document = json.loads((second.parent / "morning.json").read_text())

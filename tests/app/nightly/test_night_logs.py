@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import multiprocessing
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 import sparcc_pipeline
-from sparcc_pipeline.app.nightly import logs
 from sparcc_pipeline.app.nightly.logs import FIELDS, REFUSED, open_log
 from sparcc_pipeline.app.nightly.settings import NightlySettings, Paths, SiteSettings
 from sparcc_pipeline.errors import OutputError
@@ -128,7 +128,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(
         raise OSError(28, "No space left on device", NAME)
 
     log = open_log(settings_in(tmp_path), lambda: NOW)
-    monkeypatch.setattr(logs.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
 
     log("an event", site="S01")
 

@@ -79,7 +79,8 @@ def test_another_parser_reads_the_same(tmp_path: Path) -> None:
 
 
 @given(
-    st.text(max_size=30), st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20), max_size=3),
+    st.text(max_size=30),
+    st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20), max_size=3),
     st.floats(),
 )  # fmt: skip
 def test_any_text_and_number_is_valid(text: str, labels: dict[str, str], value: float) -> None:
