@@ -1,4 +1,4 @@
-"""A study with a person's identity in every place that DICOM has for text, and a search for it in whatever comes out."""
+"""A study with a person's identity in every place that DICOM has for text, and a search for it in what comes out."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ CHARACTER_SETS = ("ISO_IR 192", "GB18030", ["", "ISO 2022 IR 58"])
 
 NEEDED = frozenset(
     {
-        "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
-        "ScanningSequence", "PhotometricInterpretation", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-        "SliceThickness", "SpacingBetweenSlices", "RepetitionTime", "EchoTime", "InversionTime", "MagneticFieldStrength",
-        "RescaleSlope", "RescaleIntercept", "NumberOfFrames", "StudyDate", "BurnedInAnnotation", "ConversionType",
-        "LossyImageCompression", "AcquisitionNumber", "EchoNumbers", "TemporalPositionIdentifier", "TriggerTime",
-        "ScanOptions", "PresentationLUTShape", "LossyImageCompressionMethod", "ImageType", "FrameOfReferenceUID",
-        "InstanceNumber", "ImagesInAcquisition",
+        "AcquisitionNumber", "BurnedInAnnotation", "ConversionType", "EchoNumbers", "EchoTime",
+        "FrameOfReferenceUID", "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
+        "ImagesInAcquisition", "InstanceNumber", "InversionTime", "LossyImageCompression",
+        "LossyImageCompressionMethod", "MagneticFieldStrength", "Modality", "NumberOfFrames",
+        "PhotometricInterpretation", "PixelSpacing", "PresentationLUTShape", "RepetitionTime", "RescaleIntercept",
+        "RescaleSlope", "SOPClassUID", "SOPInstanceUID", "ScanOptions", "ScanningSequence", "SeriesInstanceUID",
+        "SliceThickness", "SpacingBetweenSlices", "SpecificCharacterSet", "StudyDate", "StudyInstanceUID",
+        "TemporalPositionIdentifier", "TriggerTime",
     }
 )  # fmt: skip
 """Without these it would be no STIR stack of MR images any more."""

@@ -15,10 +15,35 @@ from sparcc_pipeline.dicom.headers import SEQUENCE_WORDS
 
 PROFILE = read_profile()
 
-TO_REMOVE_OR_EMPTY: Final = ["AccessionNumber", "AcquisitionComments", "AcquisitionContextSequence", "AcquisitionProtocolDescription", "AdditionalPatientHistory", "AdmissionID", "AdmittingDate", "AdmittingDiagnosesDescription", "AffectedSOPInstanceUID", "Allergies", "AuthorObserverSequence", "BranchOfService", "CassetteID", "ClinicalTrialCoordinatingCenterName", "ClinicalTrialProtocolEthicsCommitteeName", "ContentCreatorName", "ContentSequence", "ContributionDescription", "CountryOfResidence", "CurrentPatientLocation", "CustodialOrganizationSequence", "DataSetTrailingPadding", "DerivationDescription", "DetectorID", "DeviceSerialNumber", "DigitalSignaturesSequence", "EthnicGroup", "FrameComments", "GantryID", "GraphicAnnotationSequence", "IconImageSequence", "ImageComments", "ImagePresentationComments", "ImagingServiceRequestComments", "InstitutionAddress", "InstitutionalDepartmentName", "InstitutionName", "InsurancePlanIdentification", "IssuerOfPatientID", "LastMenstrualDate", "MedicalAlerts", "MedicalRecordLocator", "MilitaryRank", "ModifiedAttributesSequence", "NameOfPhysiciansReadingStudy", "Occupation", "OperatorsName", "OriginalAttributesSequence", "OtherPatientIDs", "OtherPatientNames", "PatientAddress", "PatientAge", "PatientBirthDate", "PatientBirthName", "PatientBirthTime", "PatientComments", "PatientID", "PatientInstitutionResidence", "PatientMotherBirthName", "PatientName", "PatientReligiousPreference", "PatientSex", "PatientSize", "PatientTelephoneNumbers", "PatientWeight", "PerformedLocation", "PerformedProcedureStepDescription", "PerformedStationAETitle", "PerformingPhysicianName", "PersonName", "PhysiciansOfRecord", "PregnancyStatus", "ReasonForStudy", "ReferencedPatientSequence", "ReferencedStudySequence", "ReferringPhysicianName", "RegionOfResidence", "RequestAttributesSequence", "RequestedProcedureDescription", "RequestingPhysician", "ReviewerName", "ScheduledPerformingPhysicianName", "ScheduledProcedureStepDescription", "SmokingStatus", "SpecialNeeds", "StationName", "StructureSetLabel", "StudyComments", "StudyDescription", "StudyID", "TextComments", "TextString", "TimezoneOffsetFromUTC", "VerifyingObserverName", "VisitComments"]
+TO_REMOVE_OR_EMPTY: Final = (
+    "AccessionNumber", "AcquisitionComments", "AcquisitionContextSequence", "AcquisitionProtocolDescription",
+    "AdditionalPatientHistory", "AdmissionID", "AdmittingDate", "AdmittingDiagnosesDescription",
+    "AffectedSOPInstanceUID", "Allergies", "AuthorObserverSequence", "BranchOfService", "CassetteID",
+    "ClinicalTrialCoordinatingCenterName", "ClinicalTrialProtocolEthicsCommitteeName", "ContentCreatorName",
+    "ContentSequence", "ContributionDescription", "CountryOfResidence", "CurrentPatientLocation",
+    "CustodialOrganizationSequence", "DataSetTrailingPadding", "DerivationDescription", "DetectorID",
+    "DeviceSerialNumber", "DigitalSignaturesSequence", "EthnicGroup", "FrameComments", "GantryID",
+    "GraphicAnnotationSequence", "IconImageSequence", "ImageComments", "ImagePresentationComments",
+    "ImagingServiceRequestComments", "InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName",
+    "InsurancePlanIdentification", "IssuerOfPatientID", "LastMenstrualDate", "MedicalAlerts", "MedicalRecordLocator",
+    "MilitaryRank", "ModifiedAttributesSequence", "NameOfPhysiciansReadingStudy", "Occupation", "OperatorsName",
+    "OriginalAttributesSequence", "OtherPatientIDs", "OtherPatientNames", "PatientAddress", "PatientAge",
+    "PatientBirthDate", "PatientBirthName", "PatientBirthTime", "PatientComments", "PatientID",
+    "PatientInstitutionResidence", "PatientMotherBirthName", "PatientName", "PatientReligiousPreference",
+    "PatientSex", "PatientSize", "PatientTelephoneNumbers", "PatientWeight", "PerformedLocation",
+    "PerformedProcedureStepDescription", "PerformedStationAETitle", "PerformingPhysicianName", "PersonName",
+    "PhysiciansOfRecord", "PregnancyStatus", "ReasonForStudy", "ReferencedPatientSequence", "ReferencedStudySequence",
+    "ReferringPhysicianName", "RegionOfResidence", "RequestAttributesSequence", "RequestedProcedureDescription",
+    "RequestingPhysician", "ReviewerName", "ScheduledPerformingPhysicianName", "ScheduledProcedureStepDescription",
+    "SmokingStatus", "SpecialNeeds", "StationName", "StructureSetLabel", "StudyComments", "StudyDescription",
+    "StudyID", "TextComments", "TextString", "TimezoneOffsetFromUTC", "VerifyingObserverName", "VisitComments",
+)  # fmt: skip
 """Elements with the action X, Z, D or combinations of them in table E.1-1, typed from the standard: none may stay."""
 
-TO_REPLACE: Final = ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ReferencedSOPInstanceUID", "ConcatenationUID", "SynchronizationFrameOfReferenceUID", "DimensionOrganizationUID"]
+TO_REPLACE: Final = (
+    "ConcatenationUID", "DimensionOrganizationUID", "FrameOfReferenceUID", "ReferencedSOPInstanceUID",
+    "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "SynchronizationFrameOfReferenceUID",
+)  # fmt: skip
 """Elements with the action U that stay: by new values only."""
 
 

@@ -66,7 +66,9 @@ def incoming_folder(identity_folder: Path, site: str) -> Path:
     """
     folder = identity_folder / INCOMING / site
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One after the other: the mode is for the last one only.
+        for each in (identity_folder, identity_folder / INCOMING, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"expected to make {folder}, found that impossible ({(error.strerror or '').lower()}); change its owner"
