@@ -330,11 +330,19 @@ def benchmark(
 
 
 @app.command()
-def doctor() -> None:
-    """Check the installation: version, dependencies, settings, model and its hash, writing."""
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings of the night (TOML): check also what it needs.", readable=False),
+    ] = None,
+) -> None:
+    """Check the installation: version, dependencies, settings, model and its hash, writing.
+
+    With the settings of the night also identity folder, disk, inboxes, manifests, database, clock, ports, PACS, mail.
+    """
     from sparcc_pipeline.app.doctor import run_doctor
 
-    run_doctor()
+    run_doctor(config)
 
 
 if __name__ == "__main__":
