@@ -41,7 +41,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulate, "DEMO_ARMS", {"taper": 6, "control": 3})
         patch.setattr(simulate, "score_phantoms", lambda studies, *rest: score_phantoms(studies[:1], *rest))
-        patch.setattr(simulate.webbrowser, "open", lambda _: pytest.fail("--no-open"))
+        patch.setattr("webbrowser.open", lambda _: pytest.fail("--no-open"))
         for module in (run, simulate):
             patch.setattr(module, "now", lambda: NOW)
         simulate.run_demo(folder, 1, "en", pdf=False, show=False)
@@ -102,8 +102,8 @@ def test_the_demo_opens_its_report_where_there_is_a_screen(
     monkeypatch.setattr(simulate, "DEMO_ARMS", {"taper": 2, "control": 1})
     monkeypatch.setattr(simulate, "score_phantoms", lambda *_: None)
     monkeypatch.setattr(simulate, "run_report", lambda *_, **__: None)
-    monkeypatch.setattr(simulate.webbrowser, "open", opened.append)
-    monkeypatch.setattr(simulate.sys, "platform", "linux")
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
 
