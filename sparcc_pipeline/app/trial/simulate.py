@@ -29,7 +29,7 @@ from sparcc_pipeline.app.trial import simulated_files as files
 from sparcc_pipeline.app.trial.phantom_scores import PhantomStudy, score_phantoms
 from sparcc_pipeline.app.trial.report_command import run_report
 from sparcc_pipeline.app.trial.run import now
-from sparcc_pipeline.app.trial.simulation_report import chance_plot, simulation_markdown
+from sparcc_pipeline.app.trial.simulation_report import chance_plot, simulation_markdown, wrong_plot
 from sparcc_pipeline.app.trial.sources import SHIPPED_PROTOCOL, TrialSources
 from sparcc_pipeline.trial.assessment import assess_trial
 from sparcc_pipeline.trial.assumptions import Assumptions, assumptions_from
@@ -56,7 +56,7 @@ SIMULATION_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-simulation-result/",
     re.compile(
-        r"simulation\.(json|md)|chance_met\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
+        r"simulation\.(json|md)|(chance_met|wrong_calls)\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
         rf"|protocol\.toml|scores(/P\d+(/W\d+(/({SCORE_RESULT.names.pattern}))?)?)?))?"
     ),
 )
@@ -70,7 +70,7 @@ DEMO_ARMS: Final = {"taper": 20, "control": 10}
 
 def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *,
                  force: bool) -> None:  # fmt: skip
-    """Simulate trials; DIR gets simulation.md, simulation.json, a plot and the first trial's files.
+    """Simulate trials; DIR gets simulation.md, simulation.json, two plots and the first trial's files.
 
     Raises
     ------
@@ -87,6 +87,7 @@ def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | Non
         text = simulation_markdown(document)
         write_text(result.path / "simulation.md", text)
         write_text(result.path / "chance_met.svg", chance_plot(document))
+        write_text(result.path / "wrong_calls.svg", wrong_plot(document))
         write_text(result.path / MAIN_FILE, json_text(document))
         (result.path / DATA).mkdir()
         files.write_trial_files(simulate_trial(protocol, assumptions, seed), protocol, content, result.path / DATA)

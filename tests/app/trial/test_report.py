@@ -221,7 +221,14 @@ def test_simulate_gives_the_same_by_seed_and_explains_itself(
         ended = trial("simulate", "--out", tmp_path / name, "--trials", "1", "--seed", "5", "--protocol", protocol)
         assert ended.code == 0
 
-    for file in ("simulation.json", "simulation.md", "chance_met.svg", "data/visits.csv", "data/allocation.csv"):
+    for file in (
+        "simulation.json",
+        "simulation.md",
+        "chance_met.svg",
+        "wrong_calls.svg",
+        "data/visits.csv",
+        "data/allocation.csv",
+    ):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     text = (tmp_path / "one" / "simulation.md").read_text(encoding="utf-8")
     assert "SPARCC < 2" in text and "SPARCC <= 2" in text and "mean of two readers" in text and "machine" in text
