@@ -26,7 +26,7 @@ class PairKind(Enum):
 
     BETWEEN = "reader against reader"
     WITHIN = "reader against the same reader again"
-    MACHINE = "machine against reader"
+    MACHINE = "machine against the readings"
 
 
 @dataclass(frozen=True)

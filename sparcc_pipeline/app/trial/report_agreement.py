@@ -61,11 +61,11 @@ def _quadrant_row(pairs: QuadrantPairs, words: Language) -> dict[str, Any]:
 
 
 def _pair_name(pairs: TotalPairs | QuadrantPairs, words: Language) -> str:
-    kind = words.say(say.PAIRS[pairs.kind] if pairs.first_name else say.MACHINE_AGAINST_READINGS)
+    kind = words.say(say.PAIRS[pairs.kind])
     return {
         PairKind.BETWEEN: f"{pairs.first_name} – {pairs.second_name}: {kind}",
         PairKind.WITHIN: f"{pairs.first_name}: {kind}",
-        PairKind.MACHINE: f"{pairs.first_name}: {kind}" if pairs.first_name else kind,
+        PairKind.MACHINE: f"{pairs.first_name}: {words.say(say.MACHINE_AGAINST_READER)}" if pairs.first_name else kind,
     }[pairs.kind]
 
 

@@ -47,10 +47,10 @@ SOURCES: Final[Mapping[ScoreSource, Message]] = {
 PAIRS: Final[Mapping[PairKind, Message]] = {
     PairKind.BETWEEN: Message("reader against reader"),
     PairKind.WITHIN: Message("reader against the same reader again"),
-    PairKind.MACHINE: Message("machine against reader"),
+    PairKind.MACHINE: Message("machine against the readings"),
 }
-MACHINE_AGAINST_READINGS: Final = Message("machine against the readings")
-"""Of totals: against the score of the readings that counts."""
+MACHINE_AGAINST_READER: Final = Message("machine against reader")
+"""Of quadrants: totals are compared with the score of the readings that counts."""
 
 TIMING: Final[Mapping[Timing, Message]] = {
     Timing.IN_WINDOW: Message("in window"),
