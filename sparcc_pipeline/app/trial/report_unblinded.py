@@ -20,7 +20,7 @@ from sparcc_pipeline.app.trial.report_command import publish_report
 from sparcc_pipeline.app.trial.report_content import Unblinded
 from sparcc_pipeline.app.trial.rows import Queries
 from sparcc_pipeline.app.trial.run import facts, say_queries
-from sparcc_pipeline.app.trial.sources import TrialSources, load_protocol, load_trial
+from sparcc_pipeline.app.trial.sources import TrialSources, file_input, load_protocol, load_trial
 
 
 def run_unblinded_report(
@@ -57,7 +57,9 @@ def run_unblinded_report(
     queries = Queries(loaded.data.queries)
     arms = read_allocation(allocation_file, known, protocol, queries).arms
     dosing = Dosing({}) if dosing_file is None else read_dosing(dosing_file, known, protocol, queries)
+    opened = [allocation_file, *([dosing_file] if dosing_file is not None else [])]
     data = replace(loaded.data, queries=tuple(queries))
+    loaded = replace(loaded, data=data, inputs=(*loaded.inputs, *map(file_input, opened)))
     made = facts(loaded, protocol, "report")
     report = TrialReport(data, protocol, loaded.inputs, made["created_at"], Unblinded(arms, dosing.steps))
     typer.echo("UNBLINDED: not for readers and assessors")

@@ -69,6 +69,11 @@ class LoadedTrial:
     inputs: tuple[tuple[str, str], ...]
 
 
+def file_input(file: Path) -> tuple[str, str]:
+    """Name and SHA-256 of a file that was read."""
+    return file.name, hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def load_protocol(file: Path | None = None) -> Protocol:
     """The protocol of a file, or the one that comes with the installation.
 
@@ -96,7 +101,7 @@ def load_trial(sources: TrialSources, protocol: Protocol) -> LoadedTrial:
     items = read_items(sources.items, readings, known, protocol, queries)
     folders = [] if sources.manifest is None else named_by_manifest(sources.manifest, known, protocol, queries)
     without: list[MachineScore] = []
-    inputs = [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in sources.files]
+    inputs = [file_input(file) for file in sources.files]
     if sources.ledger is not None:
         from sparcc_pipeline.app.trial.ledger_scores import NAME, named_by_ledger
 

@@ -165,6 +165,7 @@ def test_only_unblind_shows_the_arm_and_the_dose(data: Path, trial: Call, tmp_pa
     assert ended.code == 0 and "UNBLINDED" in ended.out
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "UNBLINDED" in page and "taper" in page and "control" in page and "15 mg daily" in page
+    assert "allocation.csv" in page and "dosing.csv" in page
     assert PRESCRIPTION.search(re.sub(r"<title>.*?</title>", "", page)) is None
 
 
