@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.nightly.commands import DEFAULT_FILE, nightly_app
 from sparcc_pipeline.app.trial.commands import trial_app
 from sparcc_pipeline.errors import SparccError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(nightly_app)
 app.add_typer(trial_app)
 
 
@@ -241,6 +243,18 @@ def send(
 
 
 @app.command()
+def receive(
+    config: Annotated[
+        Path, typer.Option(metavar="FILE", help="Settings of the night (TOML).", readable=False)
+    ] = DEFAULT_FILE,
+) -> None:
+    """Be the DICOM node that sites send to, until SIGTERM or Ctrl-C; sparcc nightly does the rest."""
+    from sparcc_pipeline.app.nightly.run import run_receiver
+
+    run_receiver(config)
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study; made by this command.")],
     seed: Annotated[int, typer.Option(help="Another seed is another phantom.")] = 0,
@@ -319,11 +333,19 @@ def benchmark(
 
 
 @app.command()
-def doctor() -> None:
-    """Check the installation: version, dependencies, settings, model and its hash, writing."""
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings of the night (TOML): check also what it needs.", readable=False),
+    ] = None,
+) -> None:
+    """Check the installation: version, dependencies, settings, model and its hash, writing.
+
+    With the settings of the night also identity folder, disk, inboxes, manifests, database, clock, ports, PACS, mail.
+    """
     from sparcc_pipeline.app.doctor import run_doctor
 
-    run_doctor()
+    run_doctor(config)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 FloatVector = NDArray[np.float64]
 IndexVector = NDArray[np.int64]
@@ -157,7 +157,7 @@ def _icc_interval(m: MeanSquares, form: IccForm, single: float, confidence: floa
         if noise == 0:
             return 1.0, 1.0
         ratio = m.between_targets / noise
-        ends = ratio / stats.f.ppf(tail, n - 1, freedom), ratio * stats.f.ppf(tail, freedom, n - 1)
+        ends = ratio / special.fdtri(n - 1, freedom, tail), ratio * special.fdtri(freedom, n - 1, tail)
         low, high = (float((end - 1) / (end + k - 1)) for end in ends)
         return low, high
     if m.error == 0:
@@ -167,7 +167,7 @@ def _icc_interval(m: MeanSquares, form: IccForm, single: float, confidence: floa
         rest = n * (1 + (k - 1) * single) - k * single
         above = (k - 1) * (n - 1) * (k * single * f_raters + rest) ** 2
         freedom_2 = above / ((n - 1) * (k * single * f_raters) ** 2 + rest**2)
-    f_low, f_high = float(stats.f.ppf(tail, n - 1, freedom_2)), float(stats.f.ppf(tail, freedom_2, n - 1))
+    f_low, f_high = float(special.fdtri(n - 1, freedom_2, tail)), float(special.fdtri(freedom_2, n - 1, tail))
     spread = k * m.between_raters + (k * n - k - n) * m.error
     low = n * (m.between_targets - f_low * m.error) / (f_low * spread + n * m.between_targets)
     high = n * (f_high * m.between_targets - m.error) / (spread + n * f_high * m.between_targets)
@@ -201,7 +201,7 @@ def limits_of_agreement(differences: Sequence[float]) -> Agreement:
     if n < 2:
         raise ValueError(f"expected at least two differences, found {n}")
     mean, sd = float(np.mean(differences)), float(np.std(differences, ddof=1))
-    half = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2, n - 1)) * sd / float(np.sqrt(n))
+    half = float(special.stdtrit(n - 1, 1 - (1 - CONFIDENCE) / 2)) * sd / float(np.sqrt(n))
     half_limit = half * float(np.sqrt(3))
     lower, upper = mean - NORMAL_95 * sd, mean + NORMAL_95 * sd
     return Agreement(

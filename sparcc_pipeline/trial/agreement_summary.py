@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparcc_pipeline.trial.agreement import (
     Agreement,
@@ -21,7 +22,7 @@ from sparcc_pipeline.trial.agreement import (
     mean_squares,
     smallest_detectable_change,
 )
-from sparcc_pipeline.trial.kappa import cohen_kappa, pabak, weighted_kappa
+from sparcc_pipeline.trial.kappa import kappa_of_table, pabak, weighted_kappa
 
 FEWEST_PAIRS: Final = 3
 """Fewer pairs of totals or quadrants give no figure of agreement."""
@@ -58,6 +59,7 @@ class QuadrantAgreement:
     Parameters
     ----------
     quadrants, participants : how many that both evaluated
+    first_positive, second_positive : quadrants called 1
     kappa : Cohen's; None where chance explains all
     adjusted : kappa adjusted for prevalence and bias
     agreed : share on which both say the same
@@ -65,6 +67,8 @@ class QuadrantAgreement:
 
     quadrants: int
     participants: int
+    first_positive: int
+    second_positive: int
     kappa: Estimate | None
     adjusted: Estimate
     agreed: float
@@ -103,23 +107,30 @@ def total_agreement(first: Sequence[float], second: Sequence[float], participant
 def quadrant_agreement(first: Sequence[int | None], second: Sequence[int | None], participants: Sequence[str],
                        seed: int) -> QuadrantAgreement | None:  # fmt: skip
     """The figures of paired quadrants; not evaluable ones (None) are left out. None with fewer than FEWEST_PAIRS."""
-    rows = [(a, b, p) for a, b, p in zip(first, second, participants, strict=True) if a is not None and b is not None]
-    if len(rows) < FEWEST_PAIRS:
+    tables: dict[str, NDArray[np.int64]] = {}
+    for a, b, participant in zip(first, second, participants, strict=True):
+        if a is not None and b is not None:
+            tables.setdefault(participant, np.zeros((2, 2), dtype=np.int64))[a, b] += 1
+    if sum(int(table.sum()) for table in tables.values()) < FEWEST_PAIRS:
         return None
-    points = np.array([row[:2] for row in rows])
-    names = [row[2] for row in rows]
+    # Whole participants are drawn, so one table of each is all that the bootstrap needs.
+    counts = np.stack(list(tables.values()))
 
     def figures(chosen: IndexVector) -> list[float]:
-        return [cohen_kappa(*points[chosen].T), pabak(*points[chosen].T)]
+        table = counts[chosen].sum(axis=0)
+        return [kappa_of_table(table, 1 - np.eye(2)), pabak(table)]
 
-    kappa, adjusted = bootstrap(figures, names, seed)
-    values = figures(np.arange(len(rows)))
+    kappa, adjusted = bootstrap(figures, list(tables), seed)
+    values = figures(np.arange(len(counts)))
+    whole = counts.sum(axis=0)
     return QuadrantAgreement(
-        len(rows),
-        len(set(names)),
+        int(whole.sum()),
+        len(counts),
+        int(whole[1].sum()),
+        int(whole[:, 1].sum()),
         _estimate(values[0], kappa),
         _estimate(values[1], adjusted) or Estimate(values[1]),
-        float((points[:, 0] == points[:, 1]).mean()),
+        float(np.trace(whole) / whole.sum()),
     )
 
 

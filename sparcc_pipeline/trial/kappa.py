@@ -57,17 +57,17 @@ def cohen_kappa(a: ArrayLike, b: ArrayLike) -> float:
     return kappa_of_table(table, 1 - np.eye(len(values)))
 
 
-def pabak(a: ArrayLike, b: ArrayLike) -> float:
-    """Kappa adjusted for prevalence and bias, of two series of 0 and 1: twice the share that agrees, less 1.
+def pabak(table: ArrayLike) -> float:
+    """Kappa adjusted for prevalence and bias: twice the share that agrees, less 1.
 
     Source: Byrt et al. 1993. Quadrants without edema are many: there kappa falls although readers agree.
 
-    Raises
-    ------
-    ValueError : the series are empty or differ in length
+    Parameters
+    ----------
+    table : (2, 2), how often the first rater said the row and the second the column
     """
-    first, second = _paired(a, b)
-    return 2 * float((first == second).mean()) - 1
+    counts = np.asarray(table, dtype=float)
+    return 2 * float(np.trace(counts) / counts.sum()) - 1
 
 
 def _paired(a: ArrayLike, b: ArrayLike) -> tuple[FloatVector, FloatVector]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from sparcc_pipeline.trial.assessment import VisitAssessment
 from sparcc_pipeline.trial.assumptions import Assumptions
@@ -169,7 +169,7 @@ def ancova(baseline: Floats, follow_up: Floats, group: NDArray[np.bool_]) -> tup
 
 def _power(name: str, margin: float, trials: Sequence[tuple[Floats, NDArray[np.bool_]]]) -> Power:
     results = [ancova(values[:, 0], values[:, -1], tapering) for values, tapering in trials]
-    reach = [float(stats.t.ppf(1 - SIGNIFICANCE / 2, freedom)) for _, _, freedom in results]
+    reach = [float(special.stdtrit(freedom, 1 - SIGNIFICANCE / 2)) for _, _, freedom in results]
     return Power(
         outcome=name,
         analysed=float(np.mean([freedom + 3 for _, _, freedom in results])),

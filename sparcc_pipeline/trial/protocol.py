@@ -19,6 +19,9 @@ from sparcc_pipeline.trial.reading import Counts
 
 DAYS_A_WEEK: Final = 7
 
+UNCONFIRMED: Final = ("[D]", "[R]")
+"""Marks in the source of a setting that the trial must confirm."""
+
 
 class MriSign(Enum):
     """Where the objective sign of inflammation at entry is taken from; the value is the name in the protocol file."""
@@ -175,6 +178,12 @@ class Protocol:
     def unset(self) -> tuple[Choice, ...]:
         """Choices that the file leaves open."""
         return tuple(choice for choice in CHOICES if choice.key not in self.choices)
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Settings that no source states for this trial, by their dotted names: the project's decision ([D]), or in
+        wide use but not confirmed ([R])."""
+        return tuple(key for key, source in self.sources.items() if any(mark in source for mark in UNCONFIRMED))
 
     def require(self, *keys: str) -> None:
         """Stop unless all these choices are made.

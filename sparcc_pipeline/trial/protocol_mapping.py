@@ -6,10 +6,7 @@ tables with one `source` each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.trial.choices import CHOICES, ChoiceValue
@@ -31,6 +28,7 @@ from sparcc_pipeline.trial.protocol import (
     Protocol,
     TargetRules,
 )
+from sparcc_pipeline.trial.protocol_table import FLAG, TEXT, WHOLE, Book, SourcedTable, Tables
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL, Counts
 
 SCHEMA: Final = "sparcc-protocol/1"
@@ -43,26 +41,8 @@ MISSING_ITEM_RULES: Final = {
 }
 """Instruments that may have a missing-item rule, with their number of items. Source: clinical reference, section 4."""
 
-_TEXT: Final = (str,)
-_FLAG: Final = (bool,)
-_WHOLE: Final = (int,)
-_NUMBER: Final = (int, float)
-_TABLE: Final = (dict,)
-_LIST: Final = (list,)
-_WORDS: Final[Mapping[tuple[type, ...], str]] = {
-    _TEXT: "text",
-    _FLAG: "true or false",
-    _WHOLE: "a whole number",
-    _NUMBER: "a number",
-    _TABLE: "a table",
-    _LIST: "a list of tables",
-}
 
-_Tables = Mapping[str, object]
-_E = TypeVar("_E", bound=Enum)
-
-
-def protocol_from(content: _Tables, file: str) -> Protocol:
+def protocol_from(content: Tables, file: str) -> Protocol:
     """The protocol that the content of a file says.
 
     Parameters
@@ -74,11 +54,11 @@ def protocol_from(content: _Tables, file: str) -> Protocol:
     ------
     ConfigError : a key is unknown, missing, without a source, or has a value that is not allowed; names file and key
     """
-    top = _Table(content, file, "")
-    schema = top.plain("schema", _TEXT)
+    top = SourcedTable(content, file, "")
+    schema = top.plain("schema", TEXT)
     if schema != SCHEMA:
         raise ConfigError(f"expected schema {SCHEMA!r} in {file}, found {schema!r}; use a file of this version")
-    book = _Book()
+    book = Book()
     trial, taper = top.table("trial"), top.table("taper")
     protocol = Protocol(
         file=file,
@@ -104,102 +84,24 @@ def protocol_from(content: _Tables, file: str) -> Protocol:
     return protocol
 
 
-@dataclass
-class _Book:
-    """Value and source of every key read so far."""
-
-    values: dict[str, object] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-
-
-class _Table:
-    """One table of the file: hands out its keys, and complains about what nobody asked for."""
-
-    def __init__(self, content: _Tables, file: str, name: str) -> None:
-        self._left, self.file, self.name = dict(content), file, name
-
-    def key(self, key: str) -> str:
-        return f"{self.name}.{key}" if self.name else key
-
-    def has(self, key: str) -> bool:
-        return key in self._left
-
-    def plain(self, key: str, kind: tuple[type, ...]) -> object:
-        if key not in self._left:
-            raise ConfigError(f"expected the key {self.key(key)!r} in {self.file}, found none; add it")
-        value = self._left.pop(key)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not _FLAG):
-            raise self.wrong(key, value, _WORDS[kind])
-        return value
-
-    def wrong(self, key: str, value: object, expected: str) -> ConfigError:
-        return ConfigError(f"expected {expected} for {self.key(key)!r} in {self.file}, found {value!r}; change it")
-
-    def table(self, key: str) -> _Table:
-        return _Table(cast(_Tables, self.plain(key, _TABLE)), self.file, self.key(key))
-
-    def tables(self, key: str) -> list[_Table]:
-        listed = cast(Sequence[object], self.plain(key, _LIST))
-        if not listed or not all(isinstance(each, dict) for each in listed):
-            raise self.wrong(key, listed, "at least one table")
-        return [_Table(cast(_Tables, each), self.file, f"{self.key(key)}[{n}]") for n, each in enumerate(listed)]
-
-    def sourced(self, key: str, kind: tuple[type, ...], book: _Book) -> object:
-        """Value of `{ value = ..., source = "..." }`."""
-        inner = self.table(key)
-        value, source = inner.plain("value", kind), str(inner.plain("source", _TEXT))
-        inner.finish()
-        if not source.strip():
-            raise self.wrong(f"{key}.source", source, "where the value comes from")
-        book.values[self.key(key)], book.sources[self.key(key)] = value, source
-        return value
-
-    def text(self, key: str, book: _Book) -> str:
-        return str(self.sourced(key, _TEXT, book))
-
-    def whole(self, key: str, book: _Book, lowest: int, highest: int) -> int:
-        value = cast(int, self.sourced(key, _WHOLE, book))
-        if not lowest <= value <= highest:
-            raise self.wrong(key, value, f"a whole number of {lowest}-{highest}")
-        return value
-
-    def number(self, key: str, book: _Book, lowest: float, highest: float) -> float:
-        value = cast(float, self.sourced(key, _NUMBER, book))
-        if not lowest <= value <= highest:
-            raise self.wrong(key, value, f"a number of {lowest:g}-{highest:g}")
-        return float(value)
-
-    def one_of(self, key: str, kind: type[_E], book: _Book) -> _E:
-        value = self.sourced(key, _TEXT, book)
-        allowed = [each.value for each in kind]
-        if value not in allowed:
-            raise self.wrong(key, value, f"one of {', '.join(map(repr, allowed))}")
-        return kind(value)
-
-    def finish(self) -> None:
-        if self._left:
-            unknown = self.key(sorted(self._left)[0])
-            raise ConfigError(f"expected only known keys in {self.file}, found {unknown!r}; remove or rename it")
-
-
-def _arm(table: _Table, book: _Book) -> Arm:
-    name = str(table.plain("name", _TEXT))
-    arm = Arm(name, str(table.plain("label", _TEXT)), cast(int, table.plain("participants", _WHOLE)))
+def _arm(table: SourcedTable, book: Book) -> Arm:
+    name = str(table.plain("name", TEXT))
+    arm = Arm(name, str(table.plain("label", TEXT)), cast(int, table.plain("participants", WHOLE)))
     if arm.participants < 1:
         raise table.wrong("participants", arm.participants, "at least 1")
     _note_source(table, f"arms.{name}", f"{arm.label}, {arm.participants} participants", book)
     return arm
 
 
-def _visit(table: _Table, book: _Book) -> PlannedVisit:
-    week, before, after = (cast(int, table.plain(key, _WHOLE)) for key in ("week", "before_days", "after_days"))
+def _visit(table: SourcedTable, book: Book) -> PlannedVisit:
+    week, before, after = (cast(int, table.plain(key, WHOLE)) for key in ("week", "before_days", "after_days"))
     visit = PlannedVisit(
-        str(table.plain("visit", _TEXT)),
-        str(table.plain("label", _TEXT)),
+        str(table.plain("visit", TEXT)),
+        str(table.plain("label", TEXT)),
         week,
         before,
         after,
-        cast(bool, table.plain("mri", _FLAG)),
+        cast(bool, table.plain("mri", FLAG)),
     )
     for key, value in (("week", week), ("before_days", before), ("after_days", after)):
         if value < 0:
@@ -209,15 +111,15 @@ def _visit(table: _Table, book: _Book) -> PlannedVisit:
     return visit
 
 
-def _note_source(table: _Table, key: str, value: str, book: _Book) -> None:
-    source = str(table.plain("source", _TEXT))
+def _note_source(table: SourcedTable, key: str, value: str, book: Book) -> None:
+    source = str(table.plain("source", TEXT))
     if not source.strip():
         raise table.wrong("source", source, "where the value comes from")
     table.finish()
     book.values[key], book.sources[key] = value, source
 
 
-def _eligibility(table: _Table, book: _Book) -> EligibilityLimits:
+def _eligibility(table: SourcedTable, book: Book) -> EligibilityLimits:
     limits = EligibilityLimits(
         age_min_years=table.whole("age_min_years", book, 0, 120),
         basdai_min=table.number("basdai_min", book, 0, 10),
@@ -234,7 +136,7 @@ def _eligibility(table: _Table, book: _Book) -> EligibilityLimits:
     return limits
 
 
-def _imaging(table: _Table, book: _Book) -> ImagingRules:
+def _imaging(table: SourcedTable, book: Book) -> ImagingRules:
     rules = ImagingRules(
         slice_anchor=table.text("slice_anchor", book),
         intensity_reference=table.text("intensity_reference", book),
@@ -246,7 +148,7 @@ def _imaging(table: _Table, book: _Book) -> ImagingRules:
     return rules
 
 
-def _target(table: _Table, book: _Book) -> TargetRules:
+def _target(table: SourcedTable, book: Book) -> TargetRules:
     rules = TargetRules(
         asdas_inactive_below=table.number("asdas_inactive_below", book, 0, 10),
         asdas_low_below=table.number("asdas_low_below", book, 0, 10),
@@ -258,7 +160,7 @@ def _target(table: _Table, book: _Book) -> TargetRules:
     return rules
 
 
-def _instruments(table: _Table, book: _Book) -> InstrumentRules:
+def _instruments(table: SourcedTable, book: Book) -> InstrumentRules:
     form = table.one_of("asdas_form", AsdasForm, book)
     missing = {
         instrument: table.whole(f"{instrument.value}_missing_items", book, 0, items - 1)
@@ -268,11 +170,11 @@ def _instruments(table: _Table, book: _Book) -> InstrumentRules:
     return InstrumentRules(form, missing)
 
 
-def _choices(table: _Table, book: _Book) -> dict[str, ChoiceValue]:
+def _choices(table: SourcedTable, book: Book) -> dict[str, ChoiceValue]:
     chosen: dict[str, ChoiceValue] = {}
     for choice in CHOICES:
         if table.has(choice.key):
-            value = table.sourced(choice.key, _WHOLE if isinstance(choice.options[0].value, int) else _TEXT, book)
+            value = table.sourced(choice.key, WHOLE if isinstance(choice.options[0].value, int) else TEXT, book)
             if value not in [option.value for option in choice.options]:
                 raise table.wrong(choice.key, value, f"one of {choice.readings}")
             chosen[choice.key] = value

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.instruments import (
     ASAS_HI_ITEMS,
     ASQOL_ITEMS,
@@ -18,6 +19,7 @@ from sparcc_pipeline.trial.instruments import (
     BASFI_ITEMS,
     AsdasForm,
 )
+from sparcc_pipeline.trial.items import ItemReading
 from sparcc_pipeline.trial.nsaid import NsaidIntake
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 
@@ -108,6 +110,7 @@ class DataQuery:
     file : name of the file, without its folder
     row : as a spreadsheet counts it, the header being 1; None for a whole file or column
     column : as the file calls it; None for a whole row
+    found : a message, or the value as the file has it
     left_out : what does not count until the query is answered: "value", "row" or "nothing"
     """
 
@@ -117,9 +120,9 @@ class DataQuery:
     column: str | None
     participant: str | None
     visit: str | None
-    expected: str
+    expected: Message
     found: str
-    remedy: str
+    remedy: Message
     left_out: str = "value"
 
     @property
@@ -141,4 +144,5 @@ class TrialData:
     visits: Sequence[ClinicalVisit]
     readings: Sequence[Reading] = ()
     scores: Sequence[MachineScore] = ()
+    items: Sequence[ItemReading] = ()
     queries: Sequence[DataQuery] = ()

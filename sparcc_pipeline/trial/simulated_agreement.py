@@ -17,20 +17,16 @@ PAIRS: Final = (
     ("machine against reader", READERS[0], MACHINE),
 )
 
-QUADRANTS_SAMPLED: Final = 200
-"""Images whose quadrants are compared: 48 each, more would only take longer."""
-
 
 def simulated_agreement(trial: SimulatedTrial, seed: int) -> list[dict[str, Any]]:
     """All figures of the three pairs, as plain tables."""
     rows = []
     who = np.repeat(np.array(trial.randomised)[:, None], trial.imaged.shape[1], axis=1)[trial.imaged]
-    chosen = np.random.default_rng(seed).permutation(len(who))[:QUADRANTS_SAMPLED]
     for name, a, b in PAIRS:
         first, second = (trial.points[each].totals[trial.imaged] for each in (a, b))
         totals = total_agreement(first.tolist(), second.tolist(), who.tolist(), seed)
-        edema = [trial.points[each].edema[trial.imaged][chosen].reshape(len(chosen), -1) for each in (a, b)]
-        people = np.repeat(who[chosen], edema[0].shape[1])
+        edema = [trial.points[each].edema[trial.imaged].reshape(len(who), -1) for each in (a, b)]
+        people = np.repeat(who, edema[0].shape[1])
         quadrants = quadrant_agreement(
             edema[0].astype(int).ravel().tolist(), edema[1].astype(int).ravel().tolist(), people.tolist(), seed
         )

@@ -195,8 +195,8 @@ def test_pabak_of_byrt_1993() -> None:
     balanced = [1] * 40 + [0] * 40 + [1] * 10 + [0] * 10, [1] * 40 + [0] * 40 + [0] * 10 + [1] * 10
     rare = [1] * 5 + [0] * 75 + [1] * 10 + [0] * 10, [1] * 5 + [0] * 75 + [0] * 10 + [1] * 10
 
-    assert pabak(*balanced) == pytest.approx(0.6)
-    assert pabak(*rare) == pytest.approx(0.6)
+    assert pabak([[40, 10], [10, 40]]) == pytest.approx(0.6)
+    assert pabak([[75, 10], [10, 5]]) == pytest.approx(0.6)
     assert cohen_kappa(*balanced) == pytest.approx(0.6)
     assert cohen_kappa(*rare) < 0.25
 

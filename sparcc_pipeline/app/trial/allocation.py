@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparcc_pipeline.app.trial.fields import Place
-from sparcc_pipeline.app.trial.imaging import place_of
 from sparcc_pipeline.app.trial.rows import Queries, checked_rows
 from sparcc_pipeline.app.trial.tables import read_table
+from sparcc_pipeline.app.trial.visit_names import place_of
 from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.records import QueryKind
 
@@ -40,16 +41,25 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
     InputError : the file cannot be read, lacks a column, or gives a participant two arms
     """
     arms: dict[str, str] = {}
-    names = [arm.name for arm in protocol.arms]
+    names = tuple(arm.name for arm in protocol.arms)
     for row in checked_rows(read_table(file), queries, Place.ALLOCATION, required=("participant", "arm")):
         arm = str(row.values["arm"])
         if row.participant not in participants:
-            queries.ask(QueryKind.UNKNOWN_PARTICIPANT, row, "participant", "a participant of the clinical tables",
-                        f"{row.participant}, who is not there", "correct the number or add the participant",
-                        left_out="row")  # fmt: skip
+            queries.ask(
+                QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
+                Message("a participant of the clinical tables"),
+                Message("{participant}, who is not there", participant=row.participant),
+                Message("correct the number or add the participant"),
+                left_out="row",
+            )  # fmt: skip
         elif arm not in names:
-            queries.ask(QueryKind.NOT_ALLOWED, row, "arm", f"one of {', '.join(names)}", "another arm",
-                        "use the names of the protocol file", left_out="row")  # fmt: skip
+            queries.ask(
+                QueryKind.NOT_ALLOWED, row, "arm",
+                Message("one of {names}", names=names),
+                Message("another arm"),
+                Message("use the names of the protocol file"),
+                left_out="row",
+            )  # fmt: skip
         elif arms.setdefault(row.participant, arm) != arm:
             raise InputError(
                 f"expected one arm a participant in {file.name}, found two for {row.participant} (row {row.number}); "
@@ -73,6 +83,11 @@ def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, que
             continue
         step = int(row.values["dose_step"])
         if steps.setdefault((row.participant, visit), step) != step:
-            queries.ask(QueryKind.DUPLICATE, row, "dose_step", "one step a visit", f"another one for {visit}",
-                        "correct one row; the first counts", left_out="row", visit=visit)  # fmt: skip
+            queries.ask(
+                QueryKind.DUPLICATE, row, "dose_step",
+                Message("one step a visit"),
+                Message("another one for {visit}", visit=visit),
+                Message("correct one row; the first counts"),
+                left_out="row", visit=visit,
+            )  # fmt: skip
     return Dosing(steps)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sparcc_pipeline.app.trial.cells import is_missing
 from sparcc_pipeline.app.trial.fields import NSAID_SLOTS
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.instruments import AsdasForm, CrpUnit
 from sparcc_pipeline.trial.nsaid import NSAID_EQUIVALENT_MG, NsaidIntake
@@ -81,9 +82,13 @@ def _crp(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Que
         if name in values
     }
     if len(given) == 2 and abs(given["crp_mg_l"] - given["crp_mg_dl"]) > 0.05 * max(given.values()):
-        queries.ask(QueryKind.IMPLAUSIBLE, rows["crp_mg_dl"], "crp_mg_dl", "a tenth of the value in mg/L",
-                    f"{values['crp_mg_dl']:g} mg/dL beside {values['crp_mg_l']:g} mg/L",
-                    "keep the one that the laboratory gave", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.IMPLAUSIBLE, rows["crp_mg_dl"], "crp_mg_dl",
+            Message("a tenth of the value in mg/L"),
+            Message("{mg_dl:g} mg/dL beside {mg_l:g} mg/L", mg_dl=values["crp_mg_dl"], mg_l=values["crp_mg_l"]),
+            Message("keep the one that the laboratory gave"),
+            visit=visit,
+        )  # fmt: skip
         return None
     return next(iter(given.values()), None)
 
@@ -93,8 +98,13 @@ def _form(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Qu
         return None
     word = str(values["asdas_form"]).casefold().removeprefix("asdas").strip(" -_")
     if word not in [form.value for form in AsdasForm]:
-        queries.ask(QueryKind.NOT_ALLOWED, rows["asdas_form"], "asdas_form", "crp or esr", "another word",
-                    "write crp or esr", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.NOT_ALLOWED, rows["asdas_form"], "asdas_form",
+            Message("crp or esr"),
+            Message("another word"),
+            Message("write crp or esr"),
+            visit=visit,
+        )  # fmt: skip
         return None
     return AsdasForm(word)
 
@@ -109,9 +119,13 @@ def _boxes(name: str, count: int, values: Mapping[str, Any], rows: Mapping[str, 
     complete = next((v for column, v in first.raw.items() if column.casefold() == f"{name}_complete"), None)
     if not is_missing(complete) and str(complete).removesuffix(".0") == _REDCAP_COMPLETE:
         return answers
-    queries.ask(QueryKind.MISSING, first, f"{name}_1", "at least one box, or a form that is complete",
-                f"{count} empty boxes", f"set {name}_complete to 2 if every answer is no, else leave the boxes empty",
-                visit=visit)  # fmt: skip
+    queries.ask(
+        QueryKind.MISSING, first, f"{name}_1",
+        Message("at least one box, or a form that is complete"),
+        Message("{count} empty boxes", count=count),
+        Message("set {name}_complete to 2 if every answer is no, else leave the boxes empty", name=name),
+        visit=visit,
+    )  # fmt: skip
     return (None,) * count
 
 
@@ -128,28 +142,52 @@ def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: 
         row = rows[given[0]]
         lacking = next((name for name in names if name not in values), None)
         if lacking is not None:
-            queries.ask(QueryKind.MISSING, row, lacking, "drug, dose and days together", "one of them missing",
-                        "fill it in", visit=visit)  # fmt: skip
+            queries.ask(
+                QueryKind.MISSING, row, lacking,
+                Message("drug, dose and days together"),
+                Message("one of them missing"),
+                Message("fill it in"),
+                visit=visit,
+            )  # fmt: skip
             return None, period
         drug = str(values[names[0]]).strip()
         drug = CHINESE_DRUGS.get(drug, drug.casefold())
         drug = "indometacin" if drug == "indomethacin" else drug
         if drug not in NSAID_EQUIVALENT_MG:
-            queries.ask(QueryKind.NOT_ALLOWED, row, names[0], "a drug of the list of Dougados 2011", "another drug",
-                        "correct its name; outside the list there is no equivalent dose and no index",
-                        left_out="nothing", visit=visit)  # fmt: skip
+            queries.ask(
+                QueryKind.NOT_ALLOWED, row, names[0],
+                Message("a drug of the list of Dougados 2011"),
+                Message("another drug"),
+                Message("correct its name; outside the list there is no equivalent dose and no index"),
+                left_out="nothing", visit=visit,
+            )  # fmt: skip
         if period is not None and values[names[2]] > period:
-            queries.ask(QueryKind.IMPLAUSIBLE, row, names[2], f"at most the {period:g} days of the period",
-                        f"{values[names[2]]:g} days", "correct the days or the period", visit=visit)  # fmt: skip
+            queries.ask(
+                QueryKind.IMPLAUSIBLE, row, names[2],
+                Message("at most the {period:g} days of the period", period=period),
+                Message("{days:g} days", days=values[names[2]]),
+                Message("correct the days or the period"),
+                visit=visit,
+            )  # fmt: skip
             return None, period
         intakes.append(NsaidIntake(drug, float(values[names[1]]), float(values[names[2]])))
     if taken is False and intakes:
-        queries.ask(QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken", "yes where drugs are listed", "no",
-                    "correct it or remove the drugs", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken",
+            Message("yes where drugs are listed"),
+            Message("no"),
+            Message("correct it or remove the drugs"),
+            visit=visit,
+        )  # fmt: skip
         return None, period
     if taken and not intakes:
-        queries.ask(QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug", "at least one drug where NSAIDs were taken",
-                    "none", "fill in drug, dose and days", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug",
+            Message("at least one drug where NSAIDs were taken"),
+            Message("none"),
+            Message("fill in drug, dose and days"),
+            visit=visit,
+        )  # fmt: skip
     if intakes:
         return tuple(intakes), period
     return (() if taken is False else None), period

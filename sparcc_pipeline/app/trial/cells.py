@@ -1,7 +1,8 @@
 """Single cells: what a site wrote becomes a number, a date, yes or no, or a fault with its remedy.
 
-There: `number`, `day`, `yes_no`, `identifier`, `text`, `is_missing`, `shown`. The functions stand before pydantic's own
-checks; a fault is a `PydanticCustomError` whose context holds the kind of query, what was found, and the remedy.
+There: `number`, `day`, `yes_no`, `identifier`, `text`, `word`, `is_missing`, `shown`. The functions stand before
+pydantic's own checks; a fault is a `PydanticCustomError` whose context holds the kind of query, what was found, and the
+remedy.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
 
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import QueryKind
 
 MISSING_WORDS: Final = frozenset({"na", "n/a", "."})
@@ -39,27 +41,33 @@ def number(value: Any) -> Any:
     if isinstance(value, date):
         raise _fault(
             QueryKind.NOT_A_NUMBER,
-            "a date",
-            "the spreadsheet turned the value into a date: format the column as number and type the value again",
+            Message("a date"),
+            Message(
+                "the spreadsheet turned the value into a date: format the column as number and type the value again"
+            ),
         )
     if isinstance(value, bool):
-        raise _fault(QueryKind.NOT_A_NUMBER, "true or false", "write the number")
+        raise _fault(QueryKind.NOT_A_NUMBER, Message("true or false"), Message("write the number"))
     if isinstance(value, int | float):
         return value
     if re.fullmatch(r"[+-]?\d+,\d+", value):
-        raise _fault(QueryKind.NOT_A_NUMBER, shown(value), "write a decimal point instead of the comma")
+        raise _fault(QueryKind.NOT_A_NUMBER, shown(value), Message("write a decimal point instead of the comma"))
     if re.fullmatch(r"[<>≤≥].*", value):
         raise _fault(
             QueryKind.NOT_A_NUMBER,
             shown(value),
-            "write the number that the laboratory's limit stands for, as the protocol says, or leave the cell empty",
+            Message(
+                "write the number that the laboratory's limit stands for, as the protocol says, or leave the cell empty"
+            ),
         )
     try:
         # Python would read 1_0 as 10.
         return float(value.replace("_", "?"))
     except ValueError:
         raise _fault(
-            QueryKind.NOT_A_NUMBER, shown(value), "write digits only and keep remarks elsewhere, or leave it empty"
+            QueryKind.NOT_A_NUMBER,
+            shown(value),
+            Message("write digits only and keep remarks elsewhere, or leave it empty"),
         ) from None
 
 
@@ -76,7 +84,10 @@ def day(value: Any) -> Any:
         raise _fault(
             QueryKind.NOT_A_DATE,
             text_,
-            f"this looks like Excel's number of {meant.isoformat()}: format the column as date, or write YYYY-MM-DD",
+            Message(
+                "this looks like Excel's number of {date}: format the column as date, or write YYYY-MM-DD",
+                date=meant.isoformat(),
+            ),
         )
     found = _ISO_DATE.fullmatch(text_)
     try:
@@ -85,19 +96,23 @@ def day(value: Any) -> Any:
         return date(*(int(part) for part in found.groups()))
     except ValueError:
         raise _fault(
-            QueryKind.NOT_A_DATE, shown(text_), "write YYYY-MM-DD: day and month cannot be told apart otherwise"
+            QueryKind.NOT_A_DATE,
+            shown(text_),
+            Message("write YYYY-MM-DD: day and month cannot be told apart otherwise"),
         ) from None
 
 
 def yes_no(value: Any) -> bool:
     """Yes or no, as number, word or checkbox."""
     if isinstance(value, date):
-        raise _fault(QueryKind.NOT_ALLOWED, "a date", "format the column as number and type the value again")
+        raise _fault(
+            QueryKind.NOT_ALLOWED, Message("a date"), Message("format the column as number and type the value again")
+        )
     word = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).strip()
     word = re.sub(r"\.0+$", "", word.casefold())
     if word in YES or word in NO:
         return word in YES
-    raise _fault(QueryKind.OUT_OF_RANGE, shown(value), "write 1 for yes and 0 for no, or leave it empty")
+    raise _fault(QueryKind.OUT_OF_RANGE, shown(value), Message("write 1 for yes and 0 for no, or leave it empty"))
 
 
 def identifier(value: Any) -> str:
@@ -108,8 +123,8 @@ def identifier(value: Any) -> str:
     if isinstance(value, date | bool) or _IDENTIFIER.fullmatch(word) is None:
         raise _fault(
             QueryKind.NOT_ALLOWED,
-            "something else (not shown: it might be a name)",
-            "write the trial's own number, format the column as text",
+            Message("something else (not shown: it might be a name)"),
+            Message("write the trial's own number, format the column as text"),
         )
     return word
 
@@ -120,10 +135,17 @@ def text(value: Any) -> str:
         value = int(value)
     word = str(value).strip()
     if word.startswith(("=", "@", "+", "-")):
-        raise _fault(QueryKind.NOT_ALLOWED, "text that a spreadsheet takes for a formula", "write plain text")
+        raise _fault(
+            QueryKind.NOT_ALLOWED, Message("text that a spreadsheet takes for a formula"), Message("write plain text")
+        )
     if len(word) > 500:
-        raise _fault(QueryKind.NOT_ALLOWED, f"{len(word)} characters", "shorten it")
+        raise _fault(QueryKind.NOT_ALLOWED, Message("{count} characters", count=len(word)), Message("shorten it"))
     return word
+
+
+def word(value: Any) -> Any:
+    """A word in lower case; blanks and hyphens in it are underscores."""
+    return re.sub(r"[\s-]+", "_", value.strip().casefold()) if isinstance(value, str) else value
 
 
 def shown(value: object) -> str:
@@ -131,8 +153,8 @@ def shown(value: object) -> str:
     word = value.isoformat() if isinstance(value, date) else str(value).strip()
     if _SHOWABLE.fullmatch(word) and (any(letter.isdigit() for letter in word) or len(word) <= 2):
         return word
-    return f"text of {len(word)} characters"
+    return Message("text of {count} characters", count=len(word))
 
 
-def _fault(kind: QueryKind, found: str, remedy: str) -> PydanticCustomError:
+def _fault(kind: QueryKind, found: str, remedy: Message) -> PydanticCustomError:
     return PydanticCustomError(kind.name, "{found}", {"found": found, "remedy": remedy})

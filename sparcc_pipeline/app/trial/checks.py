@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.instruments import AsdasForm
 from sparcc_pipeline.trial.protocol import Protocol
@@ -39,7 +40,7 @@ _QUESTIONNAIRES: Final[Mapping[str, tuple[str, ...]]] = {
         ("asqol", "ASQoL", ins.ASQOL_ITEMS),
     )
 }
-_IF_KNOWN: Final = "fill it in if it is known; it counts as missing until then"
+_IF_KNOWN: Final = Message("fill it in if it is known; it counts as missing until then")
 
 _Values = Mapping[tuple[str, str], tuple[dict[str, Any], Mapping[str, CheckedRow]]]
 
@@ -55,16 +56,25 @@ def ask_about_missing(visits: _Values, protocol: Protocol, queries: Queries) -> 
             missing = [name for name in items if name not in values]
             open_ = [name for name in missing if (row.file, row.number, row.columns.get(name, name)) not in asked]
             if open_ and len(missing) < len(items):
-                queries.ask(QueryKind.MISSING, row, open_[0], f"all {len(items)} items of {label}",
-                            f"{len(missing)} missing: {' '.join(missing)}", _IF_KNOWN, left_out="nothing",
-                            visit=key[1])  # fmt: skip
+                queries.ask(
+                    QueryKind.MISSING, row, open_[0],
+                    Message("all {count} items of {label}", count=len(items), label=label),
+                    Message("{count} missing: {names}", count=len(missing), names=" ".join(missing)),
+                    _IF_KNOWN,
+                    left_out="nothing", visit=key[1],
+                )  # fmt: skip
         for names in needed:
             present = any(
                 name in values or (row.file, row.number, row.columns.get(name, name)) in asked for name in names
             )
             if not present and key not in mixed:
-                queries.ask(QueryKind.MISSING, row, names[0], f"{' or '.join(names)}, which ASDAS needs", "none",
-                            _IF_KNOWN, left_out="nothing", visit=key[1])  # fmt: skip
+                queries.ask(
+                    QueryKind.MISSING, row, names[0],
+                    Message("what ASDAS needs: {names}", names=" / ".join(names)),
+                    Message("none"),
+                    _IF_KNOWN,
+                    left_out="nothing", visit=key[1],
+                )  # fmt: skip
 
 
 def ask_about_units(visits: _Values, queries: Queries) -> None:
@@ -80,16 +90,23 @@ def ask_about_units(visits: _Values, queries: Queries) -> None:
             continue
         median = statistics.median(found)
         if name == "crp_mg_dl" and median > HIGHEST_MEDIAN_MG_DL:
-            queries.ask(QueryKind.IMPLAUSIBLE, None, column, "CRP in mg/dL, mostly under 4",
-                        f"{len(found)} values with a median of {median:g}, as in mg/L",
-                        "rename the column to crp_mg_l if that is the unit", file=file)  # fmt: skip
+            queries.ask(
+                QueryKind.IMPLAUSIBLE, None, column,
+                Message("CRP in mg/dL, mostly under 4"),
+                Message("{count} values with a median of {median:g}, as in mg/L", count=len(found), median=median),
+                Message("rename the column to crp_mg_l if that is the unit"),
+                file=file,
+            )  # fmt: skip
             for key in keys:
                 del visits[key][0][name]
         if name == "crp_mg_l" and max(found) < LARGEST_LOW_MG_L and median > 0:
-            queries.ask(QueryKind.IMPLAUSIBLE, None, column, "CRP in mg/L, some over 3",
-                        f"{len(found)} values of at most {max(found):g}, as in mg/dL",
-                        "rename the column to crp_mg_dl if that is the unit", left_out="nothing",
-                        file=file)  # fmt: skip
+            queries.ask(
+                QueryKind.IMPLAUSIBLE, None, column,
+                Message("CRP in mg/L, some over 3"),
+                Message("{count} values of at most {highest:g}, as in mg/dL", count=len(found), highest=max(found)),
+                Message("rename the column to crp_mg_dl if that is the unit"),
+                left_out="nothing", file=file,
+            )  # fmt: skip
 
 
 def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> None:
@@ -100,12 +117,25 @@ def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> No
     for key, (values, rows) in visits.items():
         said = str(values.get("asdas_form", form.value)).casefold().removeprefix("asdas").strip(" -_")
         if said == other.value:
-            queries.ask(QueryKind.MIXED_FORMS, rows["asdas_form"], "asdas_form", f"ASDAS-{form.name} at every visit",
-                        f"ASDAS-{other.name}", f"both are computed here; the target uses ASDAS-{form.name} alone: give "
-                        f"its blood test", left_out="nothing", visit=key[1])  # fmt: skip
+            queries.ask(
+                QueryKind.MIXED_FORMS, rows["asdas_form"], "asdas_form",
+                Message("ASDAS-{form} at every visit", form=form.name),
+                Message("ASDAS-{form}", form=other.name),
+                Message(
+                    "both are computed here; the target uses ASDAS-{form} alone: give its blood test", form=form.name
+                ),
+                left_out="nothing", visit=key[1],
+            )  # fmt: skip
         elif key[0] in has_wanted and not any(name in values for name in _BLOOD_TEST[form]):
             present = next((name for name in _BLOOD_TEST[other] if name in values), None)
             if present is not None:
-                queries.ask(QueryKind.MIXED_FORMS, rows[present], present, f"{form.name} at every visit of a person",
-                            f"only {other.name} at {key[1]}", f"fill in {form.name}: ASDAS-{other.name} never stands "
-                            f"in for ASDAS-{form.name}", left_out="nothing", visit=key[1])  # fmt: skip
+                queries.ask(
+                    QueryKind.MIXED_FORMS, rows[present], present,
+                    Message("{form} at every visit of a person", form=form.name),
+                    Message("only {form} at {visit}", form=other.name, visit=key[1]),
+                    Message(
+                        "fill in {form}: ASDAS-{other} never stands in for ASDAS-{form}",
+                        form=form.name, other=other.name,
+                    ),
+                    left_out="nothing", visit=key[1],
+                )  # fmt: skip

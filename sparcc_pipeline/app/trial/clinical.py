@@ -20,6 +20,7 @@ from sparcc_pipeline.app.trial.fields import CLINICAL, Place
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries, checked_rows
 from sparcc_pipeline.app.trial.tables import read_table
 from sparcc_pipeline.app.trial.visit_names import planned_visit
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant, QueryKind, Screening
 from sparcc_pipeline.trial.schedule import Timing, planned_at, timing
@@ -62,9 +63,13 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
     known = listed or set(people)
     for key in [key for key in visits if key[0] not in known]:
         row = next(iter(visits.pop(key).rows.values()))
-        queries.ask(QueryKind.UNKNOWN_PARTICIPANT, row, "participant", "a participant of the list of participants",
-                    f"{key[0]}, who is not in it", "correct the number, or add the participant (site and age)",
-                    left_out="row", visit=key[1])  # fmt: skip
+        queries.ask(
+            QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
+            Message("a participant of the list of participants"),
+            Message("{participant}, who is not in it", participant=key[0]),
+            Message("correct the number, or add the participant (site and age)"),
+            left_out="row", visit=key[1],
+        )  # fmt: skip
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
     merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
@@ -98,8 +103,13 @@ def _read_file(file: Path, protocol: Protocol, queries: Queries, people: dict[st
                 continue
             placed[row.participant, visit].append(row)
         elif row.participant in seen:
-            queries.ask(QueryKind.DUPLICATE, row, "participant", "each participant once", f"{row.participant} again",
-                        "remove or correct one row", left_out="row")  # fmt: skip
+            queries.ask(
+                QueryKind.DUPLICATE, row, "participant",
+                Message("each participant once"),
+                Message("{participant} again", participant=row.participant),
+                Message("remove or correct one row"),
+                left_out="row",
+            )  # fmt: skip
             continue
         seen.add(row.participant)
         person = people.setdefault(row.participant, _Merged({}, {}))
@@ -113,16 +123,29 @@ def _read_file(file: Path, protocol: Protocol, queries: Queries, people: dict[st
 
 
 def _visit_of(row: CheckedRow, protocol: Protocol, queries: Queries) -> str | None:
-    names = ", ".join(visit.visit for visit in protocol.visits)
+    names = tuple(visit.visit for visit in protocol.visits)
     if "visit" not in row.values:
-        queries.ask(QueryKind.MISSING, row, "visit", f"one of {names}", "an empty cell", "fill it in", left_out="row")
+        queries.ask(
+            QueryKind.MISSING, row, "visit",
+            Message("one of {names}", names=names),
+            Message("an empty cell"),
+            Message("fill it in"),
+            left_out="row",
+        )  # fmt: skip
         return None
     label = str(row.values["visit"])
     planned = planned_visit(label, protocol)
     if planned is None:
-        queries.ask(QueryKind.UNKNOWN_VISIT, row, "visit", f"one of {names}", "another visit", "write the planned "
-                    "visit that this is, or take the row out: unscheduled visits have no place in the schedule",
-                    left_out="row")  # fmt: skip
+        queries.ask(
+            QueryKind.UNKNOWN_VISIT, row, "visit",
+            Message("one of {names}", names=names),
+            Message("another visit"),
+            Message(
+                "write the planned visit that this is, or take the row out: unscheduled visits have no place in the "
+                "schedule"
+            ),
+            left_out="row",
+        )  # fmt: skip
         return None
     return planned.visit
 
@@ -133,10 +156,14 @@ def _one_row(key: VisitKey, same: Sequence[CheckedRow], queries: Queries) -> boo
         return True
     equal = all(row.values == same[0].values for row in same)
     for row in same[1:] if equal else same:
-        others = ", ".join(str(each.number) for each in same if each is not row)
-        queries.ask(QueryKind.DUPLICATE, row, "visit", "each visit of a participant once",
-                    f"{key[1]} of {key[0]} also in row {others}", "remove the row that is wrong" if not equal else
-                    "remove one: they say the same", left_out="row", visit=key[1])  # fmt: skip
+        others = tuple(each.number for each in same if each is not row)
+        queries.ask(
+            QueryKind.DUPLICATE, row, "visit",
+            Message("each visit of a participant once"),
+            Message("{visit} of {participant} also in row {rows}", visit=key[1], participant=key[0], rows=others),
+            Message("remove one: they say the same") if equal else Message("remove the row that is wrong"),
+            left_out="row", visit=key[1],
+        )  # fmt: skip
     return equal
 
 
@@ -145,8 +172,13 @@ def _merge(into: _Merged, values: Mapping[str, Any], row: CheckedRow, queries: Q
     for name, value in values.items():
         earlier = into.rows.get(name)
         if earlier is not None and into.values.get(name) != value:
-            queries.ask(QueryKind.DUPLICATE, row, name, f"the value of {earlier.file}, row {earlier.number}",
-                        "another value", "correct one of them", visit=visit)  # fmt: skip
+            queries.ask(
+                QueryKind.DUPLICATE, row, name,
+                Message("the value of {file}, row {row}", file=earlier.file, row=earlier.number),
+                Message("another value"),
+                Message("correct one of them"),
+                visit=visit,
+            )  # fmt: skip
             into.values.pop(name, None)
             continue
         into.values[name], into.rows[name] = value, row
@@ -161,9 +193,13 @@ def _days(visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], pr
         if key not in dates:
             if not any(q.file == row.file and q.row == row.number and q.column == row.columns.get("visit_date")
                        for q in queries):  # fmt: skip
-                queries.ask(QueryKind.MISSING, row, "visit_date", "the date of the visit", "none", "fill it in: "
-                            "without it nobody can tell whether the visit was in its window", left_out="nothing",
-                            visit=key[1])  # fmt: skip
+                queries.ask(
+                    QueryKind.MISSING, row, "visit_date",
+                    Message("the date of the visit"),
+                    Message("none"),
+                    Message("fill it in: without it nobody can tell whether the visit was in its window"),
+                    left_out="nothing", visit=key[1],
+                )  # fmt: skip
             continue
         start = dates.get((key[0], baseline))
         planned = protocol.visit(key[1])
@@ -174,11 +210,15 @@ def _days(visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], pr
         if when in (Timing.EARLY, Timing.LATE):
             first, last = planned.day - planned.before_days, planned.day + planned.after_days
             fits = planned_at(protocol, day)
-            hint = f" (that day belongs to {fits.visit})" if fits is not None else ""
-            queries.ask(QueryKind.OUT_OF_WINDOW, merged.rows["visit_date"], "visit_date",
-                        f"day {first} to {last} after baseline for {key[1]}", f"day {day}{hint}",
-                        "check date and visit; if they are right, record the deviation", left_out="nothing",
-                        visit=key[1])  # fmt: skip
+            queries.ask(
+                QueryKind.OUT_OF_WINDOW, merged.rows["visit_date"], "visit_date",
+                Message("day {first} to {last} after baseline for {visit}", first=first, last=last, visit=key[1]),
+                Message("day {day}", day=day)
+                if fits is None
+                else Message("day {day} (that day belongs to {visit})", day=day, visit=fits.visit),
+                Message("check date and visit; if they are right, record the deviation"),
+                left_out="nothing", visit=key[1],
+            )  # fmt: skip
     return days
 
 

@@ -43,6 +43,7 @@ _T, _N, _W, _Y, _D = ColumnKind
 _KINDS: Final = {
     Kind.IDENTIFIER: _T,
     Kind.TEXT: _T,
+    Kind.WORD: _T,
     Kind.NUMBER: _N,
     Kind.WHOLE: _W,
     Kind.YES_NO: _Y,
@@ -90,6 +91,12 @@ INSTRUMENTS: Final = (
 )  # fmt: skip
 
 READINGS: Final = _from_dictionary(Place.READING)
+
+ITEMS: Final = (
+    _PARTICIPANT, _VISIT, Column("reader", "reader; \"machine\" is the score", cdisc="MO.MOEVALID"),
+    Column("adjudicator", "third reading", _Y, "", "MO.ADJUD"),
+    *_from_dictionary(Place.ITEM, without=("participant", "visit", "reader", "kind", "slice", "reason")),
+)  # fmt: skip
 
 SCORES: Final = (
     _PARTICIPANT, _VISIT,

@@ -47,11 +47,40 @@ OptionalOutFolder = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")]
 
 
-def trial_sources(clinical: list[Path], scores: Path | None, readings: list[Path] | None) -> TrialSources:
-    """The files that the options of a trial command name."""
+ItemFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--items", metavar="FILE", help="Table of the items of readings; may be repeated.", readable=False),
+]
+LedgerUrl = Annotated[
+    str | None, typer.Option("--ledger", metavar="URL", help="Scores of the night, by the URL of its ledger.")
+]
+WorkFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Work folder of the night; that of the file for a SQLite --ledger.", readable=False
+    ),
+]
+
+
+def trial_sources(
+    clinical: list[Path],
+    scores: Path | None = None,
+    readings: list[Path] | None = None,
+    items: list[Path] | None = None,
+    ledger: str | None = None,
+    work_folder: Path | None = None,
+) -> TrialSources:
+    """The files, and the ledger, that the options of a trial command name."""
     from sparcc_pipeline.app.trial.sources import TrialSources
 
-    return TrialSources(clinical, scores, readings or [])
+    found = None
+    if ledger is not None:
+        from sparcc_pipeline.app.trial.ledger_scores import ledger_source
+
+        found = ledger_source(ledger, work_folder)
+    elif work_folder is not None:
+        raise typer.BadParameter("--work-folder says where the results of a --ledger lie: it goes with --ledger only")
+    return TrialSources(clinical, scores, readings or [], items or [], found)
 
 
 @protocol_app.command("check")
@@ -81,12 +110,15 @@ def import_(
     protocol: ProtocolFile = None,
     scores: ScoresFile = None,
     readings: ReadingFiles = None,
+    items: ItemFiles = None,
+    ledger: LedgerUrl = None,
+    work_folder: WorkFolder = None,
     force: Force = False,
 ) -> None:
     """Check a trial's data; DIR gets tidy tables, data queries, codebook and CDISC mapping (CSV, Parquet)."""
     from sparcc_pipeline.app.trial.run import run_import
 
-    run_import(trial_sources(clinical, scores, readings), protocol, out, force=force)
+    run_import(trial_sources(clinical, scores, readings, items, ledger, work_folder), protocol, out, force=force)
 
 
 @trial_app.command()
@@ -95,13 +127,15 @@ def status(
     protocol: ProtocolFile = None,
     scores: ScoresFile = None,
     readings: ReadingFiles = None,
+    ledger: LedgerUrl = None,
+    work_folder: WorkFolder = None,
     out: OptionalOutFolder = None,
     force: Force = False,
 ) -> None:
     """Dual target by participant and visit: both, clinical only, imaging only, neither, not assessable."""
     from sparcc_pipeline.app.trial.run import run_status
 
-    run_status(trial_sources(clinical, scores, readings), protocol, out, force=force)
+    run_status(trial_sources(clinical, scores, readings, None, ledger, work_folder), protocol, out, force=force)
 
 
 @trial_app.command()
@@ -110,13 +144,15 @@ def eligibility(
     protocol: ProtocolFile = None,
     scores: ScoresFile = None,
     readings: ReadingFiles = None,
+    ledger: LedgerUrl = None,
+    work_folder: WorkFolder = None,
     out: OptionalOutFolder = None,
     force: Force = False,
 ) -> None:
     """Entry criteria by participant: met, not met, unknown, with the reasons."""
     from sparcc_pipeline.app.trial.run import run_eligibility
 
-    run_eligibility(trial_sources(clinical, scores, readings), protocol, out, force=force)
+    run_eligibility(trial_sources(clinical, scores, readings, None, ledger, work_folder), protocol, out, force=force)
 
 
 @trial_app.command()
@@ -133,7 +169,7 @@ def steps(
     """UNBLINDED: was the criterion of each recorded step of the taper arm met in the data?"""
     from sparcc_pipeline.app.trial.run_unblinded import run_steps
 
-    run_steps(trial_sources(clinical, None, None), protocol, allocation, dosing, out, force=force)
+    run_steps(trial_sources(clinical), protocol, allocation, dosing, out, force=force)
 
 
 class ReportLanguage(StrEnum):
@@ -155,6 +191,9 @@ def report(
     protocol: ProtocolFile = None,
     scores: ScoresFile = None,
     readings: ReadingFiles = None,
+    items: ItemFiles = None,
+    ledger: LedgerUrl = None,
+    work_folder: WorkFolder = None,
     lang: Lang = ReportLanguage.EN,
     pdf: Pdf = False,
     unblind: Annotated[
@@ -167,7 +206,7 @@ def report(
     force: Force = False,
 ) -> None:
     """Flow, visits, target, change in SPARCC, agreement, data queries, a timeline a participant; blinded by default."""
-    sources = trial_sources(clinical, scores, readings)
+    sources = trial_sources(clinical, scores, readings, items, ledger, work_folder)
     if unblind is not None:
         from sparcc_pipeline.app.trial.report_unblinded import run_unblinded_report
 
@@ -203,8 +242,9 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another trial.")] = 1,
     lang: Lang = ReportLanguage.EN,
     pdf: Pdf = False,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = True,
 ) -> None:
-    """A small simulated trial as files, and its report: DIR/data and DIR/report."""
+    """A small simulated trial as files, some of its studies phantoms that are scored, and its report, opened."""
     from sparcc_pipeline.app.trial.simulate import run_demo
 
-    run_demo(out, seed, lang.value, pdf=pdf)
+    run_demo(out, seed, lang.value, pdf=pdf, show=show)

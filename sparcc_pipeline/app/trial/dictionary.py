@@ -1,6 +1,6 @@
-"""The data dictionary in use: which field a header means, the model that checks a row, and the file that is published.
+"""The data dictionary in use: which field a header means, the model that checks a cell, and the file that is published.
 
-There: `row_model`, `field_of_column`, `fields_of`, `dictionary_toml`. Published as
+There: `cell_model`, `field_of_column`, `fields_of`, `dictionary_toml`. Published as
 `configs/protocols/data_dictionary.toml` (`sparcc trial dictionary`). Validation is pydantic's, on models made from it.
 """
 
@@ -10,11 +10,11 @@ import datetime
 import re
 import unicodedata
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import pydantic
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
 from sparcc_pipeline.app.trial import cells
 from sparcc_pipeline.app.trial.fields import FIELDS, Field, Kind, Place
@@ -48,26 +48,24 @@ _BEFORE: Final = {
     Kind.WHOLE: cells.number,
     Kind.YES_NO: cells.yes_no,
     Kind.DATE: cells.day,
+    Kind.WORD: cells.word,
 }
 
 
 @cache
-def row_model(*places: Place) -> type[BaseModel]:
-    """The pydantic model of a row: every field optional, each checked by its kind and range."""
-    definitions: dict[str, Any] = {}
-    for each in fields_of(*places):
-        limits = pydantic.Field(
-            default=None,
-            ge=each.lowest if each.kind in (Kind.NUMBER, Kind.WHOLE) else None,
-            le=each.highest if each.kind in (Kind.NUMBER, Kind.WHOLE) else None,
-            description=each.label,
-        )
-        definitions[each.name] = (Annotated[_type(each.kind), BeforeValidator(_BEFORE[each.kind])] | None, limits)
-    return create_model("Row", __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False), **definitions)
+def cell_model(field: Field) -> TypeAdapter[Any]:
+    """The pydantic model of a cell of this column: its kind and range."""
+    numeric = field.kind in (Kind.NUMBER, Kind.WHOLE)
+    limits = pydantic.Field(ge=field.lowest if numeric else None, le=field.highest if numeric else None)
+    checked: Any = Annotated[_type(field), BeforeValidator(_BEFORE[field.kind]), limits]
+    # Floats alone: pydantic takes the setting for no other kind.
+    return TypeAdapter(checked, config=ConfigDict(allow_inf_nan=False))
 
 
-def _type(kind: Kind) -> Any:
-    return {Kind.NUMBER: float, Kind.WHOLE: int, Kind.YES_NO: bool, Kind.DATE: datetime.date}.get(kind, str)
+def _type(field: Field) -> Any:
+    if field.kind is Kind.WORD:
+        return Literal[field.words]
+    return {Kind.NUMBER: float, Kind.WHOLE: int, Kind.YES_NO: bool, Kind.DATE: datetime.date}.get(field.kind, str)
 
 
 def dictionary_toml() -> str:
@@ -82,6 +80,7 @@ def dictionary_toml() -> str:
             "lowest": each.lowest,
             "highest": each.highest,
             "unit": each.unit or None,
+            "words": list(each.words) or None,
             "aliases": list(each.aliases) or None,
             "cdisc": each.cdisc or None,
         }

@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from sparcc_pipeline.app.language import ENGLISH, Language
 from sparcc_pipeline.app.result import json_text
 from sparcc_pipeline.app.store import ResultFolder, ResultKind, write_bytes, write_text
 from sparcc_pipeline.app.trial import columns as out
@@ -23,6 +24,7 @@ from sparcc_pipeline.app.trial.sources import LoadedTrial
 from sparcc_pipeline.trial.assessment import VisitAssessment, instrument_results
 from sparcc_pipeline.trial.choices import ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.eligibility import Eligibility
+from sparcc_pipeline.trial.items import ItemReading
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.records import ClinicalVisit, DataQuery
 from sparcc_pipeline.trial.schedule import timing
@@ -34,7 +36,7 @@ TRIAL_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-trial/",
     re.compile(
-        r"trial\.json|(participants|visits|instruments|readings|scores|queries|status|eligibility|steps|codebook"
+        r"trial\.json|(participants|visits|instruments|readings|items|scores|queries|status|eligibility|steps|codebook"
         r"|cdisc_mapping)\.(csv|parquet)"
     ),
 )
@@ -127,13 +129,38 @@ def data_tables(loaded: LoadedTrial, protocol: Protocol) -> dict[str, Table]:
                 for score in data.scores
             ],
         ),
+        **({"items": Table(out.ITEMS, list(_item_rows(data.items)))} if data.items else {}),
         "queries": query_table(data.queries),
     }
 
 
-def query_table(queries: Iterable[DataQuery]) -> Table:
-    """Data queries, as a site gets them."""
-    return Table(out.QUERIES, [{**asdict(query), "kind": query.kind.value} for query in queries])
+def _item_rows(items: Iterable[ItemReading]) -> Iterable[Row]:
+    for each in items:
+        of_reading = {
+            "participant": each.participant,
+            "visit": each.visit,
+            "reader": each.reader or "machine",
+            "adjudicator": each.adjudicator,
+            "repeat": each.repeat,
+        }
+        for place, point in each.points.items():
+            where = {"slice_index": place.slice_index, "joint": place.side.value, "item": place.item}
+            yield {**of_reading, **where, "value": point}
+
+
+def query_table(queries: Iterable[DataQuery], words: Language = ENGLISH) -> Table:
+    """Data queries, as a site gets them: its sentences in this language, the names of kinds as they are."""
+    return Table(
+        out.QUERIES,
+        [
+            {
+                **vars(query),
+                "kind": query.kind.value,
+                **{name: words.say(getattr(query, name)) for name in ("expected", "found", "remedy")},
+            }
+            for query in queries
+        ],
+    )
 
 
 def status_table(assessed: Iterable[VisitAssessment]) -> Table:

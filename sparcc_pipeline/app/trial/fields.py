@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 from sparcc_pipeline.trial import instruments as ins
+from sparcc_pipeline.trial.items import ITEMS
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL
 
 NSAID_SLOTS: Final = 4
@@ -27,6 +31,7 @@ class Kind(StrEnum):
     WHOLE = "whole number"
     YES_NO = "yes or no"
     DATE = "date"
+    WORD = "one of some words"
 
 
 class Place(StrEnum):
@@ -35,6 +40,7 @@ class Place(StrEnum):
     PARTICIPANT = "participant"
     VISIT = "visit"
     READING = "reading"
+    ITEM = "reading item"
     MANIFEST = "manifest"
     ALLOCATION = "allocation"
     DOSING = "dosing"
@@ -47,6 +53,7 @@ class Field:
     Parameters
     ----------
     lowest, highest : of a number, both included
+    words : of which a cell holds one
     aliases : other headers that mean it; spaces, punctuation and case do not matter
     cdisc : a CDISC-like name, DOMAIN.VARIABLE or DOMAIN.TESTCD
     """
@@ -60,22 +67,33 @@ class Field:
     unit: str = ""
     aliases: tuple[str, ...] = ()
     cdisc: str = ""
+    words: tuple[str, ...] = ()
 
     @property
-    def expected(self) -> str:
+    def expected(self) -> Message:
         """What a cell should hold, in words."""
-        unit = f" {self.unit}" if self.unit else ""
         match self.kind:
-            case Kind.NUMBER | Kind.WHOLE:
-                return f"a {self.kind.value} of {self.lowest:g}-{self.highest:g}{unit}"
+            case Kind.NUMBER if self.unit:
+                return Message(
+                    "a number of {lowest:g}-{highest:g} {unit}",
+                    lowest=self.lowest,
+                    highest=self.highest,
+                    unit=self.unit,
+                )
+            case Kind.NUMBER:
+                return Message("a number of {lowest:g}-{highest:g}", lowest=self.lowest, highest=self.highest)
+            case Kind.WHOLE:
+                return Message("a whole number of {lowest:g}-{highest:g}", lowest=self.lowest, highest=self.highest)
             case Kind.YES_NO:
-                return "1 or 0 (yes or no)"
+                return Message("1 or 0 (yes or no)")
             case Kind.DATE:
-                return "a date as YYYY-MM-DD"
+                return Message("a date as YYYY-MM-DD")
             case Kind.IDENTIFIER:
-                return "an identifier of letters, digits, - and _, at most 32"
+                return Message("an identifier of letters, digits, - and _, at most 32")
             case Kind.TEXT:
-                return "a short text"
+                return Message("a short text")
+            case Kind.WORD:
+                return Message("one of {names}", names=self.words)
 
 
 _P, _V = Place.PARTICIPANT, Place.VISIT
@@ -172,11 +190,28 @@ def _reading_fields() -> Iterator[Field]:
                 "", ("重复",), "MO.REPEAT")  # fmt: skip
 
 
+def _item_fields() -> Iterator[Field]:
+    place = Place.ITEM
+    yield from _keys(place)
+    yield Field("reader", place, _ID, "reader", aliases=("阅片者", "阅片人"), cdisc="MO.MOEVALID")
+    yield Field("kind", place, Kind.WORD, "primary reading, one revised by a second opinion, or adjudication",
+                aliases=("阅片类型",), words=("primary", "revised", "adjudication"))  # fmt: skip
+    yield Field("repeat", place, _WHOLE, "as in the readings", 1, 20, "", ("重复",), "MO.REPEAT")
+    yield Field("slice", place, _WHOLE, "slice among the six, from the most anterior one on", 1, SLICES_SCORED)
+    yield Field("slice_index", place, _WHOLE, "slice of the series, 0 the most anterior one", 0, 999)
+    yield Field("joint", place, Kind.WORD, "joint, the patient's", words=tuple(side.value for side in Side))
+    yield Field("item", place, Kind.WORD, "quadrant, or the joint's point for intensity or depth", words=ITEMS,
+                cdisc="MO.MOTESTCD")  # fmt: skip
+    yield Field("value", place, _YES_NO, "point; empty where not evaluable", cdisc="MO.MOORRES")
+    yield Field("reason", place, _TEXT, "why it is not evaluable", cdisc="MO.MOREASND")
+
+
 FIELDS: Final = (
     *_keys(Place.VISIT),
     *_participant_fields(),
     *_visit_fields(),
     *_reading_fields(),
+    *_item_fields(),
     *_keys(Place.MANIFEST),
     Field("path", Place.MANIFEST, _TEXT, "folder of `sparcc score`, from the manifest's own folder on",
           aliases=("score", "folder", "路径")),

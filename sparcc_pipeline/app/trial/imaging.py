@@ -1,7 +1,8 @@
-"""Imaging of a trial: score folders joined by a manifest, and tables of readings.
+"""Score folders of a trial, named by a manifest or by the ledger of the night: scores, with their points.
 
-There: `read_scores`, `read_readings`. A manifest (CSV or Excel) has participant, visit and path, the folder of `sparcc
-score`. A score that belongs to somebody else, or twice to somebody, does not count and becomes a query.
+There: `ScoreFolder`, `named_by_manifest`, `read_scores`, `score_points`. A manifest (CSV or Excel) has participant,
+visit and path, the folder of `sparcc score`. A score that belongs to somebody else, or twice to somebody, does not
+count and becomes a query.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.saved_study import person_of
 from sparcc_pipeline.app.store import SCHEMA_PREFIX, SCORE_FILE
 from sparcc_pipeline.app.trial.fields import Place
 from sparcc_pipeline.app.trial.rows import CheckedRow, Queries, checked_rows
 from sparcc_pipeline.app.trial.tables import read_table
-from sparcc_pipeline.app.trial.visit_names import planned_visit
+from sparcc_pipeline.app.trial.visit_names import place_of
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.items import ItemPlace, ItemReading
 from sparcc_pipeline.trial.protocol import Protocol
-from sparcc_pipeline.trial.reading import MachineScore, Reading
+from sparcc_pipeline.trial.reading import MachineScore
 from sparcc_pipeline.trial.records import QueryKind
 
 BASELINE_SLICES = "baseline"
@@ -31,19 +35,29 @@ _NO_SCORE = ("unscorable", "rejected")
 
 
 @dataclass(frozen=True)
+class ScoreFolder:
+    """A folder of `sparcc score` and whose it is; `row` is where that is said."""
+
+    row: CheckedRow
+    visit: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class _Found:
-    """One line of the manifest with the content of its score."""
+    """The content of a score folder."""
 
     row: CheckedRow
     visit: str
     document: dict[str, Any]
+    points: Mapping[ItemPlace, int | None]
     person: str | None
 
 
-def read_scores(
+def named_by_manifest(
     manifest: Path, participants: Sequence[str], protocol: Protocol, queries: Queries
-) -> list[MachineScore]:
-    """The machine's scores that a manifest names.
+) -> list[ScoreFolder]:
+    """The score folders that a manifest names.
 
     Parameters
     ----------
@@ -57,76 +71,22 @@ def read_scores(
     found = []
     for row in rows:
         visit = place_of(row, participants, protocol, queries)
-        if visit is None or _names_somebody_else(row, participants, queries):
-            continue
-        folder = manifest.parent / str(row.values["path"])
-        document = _score_document(row, folder, visit, queries)
-        if document is not None:
-            found.append(_Found(row, visit, document, person_of(folder)))
+        if visit is not None and not _names_somebody_else(row, participants, queries):
+            found.append(ScoreFolder(row, visit, manifest.parent / str(row.values["path"])))
+    return found
+
+
+def read_scores(
+    folders: Sequence[ScoreFolder], protocol: Protocol, queries: Queries
+) -> tuple[list[MachineScore], list[ItemReading]]:
+    """The machine's scores in these folders, and their points."""
+    found = [read for each in folders if (read := _read_folder(each, queries)) is not None]
     found = _once(found, queries)
     found = _of_one_person(found, queries)
     for each in found:
         _ask_about_rules(each, protocol, queries)
-    return [_machine_score(each) for each in found]
-
-
-def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: Protocol,
-                  queries: Queries) -> list[Reading]:  # fmt: skip
-    """Readers' totals.
-
-    Raises
-    ------
-    InputError : a file cannot be read, or lacks a column
-    """
-    readings: dict[tuple[str, str, str, int], Reading] = {}
-    doubtful: set[tuple[str, str, str, int]] = set()
-    for file in files:
-        required = ("participant", "visit", "reader", "locked")
-        for row in checked_rows(read_table(file), queries, Place.READING, required=required):
-            visit = place_of(row, participants, protocol, queries)
-            if visit is None or _faulty_total(row, queries):
-                continue
-            values = row.values
-            total = values.get("total")
-            key = (row.participant, visit, str(values["reader"]), int(values.get("repeat", 1)))
-            if key in readings:
-                queries.ask(QueryKind.DUPLICATE, row, "reader", "one reading of a reader and visit",
-                            f"another one of {key[2]} for {visit}", "keep the reading that was locked, or number "
-                            "repeats in the column repeat; neither counts", left_out="row", visit=visit)  # fmt: skip
-                doubtful.add(key)
-            readings[key] = Reading(
-                participant=key[0],
-                visit=visit,
-                reader=key[2],
-                total=total,
-                locked=bool(values["locked"]),
-                adjudicator=bool(values.get("adjudicator", False)),
-                asas_positive=values.get("asas_positive"),
-                repeat=key[3],
-            )
-    return [reading for key, reading in readings.items() if key not in doubtful]
-
-
-def place_of(row: CheckedRow, participants: Sequence[str], protocol: Protocol, queries: Queries) -> str | None:
-    """The planned visit of a row of a known participant; None, with a query, for any other."""
-    planned = planned_visit(str(row.values["visit"]), protocol)
-    if row.participant not in participants:
-        queries.ask(QueryKind.UNKNOWN_PARTICIPANT, row, "participant", "a participant of the clinical tables",
-                    f"{row.participant}, who is not there", "correct the number or add the participant",
-                    left_out="row")  # fmt: skip
-        return None
-    if planned is None:
-        names = ", ".join(visit.visit for visit in protocol.visits)
-        queries.ask(QueryKind.UNKNOWN_VISIT, row, "visit", f"one of {names}", "another visit",
-                    "write the planned visit", left_out="row")  # fmt: skip
-        return None
-    return planned.visit
-
-
-def _faulty_total(row: CheckedRow, queries: Queries) -> bool:
-    """True where the total could not be read: that is not the same as "not evaluable", which is an empty cell."""
-    column = row.columns.get("total")
-    return any(q.file == row.file and q.row == row.number and q.column == column for q in queries)
+    points = [ItemReading(each.row.participant, each.visit, None, each.points) for each in found if each.points]
+    return [_machine_score(each) for each in found], points
 
 
 def _names_somebody_else(row: CheckedRow, participants: Sequence[str], queries: Queries) -> bool:
@@ -134,32 +94,59 @@ def _names_somebody_else(row: CheckedRow, participants: Sequence[str], queries: 
     parts = set(Path(str(row.values["path"])).parts)
     others = sorted(parts & set(participants) - {row.participant})
     if others and row.participant not in parts:
-        queries.ask(QueryKind.WRONG_PERSON, row, "path", f"a score of {row.participant}",
-                    f"a folder of {others[0]}", "correct participant or path", left_out="row")  # fmt: skip
+        queries.ask(
+            QueryKind.WRONG_PERSON, row, "path",
+            Message("a score of {participant}", participant=row.participant),
+            Message("a folder of {participant}", participant=others[0]),
+            Message("correct participant or path"),
+            left_out="row",
+        )  # fmt: skip
         return True
     return False
 
 
-def _score_document(row: CheckedRow, folder: Path, visit: str, queries: Queries) -> dict[str, Any] | None:
+def _read_folder(named: ScoreFolder, queries: Queries) -> _Found | None:
     """The content of `score.json`, checked as far as a trial needs it."""
+    row, visit = named.row, named.visit
     try:
-        document = json.loads((folder / SCORE_FILE).read_text(encoding="utf-8"))
+        document = json.loads((named.folder / SCORE_FILE).read_text(encoding="utf-8"))
+        points = score_points(document)
         sound = (
             str(document["schema"]).startswith(SCHEMA_PREFIX)
             and document["status"] in ("scored", *_NO_SCORE)
             and (document["status"] in _NO_SCORE or isinstance(document["total"], int))
         )
     except FileNotFoundError:
-        queries.ask(QueryKind.MISSING, row, "path", f"a folder with {SCORE_FILE}", "none", "score the study, or "
-                    "correct the path (from the folder of the manifest on)", left_out="row", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.MISSING, row, "path",
+            Message("a folder with {file}", file=SCORE_FILE),
+            Message("none"),
+            Message("score the study, or correct the path (from the folder of the manifest on)"),
+            left_out="row", visit=visit,
+        )  # fmt: skip
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         sound = False
     if not sound:
-        queries.ask(QueryKind.UNREADABLE, row, "path", f"a {SCORE_FILE} of `sparcc score`", "a damaged or another file",
-                    "score the study again", left_out="row", visit=visit)  # fmt: skip
+        queries.ask(
+            QueryKind.UNREADABLE, row, "path",
+            Message("a {file} of `sparcc score`", file=SCORE_FILE),
+            Message("a damaged or another file"),
+            Message("score the study again"),
+            left_out="row", visit=visit,
+        )  # fmt: skip
         return None
-    return dict(document)
+    return _Found(row, visit, dict(document), points, person_of(named.folder))
+
+
+def score_points(document: Mapping[str, Any]) -> dict[ItemPlace, int | None]:
+    """Every point of a score, by its slice of the series."""
+    points: dict[ItemPlace, int | None] = {}
+    for joint in document.get("joints") or []:
+        index = int(document["slices"][joint["slice"]]["slice_index"])
+        for item, point in {**joint["edema"], "intense": joint["intense"], "deep": joint["deep"]}.items():
+            points[ItemPlace(index, Side(joint["side"]), item)] = None if point is None else int(point)
+    return points
 
 
 def _once(found: Sequence[_Found], queries: Queries) -> list[_Found]:
@@ -173,14 +160,25 @@ def _once(found: Sequence[_Found], queries: Queries) -> list[_Found]:
     for each in found:
         twin = next((t for mark in _marks(each) for t in images[mark] if t is not each), None)
         if visits[each.row.participant, each.visit] > 1:
-            queries.ask(QueryKind.DUPLICATE, each.row, "visit", "one score a visit", f"more than one of {each.visit}",
-                        "keep one line", left_out="row", visit=each.visit)  # fmt: skip
+            queries.ask(
+                QueryKind.DUPLICATE, each.row, "visit",
+                Message("one score a visit"),
+                Message("more than one of {visit}", visit=each.visit),
+                Message("keep one line"),
+                left_out="row", visit=each.visit,
+            )  # fmt: skip
         elif twin is not None:
-            other = "another participant" if twin.row.participant != each.row.participant else "another visit"
-            kind = QueryKind.WRONG_PERSON if twin.row.participant != each.row.participant else QueryKind.DUPLICATE
-            queries.ask(kind, each.row, "path", f"images of {each.row.participant} at {each.visit} alone",
-                        f"the same images in row {twin.row.number}, for {other}", "correct the line that is wrong",
-                        left_out="row", visit=each.visit)  # fmt: skip
+            same = twin.row.participant == each.row.participant
+            kind = QueryKind.DUPLICATE if same else QueryKind.WRONG_PERSON
+            queries.ask(
+                kind, each.row, "path",
+                Message("images of {participant} at {visit} alone", participant=each.row.participant, visit=each.visit),
+                Message("the same images in row {row}, for another visit", row=twin.row.number)
+                if same
+                else Message("the same images in row {row}, for another participant", row=twin.row.number),
+                Message("correct the line that is wrong"),
+                left_out="row", visit=each.visit,
+            )  # fmt: skip
         else:
             kept.append(each)
     return kept
@@ -206,9 +204,13 @@ def _of_one_person(found: Sequence[_Found], queries: Queries) -> list[_Found]:
         if each.person is None or each.person == agreed:
             kept.append(each)
             continue
-        queries.ask(QueryKind.WRONG_PERSON, each.row, "path", f"images of one person for {each.row.participant}",
-                    "a patient identifier that differs from that of the other visits", "check whose images these are, "
-                    "and correct participant or path", left_out="row", visit=each.visit)  # fmt: skip
+        queries.ask(
+            QueryKind.WRONG_PERSON, each.row, "path",
+            Message("images of one person for {participant}", participant=each.row.participant),
+            Message("a patient identifier that differs from that of the other visits"),
+            Message("check whose images these are, and correct participant or path"),
+            left_out="row", visit=each.visit,
+        )  # fmt: skip
     return kept
 
 
@@ -219,14 +221,22 @@ def _ask_about_rules(found: _Found, protocol: Protocol, queries: Queries) -> Non
         return
     chosen = document.get("chosen_by")
     if chosen not in (rules.slice_anchor, BASELINE_SLICES):
-        queries.ask(QueryKind.NOT_ALLOWED, found.row, "path", f"slices chosen by {rules.slice_anchor} or baseline",
-                    f"slices chosen by {chosen}", "score it again without --slices, or record the deviation",
-                    left_out="nothing", visit=found.visit)  # fmt: skip
+        queries.ask(
+            QueryKind.NOT_ALLOWED, found.row, "path",
+            Message("slices chosen by {rule} or baseline", rule=rules.slice_anchor),
+            Message("slices chosen by {rule}", rule=str(chosen)),
+            Message("score it again without --slices, or record the deviation"),
+            left_out="nothing", visit=found.visit,
+        )  # fmt: skip
     reference = document.get("reference_signal") or {}
     if reference and reference.get("kind") != rules.intensity_reference:
-        queries.ask(QueryKind.NOT_ALLOWED, found.row, "path", f"intensity against {rules.intensity_reference}",
-                    f"intensity against {reference.get('kind')}", "score it again, or record the deviation",
-                    left_out="nothing", visit=found.visit)  # fmt: skip
+        queries.ask(
+            QueryKind.NOT_ALLOWED, found.row, "path",
+            Message("intensity against {reference}", reference=rules.intensity_reference),
+            Message("intensity against {reference}", reference=str(reference.get("kind"))),
+            Message("score it again, or record the deviation"),
+            left_out="nothing", visit=found.visit,
+        )  # fmt: skip
 
 
 def _machine_score(found: _Found) -> MachineScore:

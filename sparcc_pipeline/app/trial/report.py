@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jinja2 import Template
 from pypdf import PdfWriter
 
 from sparcc_pipeline import __version__
@@ -22,10 +23,13 @@ from sparcc_pipeline.app.store import write_bytes, write_text
 from sparcc_pipeline.app.trial.columns import Column
 from sparcc_pipeline.app.trial.export import Table, csv_text, query_table
 from sparcc_pipeline.app.trial.report_content import Unblinded, report_content
+from sparcc_pipeline.app.trial.report_plots import picture
 from sparcc_pipeline.trial.choices import ImagingDefinition
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.reading import Counts
 from sparcc_pipeline.trial.records import TrialData
+
+PAGE: Final = "trial_report.html"
 
 MISSING: Final = (
     Column("participant", "trial number of the participant"),
@@ -70,8 +74,8 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
     if pdf:
         require_pdf()
     content = _content(report, words)
-    write_text(folder / "report.html", _page(content, words, None))
-    write_text(folder / "queries.csv", csv_text(query_table(report.data.queries)))
+    write_text(folder / "report.html", _page(content, template(PAGE, words)))
+    write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
     gaps = [{"participant": gap.participant, "visit": gap.visit, "no_value_of": gap.what,
              "missing_items": " ".join(gap.items) or None} for gap in content["all_gaps"]]  # fmt: skip
     write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))
@@ -81,7 +85,7 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
 
 def trial_page(report: TrialReport, words: Language) -> str:
     """The page as HTML. Raises ConfigError if the protocol leaves a choice unset."""
-    return _page(_content(report, words), words, None)
+    return _page(_content(report, words), template(PAGE, words))
 
 
 def _content(report: TrialReport, words: Language) -> dict[str, Any]:
@@ -104,18 +108,25 @@ def _content(report: TrialReport, words: Language) -> dict[str, Any]:
     }
 
 
-def _page(content: dict[str, Any], words: Language, font_url: str | None, *, with_summary: bool = True) -> str:
-    return template("trial_report.html", words, font_url).render(**content, with_summary=with_summary)
+def _page(content: dict[str, Any], page: Template, *, with_summary: bool = True) -> str:
+    return page.render(**content, with_summary=with_summary)
+
+
+def _with_picture(person: dict[str, Any]) -> dict[str, Any]:
+    """The timeline as a picture of its own, in the font of the page: as a part of the page it would take half as long
+    again."""
+    return {**person, "picture": picture(person["svg"].replace("<svg ", '<svg font-family="Report" ', 1))}
 
 
 def _pdf(content: dict[str, Any], words: Language) -> bytes:
     """The page as PDF. Timelines are most of the work: processes draw them in parts, which are joined in order."""
-    people, font = content["people"], REPORT_FONT.as_uri()
+    people, page = content["people"], template(PAGE, words, REPORT_FONT.as_uri())
     parts = [
-        {**content, "people": people[first : first + PEOPLE_A_PART]} for first in range(0, len(people), PEOPLE_A_PART)
+        {**content, "people": [_with_picture(each) for each in people[first : first + PEOPLE_A_PART]]}
+        for first in range(0, len(people), PEOPLE_A_PART)
     ]
-    pages = [_page({**content, "people": []}, words, font)]
-    pages += [_page(part, words, font, with_summary=False) for part in parts]
+    pages = [_page({**content, "people": []}, page)]
+    pages += [_page(part, page, with_summary=False) for part in parts]
     if len(pages) <= PARTS_WITHOUT_HELP:
         drawn = [pdf_from(page) for page in pages]
     else:

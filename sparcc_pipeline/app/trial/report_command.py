@@ -41,9 +41,8 @@ def run_report(
     protocol = load_protocol(protocol_file)
     protocol.require("age_max_years", "haemoglobin_min_g_l", "dual_clinical", "dual_imaging")
     loaded = load_trial(sources, protocol)
-    made = facts(sources, protocol, "report")
-    inputs = [(each["file"], each["sha256"]) for each in made["inputs"]]
-    report = TrialReport(loaded.data, protocol, inputs, made["created_at"])
+    made = facts(loaded, protocol, "report")
+    report = TrialReport(loaded.data, protocol, loaded.inputs, made["created_at"])
     publish_report(report, {**made, "unblinded": False}, out, code, pdf=pdf, force=force)
     say_queries(loaded.data.queries)
 

@@ -7,7 +7,6 @@ Blinded unless `Unblinded` is given: then there is one group, no dose, and nothi
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,11 @@ from sparcc_pipeline.app.language import Language
 from sparcc_pipeline.app.pages import percent
 from sparcc_pipeline.app.trial import report_plots as plots
 from sparcc_pipeline.app.trial import report_words as say
+from sparcc_pipeline.app.trial.report_agreement import agreement_content
 from sparcc_pipeline.app.trial.timelines import score_interval, timeline_svg
-from sparcc_pipeline.trial.agreement import Estimate
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial
 from sparcc_pipeline.trial.eligibility import Eligibility
 from sparcc_pipeline.trial.protocol import PlannedVisit, Protocol
-from sparcc_pipeline.trial.reading_pairs import PairKind, TotalPairs, reading_pairs
 from sparcc_pipeline.trial.records import DataQuery, TrialData
 from sparcc_pipeline.trial.remission import TargetStatus
 from sparcc_pipeline.trial.schedule import taper_steps
@@ -37,14 +35,10 @@ from sparcc_pipeline.trial.summary import (
     visit_summaries,
 )
 
-BOOTSTRAP_SEED: Final = 20260228
-"""The same data give the same intervals."""
-
 QUERIES_SHOWN: Final = 20
 """Queries and gaps that the page lists; `queries.csv` has all."""
 
 PANELS_OF_CHANGE: Final = 3
-BLAND_ALTMAN_PANELS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -65,13 +59,10 @@ class Gap:
     items: tuple[str, ...]
 
 
-def report_content(data: TrialData, protocol: Protocol, words: Language, unblinded: Unblinded | None = None,
-                   family: str | None = None) -> dict[str, Any]:  # fmt: skip
+def report_content(
+    data: TrialData, protocol: Protocol, words: Language, unblinded: Unblinded | None = None
+) -> dict[str, Any]:
     """Everything that the page shows.
-
-    Parameters
-    ----------
-    family : font of the words in timelines, where the page does not say it
 
     Raises
     ------
@@ -93,9 +84,9 @@ def report_content(data: TrialData, protocol: Protocol, words: Language, unblind
         "instruments": say.INSTRUMENTS,
         "sources": say.SOURCES,
         "plots": _plots(groups, protocol, words),
-        **_agreement(data, protocol, words),
+        **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
-        "people": [_person(course, entry[name], protocol, words, unblinded, family) for name, course in inside.items()],
+        "people": [_person(course, entry[name], protocol, words, unblinded) for name, course in inside.items()],
     }  # fmt: skip
 
 
@@ -157,12 +148,7 @@ def _plots(groups: Mapping[str, Courses], protocol: Protocol, words: Language) -
     if with_change:
         found["cumulative"] = plots.cumulative_plot(groups, _spaced(with_change, PANELS_OF_CHANGE), protocol, words)
         found["waterfall"] = plots.waterfall_plot(groups, with_change[-1], protocol, words)
-    return {name: picture(svg) for name, svg in found.items()}
-
-
-def picture(svg: str) -> str:
-    """An SVG as an address that a page can show: apart from the page, so that no two pictures share a name."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
+    return {name: plots.picture(svg) for name, svg in found.items()}
 
 
 def _spaced(visits: Sequence[PlannedVisit], count: int) -> list[PlannedVisit]:
@@ -170,46 +156,6 @@ def _spaced(visits: Sequence[PlannedVisit], count: int) -> list[PlannedVisit]:
     if len(visits) <= count:
         return list(visits)
     return [visits[round(k * (len(visits) - 1) / (count - 1))] for k in range(count)]
-
-
-def _agreement(data: TrialData, protocol: Protocol, words: Language) -> dict[str, Any]:
-    rows, drawn = [], []
-    for pairs in reading_pairs(data, protocol.imaging.adjudication_limit):
-        name = _pair_name(pairs, words)
-        found = pairs.agreement(BOOTSTRAP_SEED)
-        if found is None:
-            rows.append({"name": name, "pairs": len(pairs.first), "found": None})
-            continue
-        estimates = [found.icc_agreement, found.icc_consistency, found.weighted]
-        rows.append(
-            {
-                "name": name,
-                "pairs": found.pairs,
-                "participants": found.participants,
-                "found": found,
-                "estimates": [_interval(each, 2) for each in estimates],
-                "sdc": _interval(found.sdc, 1),
-            }
-        )
-        drawn.append((name, pairs))
-    svg = plots.bland_altman_plot(drawn[:BLAND_ALTMAN_PANELS], words) if drawn else None
-    return {"agreement": rows, "bland_altman": None if svg is None else picture(svg)}
-
-
-def _pair_name(pairs: TotalPairs, words: Language) -> str:
-    kind = words.say(say.PAIRS[pairs.kind])
-    return {
-        PairKind.BETWEEN: f"{pairs.first_name} – {pairs.second_name}: {kind}",
-        PairKind.WITHIN: f"{pairs.first_name}: {kind}",
-        PairKind.MACHINE: kind,
-    }[pairs.kind]
-
-
-def _interval(found: Estimate | None, digits: int) -> str | None:
-    if found is None:
-        return None
-    ends = "" if found.low is None else f" ({found.low:.{digits}f}; {found.high:.{digits}f})"
-    return f"{found.value:.{digits}f}{ends}"
 
 
 def _gaps(each: VisitAssessment) -> list[Gap]:
@@ -240,7 +186,7 @@ def _queries(queries: Sequence[DataQuery], gaps: Sequence[Gap]) -> dict[str, Any
 
 
 def _person(course: Sequence[VisitAssessment], entry: Eligibility, protocol: Protocol, words: Language,
-            unblinded: Unblinded | None, family: str | None) -> dict[str, Any]:  # fmt: skip
+            unblinded: Unblinded | None) -> dict[str, Any]:  # fmt: skip
     name = course[0].participant.participant
     doses = None
     if unblinded is not None:
@@ -251,7 +197,7 @@ def _person(course: Sequence[VisitAssessment], entry: Eligibility, protocol: Pro
         "site": course[0].participant.site,
         "arm": None if unblinded is None else unblinded.arms.get(name),
         "entry": entry,
-        "svg": timeline_svg(course, protocol, doses, words, family),
+        "svg": timeline_svg(course, protocol, doses, words),
         "rows": [_person_row(each, protocol, words) for each in course],
     }
 

@@ -6,7 +6,9 @@ of Okabe and Ito; what a color means is also said by a line style, a place or a 
 
 from __future__ import annotations
 
+import base64
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -67,6 +69,9 @@ _STYLE: Final[Any] = {
     # The same report gives the same bytes.
     "svg.hashsalt": "sparcc",
 }
+TITLE_LETTERS: Final = 30
+"""Of a line of a title over one of three panels."""
+
 _PANEL: Final = (4.4, 3.0)
 """Width and height of a panel, inches."""
 
@@ -76,17 +81,20 @@ def cumulative_plot(groups: Groups, visits: Sequence[PlannedVisit], protocol: Pr
 
     def draw(axes: Axes, panel: tuple[int, PlannedVisit]) -> None:
         _, visit = panel
+        title = _visit(visit, words)
         for number, (name, inside) in enumerate(groups.items()):
             change = np.sort(_values(inside, visit, protocol, lambda each: each.sparcc_change))
             if change.size:
                 share = 100 * (np.arange(change.size) + 0.5) / change.size
-                label = name if len(groups) > 1 else words.say("{n} participants", n=change.size)
-                axes.plot(share, change, DASHES[number], color=COLORS[number], label=label, linewidth=1.8)
+                axes.plot(share, change, DASHES[number], color=COLORS[number], label=name, linewidth=1.8)
+            if len(groups) == 1:
+                title = words.say("{visit}, {n} participants", visit=title, n=change.size)
         for limit in (-SMALLEST_IMPORTANT_CHANGE, SMALLEST_IMPORTANT_CHANGE):
             axes.axhline(limit, color=SOFT, linewidth=0.8, linestyle=":")
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.set(title=_visit(visit, words), xlim=(0, 100), xlabel=words.say("Cumulative share of participants, %"))
-        axes.legend(loc="upper left")
+        axes.set(title=title, xlim=(0, 100), xlabel=words.say("Cumulative share of participants, %"))
+        if len(groups) > 1:
+            axes.legend(loc="lower right")  # the curves rise from the lower left
 
     return _panels(list(enumerate(visits)), draw, words.say("Change in SPARCC since baseline"), share_y=True)
 
@@ -191,9 +199,15 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
             axes.annotate(
                 f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right"
             )
-        axes.set(title=name, xlabel=words.say("Mean of both totals"))
+        axes.set_title(textwrap.fill(name, TITLE_LETTERS))
+        axes.set_xlabel(words.say("Mean of both totals"))
 
     return _panels(list(pairs), draw, words.say("Difference"))
+
+
+def picture(svg: str) -> str:
+    """An SVG as an address that a page can show: apart from the page, so that no two pictures share a name."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
 
 
 def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False,

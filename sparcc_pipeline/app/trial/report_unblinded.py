@@ -7,6 +7,7 @@ There: `run_unblinded_report`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -19,8 +20,7 @@ from sparcc_pipeline.app.trial.report_command import publish_report
 from sparcc_pipeline.app.trial.report_content import Unblinded
 from sparcc_pipeline.app.trial.rows import Queries
 from sparcc_pipeline.app.trial.run import facts, say_queries
-from sparcc_pipeline.app.trial.sources import TrialSources, load_protocol, load_trial
-from sparcc_pipeline.trial.records import TrialData
+from sparcc_pipeline.app.trial.sources import TrialSources, file_input, load_protocol, load_trial
 
 
 def run_unblinded_report(
@@ -57,12 +57,11 @@ def run_unblinded_report(
     queries = Queries(loaded.data.queries)
     arms = read_allocation(allocation_file, known, protocol, queries).arms
     dosing = Dosing({}) if dosing_file is None else read_dosing(dosing_file, known, protocol, queries)
-    data = TrialData(
-        loaded.data.participants, loaded.data.visits, loaded.data.readings, loaded.data.scores, tuple(queries)
-    )
-    made = facts(sources, protocol, "report")
-    inputs = [(each["file"], each["sha256"]) for each in made["inputs"]]
-    report = TrialReport(data, protocol, inputs, made["created_at"], Unblinded(arms, dosing.steps))
+    opened = [allocation_file, *([dosing_file] if dosing_file is not None else [])]
+    data = replace(loaded.data, queries=tuple(queries))
+    loaded = replace(loaded, data=data, inputs=(*loaded.inputs, *map(file_input, opened)))
+    made = facts(loaded, protocol, "report")
+    report = TrialReport(data, protocol, loaded.inputs, made["created_at"], Unblinded(arms, dosing.steps))
     typer.echo("UNBLINDED: not for readers and assessors")
     publish_report(report, {**made, "unblinded": True}, out, code, pdf=pdf, force=force)
     say_queries(queries)

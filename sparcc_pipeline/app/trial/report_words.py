@@ -49,6 +49,8 @@ PAIRS: Final[Mapping[PairKind, Message]] = {
     PairKind.WITHIN: Message("reader against the same reader again"),
     PairKind.MACHINE: Message("machine against the readings"),
 }
+MACHINE_AGAINST_READER: Final = Message("machine against reader")
+"""Of quadrants: totals are compared with the score of the readings that counts."""
 
 TIMING: Final[Mapping[Timing, Message]] = {
     Timing.IN_WINDOW: Message("in window"),

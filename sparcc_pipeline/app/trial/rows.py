@@ -15,10 +15,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sparcc_pipeline.app.trial.cells import is_missing, shown
-from sparcc_pipeline.app.trial.dictionary import compact, field_of_column, fields_of, row_model
-from sparcc_pipeline.app.trial.fields import Place
+from sparcc_pipeline.app.trial.dictionary import cell_model, compact, field_of_column, fields_of
+from sparcc_pipeline.app.trial.fields import Field, Place
 from sparcc_pipeline.app.trial.tables import Cell, RawRow, RawTable
 from sparcc_pipeline.errors import BlindingError, InputError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import DataQuery, QueryKind
 
 UNBLINDING: Final = frozenset(
@@ -40,13 +41,20 @@ _REPEATED: Final = "redcap_repeat_instrument"
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """The cells of one row that are right, by field; `columns` are the headers as the file has them."""
+    """The cells of one row that are right, by field.
+
+    Parameters
+    ----------
+    columns : the headers as the file has them
+    faults : fields whose cell is not right, which is not the same as empty
+    """
 
     file: str
     number: int
     values: Mapping[str, Any]
     columns: Mapping[str, str]
     raw: Mapping[str, Cell]
+    faults: frozenset[str] = frozenset()
 
     @property
     def participant(self) -> str:
@@ -62,9 +70,9 @@ class Queries(list[DataQuery]):
         kind: QueryKind,
         row: CheckedRow | None,
         field: str | None,
-        expected: str,
+        expected: Message,
         found: str,
-        remedy: str,
+        remedy: Message,
         *,
         left_out: str = "value",
         file: str = "",
@@ -110,11 +118,16 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
             f"or use one of its names: {', '.join(known.aliases) or known.name}"
         )
     for note in table.notes:
-        queries.ask(QueryKind.UNREADABLE, None, None, "one sheet of values", note, "check that nothing is missing",
-                    left_out="nothing", file=table.file)  # fmt: skip
-    rows = []
+        queries.ask(
+            QueryKind.UNREADABLE, None, None,
+            Message("one sheet of values"),
+            note,
+            Message("check that nothing is missing"),
+            left_out="nothing", file=table.file,
+        )  # fmt: skip
+    rows, cells = [], _Cells(columns, places)
     for raw in table.rows:
-        row = _checked(table, raw, columns, queries, places, required)
+        row = _checked(table, raw, columns, queries, cells, required)
         if row is not None:
             rows.append(row)
     return rows
@@ -155,19 +168,28 @@ def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> di
 def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[Place, ...]) -> None:
     names = [each.name for each in fields_of(*places)]
     if compact(column) in IDENTIFYING:
-        queries.ask(QueryKind.UNKNOWN_COLUMN, None, column, "no column that identifies a person", "one", "remove it "
-                    "before the table leaves the site; it was not read", left_out="nothing", file=file)  # fmt: skip
+        queries.ask(
+            QueryKind.UNKNOWN_COLUMN, None, column,
+            Message("no column that identifies a person"),
+            Message("a column that may identify one"),
+            Message("remove it before the table leaves the site; it was not read"),
+            left_out="nothing", file=file,
+        )  # fmt: skip
         return
     if compact(column) == "crp" or "反应蛋白" in column:
-        remedy = "name the unit: crp_mg_l or crp_mg_dl"
+        remedy = Message("name the unit: crp_mg_l or crp_mg_dl")
     else:
         near = difflib.get_close_matches(column.casefold(), names, 1, 0.75)
-        remedy = (
-            f"rename it to {near[0]!r} if that is meant" if near else "see the data dictionary, or leave it: it was"
-        )
-        remedy += "" if near else " not read"
-    queries.ask(QueryKind.UNKNOWN_COLUMN, None, column, "a column of the data dictionary", "another one", remedy,
-                file=file)  # fmt: skip
+        remedy = Message("see the data dictionary, or leave it: it was not read")
+        if near:
+            remedy = Message("rename it to {name} if that is meant", name=near[0])
+    queries.ask(
+        QueryKind.UNKNOWN_COLUMN, None, column,
+        Message("a column of the data dictionary"),
+        Message("another one"),
+        remedy,
+        file=file,
+    )  # fmt: skip
 
 
 def _checked(
@@ -175,17 +197,12 @@ def _checked(
     raw: RawRow,
     columns: Mapping[str, str],
     queries: Queries,
-    places: tuple[Place, ...],
+    cells: _Cells,
     required: tuple[str, ...],
 ) -> CheckedRow | None:
-    given = {
-        name: raw.cells[column]
-        for name, column in columns.items()
-        if column in raw.cells and not is_missing(raw.cells[column])
-    }
-    values, faults = _validated(given, places)
+    values, faults = cells.check(raw.cells)
     label = str(values.get("visit", "")) or None
-    fields = {each.name: each for each in fields_of(*places)}
+    fields = cells.fields
     missing = [name for name in required if name not in values]
     for name, (kind, found, remedy) in faults.items():
         left_out = "row" if name in required else "value"
@@ -197,40 +214,70 @@ def _checked(
         if name not in faults:
             queries.append(
                 DataQuery(QueryKind.MISSING, table.file, raw.number, columns[name], _id(values.get("participant")),
-                          label, fields[name].expected, "an empty cell", "fill it in", "row")
+                          label, fields[name].expected, Message("an empty cell"), Message("fill it in"), "row")
             )  # fmt: skip
-    if not missing and not is_missing(raw.cells.get(_REPEATED)):
+    if not missing and _REPEATED in raw.cells and not is_missing(raw.cells[_REPEATED]):
         queries.append(
             DataQuery(QueryKind.NOT_ALLOWED, table.file, raw.number, _REPEATED, _id(values.get("participant")), label,
-                      "one row a participant and visit", "a repeated instrument", "export without repeats", "row")
+                      Message("one row a participant and visit"), Message("a repeated instrument"),
+                      Message("export without repeats"), "row")
         )  # fmt: skip
         return None
-    return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells)
+    return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells, frozenset(faults))
 
 
-_Fault = tuple[QueryKind, str, str]
+_Fault = tuple[QueryKind, str, Message]
 
 
-def _validated(given: Mapping[str, Cell], places: tuple[Place, ...]) -> tuple[dict[str, Any], dict[str, _Fault]]:
-    """Cells that pass, and the faults of the others."""
-    model, left = row_model(*places), dict(given)
-    faults: dict[str, _Fault] = {}
-    while True:
-        try:
-            return model.model_validate(left).model_dump(include=set(left)), faults
-        except ValidationError as error:
-            for each in error.errors(include_url=False):
-                name = str(each["loc"][0])
-                if name in left:
-                    unit = next(field.unit for field in fields_of(*places) if field.name == name)
-                    faults[name] = _fault(each["type"], each.get("ctx", {}), left.pop(name), unit)
+class _Cells:
+    """Checks the cells of one table; the same value in the same column is checked once, for most are the same."""
+
+    def __init__(self, columns: Mapping[str, str], places: tuple[Place, ...]) -> None:
+        self.fields = {field.name: field for field in fields_of(*places)}
+        self._columns = [(name, column, self.fields[name]) for name, column in columns.items()]
+        self._seen: dict[str, dict[object, tuple[Any, _Fault | None]]] = {name: {} for name in columns}
+
+    def check(self, cells: Mapping[str, Cell]) -> tuple[dict[str, Any], dict[str, _Fault]]:
+        """The values of a row by field, and what is wrong with the others; what is missing is in neither."""
+        values: dict[str, Any] = {}
+        faults: dict[str, _Fault] = {}
+        for name, column, field in self._columns:
+            cell = cells.get(column)
+            if cell is None:
+                continue
+            seen = self._seen[name]
+            key = cell if isinstance(cell, str) else (type(cell), cell)
+            found = seen.get(key)
+            if found is None:
+                found = seen[key] = _checked_cell(field, cell)
+            value, fault = found
+            if fault is not None:
+                faults[name] = fault
+            elif value is not None:
+                values[name] = value
+        return values, faults
+
+
+def _checked_cell(field: Field, cell: Cell) -> tuple[Any, _Fault | None]:
+    """The value, None where it is missing, or what is wrong with it."""
+    if is_missing(cell):
+        return None, None
+    try:
+        return cell_model(field).validate_python(cell), None
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        return None, _fault(fault["type"], fault.get("ctx", {}), cell, field.unit)
 
 
 def _fault(kind: str, context: Mapping[str, Any], value: Cell, unit: str) -> _Fault:
+    if kind == "literal_error":
+        return QueryKind.NOT_ALLOWED, shown(value), Message("write one of these words")
     if kind in QueryKind.__members__:
-        return QueryKind[kind], str(context["found"]), str(context["remedy"])
-    check = f"check the unit ({unit}), correct" if unit else "correct"
-    return QueryKind.OUT_OF_RANGE, shown(value), f"{check} the value or leave the cell empty"
+        return QueryKind[kind], context["found"], context["remedy"]
+    remedy = Message("correct the value or leave the cell empty")
+    if unit:
+        remedy = Message("check the unit ({unit}), correct the value or leave the cell empty", unit=unit)
+    return QueryKind.OUT_OF_RANGE, shown(value), remedy
 
 
 def _id(value: object) -> str | None:

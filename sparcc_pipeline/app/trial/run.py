@@ -5,7 +5,6 @@ There: `run_protocol_check`, `run_import`, `run_status`, `run_eligibility`. None
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from sparcc_pipeline.app.trial.export import (
     status_table,
     write_tables,
 )
-from sparcc_pipeline.app.trial.sources import TrialSources, load_protocol, load_trial
+from sparcc_pipeline.app.trial.sources import LoadedTrial, TrialSources, load_protocol, load_trial
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial, entry_of
 from sparcc_pipeline.trial.choices import CHOICES
 from sparcc_pipeline.trial.eligibility import EntryState, reasons_against
@@ -35,7 +34,7 @@ QUERIES_SHOWN = 20
 
 
 def run_protocol_check(file: Path | None) -> None:
-    """Print every setting with its source, and every choice: made, or open with its readings.
+    """Print every setting with its source, those to be confirmed, and every choice: made, or open with its readings.
 
     Raises
     ------
@@ -45,6 +44,9 @@ def run_protocol_check(file: Path | None) -> None:
     typer.echo(f"{protocol.file}: valid; {protocol.registry}, {protocol.name}")
     for key in protocol.settings:
         typer.echo(f"  {key} = {protocol.settings[key]}  [{protocol.sources[key]}]")
+    typer.echo("To be confirmed by the trial: decided here [D], or in wide use but not confirmed [R]:")
+    for key in protocol.unconfirmed:
+        typer.echo(f"  {key} = {protocol.settings[key]}")
     typer.echo("Choices that the registry entry leaves open:")
     for choice in CHOICES:
         if choice.key in protocol.choices:
@@ -68,7 +70,7 @@ def run_import(sources: TrialSources, protocol_file: Path | None, out: Path, *, 
     """
     protocol = load_protocol(protocol_file)
     loaded = load_trial(sources, protocol)
-    write_tables(out, data_tables(loaded, protocol), facts(sources, protocol, "import"), force=force)
+    write_tables(out, data_tables(loaded, protocol), facts(loaded, protocol, "import"), force=force)
     data = loaded.data
     typer.echo(
         f"{len(data.participants)} participants, {len(data.visits)} visits, {len(data.readings)} readings, "
@@ -91,7 +93,7 @@ def run_status(sources: TrialSources, protocol_file: Path | None, out: Path | No
     assessed = assess_trial(loaded.data, protocol)
     if out is not None:
         tables = {"status": status_table(assessed), "queries": query_table(loaded.data.queries)}
-        write_tables(out, tables, facts(sources, protocol, "status"), force=force)
+        write_tables(out, tables, facts(loaded, protocol, "status"), force=force)
     for each in assessed:
         if each.visit is not None or each.readings or each.machine is not None:
             typer.echo(status_line(each))
@@ -114,7 +116,7 @@ def run_eligibility(sources: TrialSources, protocol_file: Path | None, out: Path
     found = [(entry_of(each, loaded.data, protocol), each.site) for each in loaded.data.participants]
     if out is not None:
         tables = {"eligibility": eligibility_table(found), "queries": query_table(loaded.data.queries)}
-        write_tables(out, tables, facts(sources, protocol, "eligibility"), force=force)
+        write_tables(out, tables, facts(loaded, protocol, "eligibility"), force=force)
     for entry, _ in found:
         typer.echo(f"{entry.participant}: entry criteria {entry.state.value}")
         for reason in reasons_against(entry.criteria):
@@ -153,15 +155,14 @@ def say_queries(queries: Sequence[DataQuery]) -> None:
     typer.echo(f"{len(queries)} data queries{': ' + listed if listed else ''}")
 
 
-def facts(sources: TrialSources, protocol: Protocol, command: str) -> dict[str, Any]:
+def facts(loaded: LoadedTrial, protocol: Protocol, command: str) -> dict[str, Any]:
     """What `trial.json` says of a run: when, with what, from which files."""
-    files = [*sources.clinical, *([sources.manifest] if sources.manifest else []), *sources.readings]
     return {
         "command": command,
         "created_at": now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         "software": {"name": "sparcc-pipeline", "version": __version__},
         "protocol": {"file": protocol.file, "registry": protocol.registry, "choices": dict(protocol.choices)},
-        "inputs": [{"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files],
+        "inputs": [{"file": file, "sha256": sha256} for file, sha256 in loaded.inputs],
     }
 
 

@@ -43,7 +43,7 @@ def run_steps(
     table = step_table(loaded.data, allocation, dosing, protocol)
     if out is not None:
         tables = {"steps": table, "queries": query_table(queries)}
-        write_tables(out, tables, {**facts(sources, protocol, "steps"), "unblinded": True}, force=force)
+        write_tables(out, tables, {**facts(loaded, protocol, "steps"), "unblinded": True}, force=force)
     typer.echo("UNBLINDED: not for readers and assessors")
     for row in table.rows:
         recorded = f"recorded at {row['recorded_at']}" if row["recorded_at"] else "not recorded"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import sys
+import webbrowser
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -22,10 +24,12 @@ from sparcc_pipeline.app.config import read_toml
 from sparcc_pipeline.app.language import LanguageCode
 from sparcc_pipeline.app.resources import config_file
 from sparcc_pipeline.app.result import json_text
-from sparcc_pipeline.app.store import ResultFolder, ResultKind, write_text
+from sparcc_pipeline.app.store import SCORE_RESULT, ResultFolder, ResultKind, write_text
 from sparcc_pipeline.app.trial import simulated_files as files
+from sparcc_pipeline.app.trial.phantom_scores import PhantomStudy, score_phantoms
 from sparcc_pipeline.app.trial.report_command import run_report
-from sparcc_pipeline.app.trial.simulation_report import chance_plot, simulation_markdown
+from sparcc_pipeline.app.trial.run import now
+from sparcc_pipeline.app.trial.simulation_report import chance_plot, simulation_markdown, wrong_plot
 from sparcc_pipeline.app.trial.sources import SHIPPED_PROTOCOL, TrialSources
 from sparcc_pipeline.trial.assessment import assess_trial
 from sparcc_pipeline.trial.assumptions import Assumptions, assumptions_from
@@ -39,7 +43,8 @@ from sparcc_pipeline.trial.operating import (
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.protocol_mapping import protocol_from
 from sparcc_pipeline.trial.simulated_agreement import simulated_agreement
-from sparcc_pipeline.trial.simulation import simulate_trial
+from sparcc_pipeline.trial.simulated_items import simulated_items
+from sparcc_pipeline.trial.simulation import SimulatedTrial, simulate_trial
 
 ASSUMPTIONS: Final = Path("simulation.toml")
 SCHEMA: Final = "sparcc-simulation-result/1"
@@ -51,10 +56,13 @@ SIMULATION_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-simulation-result/",
     re.compile(
-        r"simulation\.(json|md)|chance_met\.svg|data(/((participants|visits|readings|scores|allocation|dosing)\.csv"
-        r"|protocol\.toml|scores(/P\d+(/W\d+(/score\.json)?)?)?))?"
+        r"simulation\.(json|md)|(chance_met|wrong_calls)\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
+        rf"|protocol\.toml|scores(/P\d+(/W\d+(/({SCORE_RESULT.names.pattern}))?)?)?))?"
     ),
 )
+
+DEMO_SCORED: Final = 2
+"""Participants of the demonstration whose studies are drawn and scored: a second each."""
 
 DEMO_ARMS: Final = {"taper": 20, "control": 10}
 """Participants of the demonstration: enough for every part of the report, and quick."""
@@ -62,7 +70,7 @@ DEMO_ARMS: Final = {"taper": 20, "control": 10}
 
 def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *,
                  force: bool) -> None:  # fmt: skip
-    """Simulate trials; DIR gets simulation.md, simulation.json, a plot and the first trial's files.
+    """Simulate trials; DIR gets simulation.md, simulation.json, two plots and the first trial's files.
 
     Raises
     ------
@@ -79,6 +87,7 @@ def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | Non
         text = simulation_markdown(document)
         write_text(result.path / "simulation.md", text)
         write_text(result.path / "chance_met.svg", chance_plot(document))
+        write_text(result.path / "wrong_calls.svg", wrong_plot(document))
         write_text(result.path / MAIN_FILE, json_text(document))
         (result.path / DATA).mkdir()
         files.write_trial_files(simulate_trial(protocol, assumptions, seed), protocol, content, result.path / DATA)
@@ -87,8 +96,13 @@ def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | Non
     typer.echo(f"Results: {out}")
 
 
-def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool) -> None:
-    """A small simulated trial as files in DIR/data, and its blinded report in DIR/report.
+def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool, show: bool) -> None:
+    """A small simulated trial as files in DIR/data, some of its studies drawn and scored, and its blinded report in
+    DIR/report.
+
+    Parameters
+    ----------
+    show : open the report, where there is a screen
 
     Raises
     ------
@@ -98,14 +112,40 @@ def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool) -> None:
     content = _protocol_content(None, assumptions, DEMO_ARMS)
     protocol = protocol_from(content, "protocol.toml")
     with ResultFolder(out / DATA, force=False, kind=SIMULATION_RESULT) as result:
-        files.write_trial_files(simulate_trial(protocol, assumptions, seed), protocol, content, result.path)
+        trial = simulate_trial(protocol, assumptions, seed)
+        files.write_trial_files(trial, protocol, content, result.path)
+        scored = _score_some(trial, protocol, result.path / files.SCORE_FOLDERS, code)
         result.publish()
     data = out / DATA
     sources = TrialSources(
-        [data / files.PARTICIPANTS, data / files.VISITS], data / files.SCORES, [data / files.READINGS]
+        [data / files.PARTICIPANTS, data / files.VISITS],
+        data / files.SCORES,
+        [data / files.READINGS],
+        [data / files.ITEMS],
     )
-    typer.echo("Simulated participants, no person's data.")
+    typer.echo(
+        f"Simulated participants, no person's data. {scored} studies of {', '.join(trial.randomised[:DEMO_SCORED])} "
+        f"are phantoms that were drawn and scored: {data / files.SCORE_FOLDERS}"
+    )
     run_report(sources, data / files.PROTOCOL, out / "report", code, pdf=pdf, force=False)
+    if show and has_screen():
+        webbrowser.open((out / "report" / ("report.pdf" if pdf else "report.html")).resolve().as_uri())
+
+
+def has_screen() -> bool:
+    """False on a Linux machine without a display: there a browser of the terminal would take it over."""
+    return not sys.platform.startswith("linux") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _score_some(trial: SimulatedTrial, protocol: Protocol, folder: Path, code: LanguageCode) -> int:
+    """Draw and score the studies of the first participants, in place of their simulated scores; gives how many."""
+    studies = [
+        PhantomStudy(folder / each.participant / each.visit, each.points, number)
+        for number, each in enumerate(simulated_items(trial, protocol))
+        if each.reader is None and each.participant in trial.randomised[:DEMO_SCORED]
+    ]
+    score_phantoms(studies, now(), code)
+    return len(studies)
 
 
 def load_assumptions(file: Path | None) -> Assumptions:

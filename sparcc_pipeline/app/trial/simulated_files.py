@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +16,11 @@ from typing import Any, Final
 import tomli_w
 
 from sparcc_pipeline.app.store import SCORE_FILE, write_text
+from sparcc_pipeline.trial.items import QUADRANTS, ItemPlace, ItemReading
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant
+from sparcc_pipeline.trial.simulated_items import FIRST_SLICE, simulated_items
 from sparcc_pipeline.trial.simulation import SimulatedTrial
 
 FIRST_DAY: Final = date(2026, 3, 2)
@@ -27,7 +29,9 @@ FIRST_DAY: Final = date(2026, 3, 2)
 PARTICIPANTS: Final = "participants.csv"
 VISITS: Final = "visits.csv"
 READINGS: Final = "readings.csv"
+ITEMS: Final = "reading_items.csv"
 SCORES: Final = "scores.csv"
+SCORE_FOLDERS: Final = "scores"
 ALLOCATION: Final = "allocation.csv"
 DOSING: Final = "dosing.csv"
 PROTOCOL: Final = "protocol.toml"
@@ -36,7 +40,7 @@ PROTOCOL: Final = "protocol.toml"
 def write_trial_files(
     trial: SimulatedTrial, protocol: Protocol, protocol_content: Mapping[str, Any], folder: Path
 ) -> None:
-    """Tables of participants, visits, readings and scores, score folders, allocation, doses, and the protocol.
+    """All tables: participants, visits, readings, items, scores, allocation, doses; score folders; the protocol.
 
     Raises
     ------
@@ -47,11 +51,15 @@ def write_trial_files(
     write_text(folder / PARTICIPANTS, _csv([_participant(each) for each in data.participants]))
     write_text(folder / VISITS, _csv([_visit(each) for each in data.visits]))
     write_text(folder / READINGS, _csv([_reading(each) for each in data.readings]))
+    items = list(simulated_items(trial, protocol))
+    write_text(folder / ITEMS, _csv([row for each in items if each.reader is not None for row in _item_rows(each)]))
+    points = {(each.participant, each.visit): each.points for each in items if each.reader is None}
     manifest = []
     for score in data.scores:
-        path = Path("scores") / score.participant / score.visit
+        path = Path(SCORE_FOLDERS) / score.participant / score.visit
         (folder / path).mkdir(parents=True, exist_ok=True)
-        write_text(folder / path / SCORE_FILE, json.dumps(_score(score, protocol), indent=2) + "\n")
+        document = _score(score, protocol) | _joints(points.get((score.participant, score.visit), {}))
+        write_text(folder / path / SCORE_FILE, json.dumps(document, indent=1) + "\n")
         manifest.append({"participant": score.participant, "visit": score.visit, "path": path.as_posix()})
     write_text(folder / SCORES, _csv(manifest))
     write_text(folder / ALLOCATION, _csv([{"participant": name, "arm": arm} for name, arm in trial.arms.items()]))
@@ -86,6 +94,38 @@ def _visit(each: ClinicalVisit) -> dict[str, Any]:
 
 def _reading(each: Reading) -> dict[str, Any]:
     return {**vars(each)}
+
+
+def _item_rows(each: ItemReading) -> Iterator[dict[str, Any]]:
+    for place, point in each.points.items():
+        yield {
+            "participant": each.participant,
+            "visit": each.visit,
+            "reader": each.reader,
+            "kind": "adjudication" if each.adjudicator else "primary",
+            "repeat": each.repeat,
+            "slice": place.slice_index - FIRST_SLICE + 1,
+            "slice_index": place.slice_index,
+            "joint": place.side.value,
+            "item": place.item,
+            "value": point,
+            "reason": None,
+        }
+
+
+def _joints(points: Mapping[ItemPlace, int | None]) -> dict[str, Any]:
+    """The points as `score.json` has them."""
+    joints = [
+        {
+            "slice": k - FIRST_SLICE,
+            "side": side.value,
+            "edema": {item: points[ItemPlace(k, side, item)] for item in QUADRANTS},
+            **{item: points[ItemPlace(k, side, item)] for item in ("intense", "deep")},
+        }
+        for k, side in dict.fromkeys((place.slice_index, place.side) for place in points)
+    ]
+    slices = [{"slice_index": k} for k in dict.fromkeys(place.slice_index for place in points)]
+    return {"slices": slices, "joints": joints}
 
 
 def _score(each: MachineScore, protocol: Protocol) -> dict[str, Any]:

@@ -1,14 +1,21 @@
-"""The figures of a simulation as Markdown and as a plot. There: `simulation_markdown`, `chance_plot`."""
+"""The figures of a simulation as Markdown and as plots. There: `simulation_markdown`, `chance_plot`, `wrong_plot`."""
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from matplotlib.figure import Figure
 
 from sparcc_pipeline.app.trial.report_plots import COLORS, DASHES, SOFT, plot_style
+
+WRONG: Final = (
+    ("false_met", "called met though missed", "o", COLORS[0]),
+    ("false_missed", "called missed though met", "D", COLORS[1]),
+)
+"""Both ways to be wrong: key, words, marker and color."""
 
 CUT_OFFS: Final = {"below_cut_off": "SPARCC < 2", "up_to_cut_off": "SPARCC <= 2"}
 
@@ -49,6 +56,10 @@ def simulation_markdown(document: Mapping[str, Any]) -> str:
               _percent(p["different"]), f"{p['margin']:g}", _percent(p["not_inferior"])] for p in document["power"]],
         ),
         "",
+        "Shares of trials have a Monte Carlo standard error of at most "
+        f"{50 / math.sqrt(document['trials']):.1f} points. "
+        "Differences and standard errors are means over the trials.",
+        "",
         "Agreement in the first trial (95 % intervals from a bootstrap of participants):",
         "",
         *_table(
@@ -77,8 +88,35 @@ def chance_plot(document: Mapping[str, Any]) -> str:
             axes.set(title=CUT_OFFS[name], xlabel="True SPARCC", ylim=(-2, 102))
         panels[0].set_ylabel("Called as meeting the target, %")
         panels[1].legend(loc="upper right")
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        return _svg(figure)
+
+
+def wrong_plot(document: Mapping[str, Any]) -> str:
+    """Share of visits called wrongly in either direction, by score, a panel a cut-off, as SVG."""
+    names = list(CUT_OFFS)
+    with plot_style():
+        figure = Figure(figsize=(8.8, 2.8), layout="constrained")
+        panels = figure.subplots(1, len(names), sharex=True, sharey=True)
+        for axes, name in zip(panels, names, strict=True):
+            rows = [f for f in document["flips"] if f["definition"] == name]
+            places = list(range(len(rows)))
+            for key, label, marker, color in WRONG:
+                axes.plot([100 * f[key] for f in rows], places, marker, color=color, label=label, markersize=7)
+            axes.hlines(places, *zip(*(_ends(f) for f in rows), strict=True), color=SOFT, linewidth=1, zorder=0)
+            axes.set(title=CUT_OFFS[name], xlabel="Share of visits, %", xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
+            axes.set_yticks(places, [f["method"] for f in rows])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(WRONG))
+        return _svg(figure)
+
+
+def _ends(row: Mapping[str, Any]) -> tuple[float, float]:
+    shares = [100 * row[key] for key, *_ in WRONG]
+    return min(shares), max(shares)
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
 
 

@@ -5,19 +5,26 @@ There: `load_protocol`, `load_trial`, `TrialSources`, `LoadedTrial`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparcc_pipeline.app.config import read_toml
 from sparcc_pipeline.app.resources import config_file
 from sparcc_pipeline.app.trial.clinical import VisitKey, read_clinical
-from sparcc_pipeline.app.trial.imaging import read_readings, read_scores
+from sparcc_pipeline.app.trial.imaging import named_by_manifest, read_scores
+from sparcc_pipeline.app.trial.readings import read_items, read_readings
 from sparcc_pipeline.app.trial.rows import Queries
 from sparcc_pipeline.trial.protocol import Protocol
 from sparcc_pipeline.trial.protocol_mapping import protocol_from
+from sparcc_pipeline.trial.reading import MachineScore
 from sparcc_pipeline.trial.records import TrialData
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.app.trial.ledger_scores import LedgerSource
 
 SHIPPED_PROTOCOL = Path("protocols") / "chictr2600118800.toml"
 
@@ -31,19 +38,40 @@ class TrialSources:
     clinical : tables of participants and visits, CSV or Excel
     manifest : table that says which score folder is of which participant and visit
     readings : tables of readers' totals
+    items : tables of the items that those totals are made of
+    ledger : the ledger of the night, which also says which score folder is of which participant and visit
     """
 
     clinical: Sequence[Path]
     manifest: Path | None = None
     readings: Sequence[Path] = ()
+    items: Sequence[Path] = ()
+    ledger: LedgerSource | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All tables."""
+        return [*self.clinical, *([self.manifest] if self.manifest else []), *self.readings, *self.items]
 
 
 @dataclass(frozen=True)
 class LoadedTrial:
-    """What the files hold. `dates` of visits are for tables only: the core counts days from the baseline."""
+    """What the files hold.
+
+    Parameters
+    ----------
+    dates : of visits, for tables only: the core counts days from the baseline
+    inputs : name and SHA-256 of each file that was read
+    """
 
     data: TrialData
     dates: Mapping[VisitKey, date]
+    inputs: tuple[tuple[str, str], ...]
+
+
+def file_input(file: Path) -> tuple[str, str]:
+    """Name and SHA-256 of a file that was read."""
+    return file.name, hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def load_protocol(file: Path | None = None) -> Protocol:
@@ -63,12 +91,31 @@ def load_trial(sources: TrialSources, protocol: Protocol) -> LoadedTrial:
     Raises
     ------
     InputError : a file cannot be read at all
+    ConfigError, OutputError : the ledger cannot be read
     BlindingError : a column would tell the arm
     """
     queries = Queries()
     clinical = read_clinical(sources.clinical, protocol, queries)
     known = [each.participant for each in clinical.participants]
     readings = read_readings(sources.readings, known, protocol, queries)
-    scores = [] if sources.manifest is None else read_scores(sources.manifest, known, protocol, queries)
-    data = TrialData(clinical.participants, clinical.visits, tuple(readings), tuple(scores), tuple(queries))
-    return LoadedTrial(data, clinical.dates)
+    items = read_items(sources.items, readings, known, protocol, queries)
+    folders = [] if sources.manifest is None else named_by_manifest(sources.manifest, known, protocol, queries)
+    without: list[MachineScore] = []
+    inputs = [file_input(file) for file in sources.files]
+    if sources.ledger is not None:
+        from sparcc_pipeline.app.trial.ledger_scores import NAME, named_by_ledger
+
+        named = named_by_ledger(sources.ledger, known, protocol, queries)
+        folders += named.folders
+        without += named.without
+        inputs.append((NAME, named.sha256))
+    scores, machine_items = read_scores(folders, protocol, queries)
+    data = TrialData(
+        clinical.participants,
+        clinical.visits,
+        tuple(readings),
+        (*scores, *without),
+        (*items, *machine_items),
+        tuple(queries),
+    )
+    return LoadedTrial(data, clinical.dates, tuple(inputs))

@@ -1,4 +1,4 @@
-"""Tables as sites send them, CSV or Excel, as rows of plain cells with their row numbers.
+"""Tables as sites send them, CSV, Excel or Parquet, as rows of plain cells with their row numbers.
 
 There: `read_table`, `RawTable`, `RawRow`, `Cell`. A cell keeps the type it has in the file.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.message import Message
 
 Cell = str | int | float | bool | date | datetime | None
 
@@ -28,8 +29,10 @@ _DAMAGED: Final = (zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueE
                    EOFError, IndexError)  # fmt: skip
 """What openpyxl raises on damaged workbooks (a fault of XML is a SyntaxError)."""
 
-LARGEST_ROWS: Final = 200_000
-"""More rows than this are no trial's visits."""
+PARQUET_SUFFIX: Final = ".parquet"
+
+LARGEST_ROWS: Final = 1_000_000
+"""More rows than this are no trial's: each item of each reading of 150 participants is a third of it."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,11 @@ class RawTable:
     file: str
     columns: tuple[str, ...]
     rows: tuple[RawRow, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def read_table(file: Path) -> RawTable:
-    """The rows of a CSV or Excel file; empty rows are left out, the others keep their numbers.
+    """The rows of a CSV, Excel or Parquet file; empty rows are left out, the others keep their numbers.
 
     Raises
     ------
@@ -62,17 +65,19 @@ def read_table(file: Path) -> RawTable:
             lines, notes = _excel(file)
         elif file.suffix.lower() in CSV_SUFFIXES:
             lines, notes = _csv(file), ()
+        elif file.suffix.lower() == PARQUET_SUFFIX:
+            lines, notes = _parquet(file), ()
         else:
             raise InputError(
-                f"expected a table as {', '.join((*CSV_SUFFIXES, *EXCEL_SUFFIXES))}, found {file.name}; save it as CSV "
-                "(UTF-8) or as Excel workbook"
+                f"expected a table as {', '.join((*CSV_SUFFIXES, *EXCEL_SUFFIXES, PARQUET_SUFFIX))}, found "
+                f"{file.name}; save it as CSV (UTF-8) or as Excel workbook"
             )
     except OSError as error:
         raise InputError(f"expected a table at {file}, found no readable file; check the path") from error
     return _table(file.name, lines, notes)
 
 
-def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[str, ...]) -> RawTable:
+def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[Message, ...]) -> RawTable:
     header = next((n for n, line in enumerate(lines) if any(cell is not None for cell in line)), None)
     if header is None:
         raise InputError(f"expected a header and rows in {name}, found an empty table; check what was exported")
@@ -117,11 +122,25 @@ def _csv(file: Path) -> list[list[Cell]]:
         ) from error
 
 
+def _parquet(file: Path) -> list[list[Cell]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(file.read_bytes()))
+        columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    except pa.ArrowException as error:
+        raise InputError(
+            f"expected a Parquet table in {file.name}, found one that cannot be read; export it again, or as CSV"
+        ) from error
+    return [list(table.column_names), *(list(line) for line in zip(*columns, strict=True))]
+
+
 def _text(cell: str) -> str | None:
     return cell.strip() or None
 
 
-def _excel(file: Path) -> tuple[list[list[Cell]], tuple[str, ...]]:
+def _excel(file: Path) -> tuple[list[list[Cell]], tuple[Message, ...]]:
     from openpyxl import load_workbook
 
     try:
@@ -137,10 +156,11 @@ def _excel(file: Path) -> tuple[list[list[Cell]], tuple[str, ...]]:
             f"expected an Excel workbook in {file.name}, found one that cannot be read; open and save it again, or "
             "save it as CSV (UTF-8)"
         ) from error
-    notes = [f"{len(others)} further sheets, which are not read"] if others else []
+    notes = [Message("{count} further sheets, which are not read", count=len(others))] if others else []
     if _has_formulas(content):
         empty = _formulas_without_value(content, lines)
-        notes += [f"{empty} formulas without a stored value, which count as missing"] if empty else []
+        if empty:
+            notes.append(Message("{count} formulas without a stored value, which count as missing", count=empty))
     return lines, tuple(notes)
 
 

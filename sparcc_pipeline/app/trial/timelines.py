@@ -54,14 +54,13 @@ def score_interval(each: VisitAssessment, protocol: Protocol) -> tuple[float, fl
 
 
 def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: Mapping[str, str] | None,
-                 words: Language, family: str | None = None) -> str:  # fmt: skip
-    """All rows over the weeks of the visits.
+                 words: Language) -> str:  # fmt: skip
+    """All rows over the weeks of the visits. What looks alike is one path: a PDF takes its time for each of them.
 
     Parameters
     ----------
     course : of one participant, every planned visit in order
     doses : dose from each visit on, in words; None in a blinded report, which then has no such row
-    family : font, where the page around does not say it
     """
     weeks = [each.planned.week for each in course]
     span = max(weeks) or 1
@@ -84,13 +83,13 @@ def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: M
         top += ROW + GAP
     parts += _target_row(top, at, course, words)
     top += LOW_ROW + 22
-    parts += [_text(x, top, f"{each.planned.week}", "middle") for x, each in zip(at, course, strict=True)]
-    parts.append(_text(LEFT - 14, top, words.say("Week"), "end"))
+    weeks_said = [_text(x, top, f"{each.planned.week}") for x, each in zip(at, course, strict=True)]
+    parts.append(f'<g text-anchor="middle">{"".join(weeks_said)}</g>')
+    parts.append(f'<g text-anchor="end">{_text(LEFT - 14, top, words.say("Week"))}</g>')
     height = top + 10
-    font = "" if family is None else f'font-family="{family}" '
     return (
-        f'<svg {font}viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" font-size="13" '
-        f'fill="{INK}" role="img">{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
+        f'height="{height:.0f}" font-size="13" fill="{INK}" role="img">{"".join(parts)}</svg>'
     )
 
 
@@ -102,30 +101,32 @@ def _series_row(top: float, at: Sequence[float], series: Series) -> list[str]:
     def y(value: float) -> float:
         return top + ROW - ROW * value / highest
 
+    def across(value: float) -> str:
+        return f"M{LEFT - 8} {y(value):.1f}H{WIDTH - RIGHT + 8}"
+
     parts = [f'<text x="0" y="{top + 14:.0f}" font-weight="600">{escape(series.name)}</text>']
-    value = 0.0
-    while value <= highest:
-        parts.append(f'<path d="M{LEFT - 8} {y(value):.1f}H{WIDTH - RIGHT + 8}" stroke="#e6eaee"/>')
-        if value in (0.0, highest):  # the points have their values beside them; each word costs time in a PDF
-            parts.append(_text(LEFT - 14, y(value) + 4, f"{value:g}", "end", SOFT))
-        value += step
-    for limit in series.limits:
-        parts.append(
-            f'<path d="M{LEFT - 8} {y(limit):.1f}H{WIDTH - RIGHT + 8}" stroke="{INK}" stroke-dasharray="2 4"/>'
-        )
-    for x, interval in zip(at, series.intervals, strict=True):
-        if interval is not None:
-            path = f"M{x:.1f} {y(interval[0]):.1f}V{y(interval[1]):.1f}"
-            parts.append(f'<path d="{path}" stroke="{BLUE}" stroke-width="5" stroke-opacity="0.3"/>')
-    line = [(x, y(v)) for x, v in zip(at, series.values, strict=True) if v is not None]
-    if line:
-        parts.append(
-            f'<path d="M{"L".join(f"{x:.1f} {v:.1f}" for x, v in line)}" stroke="{BLUE}" stroke-width="2" fill="none"/>'
-        )
-    for x, v in zip(at, series.values, strict=True):
-        if v is not None:
-            parts.append(f'<circle cx="{x:.1f}" cy="{y(v):.1f}" r="4" fill="{BLUE}"/>')
-            parts.append(_text(x + 7, y(v) - 6, f"{v:.1f}".removesuffix(".0")))
+    grid = [step * number for number in range(round(highest / step) + 1)]
+    parts.append(f'<path d="{"".join(across(value) for value in grid)}" stroke="#e6eaee"/>')
+    # The points have their values beside them; each word costs time in a PDF.
+    ends = "".join(_text(LEFT - 14, y(value) + 4, f"{value:g}") for value in (0.0, highest))
+    parts.append(f'<g text-anchor="end" fill="{SOFT}">{ends}</g>')
+    if series.limits:
+        limits = "".join(across(limit) for limit in series.limits)
+        parts.append(f'<path d="{limits}" stroke="{INK}" stroke-dasharray="2 4"/>')
+    bars = "".join(
+        f"M{x:.1f} {y(interval[0]):.1f}V{y(interval[1]):.1f}"
+        for x, interval in zip(at, series.intervals, strict=True)
+        if interval is not None
+    )
+    if bars:
+        parts.append(f'<path d="{bars}" stroke="{BLUE}" stroke-width="5" stroke-opacity="0.3"/>')
+    points = [(x, y(v), v) for x, v in zip(at, series.values, strict=True) if v is not None]
+    if points:
+        line = "L".join(f"{x:.1f} {height:.1f}" for x, height, _ in points)
+        dots = "".join(f"M{x:.1f} {height:.1f}h0" for x, height, _ in points)
+        parts.append(f'<path d="M{line}" stroke="{BLUE}" stroke-width="2" fill="none"/>')
+        parts.append(f'<path d="{dots}" stroke="{BLUE}" stroke-width="8" stroke-linecap="round"/>')
+    parts += [_text(x + 7, height - 6, f"{v:.1f}".removesuffix(".0")) for x, height, v in points]
     return parts
 
 
@@ -153,16 +154,16 @@ def _target_row(top: float, at: Sequence[float], course: Sequence[VisitAssessmen
     for x, each in zip(at, course, strict=True):
         status = each.target.status
         letter = words.say(STATUS_LETTERS[status])
-        ink = "#ffffff" if status in (TargetStatus.BOTH, TargetStatus.NEITHER) else INK
+        ink = ' fill="#ffffff"' if status in (TargetStatus.BOTH, TargetStatus.NEITHER) else ""
         parts.append(
             f'<rect x="{x - 15:.1f}" y="{top}" width="30" height="{LOW_ROW}" rx="4" fill="{STATUS_COLORS[status]}"/>'
+            f'<g text-anchor="middle"{ink}>{_text(x, top + 20, letter)}</g>'
         )
-        parts.append(_text(x, top + 20, letter, "middle", ink))
     return parts
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", fill: str = INK) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
 def _step(highest: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparcc_pipeline.app.language import language
 from sparcc_pipeline.app.trial.cells import is_missing
 from sparcc_pipeline.app.trial.clinical import Clinical, read_clinical
 from sparcc_pipeline.app.trial.dictionary import fields_of
@@ -87,6 +89,7 @@ def test_a_bad_cell_is_a_query_and_the_rest_counts(
     assert (query.participant, query.visit, query.left_out) == ("P001", "W0", "value")
     assert f"visits.csv, row 3, column '{column}': expected" in query.message
     assert said in query.message
+    assert re.search("[\u4e00-\u9fff]", language("zh").say(query.remedy))
     assert len(clinical.visits) == 2
     unspoilt = visit_of(clinical)
     assert unspoilt.basdai[0] == 5

@@ -42,6 +42,10 @@ def test_protocol_check_lists_settings_with_sources_and_every_open_choice(trial:
         assert f"{choice.key}: {choice.what}: UNSET" in ended.out
         assert all(option.text in ended.out for option in choice.options)
     assert "8 of 8 choices are unset" in ended.out
+    listed = ended.out.split("To be confirmed by the trial")[1].split("Choices that")[0]
+    for key in ("visits.W12", "imaging.adjudication_limit = 3.4", "target.flare_asdas_rise = 0.9"):
+        assert f"  {key}" in listed
+    assert "target.sparcc_cut_off" not in listed and "taper.full_dose" not in listed
 
 
 def test_protocol_check_of_a_file_whose_choices_are_made(trial: Call, made_protocol: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sparcc_pipeline.app.trial.imaging import read_readings, read_scores
+from sparcc_pipeline.app.trial.imaging import named_by_manifest, read_scores
+from sparcc_pipeline.app.trial.readings import read_readings
 from sparcc_pipeline.app.trial.rows import Queries
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.trial.reading import MachineScore, Reading
@@ -24,7 +25,8 @@ def scores_of(folder: Path, *lines: tuple[str, str, str]) -> tuple[list[MachineS
         folder / "manifest.csv", [dict(zip(("participant", "visit", "path"), line, strict=True)) for line in lines]
     )
     queries = Queries()
-    return read_scores(manifest, PEOPLE, protocol(), queries), queries
+    named = named_by_manifest(manifest, PEOPLE, protocol(), queries)
+    return read_scores(named, protocol(), queries)[0], queries
 
 
 def readings_of(folder: Path, *rows: dict[str, Any]) -> tuple[list[Reading], list[DataQuery]]:
@@ -181,4 +183,4 @@ def test_a_manifest_without_path_is_refused(tmp_path: Path) -> None:
     manifest = write_csv(tmp_path / "m.csv", [{"participant": "P001", "visit": "W0"}])
 
     with pytest.raises(InputError, match="a column 'path' in m.csv"):
-        read_scores(manifest, PEOPLE, protocol(), Queries())
+        named_by_manifest(manifest, PEOPLE, protocol(), Queries())
