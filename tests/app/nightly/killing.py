@@ -1,0 +1,108 @@
+"""Runs the stub night and kills it, by SIGKILL, before and after each kind of commit and of rename; then runs it again.
+
+`python killing.py FOLDER URL-OF-A-REHEARSAL URL`, both of empty ledgers: a program of its own, with one thread, since
+each run is a fork. Every run goes on where the one before was killed and is killed at the first kind of moment at which
+none was killed yet, until one comes to its end. FOLDER/killed has a line for each kill. After each kill every published
+folder must be whole.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine.default import DefaultDialect
+from stub_night import StubNight, is_whole
+
+from sparcc_pipeline.app.ledger.book import Book
+
+
+class Killer:
+    """Kills this process at the first moment that is not in the list of kills, and adds it there."""
+
+    def __init__(self, file: Path, work: Path) -> None:
+        self._file, self._work = file, work
+        self._killed = set(file.read_text().splitlines()) if file.exists() else set()
+        self._told: list[str] = []
+
+    def around(self, what: str, do: Callable[[], Any]) -> Any:
+        self._moment(f"before {what}")
+        result = do()
+        self._moment(f"after {what}")
+        return result
+
+    def install(self) -> None:
+        """Around every commit that writes to the history, and every rename."""
+        tell, commit, rename, replace = Book._tell, DefaultDialect.do_commit, os.rename, os.replace
+
+        def telling(book: Book, connection: Any, event: str, by: str, **more: Any) -> None:
+            of = next(name for name in ("change_id", "version_id", "upload_id") if name in more)
+            self._told.append(f"{event} {more.get('from_state')} -> {more.get('to_state')} of {of}")
+            tell(book, connection, event, by, **more)
+
+        def committing(dialect: Any, connection: Any) -> None:
+            told, self._told = self._told, []
+            if told:
+                self.around(f"commit {told[-1]}", lambda: commit(dialect, connection))
+            else:
+                commit(dialect, connection)
+
+        def renaming(do: Any) -> Any:
+            def renamed(source: Any, target: Any, **more: Any) -> Any:
+                place = Path(target).relative_to(self._work).parts[0]
+                return self.around(f"rename into {place}", lambda: do(source, target, **more))
+
+            return renamed
+
+        Book._tell = telling  # type: ignore[method-assign, assignment]
+        DefaultDialect.do_commit = committing  # type: ignore[method-assign]
+        os.rename, os.replace = renaming(rename), renaming(replace)
+
+    def _moment(self, name: str) -> None:
+        if name not in self._killed:
+            with self._file.open("a") as killed:
+                killed.write(f"{name}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(folder: Path, url: str) -> None:
+    night = StubNight(folder, url)
+    night.until_delivered()
+    night.close()
+
+
+def killed(folder: Path, url: str) -> bool:
+    """One run in a process of its own; True if it was killed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            Killer(folder / "killed", folder / "work").install()
+            run(folder, url)
+            code = 0
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            code = 1
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    if status != 0:
+        sys.exit("a run ended with an error")
+    return False
+
+
+def require_whole(work: Path) -> None:
+    for folder in (*work.glob("studies/*/*/*/*"), *work.glob("results/*/*/*/*"), *work.glob("changes/*/*/*")):
+        assert is_whole(folder), folder
+
+
+if __name__ == "__main__":
+    place, rehearsal, database = Path(sys.argv[1]), *sys.argv[2:]
+    os.fsync = lambda _: None  # what a process wrote outlives it; only a power cut would need this
+    run(place / "rehearsal", rehearsal)  # every run to come is a fork of a process that knows its statements
+    while killed(place, database):
+        require_whole(place / "work")
