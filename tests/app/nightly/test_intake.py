@@ -1,4 +1,4 @@
-"""From what a site drops to a de-identified study of a known participant, with everything that goes wrong on the way."""
+"""From what a site drops to a de-identified study of a known participant, and what goes wrong on the way."""
 
 from __future__ import annotations
 
