@@ -20,10 +20,10 @@ def is_dead(owner: str) -> bool:
     """True for a process of this host that is certainly no more; of other hosts nothing is known."""
     host, _, rest = owner.partition(":")
     boot, _, process = rest.partition(":")
-    pid, _, started = process.partition(":")
+    pid, _, begun = process.partition(":")
     if host != socket.gethostname() or not pid.isdigit():
         return False
-    return boot != _boot() or started != started(int(pid))
+    return boot != _boot() or begun != started(int(pid))
 
 
 def _boot() -> str:
