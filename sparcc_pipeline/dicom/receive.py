@@ -36,8 +36,8 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from sparcc_pipeline.dicom.reception import PARTIAL, Reception, finish_left_over
-from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.dicom.reception import PARTIAL, Reception, left_over, publish
+from sparcc_pipeline.errors import ConfigError, OutputError
 
 SYNTAXES: Final = (
     ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian,
@@ -77,6 +77,7 @@ class Node:
     ----------
     senders : calling title -> folder into which its images go, one new folder an association
     name : a new name for such a folder, safe in paths and never used before
+    prefix : how such names begin, and no other folder's that lies there
     tls : the context of the server; None: no TLS
     """
 
@@ -85,6 +86,7 @@ class Node:
     title: str
     senders: Mapping[str, Path]
     name: Callable[[], str]
+    prefix: str
     limits: NodeLimits = field(default_factory=NodeLimits)
     tls: ssl.SSLContext | None = None
 
@@ -99,6 +101,7 @@ class Receiver:
     Raises
     ------
     ConfigError : the port is in use, or not allowed
+    OutputError : what a killed node left cannot be finished
     """
 
     def __init__(self, node: Node, tell: Tell) -> None:
@@ -107,8 +110,8 @@ class Receiver:
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         self._receptions: dict[Association, Reception] = {}
         self._lock = threading.Lock()
-        for folder in set(node.senders.values()):
-            finish_left_over(folder)
+        # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
+        left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
         ae = AE(ae_title=node.title)
         ae.maximum_pdu_size = node.limits.pdu_bytes
         ae.maximum_associations = node.limits.associations
@@ -139,6 +142,8 @@ class Receiver:
         if server is None:
             raise ConfigError("expected a running DICOM node, found none; report this")
         self._ae, self._server = ae, server
+        for partial in left:
+            publish(partial)
 
     @property
     def port(self) -> int:
@@ -182,7 +187,8 @@ class Receiver:
 
     def _requested(self, event: Event) -> None:
         """One sender may hold half of the associations, so that it cannot shut out the others."""
-        title = event.assoc.requestor.primitive.calling_ae_title.strip()
+        request: Any = event.assoc.requestor.primitive
+        title = request.calling_ae_title.strip()
         others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
         if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
             self._tell("too many associations of one sender", peer_title=title)
@@ -256,7 +262,7 @@ class Receiver:
             reception.ended = True
             try:
                 final = reception.finish()
-            except OSError as error:
+            except OutputError as error:
                 self._tell("reception could not be closed", peer_title=reception.title, error=error)
                 return
         if final is not None:

@@ -112,7 +112,7 @@ def test_numbers_and_pixels_are_the_same_to_the_byte(series: Path) -> None:
     assert after.PixelData == before.PixelData
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
                     "SpacingBetweenSlices", "MagneticFieldStrength", "InversionTime", "RepetitionTime"):  # fmt: skip
-        assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword  # type: ignore[union-attr]
+        assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword
 
 
 def test_it_says_how_it_was_deidentified_and_whose_it_is_in_the_trial(series: Path) -> None:

@@ -40,13 +40,19 @@ BURNT_IN: Final = "burnt_in"
 
 
 def take_in(context: Context) -> None:
-    """Take in what came by every way; give back studies that waited for a row of the manifest which is there now."""
+    """Take in what came by every way; give back studies that waited for a row of the manifest which is there now.
+
+    Where another process is at it, it does that for this one, too.
+    """
     perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    take_from_inboxes(context, perimeter)
-    pull_all(context, perimeter)
-    sort_uploads(context, perimeter)
-    _look_at_manifests_again(context, perimeter)
-    clean_raw(context, perimeter)
+    with perimeter.alone() as alone:
+        if not alone:
+            return
+        take_from_inboxes(context, perimeter)
+        pull_all(context, perimeter)
+        sort_uploads(context, perimeter)
+        _look_at_manifests_again(context, perimeter)
+        clean_raw(context, perimeter)
 
 
 def check_complete(context: Context, version: StudyVersion) -> Outcome:

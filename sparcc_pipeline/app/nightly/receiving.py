@@ -43,6 +43,7 @@ def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
         receive.ae_title,
         _senders(settings),
         lambda: new_name(DICOM_WAY, clock),
+        DICOM_WAY,
         limits,
         tls,
     )

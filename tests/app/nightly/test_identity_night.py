@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from sparcc_pipeline.app import batch_task
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
@@ -37,7 +38,7 @@ def salted_study(folder: Path, **more: str) -> Path:
     for index, path in enumerate(sorted(folder.iterdir())):
         ds = pydicom.dcmread(path)
         ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2.8839201.1", "1.2.8839201.2"
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.8839201.19630417.{index}"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.8839201.19630417.{index}")
         ds.PatientName, ds.PatientID, ds.SpecificCharacterSet = f"{NAME}={CHINESE_NAME}", NUMBER, "ISO_IR 192"
         ds.save_as(path)
         if index < SALTED:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import UID, ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly import intake
@@ -59,7 +60,7 @@ def test_the_same_upload_again_renamed_reordered_and_repacked_is_one_study(night
     for path in others.iterdir():
         ds = pydicom.dcmread(path)
         ds.save_as(path, implicit_vr=False, enforce_file_format=True)
-        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+        ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         ds.save_as(path, implicit_vr=True)
     night.drop(others, "in another syntax")
 
@@ -197,8 +198,8 @@ def test_what_the_manifest_released_does_not_let_burnt_in_text_pass(night: Intak
 
 def test_other_objects_of_a_study_are_left_aside(night: IntakeNight, study: Path) -> None:
     ds = pydicom.dcmread(min(study.iterdir()))
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
     ds.SeriesInstanceUID = "1.2.3.5"
     ds.save_as(study / "screen.dcm")
     night.drop(study, "x")
