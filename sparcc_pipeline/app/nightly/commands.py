@@ -89,7 +89,7 @@ def report(config: SettingsFile = DEFAULT_FILE) -> None:
 
 @nightly_app.command()
 def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
-    """Print patient identifier, accession number and date of a study, from the identity folder: to find its manifest row.
+    """Print patient identifier, accession number and date of a study, to find its row in the manifest.
 
     Only for who may read the identity folder. Nothing of it is logged.
     """

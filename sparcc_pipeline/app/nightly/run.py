@@ -14,6 +14,7 @@ import typer
 
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.logs import open_log
 from sparcc_pipeline.app.nightly.night import Night, Part
 from sparcc_pipeline.app.nightly.outcome import Context
@@ -30,6 +31,8 @@ SECONDS_BETWEEN_REPORTS: Final = 3600.0
 """How old the figures may grow while nothing moves."""
 
 FAILED_CODE: Final = OutputError.exit_code
+
+_TOLD: Final = (State.SCORED, State.DELIVERED, State.QUARANTINED, State.REJECTED, State.FAILED)
 
 
 def now() -> datetime:
@@ -63,7 +66,7 @@ def run_night(file: Path, part: Part) -> int:
 
     Raises
     ------
-    ConfigError, OutputError : the settings or the ledger cannot be used
+    ConfigError, OutputError : the settings or the ledger cannot be used, or the ledger was lost
     """
     settings, stop = load_settings(file), threading.Event()
     with open_context(settings, "run") as context, _stopped_by_signals(stop), ExitStack() as ends:
@@ -72,12 +75,17 @@ def run_night(file: Path, part: Part) -> int:
         night = Night(context, real_steps(), workers, this_process(), stop, part)
         tally = night.run()
         workers.close()
-        code = _code(tally, night.problems)
-        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
-        for line in _summary(tally, night.problems):
-            typer.echo(line)
+        problems = list(night.problems)
         if part != Part.INTAKE:
-            typer.echo(f"Report: {write_report(context, [failure_of(each) for each in night.problems])}")
+            try:
+                typer.echo(f"Report: {write_report(context, [failure_of(each) for each in problems])}")
+            except Exception as error:
+                context.log("the report was not written", error=error)
+                problems.append(error)
+        code = _code(tally, problems)
+        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
+        for line in _summary(tally, problems):
+            typer.echo(line)
     return code
 
 
@@ -107,7 +115,7 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
             try:
                 tally = night.round()
                 reporter.tell(tally, night.problems)
-            except SparccError as error:
+            except Exception as error:
                 # The ledger, or the report: the service outlives both.
                 context.log("the round was not finished", error=error)
                 tally = Tally()
@@ -160,9 +168,9 @@ def _code(tally: Tally, problems: Sequence[Exception]) -> int:
 
 def _summary(tally: Tally, problems: Sequence[Exception]) -> list[str]:
     """A few lines for the log of cron."""
-    states = ", ".join(f"{count} {state}" for state, count in tally.states.items() if count) or "nothing was due"
+    states = ", ".join(f"{tally.states[state]} {state}" for state in _TOLD if tally.states[state])
     changes = ", ".join(f"{count} {state}" for state, count in tally.changes.items() if count)
-    lines = [f"Studies: {states}", *([f"Changes: {changes}"] if changes else [])]
+    lines = [f"Studies: {states or 'none was scored or set aside'}", *([f"Changes: {changes}"] if changes else [])]
     return [*lines, *(f"Problem: {failure_of(each)}" for each in problems)]
 
 
