@@ -86,7 +86,7 @@ def publish(partial: Path) -> Path:
     except OSError as error:
         raise OutputError(
             f"expected to finish the reception {partial.name}, found that impossible "
-            f"({(error.strerror or '').lower()}); free space or change the owner of its folder, it is finished when the node starts again"
+            f"({(error.strerror or '').lower()}); free space or change its owner: it is finished at the next start"
         ) from error
     return final
 
