@@ -84,8 +84,12 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         nights=morning.nights_shown,
         stuck=stuck,
         problems=morning.problems,
-        deviating=[_shown(s, morning, words, site) for s in morning.deviating()],
-        without_score=[_shown(s, morning, words, site) for s in morning.without_score()],
+        deviating=[{**_shown(s, morning, words, site), "reasons": ()} for s in morning.deviating()],
+        not_compared=[
+            {**_shown(s, morning, words, site), "reasons": [s.not_compared], "deviations": ()}
+            for s in morning.not_compared()
+        ],
+        without_score=[{**_shown(s, morning, words, site), "deviations": ()} for s in morning.without_score()],
         plot=_plot(morning, words),
         links=links,
         version=__version__,
