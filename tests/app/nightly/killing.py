@@ -13,12 +13,16 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine.default import DefaultDialect
-from stub_night import StubNight, is_whole
 
 from sparcc_pipeline.app.ledger.book import Book
+
+if TYPE_CHECKING:
+    from tests.app.nightly.stub_night import StubNight, is_whole
+else:
+    from stub_night import StubNight, is_whole  # beside this file, which runs as a program
 
 
 class Killer:
@@ -37,7 +41,8 @@ class Killer:
 
     def install(self) -> None:
         """Around every commit that writes to the history, and every rename."""
-        tell, commit, rename, replace = Book._tell, DefaultDialect.do_commit, os.rename, os.replace
+        tell, rename, replace = Book._tell, os.rename, os.replace
+        commit: Any = DefaultDialect.do_commit
 
         def telling(book: Book, connection: Any, event: str, by: str, **more: Any) -> None:
             of = next(name for name in ("change_id", "version_id", "upload_id") if name in more)
@@ -102,7 +107,7 @@ def require_whole(work: Path) -> None:
 
 if __name__ == "__main__":
     place, rehearsal, database = Path(sys.argv[1]), *sys.argv[2:]
-    os.fsync = lambda _: None  # what a process wrote outlives it; only a power cut would need this
+    os.fsync = lambda fd: None  # what a process wrote outlives it; only a power cut would need this
     run(place / "rehearsal", rehearsal)  # every run to come is a fork of a process that knows its statements
     while killed(place, database):
         require_whole(place / "work")
