@@ -22,8 +22,9 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from sparcc_pipeline.dicom import reception
+from sparcc_pipeline.dicom.connection import NodeLimits, server_tls
 from sparcc_pipeline.dicom.elements import quiet_pydicom
-from sparcc_pipeline.dicom.receive import Node, NodeLimits, Receiver, server_tls
+from sparcc_pipeline.dicom.receive import Node, Receiver
 from sparcc_pipeline.errors import ConfigError
 
 
@@ -278,7 +279,19 @@ def test_two_nodes_cannot_share_a_port_and_the_second_touches_nothing(nodes: Nod
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     key, pem = folder / "key.pem", folder / "certificate.pem"
-    made = ["-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem, "-days", "2", "-subj", "/CN=localhost"]
+    options = "-newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split()
+    command = [require("openssl"), "req", "-x509", *options, "-keyout", str(key), "-out", str(pem)]
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        pem,
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
     command: list[str | Path] = [require("openssl"), "req", "-x509", *made]
     subprocess.run(command, capture_output=True, check=True)
     return pem, key
