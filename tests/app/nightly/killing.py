@@ -1,9 +1,9 @@
-"""Runs the stub night and kills it, by SIGKILL, before and after each kind of commit and of rename; then runs it again.
+"""Runs a night and kills it, by SIGKILL, before and after each kind of commit and of rename; then runs it again.
 
-`python killing.py FOLDER URL-OF-A-REHEARSAL URL`, both of empty ledgers: a program of its own, with one thread, since
-each run is a fork. Every run goes on where the one before was killed and is killed at the first kind of moment at which
-none was killed yet, until one comes to its end. FOLDER/killed has a line for each kill. After each kill every published
-folder must be whole.
+`python killing.py stub|real FOLDER URL [URL-OF-A-REHEARSAL]`, both of empty ledgers: a program of its own, with one
+thread, since each run is a fork. Every run goes on where the one before was killed and is killed at the first kind of
+moment at which none was killed yet, until one comes to its end. FOLDER/killed has a line for each kill. After each kill
+every published folder must be whole.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from sqlalchemy.engine.default import DefaultDialect
 from sparcc_pipeline.app.ledger.book import Book
 
 if TYPE_CHECKING:
+    from tests.app.nightly.real_night import RealNight
     from tests.app.nightly.stub_night import StubNight, is_whole
 else:
-    from stub_night import StubNight, is_whole  # beside this file, which runs as a program
+    from real_night import RealNight  # beside this file, which runs as a program
+    from stub_night import StubNight, is_whole
 
 
 class Killer:
     """Kills this process at the first moment that is not in the list of kills, and adds it there."""
 
-    def __init__(self, file: Path, work: Path) -> None:
-        self._file, self._work = file, work
+    def __init__(self, file: Path, folder: Path) -> None:
+        self._file, self._folder = file, folder
         self._killed = set(file.read_text().splitlines()) if file.exists() else set()
         self._told: list[str] = []
 
@@ -58,7 +60,8 @@ class Killer:
 
         def renaming(do: Any) -> Any:
             def renamed(source: Any, target: Any, **more: Any) -> Any:
-                place = Path(target).relative_to(self._work).parts[0]
+                parts = Path(target).relative_to(self._folder).parts
+                place = "/".join(parts[:2] if parts[0] == "work" else parts[:1])
                 return self.around(f"rename into {place}", lambda: do(source, target, **more))
 
             return renamed
@@ -74,19 +77,19 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(folder: Path, url: str) -> None:
-    night = StubNight(folder, url)
+def run(kind: str, folder: Path, url: str) -> None:
+    night = StubNight(folder, url) if kind == "stub" else RealNight(folder, url)
     night.until_delivered()
     night.close()
 
 
-def killed(folder: Path, url: str) -> bool:
+def killed(kind: str, folder: Path, url: str) -> bool:
     """One run in a process of its own; True if it was killed."""
     child = os.fork()
     if child == 0:
         try:
-            Killer(folder / "killed", folder / "work").install()
-            run(folder, url)
+            Killer(folder / "killed", folder).install()
+            run(kind, folder, url)
             code = 0
         except BaseException as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -106,8 +109,11 @@ def require_whole(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    place, rehearsal, database = Path(sys.argv[1]), *sys.argv[2:]
+    what, place, database = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     os.fsync = lambda fd: None  # what a process wrote outlives it; only a power cut would need this
-    run(place / "rehearsal", rehearsal)  # every run to come is a fork of a process that knows its statements
-    while killed(place, database):
-        require_whole(place / "work")
+    for rehearsal in sys.argv[4:]:
+        # Every run to come is a fork of a process that knows its statements.
+        run(what, place / "rehearsal", rehearsal)
+    while killed(what, place, database):
+        if what == "stub":
+            require_whole(place / "work")

@@ -12,12 +12,20 @@ from pathlib import Path
 import pytest
 
 from sparcc_pipeline.app.ledger.database import open_database
+from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import NEXT, TRANSITIONS, ChangeState, State
+from sparcc_pipeline.dicom.write import write_mr_series
 
+from ..conftest import make_stir
+from .real_night import RealNight, drop
 from .stub_night import FILES, STUDIES, StubNight, is_whole
 
 PROGRAM = Path(__file__).with_name("killing.py")
 COMMIT = re.compile(r"(before|after) commit (?:moved|claimed) (\S+) -> (\S+) of version_id")
+
+
+def _kill(*arguments: object) -> None:
+    subprocess.run([sys.executable, str(PROGRAM), *map(str, arguments)], check=True, env=os.environ)
 
 
 class Killed:
@@ -26,7 +34,7 @@ class Killed:
     def __init__(self, folder: Path, rehearsal: str, url: str) -> None:
         for each in (rehearsal, url):
             open_database(each).dispose()
-        subprocess.run([sys.executable, str(PROGRAM), str(folder), rehearsal, url], check=True, env=os.environ)
+        _kill("stub", folder, url, rehearsal)
         self.work = folder / "work"
         self.moments = (folder / "killed").read_text().splitlines()
         self.night = StubNight(folder, url)
@@ -61,8 +69,8 @@ def test_every_transition_was_killed_before_and_after_its_commit(
 
 
 def test_every_publication_was_killed_before_and_after_its_rename(killed: Killed) -> None:
-    for place in ("studies", "results", "changes", "delivered", ".making"):
-        assert {f"before rename into {place}", f"after rename into {place}"} <= set(killed.moments)
+    for name in ("studies", "results", "changes", "delivered", ".making"):
+        assert {f"before rename into work/{name}", f"after rename into work/{name}"} <= set(killed.moments)
 
 
 def test_every_study_ended_scored_and_delivered_exactly_once(killed: Killed) -> None:
@@ -101,3 +109,40 @@ def test_nothing_is_left_half_done_or_beside_its_place(killed: Killed) -> None:
     assert all(is_whole(killed.work / folder) for folder in folders)
     assert list((killed.work / ".making").iterdir()) == []
     assert killed.ledger.owners() == []
+
+
+def test_real_intake_and_delivery_outlive_every_kill(tmp_path: Path) -> None:
+    url, sent = f"sqlite:///{tmp_path / 'ledger.sqlite'}", {}
+    for patient in ("ZHANG3", "LI4"):
+        sent[patient] = tmp_path / "sent" / patient
+        write_mr_series(make_stir(), sent[patient], style="siemens", patient_id=patient, seed=patient)
+    drop(tmp_path, sent)
+    open_database(url).dispose()
+
+    _kill("real", tmp_path, url)
+
+    moments = set((tmp_path / "killed").read_text().splitlines())
+    for what in (
+        "rename into identity", "rename into work/studies", "rename into work/results", "rename into delivered",
+        *(f"commit moved {start} -> {end} of version_id" for start, end in NEXT.items()),
+    ):  # fmt: skip
+        assert {f"before {what}", f"after {what}"} <= moments
+    night = RealNight(tmp_path, url)
+    for version in night.ledger.versions():
+        moves = [(each.from_state, each.to_state) for each in night.ledger.history(version.id, event="moved")]
+        assert moves == list(NEXT.items())
+        for folder in (tmp_path / "delivered" / version.name.replace(" ", "/"), tmp_path / "work" / _of(version)):
+            assert sorted(path.name for path in folder.iterdir()) == ["score.json", "seg.dcm"]
+        assert (tmp_path / "work" / _of(version) / "seg.dcm").read_text() == f"of study-{version.id}"
+    assert len(night.ledger.versions()) == len(night.ledger.uploads()) == 2
+    slices = [path for path in (tmp_path / "work" / "studies").rglob("*") if path.is_file()]
+    assert len(slices) == 2 * make_stir().geometry.shape[0]
+    assert list((tmp_path / "work" / ".making").iterdir()) == []
+    left = [path for path in (tmp_path / "identity" / "incoming").rglob("*") if path.is_file()]
+    assert len(left) == len(slices)
+    assert list((tmp_path / "inbox").iterdir()) == []
+    night.close()
+
+
+def _of(version: StudyVersion) -> str:
+    return str(version.result_folder)
