@@ -15,11 +15,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.settings import load_settings
+from sparcc_pipeline.errors import SparccError
 from tests.app.databases import missing, postgres_cluster
 from tests.soak.counting import Count, as_json, count, delivered, open_ledger
 from tests.soak.faults import Faults, Machines
@@ -133,6 +137,8 @@ def _soak(
     sending = threading.Thread(target=senders.run, daemon=True)
     sending.start()
     faults.start()
+    over = threading.Event()
+    threading.Thread(target=_tell_progress, args=(open_ledger(settings), say, over), daemon=True).start()
     while time.monotonic() < end:
         machines.run_night()
         there = delivered(open_ledger(settings), studies, out)
@@ -141,12 +147,29 @@ def _soak(
             # Faults that there was no time for: the work is done, nothing more could be harmed.
             break
         time.sleep(1)
+    over.set()
     faults.end()
     faults.join(30)
     sending.join(30)
     if time.monotonic() < end:
         machines.run_night()
     return time.monotonic() < end
+
+
+def _tell_progress(ledger: Ledger, say: Progress, over: threading.Event) -> None:
+    """How many studies are in which state, whenever that has changed."""
+    before: dict[str, int] = {}
+    while not over.wait(10):
+        try:
+            counts = Counter({state.value: 0 for state in State})
+            for (_, state), number in ledger.counts().items():
+                counts[state.value] += number
+        except SparccError:
+            continue
+        found = {state: number for state, number in counts.items() if number}
+        if found != before:
+            say(", ".join(f"{number} {state}" for state, number in found.items()))
+            before = found
 
 
 def _tell(
@@ -157,7 +180,7 @@ def _tell(
         ("studies, instances", f"{len(studies)}, {instances}"),
         *sorted((kind, str(times)) for kind, times in faults.done.items()),
         ("nights", ", ".join(f"{times} {how}" for how, times in sorted(machines.nights.items()))),
-        ("studies sent again because the node was killed", str(senders.again)),
+        ("attempts to send that failed, and were made again", str(senders.again)),
         ("seconds of sending", f"{senders.seconds:.0f}"),
         ("largest memory of the node, MB", f"{machines.node_peak_mb:.0f}"),
         *found.figures,
