@@ -279,20 +279,8 @@ def test_two_nodes_cannot_share_a_port_and_the_second_touches_nothing(nodes: Nod
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     key, pem = folder / "key.pem", folder / "certificate.pem"
-    options = "-newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split()
+    options = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     command = [require("openssl"), "req", "-x509", *options, "-keyout", str(key), "-out", str(pem)]
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        key,
-        "-out",
-        pem,
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    command: list[str | Path] = [require("openssl"), "req", "-x509", *made]
     subprocess.run(command, capture_output=True, check=True)
     return pem, key
 
