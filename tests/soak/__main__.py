@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.settings import load_settings
@@ -110,6 +111,7 @@ def main() -> int:
         studies = prepare(out, options.studies, say)
         ports = _ports(out)
         file = write_settings(out, studies, ports, url)
+        open_database(load_settings(file).database_url).dispose()
         machines = Machines(out, file, ports, restart)
         machines.start()
         ends.callback(machines.stop)
@@ -140,9 +142,9 @@ def _soak(
     over = threading.Event()
     threading.Thread(target=_tell_progress, args=(open_ledger(settings), say, over), daemon=True).start()
     while time.monotonic() < end:
-        machines.run_night()
+        how = machines.run_night()
         there = delivered(open_ledger(settings), studies, out)
-        say(f"a night ended; {len(there)} of {len(studies)} studies delivered")
+        say(f"a night: {how}; {len(there)} of {len(studies)} studies delivered")
         if len(there) == len(studies) and not sending.is_alive():
             # Faults that there was no time for: the work is done, nothing more could be harmed.
             break

@@ -63,10 +63,12 @@ class Machines:
                     process.kill()
         self._log.close()
 
-    def run_night(self) -> None:
-        """One `sparcc nightly run`, to its end, whatever that is."""
+    def run_night(self) -> str:
+        """One `sparcc nightly run`, to its end, whatever that is; how it ended."""
         self.night = self._sparcc("nightly", "run")
-        self.nights[_ended(self.night.wait())] += 1
+        how = _ended(self.night.wait())
+        self.nights[how] += 1
+        return how
 
     def kill_node(self) -> bool:
         """kill -9."""

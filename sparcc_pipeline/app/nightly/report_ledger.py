@@ -124,6 +124,7 @@ def _study(
         deviations=deviations(ImageFacts.of(version.facts), baseline, settings.report),
         not_compared=not_compared,
         superseded=version.superseded_by is not None,
+        waits_for_manifest=version.facts.get("waits_for") == "manifest",
     )
 
 

@@ -69,7 +69,7 @@ def night_metrics(morning: Morning, work_folder: Path, last_run: Event | None = 
 
 def _of_run(run: Event | None) -> list[Metric]:
     """When it ended and how; 0: every study has a result or waits with a reason."""
-    ended = [] if run is None else [({}, round(run.at.timestamp(), 3))]
+    ended: list[tuple[dict[str, str], float]] = [] if run is None else [({}, round(run.at.timestamp(), 3))]
     code = None if run is None else run.facts.get("exit_code")
     return [
         Metric("sparcc_last_run_timestamp_seconds", "gauge", "When the last nightly run ended, Unix time.", ended),

@@ -72,6 +72,7 @@ class StudyNow:
     next_try : when a failed step is tried again
     not_compared : why the change since baseline could not be computed
     is_upload : an upload that is not sorted into studies; `study` is then its ID
+    waits_for_manifest : it goes on by itself once the manifest knows it
     """
 
     study: str
@@ -94,6 +95,7 @@ class StudyNow:
     not_compared: Reason | None = None
     superseded: bool = False
     is_upload: bool = False
+    waits_for_manifest: bool = False
 
     @property
     def to_score(self) -> timedelta | None:

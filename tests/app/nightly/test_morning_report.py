@@ -135,6 +135,14 @@ def test_the_coordinators_page_says_what_to_do_and_what_to_type(code: LanguageCo
     assert "SPAIR" in said, "the program's own words are quoted"
 
 
+def test_what_waits_for_the_manifest_is_not_to_be_released_by_hand() -> None:
+    waiting = study(1, standing=Standing.QUARANTINED, participant=None, visit=None, waits_for_manifest=True)
+
+    said = words(page(morning(waiting)))
+
+    assert "sparcc nightly whose 1" in said and "sparcc nightly release" not in said
+
+
 def test_a_sites_page_shows_its_own_studies_and_no_commands() -> None:
     said = words(page(busy_morning(), "zh", site=1))
 
@@ -164,7 +172,8 @@ def test_a_chinese_page_is_chinese() -> None:
     # Names of sites, the tests' own reasons and what is quoted from the program are as they are.
     for known in (*(site.name for site in SITES), "No line of the manifest is for this study", "Add it to the manifest",
                   "Burnt-in annotation on 3 of 25 images", "expected a STIR series, found fat-suppressed T2 (SPAIR)",
-                  "accept it with --accept-fat-suppressed", "sparcc nightly release", "sparcc nightly retry",
+                  "accept it with --accept-fat-suppressed", "sparcc nightly release", "sparcc nightly whose",
+                  "sparcc nightly retry",
                   "sparcc doctor", "sparcc-pipeline", "STIR", "PACS", "--reason"):  # fmt: skip
         said = said.replace(known, "")
 
