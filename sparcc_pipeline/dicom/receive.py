@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,9 @@ SYNTAXES: Final = (
     JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000,
 )  # fmt: skip
 """Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
+
+CONNECTIONS_PER_ASSOCIATION: Final = 3
+"""Connections of which no association has come are not many, but for those that mean harm."""
 
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
@@ -88,6 +92,7 @@ class Receiver:
         # Its log quotes headers.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         self._receptions: dict[Association, Reception] = {}
+        self._connections: dict[Association, float] = {}
         self._lock = threading.Lock()
         # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
         left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
@@ -154,6 +159,10 @@ class Receiver:
         association, limits = event.assoc, self._node.limits
         connection: Any = association.dul.socket
         connection.socket.settimeout(limits.silence_s)
+        if not self._has_room(association):
+            self._tell("too many connections")
+            connection.socket.close()
+            return
         # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
         if self._node.tls is not None:
             try:
@@ -163,6 +172,15 @@ class Receiver:
                 # Nothing more is read from it.
                 connection.socket.close()
         connection.recv = BoundedReads(association, connection, limits, self._tell)
+
+    def _has_room(self, association: Association) -> bool:
+        """False for a connection of too many that only wait, such as in the handshake of TLS: each is a thread."""
+        now, silence = time.monotonic(), self._node.limits.silence_s
+        with self._lock:
+            begun = self._connections.items()
+            self._connections = {each: at for each, at in begun if each.is_alive() or now - at < silence}
+            self._connections[association] = now
+            return len(self._connections) <= CONNECTIONS_PER_ASSOCIATION * self._node.limits.associations
 
     def _requested(self, event: Event) -> None:
         """One sender may hold half of the associations, so that it cannot shut out the others."""
@@ -232,6 +250,7 @@ class Receiver:
 
     def _end(self, association: Association, how: str) -> None:
         with self._lock:
+            self._connections.pop(association, None)
             reception = self._receptions.pop(association, None)
         if reception is not None:
             self._finish(reception, how)

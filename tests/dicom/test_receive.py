@@ -245,6 +245,25 @@ def test_one_sender_does_not_shut_out_the_others(nodes: Nodes) -> None:
         association.release()
 
 
+def test_connections_that_only_wait_are_bounded_and_go(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(associations=2, silence_s=1.5))
+    waiting = [socket.create_connection(("127.0.0.1", node.receiver.port)) for _ in range(9)]
+    node.wait("too many connections")
+    time.sleep(2)
+
+    assert storescu(node, "+sd", series) == 0
+    for each in waiting:
+        each.close()
+
+
+def test_many_associations_one_after_the_other_are_no_harm(nodes: Nodes) -> None:
+    node = nodes.start(NodeLimits(associations=1, silence_s=30))
+    for _ in range(8):
+        associate(node).release()
+
+    assert not any(event == "too many connections" for event, _ in node.said)
+
+
 def test_a_full_disk_is_said_and_nothing_half_stays(
     nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
