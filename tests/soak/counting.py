@@ -14,7 +14,7 @@ import pydicom
 from sparcc_pipeline.app.ledger.database import connect
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion
 from sparcc_pipeline.app.ledger.states import State
-from sparcc_pipeline.app.nightly.run import now
+from sparcc_pipeline.app.nightly.process import now
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from tests.soak.studies import SoakStudy, pixel_hash
 
