@@ -235,6 +235,21 @@ def test_the_follow_up_that_came_first_is_compared_when_the_baseline_is_scored(n
     assert is_whole(late.settings.paths.work_folder / str(change.change_folder))
 
 
+def test_a_change_is_made_when_its_copy_is_in_the_folder_of_the_protocol(nights: Nights, tmp_path: Path) -> None:
+    night = nights((("P1", "baseline", "straight"), ("P1", "week12", "straight")))
+    deliver = night.settings.deliver.model_copy(update={"folder": tmp_path / "protocol"})
+    object.__setattr__(night.context, "settings", night.settings.model_copy(update={"deliver": deliver}))
+    (tmp_path / "protocol").write_text("a file where the folder shall be")
+    night.night.run()
+    assert [each.state for each in night.ledger.changes()] == [ChangeState.FAILED]
+
+    (tmp_path / "protocol").unlink()
+    night.until_delivered()
+
+    assert [each.state for each in night.ledger.changes()] == [ChangeState.MADE]
+    assert is_whole(tmp_path / "protocol" / "S01" / "P1" / "changes" / "baseline-v1_week12-v1")
+
+
 def test_what_is_not_yet_due_is_left_until_it_is(nights: Nights) -> None:
     night = nights(check_complete=lambda context, version: NotYet(context.clock() + timedelta(minutes=20)))
     assert night.night.run().moved == 0
