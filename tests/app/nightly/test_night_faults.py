@@ -276,6 +276,25 @@ def test_a_pacs_that_is_down_is_not_asked_for_every_study_of_the_night(nights: N
     assert _states(night) == [State.FAILED] * 3 + [State.SCORED] * 3
 
 
+def test_what_workers_left_half_made_is_removed_and_what_they_are_at_is_not(nights: Nights) -> None:
+    night = nights(STRAIGHT[:2])
+    night.night._steps.take_in(night.context)
+    held = night.ledger.claim(State.RECEIVED, "another-host:0:1:1", timedelta(hours=1), 5)
+    assert held is not None
+    making = night.settings.paths.work_folder / ".making"
+    for name in (
+        f"study-{held.id}-{held.claim}",
+        f"study-{held.id}-{held.claim - 1}",
+        "change-7-1",
+        ".sparcc-x.partial",
+    ):
+        (making / name / "result").mkdir(parents=True)
+
+    night.night.round()
+
+    assert [path.name for path in making.iterdir()] == [f"study-{held.id}-{held.claim}"]
+
+
 def test_what_a_dead_process_of_this_machine_held_is_taken_up_at_once(nights: Nights) -> None:
     night = nights()
     night.night._steps.take_in(night.context)
