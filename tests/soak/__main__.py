@@ -62,6 +62,10 @@ class Senders:
             list(pool.map(self._site, SITES))
         self.seconds = time.monotonic() - begun
 
+    def busy(self) -> bool:
+        """True while something is to be sent."""
+        return len(self.sent) < len(self._studies)
+
     def _site(self, site: str) -> None:
         # Follow-ups first at every second site: a baseline may come after them.
         mine = [study for study in self._studies if study.site == site and study.number not in self.sent]
@@ -117,7 +121,7 @@ def main() -> int:
         ends.callback(machines.stop)
         _wait_for(ports["receiver"])
         senders = Senders(out, ports["receiver"], studies, say)
-        faults = Faults(machines, options.faults, options.seconds, options.seed, say)
+        faults = Faults(machines, options.faults, options.seconds, options.seed, say, senders.busy)
         complete = _soak(out, studies, senders, faults, machines, options.minutes, say)
         found = count(out, load_settings(file), studies)
     _tell(found, senders, faults, machines, studies, say)

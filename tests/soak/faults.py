@@ -17,6 +17,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCKED_S: Final = 4.0
+ASSOCIATION_S: Final = 20.0
 PACS_DOWN_S: Final = 6.0
 
 
@@ -71,7 +72,12 @@ class Machines:
         return how
 
     def kill_node(self) -> bool:
-        """kill -9."""
+        """kill -9, in the middle of an association where one comes within a while."""
+        incoming, end = self._out / "identity/incoming", time.monotonic() + ASSOCIATION_S
+        # What an earlier kill has left is no association.
+        before = set(incoming.glob("*/*.partial"))
+        while time.monotonic() < end and {f.parent for f in incoming.glob("*/*.partial/*")} <= before:
+            time.sleep(0.01)
         self._measure_node()
         return _kill(self.node)
 
@@ -152,7 +158,10 @@ class Machines:
 class Faults(threading.Thread):
     """Does something bad every few seconds, each kind as often as was asked for."""
 
-    def __init__(self, machines: Machines, times: int, seconds: float, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, machines: Machines, times: int, seconds: float, seed: int, say: Callable[[str], None],
+        sending: Callable[[], bool],
+    ) -> None:  # fmt: skip
         super().__init__(daemon=True)
         self._kinds: dict[str, Callable[[], bool]] = {
             "node killed": machines.kill_node,
@@ -162,7 +171,7 @@ class Faults(threading.Thread):
             "database locked or gone": machines.trouble_database,
             "two nights at once": machines.start_second_night,
         }
-        self._times, self._seconds, self._say = times, seconds, say
+        self._times, self._seconds, self._say, self._sending = times, seconds, say, sending
         self._random = random.Random(seed)
         self._no_more = threading.Event()
         self.done: Counter[str] = Counter()
@@ -175,8 +184,8 @@ class Faults(threading.Thread):
     def run(self) -> None:
         """Until everything was done, or until `end`; the node is killed first, while sites are sending."""
         for _ in range(self._times):
-            if self._no_more.wait(self._random.uniform(0.5, 1.5)):
-                return
+            if self._no_more.wait(self._random.uniform(0.5, 1.5)) or not self._sending():
+                break
             self._do("node killed")
         while not self.over and not self._no_more.wait(self._random.uniform(0.5, 1.5) * self._seconds):
             kind = self._random.choice([kind for kind in self._kinds if self.done[kind] < self._times])
