@@ -249,7 +249,7 @@ def receive(
     ] = DEFAULT_FILE,
 ) -> None:
     """Be the DICOM node that sites send to, until SIGTERM or Ctrl-C; sparcc nightly does the rest."""
-    from sparcc_pipeline.app.nightly.run import run_receiver
+    from sparcc_pipeline.app.nightly.receive_command import run_receiver
 
     run_receiver(config)
 

@@ -121,12 +121,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, of both kinds in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    running: Cluster = request.getfixturevalue("cluster")
-    return running.url()
+    yield from _database(request, tmp_path, None)
 
 
 @pytest.fixture(scope="session")
@@ -139,9 +136,16 @@ def ledger_template(cluster: Cluster) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty ledger, on both kinds of database in turn."""
+    yield from _database(request, tmp_path, "ledger_template")
+
+
+def _database(request: pytest.FixtureRequest, tmp_path: Path, template: str | None) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+        yield f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+        return
     running: Cluster = request.getfixturevalue("cluster")
-    return running.url(request.getfixturevalue("ledger_template"))
+    url = running.url(*([] if template is None else [request.getfixturevalue(template)]))
+    yield url
+    running.drop(url)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 POSTGRES_USER = "postgres"
 
@@ -34,28 +36,33 @@ class Cluster:
 
     def url(self, template: str = "template1") -> str:
         """A new database, empty or a copy of another one."""
-        import psycopg
-
         self._made += 1
         name = f"ledger_{self._made}"
-        with psycopg.connect(host=str(self.folder), user=POSTGRES_USER, dbname="postgres", autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        self._tell(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return f"postgresql+psycopg://{POSTGRES_USER}@/{name}?host={self.folder}"
 
+    def drop(self, url: str) -> None:
+        """Remove a database: each has hundreds of files."""
+        self._tell(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def _tell(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(host=str(self.folder), user=POSTGRES_USER, dbname="postgres", autocommit=True) as server:
+            server.execute(statement.encode())
+
     def start(self) -> None:
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off -c autovacuum=off -c max_connections=50"
-        self.run(
-            "pg_ctl",
-            "-D",
-            str(self.folder / "data"),
-            "-w",
-            "-s",
-            "-l",
-            str(self.folder / "log"),
-            "-o",
-            options,
-            "start",
-        )
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": self.folder,
+            "fsync": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+            "max_connections": 50,
+        }
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        data, log = str(self.folder / "data"), str(self.folder / "log")
+        self.run("pg_ctl", "-D", data, "-w", "-s", "-l", log, "-o", options, "start")
 
     def stop(self) -> None:
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-s", "-m", "immediate", "stop")

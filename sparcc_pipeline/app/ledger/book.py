@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, insert, select, text
 
@@ -14,10 +14,10 @@ from sparcc_pipeline.app.ledger.tables import history, study_version
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message, to_plain
 
-INTAKE: str = "intake"
+INTAKE: Final = "intake"
 """Who records what comes in."""
 
-_INTAKE_LOCK = 0x5BA2CD
+_INTAKE_LOCK: Final = 0x5BA2CD
 """PostgreSQL advisory lock of those who record what comes in: two uploads may hold parts of one study."""
 
 

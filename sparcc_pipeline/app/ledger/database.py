@@ -69,7 +69,9 @@ def connect(url: str) -> Engine:
             return _sqlite(create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_MS / 1000}))
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10, "client_encoding": "utf8"})
+            return create_engine(
+                parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10, "client_encoding": "utf8"}
+            )
     except (ArgumentError, NoSuchModuleError) as error:
         # The URL may hold a password: it is not told.
         raise ConfigError(

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from sparcc_pipeline.app.store import PARTIAL_PREFIX, PARTIAL_SUFFIX, SCORE_FILE
+from sparcc_pipeline.app.store import CHANGE_FILE, PARTIAL_PREFIX, PARTIAL_SUFFIX, SCORE_FILE
 from sparcc_pipeline.errors import OutputError
 
 _REPLACED_SUFFIX: Final = ".replaced"
@@ -69,7 +69,7 @@ def _clean_up(target: Path, partial: Path, replaced: Path) -> None:
 
 
 def _require_result(target: Path) -> None:
-    if target.exists() and not (target / SCORE_FILE).is_file():
+    if target.exists() and not any((target / name).is_file() for name in (SCORE_FILE, CHANGE_FILE)):
         raise OutputError(
             f"expected an earlier result or nothing at the place of a delivery, found something else in its folder"
             f" ({target.parent}); nothing was changed: move it away"

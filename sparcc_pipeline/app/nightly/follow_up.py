@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparcc_pipeline.app.config import PipelineConfig
+from sparcc_pipeline.app.ledger.changes import CHANGES_FOLDER
 from sparcc_pipeline.app.ledger.leases import LeaseLostError
 from sparcc_pipeline.app.ledger.ledger import Change
 from sparcc_pipeline.app.ledger.states import ChangeState
+from sparcc_pipeline.app.nightly.folder_copy import copy_results
 from sparcc_pipeline.app.nightly.heartbeat import Heartbeat
 from sparcc_pipeline.app.nightly.making import RESULT, making_folder, making_path, publish, unmake
 from sparcc_pipeline.app.nightly.outcome import Context
@@ -145,9 +147,18 @@ class FollowUp:
         try:
             if result.state == ChangeState.MADE:
                 publish(task.folder, self.context.settings.paths.work_folder / str(change.change_folder))
+                self._deliver(str(change.change_folder))
         except OutputError as error:
             result = ChangeResult(ChangeState.FAILED, failure_of(error))
         self._settle(task.key, result)
+
+    def _deliver(self, place: str) -> None:
+        """A copy for the folder of the protocol, beside the participant's results; for a PACS a change is no object."""
+        folder = self.context.settings.deliver.folder
+        if folder is not None:
+            _, site, participant, name = Path(place).parts
+            source = self.context.settings.paths.work_folder / place
+            copy_results(source, folder / site / participant / CHANGES_FOLDER / name)
 
     def _lost(self, task: ChangeTask, error: OutputError) -> None:
         self._settle(task.key, ChangeResult(ChangeState.FAILED, failure_of(error)))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.app.ledger.records import Leased
+from sparcc_pipeline.app.store import PARTIAL_PREFIX
 from sparcc_pipeline.errors import OutputError
 
 MAKING_FOLDER: Final = ".making"
@@ -72,21 +73,33 @@ def unmake(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def left_over(work: Path) -> list[tuple[str, int, int, Path]]:
-    """The folders of claims that are there: kind, number, claim, place. Ask the ledger afterwards which are over."""
+Claim = tuple[str, int, int]
+"""Kind, number and claim of a row that is worked at."""
+
+
+def left_over(work: Path) -> list[tuple[Claim | None, Path]]:
+    """What lies in the folder of the making, and of which claim it is; ask the ledger afterwards which are over.
+
+    None: of a worker that went on after its claim was over and its folder was gone.
+    """
     try:
         entries = sorted((work / MAKING_FOLDER).iterdir())
     except FileNotFoundError:
         return []
-    found = ((_NAME.fullmatch(entry.name), entry) for entry in entries)
-    return [(match[1], int(match[2]), int(match[3]), entry) for match, entry in found if match is not None]
+    found: list[tuple[Claim | None, Path]] = []
+    for entry in entries:
+        if (match := _NAME.fullmatch(entry.name)) is not None:
+            found.append(((match[1], int(match[2]), int(match[3])), entry))
+        elif entry.name.startswith(PARTIAL_PREFIX):
+            found.append((None, entry))
+    return found
 
 
-def sweep(work: Path, alive: Iterable[tuple[str, int, int]], found: list[tuple[str, int, int, Path]]) -> int:
-    """Remove the folders in `found` whose claims are over; says how many."""
+def sweep(alive: Iterable[Claim], found: Iterable[tuple[Claim | None, Path]]) -> int:
+    """Remove what was found of claims that are over; says how many folders that were."""
     living, removed = set(alive), 0
-    for kind, number, claim, folder in found:
-        if (kind, number, claim) not in living:
+    for claim, folder in found:
+        if claim not in living:
             unmake(folder)
             removed += 1
     return removed

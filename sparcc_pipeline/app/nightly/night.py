@@ -140,7 +140,7 @@ class Night:
             *(("study", each.id, each.claim) for each in ledger.versions() if each.lease_owner is not None),
             *(("change", each.id, each.claim) for each in ledger.changes() if each.lease_owner is not None),
         }
-        if removed := sweep(settings.paths.work_folder, alive, found):
+        if removed := sweep(alive, found):
             self._context.log("half-made results removed", count=removed)
         tally.states[State.FAILED] += len(ledger.give_up(settings.run.attempts))
         tally.changes["failed"] += ledger.give_up_changes(settings.run.attempts)

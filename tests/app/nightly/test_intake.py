@@ -1,4 +1,4 @@
-"""From what a site drops to a de-identified study of a known participant, with everything that goes wrong on the way."""
+"""From what a site drops to a de-identified study of a known participant, and what goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import UID, ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly import intake
 from sparcc_pipeline.app.nightly.outcome import Failed, NotYet
@@ -59,7 +61,7 @@ def test_the_same_upload_again_renamed_reordered_and_repacked_is_one_study(night
     for path in others.iterdir():
         ds = pydicom.dcmread(path)
         ds.save_as(path, implicit_vr=False, enforce_file_format=True)
-        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+        ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         ds.save_as(path, implicit_vr=True)
     night.drop(others, "in another syntax")
 
@@ -197,8 +199,8 @@ def test_what_the_manifest_released_does_not_let_burnt_in_text_pass(night: Intak
 
 def test_other_objects_of_a_study_are_left_aside(night: IntakeNight, study: Path) -> None:
     ds = pydicom.dcmread(min(study.iterdir()))
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
     ds.SeriesInstanceUID = "1.2.3.5"
     ds.save_as(study / "screen.dcm")
     night.drop(study, "x")
@@ -310,6 +312,59 @@ def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: Intake
 
     assert list(incoming.iterdir()) == []
     assert len(night.ledger.versions()) == 1
+
+
+def test_more_of_a_study_whose_raw_files_are_gone_needs_all_of_it_again(night: IntakeNight, study: Path) -> None:
+    night.drop(study, "stir")
+    night.run()
+    for upload in Perimeter.open(night.identity).incoming("S01").iterdir():
+        shutil.rmtree(upload)
+    more = night.folder / "more"
+    write_mr_series(make_stir(), more, style="siemens", patient_id="P1", seed="intake", series_number=9)
+    night.drop(more, "second series")
+    _, waiting = night.run()
+
+    assert waiting.state == State.QUARANTINED and "whole study again" in (waiting.reason or "")
+    night.drop(study, "stir once more")
+    _, whole = night.run()
+
+    assert (whole.id, whole.state) == (waiting.id, State.DEIDENTIFIED)
+    assert len(night.files(whole)) == 28
+
+
+class KilledError(BaseException):
+    """Ends a process in the middle, as far as this process can."""
+
+
+@pytest.mark.parametrize("call", ["record_upload", "record_study", "close_upload", "assign"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_any_write_to_the_ledger_it_says_the_same_again(
+    night: IntakeNight, study: Path, monkeypatch: pytest.MonkeyPatch, call: str, moment: str
+) -> None:
+    night.drop(study, "x")
+    real = getattr(Ledger, call)
+
+    def killed(self: Ledger, *arguments: Any, **named: Any) -> Any:
+        if moment == "after":
+            real(self, *arguments, **named)
+        raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(Ledger, call, killed)
+        night.run()
+    (version,) = night.run()
+
+    assert (version.state, version.name) == (State.DEIDENTIFIED, "S01/T01/baseline v1")
+    assert len(night.files(version)) == 14
+    assert [upload.state for upload in night.ledger.uploads()] == [UploadState.SORTED]
+    assert list((night.work / ".making").iterdir()) == []
+
+
+def test_while_another_process_takes_in_this_one_does_not(night: IntakeNight, study: Path) -> None:
+    night.drop(study, "x")
+    with Perimeter.open(night.identity).alone():
+        assert night.run() == []
+    assert len(night.run()) == 1
 
 
 def test_the_score_is_that_of_the_original(night: IntakeNight, study: Path) -> None:
