@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from sparcc_pipeline.dicom.classify import DERIVED_WORDS, DIXON_OTHER_WORDS, DIXON_WATER_WORDS
-from sparcc_pipeline.dicom.headers import SEQUENCE_WORDS
+from sparcc_pipeline.dicom.protocol import SEQUENCE_WORDS
 
 LARGEST_DECIMAL: Final = 1e6
 """Beyond the numbers of an MR header that are kept (rescale, positions in mm, times in ms); below a date or a
@@ -115,7 +115,7 @@ def kept_words(keyword: str, values: Sequence[str], profile: Profile) -> list[st
 def cleaned_description(text: str, profile: Profile) -> str:
     """Of a free text its words of the sequence, the plane and the body part (option Clean Descriptors).
 
-    What `headers.SEQUENCE_WORDS` finds in the text is found in the cleaned one too: a series stays what it was.
+    What `protocol.SEQUENCE_WORDS` finds in the text is found in the cleaned one too: a series stays what it was.
     """
     plain = text.lower()
     kept = [w for w in _WORD.findall(plain) if w in profile.description_words or _SHORT_NUMBER.fullmatch(w)]

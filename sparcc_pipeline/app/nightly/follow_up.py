@@ -25,7 +25,7 @@ from sparcc_pipeline.app.nightly.reasons import failure_of, kind_of, refused_bec
 from sparcc_pipeline.app.nightly.settle import Tally, next_try
 from sparcc_pipeline.app.nightly.workers import Workers
 from sparcc_pipeline.errors import InputError, OutputError, RegistrationError, UnscorableError
-from sparcc_pipeline.message import Message
+from sparcc_pipeline.message import Message, words_of
 
 _ONE_AT_A_TIME: Final = threading.Lock()
 """A worker of someone else's cluster may have several threads."""
@@ -62,7 +62,7 @@ def change_task(task: ChangeTask) -> ChangeResult:
         try:
             return ChangeResult(ChangeState.MADE, facts=_compare(task))
         except (InputError, UnscorableError, RegistrationError) as error:
-            return ChangeResult(ChangeState.REFUSED, refused_because(str(error)), {"reason_kind": kind_of(error)})
+            return ChangeResult(ChangeState.REFUSED, refused_because(words_of(error)), {"reason_kind": kind_of(error)})
         except Exception as error:
             return ChangeResult(ChangeState.FAILED, failure_of(error))
 

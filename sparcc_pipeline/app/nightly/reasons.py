@@ -1,7 +1,7 @@
 """Why a step of a study did not succeed, as the ledger keeps it.
 
-The English sentence of an error is the field `error`; what a coordinator can do about it goes by its kind, which the
-study's facts hold as `reason_kind` (see `report_words`).
+The words of an error are the field `error`, a message of their own where the error was raised with one; what a
+coordinator can do about it goes by its kind, which the study's facts hold as `reason_kind` (see `report_words`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from sparcc_pipeline.errors import SparccError
-from sparcc_pipeline.message import Message
+from sparcc_pipeline.message import Message, words_of
 
 
 def kind_of(error: Exception) -> str:
@@ -20,18 +20,22 @@ def kind_of(error: Exception) -> str:
 
 def refused_because(sentence: str) -> Message:
     """The images were refused, with the sentence of the error that says why."""
-    return Message("the images were refused: {error}", error=" ".join(sentence.split()))
+    return Message("the images were refused: {error}", error=_one_line(sentence))
 
 
 def failed_because(sentence: str) -> Message:
     """A step failed, with the sentence of the error that says why."""
-    return Message("it failed: {error}", error=" ".join(sentence.split()))
+    return Message("it failed: {error}", error=_one_line(sentence))
+
+
+def _one_line(sentence: str) -> str:
+    return sentence if isinstance(sentence, Message) else " ".join(sentence.split())
 
 
 def failure_of(error: Exception) -> Message:
     """Why a step failed: the sentence of an error of ours; of any other only its kind and place, for it may quote."""
     if isinstance(error, SparccError):
-        return failed_because(str(error))
+        return failed_because(words_of(error))
     place = traceback.extract_tb(error.__traceback__)[-1]
     return Message(
         "a fault of the program: {kind} in {file}, line {line}; it should be reported with this line",

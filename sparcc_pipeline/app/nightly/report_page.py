@@ -13,7 +13,7 @@ from sparcc_pipeline.app.nightly.report_model import Counts, Delivery, Morning, 
 from sparcc_pipeline.app.nightly.report_plot import nights_plot
 from sparcc_pipeline.app.pages import template
 from sparcc_pipeline.app.result import table_text
-from sparcc_pipeline.app.trial.report_content import picture
+from sparcc_pipeline.app.trial.report_plots import picture
 from sparcc_pipeline.message import Message
 
 FIRST_SHOWN: Final = 6

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from sparcc_pipeline.app.batch_sources import BatchStudy
-from sparcc_pipeline.app.batch_task import Row, StudyTask
+from sparcc_pipeline.app.batch_task import MESSAGES, Row, StudyTask
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.heartbeat import Heartbeat
@@ -21,6 +21,7 @@ from sparcc_pipeline.app.nightly.workers import Workers
 from sparcc_pipeline.app.study import Request
 from sparcc_pipeline.dicom.studies import FoundStudy
 from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.message import from_plain
 
 _FACTS: Final = ("status", "total", "evaluable_maximum", "reason_kind", "seconds", "model_sha256")
 """What the ledger remembers of a row."""
@@ -106,7 +107,7 @@ class Scoring:
     def _published(self, version: StudyVersion, task: StudyTask, row: Row) -> Outcome:
         """The result at its place, if there is one, and what it says."""
         facts = {name: row.get(name) for name in _FACTS}
-        reason = str(row.get("reason") or "")
+        reason = _reason_of(row)
         if row["status"] == "failed":
             return Failed(failed_because(reason), {"reason_kind": row.get("reason_kind")})
         publish(task.folder, self.context.settings.paths.work_folder / str(version.result_folder))
@@ -126,3 +127,9 @@ class Scoring:
         version = self.held.pop(key)
         unmake(making_path(self.context.settings.paths.work_folder, "study", version))
         return version
+
+
+def _reason_of(row: Row) -> str:
+    """Why a study has no score, as the message that it is if the row holds one; a batch's tables hold its English."""
+    told = (row.get(MESSAGES) or {}).get("reason") or ()
+    return next((from_plain(each) for each in told), str(row.get("reason") or ""))

@@ -124,7 +124,7 @@ class IntakeSettings(_Table):
     quiet_minutes: Minutes = 10.0
     max_files: Count = 5000
     max_bytes: Count = 4 * 2**30
-    max_file_bytes: Count = 512 * 2**20
+    max_file_bytes: Count = 128 * 2**20
     keep_raw_days: Count | None = None
 
 

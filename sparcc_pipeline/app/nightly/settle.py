@@ -16,6 +16,7 @@ from sparcc_pipeline.app.nightly.outcome import Context, Done, Failed, NotYet, O
 from sparcc_pipeline.app.nightly.reasons import failure_of, kind_of, refused_because
 from sparcc_pipeline.app.nightly.settings import RunSettings
 from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.message import words_of
 
 _SOONEST: Final = timedelta(seconds=1)
 """A study that was looked at is not looked at again in the same breath."""
@@ -58,7 +59,7 @@ def outcome_of(step: Callable[[], Outcome]) -> Outcome:
     except LedgerLostError:
         raise
     except InputError as error:
-        return Rejected(refused_because(str(error)), {"reason_kind": kind_of(error)})
+        return Rejected(refused_because(words_of(error)), {"reason_kind": kind_of(error)})
     except Exception as error:
         return Failed(failure_of(error), {"reason_kind": kind_of(error)})
 
