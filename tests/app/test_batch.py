@@ -283,7 +283,7 @@ def test_the_index_is_in_the_language_of_the_reports(batch: Batch, tmp_path: Pat
 
     page = (out / "index.html").read_text(encoding="utf-8")
     assert '<html lang="zh' in page
-    for words in ("已评分", "退回", "得分最高的层面", "补发缺失的层面", "程序原文（英文）：expected a zip archive"):
+    for words in ("已评分", "退回", "得分最高的层面", "补发缺失的层面", "压缩包应能解压"):
         assert words in page
     reasons = [row["reason"] for row in rows_of(out) if row["status"] == "rejected"]
     assert all(reason.startswith("expected ") for reason in reasons), "tables stay English"
