@@ -21,6 +21,7 @@ import pydicom
 import pytest
 from distributed import Client, LocalCluster
 from pyarrow import parquet
+from pydicom.uid import UID
 
 from sparcc_pipeline.app import batch_task, cli, cluster, outputs, score_command
 from sparcc_pipeline.app.batch_sources import find_sources
@@ -255,7 +256,7 @@ def split_in_two(file: Path) -> None:
         piece.PerFrameFunctionalGroupsSequence = groups[part]
         piece.NumberOfFrames = len(groups[part])
         piece.PixelData = b"".join(pixels[k * size : (k + 1) * size] for k in range(whole.NumberOfFrames)[part])
-        piece.SOPInstanceUID = piece.file_meta.MediaStorageSOPInstanceUID = f"{whole.SOPInstanceUID}{number}"[-64:]
+        piece.SOPInstanceUID = piece.file_meta.MediaStorageSOPInstanceUID = UID(f"{whole.SOPInstanceUID}{number}"[:64])
         piece.save_as(file.with_name(f"part{number}"), enforce_file_format=True)
     file.unlink()
 
