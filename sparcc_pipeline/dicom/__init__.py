@@ -3,7 +3,7 @@
 source.py       folder, zip, DICOMDIR or single file -> candidate files
 directory.py    DICOMDIR -> the files that it lists
 elements.py     single elements as plain values; pydicom kept quiet
-headers.py      one file's header -> plain values; a person's name is never read
+headers.py      one file's header -> plain values; a person's name is never read (protocol.py, elements.py, pixels.py)
 classify.py     sequence timing and image type -> STIR, fat-suppressed, T1 or other, and why
 discover.py     candidate files -> series
 select.py       series -> the STIR series to score, why this one, and the others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -184,15 +185,23 @@ def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Sel
     return Selection(chosen, (Message("asked for by its UID"), *chosen.reasons), _passed_over(discovery, chosen, kinds))
 
 
-def _no_stir(discovery: Discovery) -> str:
+def _no_stir(discovery: Discovery) -> Message:
     """The sentence for a source without STIR: what each series is and why."""
     order = list(SeriesKind)
     nearest = sorted(discovery.series, key=lambda s: order.index(s.kind))
-    found = "; ".join(f"{s.describe()}: {', '.join(s.reasons)}" for s in nearest[:LISTED]) + _more(len(nearest))
-    suppressed = any(s.kind is SeriesKind.FAT_SUPPRESSED for s in discovery.series)
-    remedy = f"add {FLAG} to score the fat-suppressed series, marked as such" if suppressed else "send the STIR series"
-    damaged = f" ({len(discovery.damaged)} damaged files were left out)" if discovery.damaged else ""
-    return f"expected a STIR series, found {found}{damaged}; {remedy}"
+    found = [Message("{series}: {reasons}", series=s.describe(), reasons=s.reasons) for s in nearest[:LISTED]]
+    if len(nearest) > LISTED:
+        found.append(Message("{count} more", count=len(nearest) - LISTED))
+    if discovery.damaged:
+        found.append(Message("{count} damaged files that were left out", count=len(discovery.damaged)))
+    listed = reduce(lambda first, next_: Message("{first}; {next}", first=first, next=next_), found)
+    if any(s.kind is SeriesKind.FAT_SUPPRESSED for s in discovery.series):
+        return Message(
+            "expected a STIR series, found {found}; add {flag} to score the fat-suppressed series, marked as such",
+            found=listed,
+            flag=FLAG,
+        )
+    return Message("expected a STIR series, found {found}; send the STIR series", found=listed)
 
 
 def _wanted(kinds: set[SeriesKind]) -> str:

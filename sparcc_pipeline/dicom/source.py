@@ -19,6 +19,7 @@ from typing import IO, Final
 from sparcc_pipeline.dicom.directory import directory_references, is_directory
 from sparcc_pipeline.dicom.elements import looks_like_dicom
 from sparcc_pipeline.errors import OutputError, SeriesNotFoundError, UnreadablePixelsError, UnsafeArchiveError
+from sparcc_pipeline.message import Message
 
 MAX_ARCHIVE_ENTRIES: Final = 200_000
 """Far above any examination (a large one has some thousand slices)."""
@@ -151,8 +152,11 @@ def archive_files(archive: Path, folder: Path) -> Iterator[tuple[zipfile.ZipFile
             yield opened, [entry for entry in opened.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UnreadablePixelsError(
-            f"expected a zip archive that can be unpacked, found a damaged or password-protected one "
-            f"({archive.name!r}); send it again, without a password"
+            Message(
+                "expected a zip archive that can be unpacked, found a damaged or password-protected one ({file!r}); "
+                "send it again, without a password",
+                file=archive.name,
+            )
         ) from error
 
 
@@ -167,35 +171,47 @@ def _check_entries(entries: list[zipfile.ZipInfo], archive: Path, free_bytes: in
         fault = _fault(entry)
         if fault:
             raise UnsafeArchiveError(
-                f"expected only plain files below the archive's own folder, found {fault} (entry {number} of "
-                f"{archive.name!r}); nothing was unpacked: pack the study again"
+                Message(
+                    "expected only plain files below the archive's own folder, found {fault} (entry {number} of "
+                    "{file!r}); nothing was unpacked: pack the study again",
+                    fault=fault,
+                    number=number,
+                    file=archive.name,
+                )
             )
     size = sum(entry.file_size for entry in entries)
     packed = sum(entry.compress_size for entry in entries)
     limit = min(MAX_UNPACKED_BYTES, free_bytes)
     if size > limit or (size > BOMB_FLOOR_BYTES and size > BOMB_RATIO * max(packed, 1)):
         raise UnsafeArchiveError(
-            f"expected at most {limit / 2**30:.1f} GiB, packed at most {BOMB_RATIO}-fold, found "
-            f"{size / 2**30:.1f} GiB out of {packed / 2**20:.1f} MiB in {archive.name!r}; pack only the study"
+            Message(
+                "expected at most {limit:.1f} GiB, packed at most {ratio}-fold, found {found:.1f} GiB out of "
+                "{packed:.1f} MiB in {file!r}; pack only the study",
+                limit=limit / 2**30,
+                ratio=BOMB_RATIO,
+                found=size / 2**30,
+                packed=packed / 2**20,
+                file=archive.name,
+            )
         )
 
 
-def _fault(entry: zipfile.ZipInfo) -> str:
-    """What is unsafe about one entry; empty if nothing is."""
+def _fault(entry: zipfile.ZipInfo) -> Message | None:
+    """What is unsafe about one entry; None if nothing is."""
     # The name as packed: zipfile cuts `filename` at a null character and changes separators.
     name = entry.orig_filename.replace("\\", "/")
     mode = stat.S_IFMT(entry.external_attr >> 16)
     if "\0" in name:
-        return "a name with a null character"
+        return Message("a name with a null character")
     if name.startswith("/") or name[1:2] == ":":
-        return "an absolute name"
+        return Message("an absolute name")
     if ".." in name.split("/"):
-        return "a name with '..'"
+        return Message("a name with '..'")
     if mode == stat.S_IFLNK:
-        return "a symbolic link"
+        return Message("a symbolic link")
     if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "a special file"
-    return ""
+        return Message("a special file")
+    return None
 
 
 def _file_name(entry: zipfile.ZipInfo) -> str:

@@ -7,7 +7,8 @@ Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
@@ -67,7 +68,6 @@ LIGAMENTOUS_SPREAD_MM: Final = 4.0
 """How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
 
 _STRIDE: Final = 16
-_JOINTS_AT_ONCE: Final = 4
 _SMALLEST_PIECE: Final = 0.1
 """Pieces of a bone smaller than this share of its largest piece are noise."""
 
@@ -89,11 +89,16 @@ class BoneMaps:
 
 
 class Segmenter:
-    """Both networks of one model, loaded once and used for any number of volumes."""
+    """Both networks of one model, loaded once and used for any number of volumes.
+
+    Parameters
+    ----------
+    callers : threads that may call the networks at one time; slices are independent, so each takes one after the other
+    """
 
     def __init__(self, bones: Network, edema: Network, edema_threshold: float, provenance: dict[str, str],
-                 calibration: Calibration | None = None) -> None:  # fmt: skip
-        self._bones, self._edema = bones, edema
+                 calibration: Calibration | None = None, callers: int = 1) -> None:  # fmt: skip
+        self._bones, self._edema, self._callers = bones, edema, callers
         self._edema_threshold = edema_threshold
         self.provenance = provenance
         self.calibration = calibration
@@ -142,7 +147,7 @@ class Segmenter:
                 for k in covered:
                     output[k] += T1_WEIGHT * (second[k] - output[k])
                 found_on = (STIR, T1)
-        return BoneMaps(*_bones_of(output, volume.geometry), found_on)
+        return BoneMaps(*self._bones_of(output, volume.geometry), found_on)
 
     def _bone_output(self, signal: Float32Array, geometry: Geometry) -> Float32Array:
         """(slices, BONE_CLASSES + 1, rows, columns): the bone network on every slice, on pixels of BONE_PIXEL_MM."""
@@ -150,41 +155,57 @@ class Segmenter:
         rows, columns = stack.shape[1:]
         stack = np.pad(stack, ((0, 0), (0, -rows % _STRIDE), (0, -columns % _STRIDE)), mode="edge")
         output = np.empty((len(stack), BONE_CLASSES + 1, rows, columns), dtype=np.float32)
-        # One slice at a time: several are no faster, and take as much more memory.
-        for k in range(len(stack)):
+
+        def fill(k: int) -> None:
+            # One slice a call: several are no faster, and take as much more memory.
             output[k] = self._bones(neighbours(stack, k)[None])[0, :, :rows, :columns]
+
+        self._each(fill, range(len(stack)))
         return output
+
+    def _each(self, work: Callable[[int], None], items: range) -> None:
+        """Work on every item, on as many threads as may call the networks."""
+        if self._callers == 1:
+            for item in items:
+                work(item)
+            return
+        with ThreadPoolExecutor(self._callers) as pool:
+            for _ in pool.map(work, items):
+                pass  # raises what the work raised
 
     def find_edema(self, volume: Volume, anatomy: LabelArray, joints: Joints, marrow: float) -> Float32Array:
         """(slices, rows, columns) float32 edema probability, 0 away from the joints and outside sacrum and ilium."""
         in_plane, shape = volume.geometry.in_plane_mm, (volume.geometry.shape[1], volume.geometry.shape[2])
         ratio = marrow_log_ratio(volume.signal, marrow)
         probability = np.zeros(volume.geometry.shape, dtype=np.float32)
-        found = list(joints)
-        for start in range(0, len(found), _JOINTS_AT_ONCE):
-            batch = found[start : start + _JOINTS_AT_ONCE]
-            crops = [JointCrop(joint, in_plane, CROP_PIXELS) for joint in batch]
-            images = np.stack([edema_input(ratio, j, crop) for j, crop in zip(batch, crops, strict=True)])
-            for joint, crop, patch in zip(batch, crops, self._edema(images), strict=True):
-                k = joint.slice_index
+
+        def look(k: int) -> None:
+            for joint in (found for side in Side if (found := joints.at(k, side)) is not None):
+                crop = JointCrop(joint, in_plane, CROP_PIXELS)
+                patch = self._edema(edema_input(ratio, joint, crop)[None])[0, 0]
                 marrow_here = _marrow_beside(joint.surface_distance_mm, anatomy[k], ILIUM_LABEL[joint.side])
-                native = np.where(marrow_here, crop.put_back(patch[0], shape), np.float32(0))
+                native = np.where(marrow_here, crop.put_back(patch, shape), np.float32(0))
                 np.maximum(probability[k], native, out=probability[k])
+
+        self._each(look, range(len(probability)))
         return probability
 
+    def _bones_of(self, output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Float32Array]:
+        """Codes of `AnatomyLabel` on the pixels of `geometry`, and the (slices,) probability that ligament shows."""
+        shape = geometry.shape
+        anatomy = np.empty(shape, dtype=np.uint8)
+        behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
 
-def _bones_of(output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Float32Array]:
-    """Codes of `AnatomyLabel` on the pixels of `geometry`, and the (slices,) probability that ligament shows."""
-    shape = geometry.shape
-    anatomy = np.empty(shape, dtype=np.uint8)
-    behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
-    for k, logits in enumerate(output):
-        native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
-        anatomy[k] = native.argmax(axis=0)
-        bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), SACROILIAC_BONES)
-        bone_pixels[k] = bone.sum()
-        behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
-    return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
+        def name(k: int) -> None:
+            logits = output[k]
+            native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
+            anatomy[k] = native.argmax(axis=0)
+            bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), SACROILIAC_BONES)
+            bone_pixels[k] = bone.sum()
+            behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
+
+        self._each(name, range(shape[0]))
+        return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
 
 
 def _bone_overlap(first: Float32Array, second: Float32Array, slices: Iterable[int]) -> float:
@@ -245,12 +266,17 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> S
     """
     bundle = Bundle.open(folder)
     networks: dict[str, Network] = {}
+    # Two slices at a time on a thread each take less time than one slice on two threads. The other engines have a state
+    # that calls share.
+    callers = threads if engine == "onnx" else 1
     for name in ("bones", "edema"):
         if engine == "torch":
             networks[name] = TorchNetwork(bundle.torch_module(name), threads)
         elif engine == "openvino":
             networks[name] = OpenVinoNetwork(bundle.file(f"models/{name}.onnx"), threads)
         else:
-            networks[name] = OnnxNetwork(bundle.file(f"models/{name}.onnx"), threads)
+            networks[name] = OnnxNetwork(bundle.file(f"models/{name}.onnx"), threads=1)
     provenance = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine}
-    return Segmenter(networks["bones"], networks["edema"], bundle.edema_threshold, provenance, bundle.calibration)
+    return Segmenter(
+        networks["bones"], networks["edema"], bundle.edema_threshold, provenance, bundle.calibration, callers
+    )

@@ -21,6 +21,7 @@ import pydicom
 import pytest
 from distributed import Client, LocalCluster
 from pyarrow import parquet
+from pydicom.uid import UID
 
 from sparcc_pipeline.app import batch_task, cli, cluster, outputs, score_command
 from sparcc_pipeline.app.batch_sources import find_sources
@@ -255,7 +256,7 @@ def split_in_two(file: Path) -> None:
         piece.PerFrameFunctionalGroupsSequence = groups[part]
         piece.NumberOfFrames = len(groups[part])
         piece.PixelData = b"".join(pixels[k * size : (k + 1) * size] for k in range(whole.NumberOfFrames)[part])
-        piece.SOPInstanceUID = piece.file_meta.MediaStorageSOPInstanceUID = f"{whole.SOPInstanceUID}{number}"[-64:]
+        piece.SOPInstanceUID = piece.file_meta.MediaStorageSOPInstanceUID = UID(f"{whole.SOPInstanceUID}{number}"[:64])
         piece.save_as(file.with_name(f"part{number}"), enforce_file_format=True)
     file.unlink()
 
@@ -283,7 +284,7 @@ def test_the_index_is_in_the_language_of_the_reports(batch: Batch, tmp_path: Pat
 
     page = (out / "index.html").read_text(encoding="utf-8")
     assert '<html lang="zh' in page
-    for words in ("已评分", "退回", "得分最高的层面", "补发缺失的层面", "程序原文（英文）：expected a zip archive"):
+    for words in ("已评分", "退回", "得分最高的层面", "补发缺失的层面", "压缩包应能解压"):
         assert words in page
     reasons = [row["reason"] for row in rows_of(out) if row["status"] == "rejected"]
     assert all(reason.startswith("expected ") for reason in reasons), "tables stay English"

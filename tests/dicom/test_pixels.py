@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.elements import PARSE_ERRORS, number_of, quiet_pydicom, text_of, texts_of
@@ -122,7 +122,9 @@ def test_plain_elements_are_what_pydicom_makes_of_them(
     keyword: str, content: bytes, character_set: bytes | None, implicit: bool
 ) -> None:
     def made() -> Dataset:
-        elements = {Tag(keyword): raw(keyword, KEYWORDS[keyword], content, implicit)}
+        elements: dict[BaseTag, DataElement | RawDataElement] = {
+            Tag(keyword): raw(keyword, KEYWORDS[keyword], content, implicit)
+        }
         if character_set is not None:
             elements[Tag("SpecificCharacterSet")] = raw("SpecificCharacterSet", "CS", character_set, implicit)
         ds = Dataset(elements)
