@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 from scipy import ndimage
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.imaging.bundle import Bundle
@@ -31,6 +31,7 @@ from sparcc_pipeline.imaging.normalize import (
     resample_in_plane,
     sample_back,
 )
+from sparcc_pipeline.imaging.quality import bone_evidence, require_sacroiliac, require_stir_contrast
 from sparcc_pipeline.imaging.second_contrast import lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
@@ -70,6 +71,9 @@ _BATCH: Final = 4
 _SMALLEST_PIECE: Final = 0.1
 """Pieces of a bone smaller than this share of its largest piece are noise."""
 
+APART_MM: Final = 20.0
+"""Pieces of a bone farther than this from its largest piece are another bone (a femur, a rib) or none."""
+
 
 @dataclass(frozen=True, eq=False)
 class BoneMaps:
@@ -80,11 +84,13 @@ class BoneMaps:
     anatomy : (slices, rows, columns) codes of `AnatomyLabel`
     ligamentous : (slices,) probability that the ligamentous part of the joints shows
     found_on : the contrasts that were used
+    certainty : mean probability of what is called sacrum or ilium, 0 where nothing is
     """
 
     anatomy: LabelArray
     ligamentous: Float32Array
     found_on: tuple[str, ...]
+    certainty: float
 
 
 class Segmenter:
@@ -104,10 +110,14 @@ class Segmenter:
 
         Raises
         ------
+        NotStirError : fat is as bright as fluid
+        NotSacroiliacError : what was found does not look like sacrum and ilia
         JointNotVisibleError : sacrum and an ilium do not face each other on any slice
         ReferenceSignalError : too little marrow away from the joints to compare with
         """
+        require_stir_contrast(volume)
         bones = self.find_bones(volume, t1)
+        require_sacroiliac(bone_evidence(bones.certainty, bones.anatomy, volume.geometry))
         anatomy, nothing = bones.anatomy, np.zeros(bones.anatomy.shape, dtype=np.float32)
         without_edema = TissueMaps(
             volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, bones.ligamentous
@@ -123,6 +133,7 @@ class Segmenter:
             ligamentous=bones.ligamentous,
             normal_marrow=marrow,
             bones_from=bones.found_on,
+            bones_certainty=bones.certainty,
         )
         return tissue, joints
 
@@ -139,7 +150,7 @@ class Segmenter:
             if _bone_overlap(output[laid.covered], second[laid.covered]) >= SAME_BONES:
                 output[laid.covered] += T1_WEIGHT * (second[laid.covered] - output[laid.covered])
                 found_on = (STIR, T1)
-        return BoneMaps(*_bones_of(output, volume.geometry), found_on)
+        return BoneMaps(*_bones_of(output, volume.geometry), found_on, _certainty(output))
 
     def _bone_output(self, signal: Float32Array, geometry: Geometry) -> Float32Array:
         """(slices, BONE_CLASSES + 1, rows, columns): the bone network on every slice, on pixels of BONE_PIXEL_MM."""
@@ -182,7 +193,14 @@ def _bones_of(output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Flo
         bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), SACROILIAC_BONES)
         bone_pixels[k] = bone.sum()
         behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
-    return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
+    return _without_noise(anatomy, geometry.spacing_mm), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
+
+
+def _certainty(output: Float32Array) -> float:
+    """Mean probability of what the bone network calls sacrum or ilium, 0 where it finds nothing."""
+    logits = output[:, :BONE_CLASSES]
+    bone = np.isin(logits.argmax(axis=1), SACROILIAC_BONES)
+    return float(softmax(np.moveaxis(logits, 1, -1)[bone], axis=-1).max(axis=-1).mean()) if bone.any() else 0.0
 
 
 def _bone_overlap(first: Float32Array, second: Float32Array) -> float:
@@ -216,16 +234,23 @@ def _marrow_beside(distance_mm: Float32Array, anatomy: LabelArray, ilium: Anatom
     return np.isin(anatomy, [AnatomyLabel.SACRUM, ilium]) & (distance_mm <= QUADRANT_REACH_MM)
 
 
-def _without_noise(anatomy: LabelArray) -> LabelArray:
-    """The anatomy without small pieces that hang together with no bone (in three dimensions)."""
+def _without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
+    """The anatomy without pieces (in three dimensions) that are small or lie far from the largest piece of their bone."""
     clean = np.zeros_like(anatomy)
     for label in AnatomyLabel:
         if label is AnatomyLabel.BACKGROUND:
             continue
         pieces, count = ndimage.label(anatomy == label)
-        if count:
-            sizes = np.bincount(pieces.ravel())[1:]
-            clean[np.isin(pieces, 1 + np.flatnonzero(sizes >= _SMALLEST_PIECE * sizes.max()))] = label
+        if not count:
+            continue
+        sizes = np.bincount(pieces.ravel())[1:]
+        largest = 1 + int(np.argmax(sizes))
+        kept = {largest}
+        rest = [1 + int(i) for i in np.flatnonzero(sizes >= _SMALLEST_PIECE * sizes.max()) if 1 + i != largest]
+        if rest:
+            away = ndimage.distance_transform_edt(pieces != largest, sampling=spacing_mm)
+            kept |= {piece for piece in rest if away[pieces == piece].min() <= APART_MM}
+        clean[np.isin(pieces, list(kept))] = label
     return clean
 
 
