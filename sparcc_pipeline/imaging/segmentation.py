@@ -7,11 +7,12 @@ Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import expit, softmax
 
@@ -32,7 +33,7 @@ from sparcc_pipeline.imaging.normalize import (
     sample_back,
 )
 from sparcc_pipeline.imaging.quality import bone_evidence, require_sacroiliac, require_stir_contrast
-from sparcc_pipeline.imaging.second_contrast import lay_on
+from sparcc_pipeline.imaging.second_contrast import Laid, lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
 from sparcc_pipeline.sparcc.uncertainty import Calibration
@@ -65,6 +66,11 @@ PLACE_REACH_CM: Final = 1.0
 
 LIGAMENTOUS_SPREAD_MM: Final = 4.0
 """How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
+
+FIELD_MM: Final = 210.0
+LARGE_FIELD_MM: Final = 240.0
+"""The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than the
+second of these is cut to the first (project decision)."""
 
 _STRIDE: Final = 16
 _BATCH: Final = 4
@@ -140,17 +146,33 @@ class Segmenter:
     def find_bones(self, volume: Volume, t1: Volume | None = None) -> BoneMaps:
         """The bones of one volume.
 
-        T1 is left out where it was not imaged, and as a whole where its bones lie elsewhere than those of STIR.
+        T1 is left out where it was not imaged, and as a whole where its bones lie elsewhere than those of STIR. Of a
+        large field of view the bones are looked for a second time, in the part about the sacrum that was found first:
+        so other bones are out of sight, and the signal is scaled by the body beside the joints.
         """
-        output = self._bone_output(volume.signal, volume.geometry)
-        found_on: tuple[str, ...] = (STIR,)
         laid = None if t1 is None else lay_on(t1, volume.geometry)
+        first = self._bones_in(volume.signal, volume.geometry, laid)
+        window = _field_about(first.anatomy == AnatomyLabel.SACRUM, volume.geometry)
+        if window is None:
+            return first
+        seen = (slice(None), *window)
+        signal = volume.signal[seen]
+        geometry = replace(volume.geometry, shape=(signal.shape[0], signal.shape[1], signal.shape[2]))
+        again = self._bones_in(signal, geometry, None if laid is None else Laid(laid.signal[seen], laid.covered))
+        anatomy = np.zeros_like(first.anatomy)
+        anatomy[seen] = again.anatomy
+        return replace(again, anatomy=anatomy)
+
+    def _bones_in(self, signal: Float32Array, geometry: Geometry, laid: Laid | None) -> BoneMaps:
+        """The bones of one stack, of which only size and spacing count; `laid` is T1 on the same voxels."""
+        output = self._bone_output(signal, geometry)
+        found_on: tuple[str, ...] = (STIR,)
         if laid is not None:
-            second = self._bone_output(laid.signal, volume.geometry)
+            second = self._bone_output(laid.signal, geometry)
             if _bone_overlap(output[laid.covered], second[laid.covered]) >= SAME_BONES:
                 output[laid.covered] += T1_WEIGHT * (second[laid.covered] - output[laid.covered])
                 found_on = (STIR, T1)
-        return BoneMaps(*_bones_of(output, volume.geometry), found_on, _certainty(output))
+        return _bones_of(output, geometry, found_on)
 
     def _bone_output(self, signal: Float32Array, geometry: Geometry) -> Float32Array:
         """(slices, BONE_CLASSES + 1, rows, columns): the bone network on every slice, on pixels of BONE_PIXEL_MM."""
@@ -182,25 +204,39 @@ class Segmenter:
         return probability
 
 
-def _bones_of(output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Float32Array]:
-    """Codes of `AnatomyLabel` on the pixels of `geometry`, and the (slices,) probability that ligament shows."""
+def _field_about(sacrum: BoolArray, geometry: Geometry) -> tuple[slice, slice] | None:
+    """Rows and columns of FIELD_MM about the middle of the sacrum; None where the field of view is hardly larger."""
+    sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
+    if max(sizes) <= LARGE_FIELD_MM or not sacrum.any():
+        return None
+    sides = []
+    for axis, mm in enumerate(geometry.in_plane_mm, start=1):
+        middle, reach = float(np.nonzero(sacrum)[axis].mean()), FIELD_MM / 2 / mm
+        first, last = max(round(middle - reach), 0), min(round(middle + reach), geometry.shape[axis])
+        sides.append(slice(first, last))
+    return sides[0], sides[1]
+
+
+def _bones_of(output: Float32Array, geometry: Geometry, found_on: tuple[str, ...]) -> BoneMaps:
+    """The bones on the pixels of `geometry`, from the output of the network on its own pixels."""
     shape = geometry.shape
+    labels = output[:, :BONE_CLASSES].argmax(axis=1).astype(np.uint8)
+    # What turns out to be no bone has no say in where the transitional slice is.
+    bones = np.isin(_without_noise(labels, (geometry.spacing_mm[0], BONE_PIXEL_MM, BONE_PIXEL_MM)), SACROILIAC_BONES)
     anatomy = np.empty(shape, dtype=np.uint8)
-    behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
+    behind_cm, bone_pixels, probability = np.zeros(shape[0]), bones.sum(axis=(1, 2)).astype(float), 0.0
     for k, logits in enumerate(output):
         native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
         anatomy[k] = native.argmax(axis=0)
-        bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), SACROILIAC_BONES)
-        bone_pixels[k] = bone.sum()
-        behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
-    return _without_noise(anatomy, geometry.spacing_mm), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
-
-
-def _certainty(output: Float32Array) -> float:
-    """Mean probability of what the bone network calls sacrum or ilium, 0 where it finds nothing."""
-    logits = output[:, :BONE_CLASSES]
-    bone = np.isin(logits.argmax(axis=1), SACROILIAC_BONES)
-    return float(softmax(np.moveaxis(logits, 1, -1)[bone], axis=-1).max(axis=-1).mean()) if bone.any() else 0.0
+        if bones[k].any():
+            behind_cm[k] = logits[BONE_CLASSES][bones[k]].mean()
+            probability += float(softmax(logits[:BONE_CLASSES, bones[k]], axis=0).max(axis=0).sum())
+    return BoneMaps(
+        anatomy=_without_noise(anatomy, geometry.spacing_mm),
+        ligamentous=ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0]),
+        found_on=found_on,
+        certainty=probability / float(bone_pixels.sum()) if bones.any() else 0.0,
+    )
 
 
 def _bone_overlap(first: Float32Array, second: Float32Array) -> float:
@@ -235,7 +271,10 @@ def _marrow_beside(distance_mm: Float32Array, anatomy: LabelArray, ilium: Anatom
 
 
 def _without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
-    """The anatomy without pieces (in three dimensions) that are small or lie far from the largest piece of their bone."""
+    """The anatomy without pieces (in three dimensions) that are small or lie far from the main piece of their bone.
+
+    The main piece is the largest one; of an ilium the largest one beside the sacrum, where one lies beside it.
+    """
     clean = np.zeros_like(anatomy)
     for label in AnatomyLabel:
         if label is AnatomyLabel.BACKGROUND:
@@ -244,14 +283,22 @@ def _without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) 
         if not count:
             continue
         sizes = np.bincount(pieces.ravel())[1:]
-        largest = 1 + int(np.argmax(sizes))
-        kept = {largest}
-        rest = [1 + int(i) for i in np.flatnonzero(sizes >= _SMALLEST_PIECE * sizes.max()) if 1 + i != largest]
-        if rest:
-            away = ndimage.distance_transform_edt(pieces != largest, sampling=spacing_mm)
-            kept |= {piece for piece in rest if away[pieces == piece].min() <= APART_MM}
-        clean[np.isin(pieces, list(kept))] = label
+        large = [1 + int(i) for i in np.argsort(-sizes) if sizes[i] >= _SMALLEST_PIECE * sizes.max()]
+        if len(large) > 1:
+            if label in ILIUM_LABEL.values():
+                large = _beside(pieces, large, clean == AnatomyLabel.SACRUM, spacing_mm) or large
+            large = _beside(pieces, large, pieces == large[0], spacing_mm)
+        clean[np.isin(pieces, large)] = label
     return clean
+
+
+def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
+            spacing_mm: tuple[float, float, float]) -> list[int]:  # fmt: skip
+    """Those of the pieces with these numbers that come within APART_MM of a place."""
+    if not place.any():
+        return []
+    away = ndimage.distance_transform_edt(~place, sampling=spacing_mm)
+    return [number for number in numbers if away[pieces == number].min() <= APART_MM]
 
 
 def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> Segmenter:

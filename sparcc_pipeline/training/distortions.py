@@ -53,6 +53,11 @@ WING_MARGIN_MM: Final = 22.0
 """Ilium left beside the joints where the field of view cuts the iliac wings."""
 
 FEMUR_FIELD_MM: Final = 330.0
+TISSUE_BLUR_MM: Final = 12.0
+TISSUE_FROM: Final = 0.4
+"""Beyond its edges the scan goes on as its edge does: blurred by this, no brighter than marrow, air where it is darker
+than this share of marrow, with the scan's own noise."""
+
 FEMORAL_HEAD_MM: Final = (24.0, 2.5)
 """Radius of a femoral head and width of its dark cortex."""
 FEMUR_PLACE_MM: Final = (75.0, 90.0)
@@ -209,26 +214,34 @@ def narrow(scan: Scan, _seed: int) -> Volume:
     return _with(scan, scan.volume.signal[:, :, first : last + 1], replace(geometry, shape=shape, origin_mm=(x, y, z)))
 
 
-def down_to_the_femora(scan: Scan, _seed: int) -> Volume:
-    """A large field of view: the scan mirrored beyond its edges, and two round bones with a dark cortex drawn below."""
-    geometry = scan.volume.geometry
+def down_to_the_femora(scan: Scan, seed: int) -> Volume:
+    """A large field of view: soft tissue beyond the edges, and two round bones with a dark cortex below the joints.
+
+    Air at the lower edge stays air, and the bones are drawn only where there is tissue at it: they lie in front.
+    """
+    geometry, random = scan.volume.geometry, np.random.default_rng(seed)
     rows, columns = (round(FEMUR_FIELD_MM / mm) for mm in geometry.in_plane_mm)
     left = (columns - geometry.shape[2]) // 2
     pad = ((0, 0), (0, rows - geometry.shape[1]), (left, columns - geometry.shape[2] - left))
-    signal = np.pad(scan.volume.signal.astype(float), pad, mode="reflect")
+    outside = np.pad(np.zeros(geometry.shape, dtype=bool), pad, constant_values=True)
+    signal = np.pad(scan.volume.signal.astype(float), pad, mode="edge")
+    smooth = ndimage.gaussian_filter(signal, (0, *(TISSUE_BLUR_MM / mm for mm in geometry.in_plane_mm)))
+    tissue = smooth > TISSUE_FROM * scan.marrow
+    beyond = np.where(tissue, np.clip(smooth, 0, scan.marrow), 0.0)
+    real, imaginary = random.normal(0, scan.noise, (2, *signal.shape))
+    signal[outside] = np.hypot(beyond + real, imaginary)[outside]
     index = _index(geometry, scan.joints_mm)[:, 1:]
-    low, middle = index[:, 0].max(), index[:, 1].mean() + left
     radius, cortex = FEMORAL_HEAD_MM
     for side in (-1, 1):
-        row = low + FEMUR_PLACE_MM[0] / geometry.spacing_mm[1]
-        column = middle + side * FEMUR_PLACE_MM[1] / geometry.spacing_mm[2]
+        row = index[:, 0].max() + FEMUR_PLACE_MM[0] / geometry.spacing_mm[1]
+        column = index[:, 1].mean() + left + side * FEMUR_PLACE_MM[1] / geometry.spacing_mm[2]
         grid = np.indices((rows, columns))
         away = np.hypot(*((grid[a] - c) * geometry.in_plane_mm[a] for a, c in enumerate((row, column))))
-        signal[:, away <= radius] = scan.marrow
-        signal[:, (away <= radius) & (away > radius - cortex)] = 0.2 * scan.marrow
+        for k in np.flatnonzero(tissue[:, int(row), int(column)]):
+            signal[k][away <= radius] = scan.marrow
+            signal[k][(away <= radius) & (away > radius - cortex)] = 0.2 * scan.marrow
     x, y, z = (float(mm) for mm in (geometry.affine @ [0, 0, -left, 1])[:3])
-    shape = (geometry.shape[0], rows, columns)
-    return _with(scan, signal, replace(geometry, shape=shape, origin_mm=(x, y, z)))
+    return _with(scan, signal, replace(geometry, shape=(geometry.shape[0], rows, columns), origin_mm=(x, y, z)))
 
 
 def from_the_back(scan: Scan, seed: int) -> Volume:

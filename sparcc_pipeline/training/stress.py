@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from sparcc_pipeline import __version__
-from sparcc_pipeline.errors import SparccError
+from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 from sparcc_pipeline.imaging.follow_up import Anatomy
-from sparcc_pipeline.imaging.quality import noise_signal
+from sparcc_pipeline.imaging.quality import assess_quality, noise_signal
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import joint_points_mm
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
@@ -32,10 +32,11 @@ Row = dict[str, Any]
 
 ROW_COLUMNS: Final = (
     "scan", "distortion", "words", "seed", "total", "edema", "intensity", "depth", "first_slice", "change",
-    "slices_off", "same_slices_total", "same_slices_change", "evaluable_maximum", "failure_kind", "failure",
+    "slices_off", "same_slices_total", "same_slices_change", "evaluable_maximum", "flags", "failure_kind", "failure",
 )  # fmt: skip
 """`change` is the total minus that of the scan itself; `slices_off` how far the six lie from those of the scan, in
-slices of the scan; `same_slices_*` what comes out on the slices that lie where the scan's six lie."""
+slices of the scan; `same_slices_*` what comes out on the slices that lie where the scan's six lie; `flags` which
+warnings about the images the distortion raises."""
 
 
 def stress(scans: Mapping[str, Volume], segmenter: TissueFinder, distortions: Sequence[Distortion], seed: int,
@@ -99,8 +100,14 @@ class RowStore:
         self._append({"baseline": {"scan": scan, **points}})
 
     def _append(self, content: Mapping[str, Any]) -> None:
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**content, "made_by": self._made_by}) + "\n")
+        try:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**content, "made_by": self._made_by}) + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"expected {self._file} to take another row, found it cannot ({error.strerror}); free the disk or "
+                "choose another --run"
+            ) from error
 
     def _take(self, line: str) -> None:
         """One line of an earlier run; one that was cut off is left out."""
@@ -126,7 +133,9 @@ class _Baseline:
         self.score = score_sparcc(volume, tissue, self._joints, self._six)
         points = joint_points_mm(self._joints)
         noise = noise_signal(volume, tissue.anatomy)
-        self._scan = Scan(volume, Anatomy(volume, tissue, self._joints).bones, _marrow(tissue), noise, points, self._six)
+        self._scan = Scan(
+            volume, Anatomy(volume, tissue, self._joints).bones, _marrow(tissue), noise, points, self._six
+        )
         self._six_points = np.concatenate([joint_points_mm(self._joints, slice_index=k) for k in self._six.indices])
 
     def row(self, name: str, distortion: Distortion, segmenter: TissueFinder, seed: int) -> Row:
@@ -148,6 +157,7 @@ class _Baseline:
             "slices_off": slices_off(self._six, self._joints, volume.geometry, six.first, RigidTransform()),
             "same_slices_total": same_total,
             "same_slices_change": same_total - self.score.total,
+            "flags": " ".join(flag.code for flag in assess_quality(volume, tissue, joints)),
         }
 
 
@@ -217,10 +227,10 @@ def chosen(names: Sequence[str]) -> tuple[Distortion, ...]:
 
     Raises
     ------
-    ValueError : no distortion has such a name
+    ConfigError : no distortion has such a name
     """
     known = {each.name: each for each in DISTORTIONS}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"expected some of {', '.join(known)}, found {', '.join(unknown)}")
+        raise ConfigError(f"expected --only among {', '.join(known)}, found {', '.join(unknown)}; change it")
     return tuple(known[name] for name in names) or DISTORTIONS
