@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.special import expit, softmax
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.imaging.bone_pieces import field_about, without_noise
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
@@ -32,7 +31,7 @@ from sparcc_pipeline.imaging.normalize import (
     resample_in_plane,
     sample_back,
 )
-from sparcc_pipeline.imaging.quality import bone_evidence, require_sacroiliac, require_stir_contrast
+from sparcc_pipeline.imaging.plausibility import bone_evidence, require_sacroiliac, require_stir_contrast
 from sparcc_pipeline.imaging.second_contrast import Laid, lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
@@ -67,18 +66,8 @@ PLACE_REACH_CM: Final = 1.0
 LIGAMENTOUS_SPREAD_MM: Final = 4.0
 """How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
 
-FIELD_MM: Final = 210.0
-LARGE_FIELD_MM: Final = 240.0
-"""The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than the
-second of these is cut to the first (project decision)."""
-
 _STRIDE: Final = 16
 _BATCH: Final = 4
-_SMALLEST_PIECE: Final = 0.1
-"""Pieces of a bone smaller than this share of its largest piece are noise."""
-
-APART_MM: Final = 20.0
-"""Pieces of a bone farther than this from its largest piece are another bone (a femur, a rib) or none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +141,7 @@ class Segmenter:
         """
         laid = None if t1 is None else lay_on(t1, volume.geometry)
         first = self._bones_in(volume.signal, volume.geometry, laid)
-        window = _field_about(first.anatomy == AnatomyLabel.SACRUM, volume.geometry)
+        window = field_about(first.anatomy == AnatomyLabel.SACRUM, volume.geometry)
         if window is None:
             return first
         seen = (slice(None), *window)
@@ -204,25 +193,12 @@ class Segmenter:
         return probability
 
 
-def _field_about(sacrum: BoolArray, geometry: Geometry) -> tuple[slice, slice] | None:
-    """Rows and columns of FIELD_MM about the middle of the sacrum; None where the field of view is hardly larger."""
-    sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
-    if max(sizes) <= LARGE_FIELD_MM or not sacrum.any():
-        return None
-    sides = []
-    for axis, mm in enumerate(geometry.in_plane_mm, start=1):
-        middle, reach = float(np.nonzero(sacrum)[axis].mean()), FIELD_MM / 2 / mm
-        first, last = max(round(middle - reach), 0), min(round(middle + reach), geometry.shape[axis])
-        sides.append(slice(first, last))
-    return sides[0], sides[1]
-
-
 def _bones_of(output: Float32Array, geometry: Geometry, found_on: tuple[str, ...]) -> BoneMaps:
     """The bones on the pixels of `geometry`, from the output of the network on its own pixels."""
     shape = geometry.shape
     labels = output[:, :BONE_CLASSES].argmax(axis=1).astype(np.uint8)
     # What turns out to be no bone has no say in where the transitional slice is.
-    bones = np.isin(_without_noise(labels, (geometry.spacing_mm[0], BONE_PIXEL_MM, BONE_PIXEL_MM)), SACROILIAC_BONES)
+    bones = np.isin(without_noise(labels, (geometry.spacing_mm[0], BONE_PIXEL_MM, BONE_PIXEL_MM)), SACROILIAC_BONES)
     anatomy = np.empty(shape, dtype=np.uint8)
     behind_cm, bone_pixels, probability = np.zeros(shape[0]), bones.sum(axis=(1, 2)).astype(float), 0.0
     for k, logits in enumerate(output):
@@ -232,7 +208,7 @@ def _bones_of(output: Float32Array, geometry: Geometry, found_on: tuple[str, ...
             behind_cm[k] = logits[BONE_CLASSES][bones[k]].mean()
             probability += float(softmax(logits[:BONE_CLASSES, bones[k]], axis=0).max(axis=0).sum())
     return BoneMaps(
-        anatomy=_without_noise(anatomy, geometry.spacing_mm),
+        anatomy=without_noise(anatomy, geometry.spacing_mm),
         ligamentous=ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0]),
         found_on=found_on,
         certainty=probability / float(bone_pixels.sum()) if bones.any() else 0.0,
@@ -268,37 +244,6 @@ def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spac
 def _marrow_beside(distance_mm: Float32Array, anatomy: LabelArray, ilium: AnatomyLabel) -> BoolArray:
     """(rows, columns) bool: sacrum and one ilium within reach of their joint."""
     return np.isin(anatomy, [AnatomyLabel.SACRUM, ilium]) & (distance_mm <= QUADRANT_REACH_MM)
-
-
-def _without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
-    """The anatomy without pieces (in three dimensions) that are small or lie far from the main piece of their bone.
-
-    The main piece is the largest one; of an ilium the largest one beside the sacrum, where one lies beside it.
-    """
-    clean = np.zeros_like(anatomy)
-    for label in AnatomyLabel:
-        if label is AnatomyLabel.BACKGROUND:
-            continue
-        pieces, count = ndimage.label(anatomy == label)
-        if not count:
-            continue
-        sizes = np.bincount(pieces.ravel())[1:]
-        large = [1 + int(i) for i in np.argsort(-sizes) if sizes[i] >= _SMALLEST_PIECE * sizes.max()]
-        if len(large) > 1:
-            if label in ILIUM_LABEL.values():
-                large = _beside(pieces, large, clean == AnatomyLabel.SACRUM, spacing_mm) or large
-            large = _beside(pieces, large, pieces == large[0], spacing_mm)
-        clean[np.isin(pieces, large)] = label
-    return clean
-
-
-def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
-            spacing_mm: tuple[float, float, float]) -> list[int]:  # fmt: skip
-    """Those of the pieces with these numbers that come within APART_MM of a place."""
-    if not place.any():
-        return []
-    away = ndimage.distance_transform_edt(~place, sampling=spacing_mm)
-    return [number for number in numbers if away[pieces == number].min() <= APART_MM]
 
 
 def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> Segmenter:

@@ -28,7 +28,7 @@ from sparcc_pipeline.dicom.write import LARGEST_STORED, write_mr_series
 from sparcc_pipeline.rigid import RigidTransform, rotation_about
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.training.repeat_scan import Repeat, repeat_scan
-from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, SeriesRef, StorageOrder, Volume
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, SeriesRef, StorageOrder, Volume
 
 FIELD_EXPONENT: Final = {"1.5t": 0.9, "3t": 1.1}
 """Signal over marrow to this power. With TI adapted to the field, edema over marrow differs by a few percent between
@@ -103,7 +103,7 @@ class Distortion:
     change: Change
 
 
-def _with(scan: Scan, signal: FloatArray, geometry: Geometry | None = None) -> Volume:
+def _with(scan: Scan, signal: FloatArray | Float32Array, geometry: Geometry | None = None) -> Volume:
     geometry = geometry or scan.volume.geometry
     series = SeriesRef(None, None, source_kind=scan.volume.series.source_kind)
     return Volume(np.maximum(signal, 0).astype(np.float32), geometry, series)
@@ -155,9 +155,7 @@ def _from_slice(geometry: Geometry, first: int, count: int) -> Geometry:
 
 def field(scan: Scan, _seed: int, *, name: str) -> Volume:
     """Contrast of another field strength."""
-    over_marrow = scan.volume.signal / scan.marrow
-    signal = scan.marrow * over_marrow ** FIELD_EXPONENT[name]
-    return _with(scan, signal)
+    return _with(scan, scan.marrow * (scan.volume.signal / scan.marrow) ** FIELD_EXPONENT[name])
 
 
 def bias(scan: Scan, seed: int) -> Volume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ def stress_svg(result: Mapping[str, Any]) -> str:
     """A dot for each scan and distortion: how far the total moved; the goal is the light band."""
     distortions, scans = result["distortions"], list(result["scans"])
     changes = [row["change"] for row in result["rows"] if row["change"] is not None]
-    reach = max([LARGEST_GOAL + 2, *map(abs, changes)])
+    reach: int = max([LARGEST_GOAL + 2, *map(abs, changes)])
     height = TOP + BOTTOM + ROW_PIXELS * len(distortions)
 
     def x(change: float) -> float:
@@ -95,7 +95,7 @@ def stress_svg(result: Mapping[str, Any]) -> str:
 
 
 def _dots(result: Mapping[str, Any], scans: Sequence[str], distortion: Mapping[str, Any], y: float,
-          x: Any) -> list[str]:  # fmt: skip
+          x: Callable[[float], float]) -> list[str]:  # fmt: skip
     dots = []
     for index, scan in enumerate(scans):
         row = _row(result["rows"], scan, distortion["name"])
