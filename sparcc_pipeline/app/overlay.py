@@ -198,7 +198,7 @@ def annotated(
     scores = {joint.side: joint for joint in scored.score.joints if joint.slice == position}
     found = {side: scored.joints.at(index, side) for side in Side}
     if marrow is not None:
-        pen.outline(marrow, MARROW, 0.8, opacity=170)
+        pen.outline(marrow, MARROW, 1.4, opacity=235)
     pen.outline(scored.tissue.vessel[index], VESSEL, 1.2)
     for side, joint in found.items():
         if joint is not None:
