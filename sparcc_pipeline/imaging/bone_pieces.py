@@ -16,6 +16,10 @@ LARGE_FIELD_MM: Final = 240.0
 """The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than the
 second of these is cut to the first (project decision)."""
 
+WINDOW_STEP_MM: Final = 60.0
+WINDOW_SLICES: Final = 5
+"""Parts of a large field of view begin at most this far from each other, and are looked at on so many middle slices."""
+
 _SMALLEST_PIECE: Final = 0.1
 """Pieces of a bone smaller than this share of its largest piece are noise."""
 
@@ -52,6 +56,19 @@ def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
         return []
     away = ndimage.distance_transform_edt(~place, sampling=spacing_mm)
     return [number for number in numbers if away[pieces == number].min() <= APART_MM]
+
+
+def fields_within(geometry: Geometry) -> list[tuple[slice, slice]]:
+    """Rows and columns of overlapping parts of FIELD_MM that cover a large field of view; none of a usual one."""
+    sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
+    if max(sizes) <= LARGE_FIELD_MM:
+        return []
+    sides = []
+    for count, mm, size in zip(geometry.shape[1:], geometry.in_plane_mm, sizes, strict=True):
+        length = min(round(FIELD_MM / mm), count)
+        parts = int(np.ceil(max(size - FIELD_MM, 0) / WINDOW_STEP_MM)) + 1
+        sides.append([slice(int(first), int(first) + length) for first in np.linspace(0, count - length, parts)])
+    return [(rows, columns) for rows in sides[0] for columns in sides[1]]
 
 
 def field_about(sacrum: BoolArray, geometry: Geometry) -> tuple[slice, slice] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
-from sparcc_pipeline.imaging.bone_pieces import field_about, without_noise
+from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
@@ -136,21 +136,39 @@ class Segmenter:
         """The bones of one volume.
 
         T1 is left out where it was not imaged, and as a whole where its bones lie elsewhere than those of STIR. Of a
-        large field of view the bones are looked for a second time, in the part about the sacrum that was found first:
-        so other bones are out of sight, and the signal is scaled by the body beside the joints.
+        large field of view only the part about the sacrum is looked at: so other bones are out of sight, and the signal
+        is scaled by the body beside the joints.
         """
         laid = None if t1 is None else lay_on(t1, volume.geometry)
-        first = self._bones_in(volume.signal, volume.geometry, laid)
-        window = field_about(first.anatomy == AnatomyLabel.SACRUM, volume.geometry)
+        window = self._window(volume)
         if window is None:
-            return first
+            return self._bones_in(volume.signal, volume.geometry, laid)
         seen = (slice(None), *window)
         signal = volume.signal[seen]
         geometry = replace(volume.geometry, shape=(signal.shape[0], signal.shape[1], signal.shape[2]))
-        again = self._bones_in(signal, geometry, None if laid is None else Laid(laid.signal[seen], laid.covered))
-        anatomy = np.zeros_like(first.anatomy)
-        anatomy[seen] = again.anatomy
-        return replace(again, anatomy=anatomy)
+        found = self._bones_in(signal, geometry, None if laid is None else Laid(laid.signal[seen], laid.covered))
+        anatomy = np.zeros(volume.geometry.shape, dtype=np.uint8)
+        anatomy[seen] = found.anatomy
+        return replace(found, anatomy=anatomy)
+
+    def _window(self, volume: Volume) -> tuple[slice, slice] | None:
+        """Rows and columns about the sacrum of a large field of view, from its middle slices; None of a usual one.
+
+        Overlapping parts of the image are tried; the surest of those that show all three bones says where they are.
+        """
+        middle = volume.geometry.shape[0] // 2
+        block = volume.signal[max(middle - WINDOW_SLICES // 2, 0) : middle + WINDOW_SLICES // 2 + 1]
+        sacrum, best = np.zeros(block.shape, dtype=bool), (False, 0.0)
+        for seen in fields_within(volume.geometry):
+            part = block[:, *seen]
+            geometry = replace(volume.geometry, shape=(part.shape[0], part.shape[1], part.shape[2]))
+            found = self._bones_in(part, geometry, None)
+            evidence = bone_evidence(found.certainty, found.anatomy, geometry)
+            how_good = (None not in evidence.sideways_mm, found.certainty)
+            if how_good > best:
+                best, sacrum = how_good, np.zeros(block.shape, dtype=bool)
+                sacrum[:, *seen] = found.anatomy == AnatomyLabel.SACRUM
+        return field_about(sacrum, volume.geometry)
 
     def _bones_in(self, signal: Float32Array, geometry: Geometry, laid: Laid | None) -> BoneMaps:
         """The bones of one stack, of which only size and spacing count; `laid` is T1 on the same voxels."""
