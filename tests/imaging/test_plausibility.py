@@ -12,7 +12,7 @@ import pytest
 from sparcc_pipeline.anatomy import AnatomyLabel
 from sparcc_pipeline.app.resources import model_bundle
 from sparcc_pipeline.errors import JointNotVisibleError, NotSacroiliacError, NotStirError, UnscorableError
-from sparcc_pipeline.imaging.bone_pieces import field_about, without_noise
+from sparcc_pipeline.imaging.bone_pieces import FIELD_MM, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.imaging.plausibility import (
     BoneEvidence,
@@ -23,7 +23,7 @@ from sparcc_pipeline.imaging.plausibility import (
 )
 from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
 from sparcc_pipeline.training.phantom import make_phantom, random_spec
-from sparcc_pipeline.volume import FloatArray, Geometry, SeriesRef, Volume
+from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, Volume
 
 SPACING = (4.0, 1.0, 1.0)
 
@@ -32,7 +32,7 @@ def geometry(shape: tuple[int, int, int], spacing: tuple[float, float, float] = 
     return Geometry(shape, (0.0, 0.0, 0.0), ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)), spacing)
 
 
-def volume(signal: FloatArray, spacing: tuple[float, float, float] = SPACING) -> Volume:
+def volume(signal: FloatArray | Float32Array, spacing: tuple[float, float, float] = SPACING) -> Volume:
     shape = (signal.shape[0], signal.shape[1], signal.shape[2])
     return Volume(signal.astype(np.float32), geometry(shape, spacing), SeriesRef(None, None))
 
@@ -48,7 +48,8 @@ def stir(shared_data: Path, name: str) -> Volume:
 
 def head() -> FloatArray:
     """The small T1 of a head that nibabel brings for its own tests, in the project's axes."""
-    image = nibabel.as_closest_canonical(nibabel.load(Path(nibabel.__file__).parent / "tests/data/anatomical.nii"))
+    stored_as = nibabel.load(Path(nibabel.__file__).parent / "tests/data/anatomical.nii")
+    image = nibabel.as_closest_canonical(stored_as)  # type: ignore[no-untyped-call]
     stored = np.asarray(image.dataobj, dtype=float)
     return np.ascontiguousarray(stored.transpose(1, 2, 0)[::-1, ::-1, ::-1])
 
@@ -129,6 +130,17 @@ def test_only_a_large_field_of_view_is_cut_and_about_the_sacrum() -> None:
     assert field_about(sacrum, geometry((4, 300, 320))) == (slice(0, 184), slice(54, 264))
     assert field_about(sacrum[:, :230, :230], geometry((4, 230, 230))) is None
     assert field_about(sacrum & False, geometry((4, 300, 320))) is None
+
+
+def test_the_parts_of_a_large_field_of_view_cover_it() -> None:
+    parts = fields_within(geometry((4, 300, 450)))
+    seen = np.zeros((300, 450), dtype=int)
+    for rows, columns in parts:
+        seen[rows, columns] += 1
+
+    assert seen.min() >= 1
+    assert {(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in parts} == {(FIELD_MM, FIELD_MM)}
+    assert fields_within(geometry((4, 230, 230))) == []
 
 
 def test_phantoms_are_scored(segmenter: Segmenter) -> None:
