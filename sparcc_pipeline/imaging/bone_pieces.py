@@ -12,7 +12,7 @@ from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.volume import BoolArray, Geometry, LabelArray
 
 FIELD_MM: Final = 210.0
-LARGE_FIELD_MM: Final = 240.0
+LARGE_FIELD_MM: Final = 300.0
 """The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than the
 second of these is cut to the first (project decision)."""
 
