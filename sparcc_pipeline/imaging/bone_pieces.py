@@ -13,8 +13,8 @@ from sparcc_pipeline.volume import BoolArray, Geometry, LabelArray
 
 FIELD_MM: Final = 210.0
 LARGE_FIELD_MM: Final = 300.0
-"""The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than the
-second of these is cut to the first (project decision)."""
+"""The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than
+LARGE_FIELD_MM is cut to FIELD_MM (project decision)."""
 
 WINDOW_STEP_MM: Final = 60.0
 WINDOW_SLICES: Final = 5
