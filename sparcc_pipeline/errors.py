@@ -75,6 +75,10 @@ class NotSemicoronalError(UnscorableError):
     """The stack is not (semi)coronal."""
 
 
+class NotSacroiliacError(UnscorableError):
+    """The images do not show the sacroiliac joints."""
+
+
 class TooFewSlicesError(UnscorableError):
     """Fewer than six slices, or fewer than six that hold the joint."""
 

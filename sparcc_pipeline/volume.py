@@ -190,6 +190,7 @@ class TissueMaps:
     ligamentous : (slices,) float32, probability that the ligamentous part of the joints shows on each slice
     normal_marrow : signal of sacral marrow away from the joints, in the units of the volume; None where unknown
     bones_from : the contrasts on which the bones were found, "STIR" and perhaps "T1"
+    bones_certainty : mean probability that the network gives to what it calls sacrum or ilium; None where unknown
     """
 
     geometry: Geometry
@@ -200,6 +201,7 @@ class TissueMaps:
     ligamentous: Float32Array
     normal_marrow: float | None = None
     bones_from: tuple[str, ...] = (STIR,)
+    bones_certainty: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("anatomy", "edema_probability", "vessel"):

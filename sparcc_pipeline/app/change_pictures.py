@@ -17,12 +17,23 @@ from sparcc_pipeline.app.alignment_pictures import AlignmentPictures, apply, fit
 from sparcc_pipeline.app.compare import Compared, Comparison
 from sparcc_pipeline.app.grid import points_text
 from sparcc_pipeline.app.language import ENGLISH, Language
-from sparcc_pipeline.app.overlay import ITEMS, LEGEND, View, annotated, display_window, panel, png, view_of
+from sparcc_pipeline.app.overlay import (
+    ITEMS,
+    LEGEND,
+    View,
+    annotated,
+    display_window,
+    panel,
+    png,
+    reference_marrow,
+    view_of,
+)
 from sparcc_pipeline.app.picture_marks import PAPER, RESEARCH_USE
 from sparcc_pipeline.app.picture_sheet import Cell, empty, sheet, with_scale
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
+from sparcc_pipeline.volume import BoolArray
 
 VISITS_A_LINE: Final = 3
 """With more visits than this a row is wrapped: narrower panels can no longer be read on A4."""
@@ -65,7 +76,13 @@ class _Rows:
         view = fitted(view_of(comparison.scored), max(self._columns, 2))
         self._size = view.size
         self._shown = [
-            _Shown(comparison.scored, view, (0, 0), display_window(comparison.scored)),
+            _Shown(
+                comparison.scored,
+                view,
+                (0, 0),
+                display_window(comparison.scored),
+                reference_marrow(comparison.scored),
+            ),
             *(_follow_up_view(comparison.scored, each, view) for each in compared),
         ]
 
@@ -99,17 +116,19 @@ class _Rows:
 @dataclass(frozen=True)
 class _Shown:
     """One visit as the rows show it; `corner` is where in a cell its panel begins, in picture pixels; `window` is
-    the signal shown black and white."""
+    the signal shown black and white, `marrow` (slices, rows, columns) what it was measured on."""
 
     scored: Scored
     view: View
     corner: tuple[int, int]
     window: tuple[float, float]
+    marrow: BoolArray
 
     def annotated(self, slice_index: int) -> Image.Image:
         """The panel of one scored slice with lines, outlines and points."""
         plain = panel(self.scored.study.stir.signal[slice_index], self.view, *self.window)
-        return annotated(plain, self.scored, slice_index - self.scored.score.slices.first, self.view)
+        position = slice_index - self.scored.score.slices.first
+        return annotated(plain, self.scored, position, self.view, self.marrow[slice_index])
 
     def points(self, slice_index: int) -> Message:
         """The points on one scored slice, in words: where nothing can be evaluated there are not 0."""
@@ -142,4 +161,10 @@ def _follow_up_view(baseline: Scored, follow_up: Compared, view: View) -> _Shown
     theirs = View(
         (int(first[0]), int(first[1])), (int(last[0]), int(last[1])), geometry.in_plane_mm, view.pixels_per_mm
     )
-    return _Shown(follow_up.scored, theirs, (int(column), int(row)), display_window(follow_up.scored))
+    return _Shown(
+        follow_up.scored,
+        theirs,
+        (int(column), int(row)),
+        display_window(follow_up.scored),
+        reference_marrow(follow_up.scored),
+    )

@@ -287,16 +287,25 @@ def evaluate(
     registration: Annotated[
         bool, typer.Option("--registration", help="Measure instead how well follow-ups are laid on their baseline.")
     ] = False,
-    repeats: Annotated[int, typer.Option(min=2, max=100, help="Random scans of each, for those two.")] = 10,
+    stress: Annotated[
+        bool, typer.Option("--stress", help="Measure instead how far other acquisitions move the score.")
+    ] = False,
+    people: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these, for --stress.")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these changes, for --stress.")] = None,
+    repeats: Annotated[
+        int, typer.Option(min=2, max=100, help="Random scans of each, for --retest and --registration.")
+    ] = 10,
 ) -> None:
     """Measure the model with one person left out at a time; trains what is missing (hours on two cores)."""
-    if retest or registration:
-        from sparcc_pipeline.app.measure_command import run_registration, run_retest
+    if retest or registration or stress:
+        from sparcc_pipeline.app.measure_command import run_registration, run_retest, run_stress
 
         if retest:
             run_retest(data, run, seed, repeats)
         if registration:
             run_registration(data, run, seed, repeats)
+        if stress:
+            run_stress(data, run, seed, people or [], only or [])
         return
     from sparcc_pipeline.app.train_command import run_evaluate
 

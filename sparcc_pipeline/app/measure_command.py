@@ -1,4 +1,4 @@
-"""`sparcc evaluate --retest` and `--registration`: figures of the installed model on real scans, nothing trained."""
+"""`sparcc evaluate --retest`, `--registration` and `--stress`: the installed model on real scans."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 from sparcc_pipeline.app.config import load_config
 from sparcc_pipeline.app.score_command import load_installed_segmenter
 from sparcc_pipeline.app.store import write_text
-from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.errors import ConfigError, OutputError
 from sparcc_pipeline.training.measure_registration import load_pairs, measure_registration, registration_markdown
 from sparcc_pipeline.training.retest import load_scans, retest
 from sparcc_pipeline.training.retest_report import retest_markdown, retest_svg
+from sparcc_pipeline.training.stress import RowStore, chosen, stress
+from sparcc_pipeline.training.stress_report import stress_csv, stress_markdown, stress_svg
 
 
 def run_retest(data: Path, folder: Path, seed: int, repeats: int) -> None:
@@ -48,15 +50,49 @@ def run_registration(data: Path, folder: Path, seed: int, repeats: int) -> None:
     typer.echo(text)
 
 
+def run_stress(data: Path, folder: Path, seed: int, people: list[str], only: list[str]) -> None:
+    """Distort the real scans; `folder` gets stress.json, stress.csv, stress.md and stress.svg, and goes on.
+
+    `people` and `only` pick scans and distortions; all where they are empty. Rows of an earlier run with the same
+    model, version and seed are kept.
+
+    Raises
+    ------
+    ConfigError : no such person or distortion
+    InputError : the data is not there
+    ModelError : no usable model
+    OutputError : the files cannot be written
+    """
+    distortions = chosen(only)
+    scans = load_scans(data)
+    unknown = sorted(set(people) - set(scans))
+    if unknown:
+        raise ConfigError(f"expected --people among {', '.join(scans)}, found {', '.join(unknown)}; change it")
+    segmenter = load_installed_segmenter(load_config())
+    _make(folder)
+    store = RowStore(folder / "stress.jsonl", segmenter.provenance["sha256"], seed)
+    picked = {name: scan for name, scan in scans.items() if not people or name in people}
+    result = stress(picked, segmenter, distortions, seed, _say, store)
+    text = stress_markdown(result)
+    _write(folder, "stress", result, text)
+    write_text(folder / "stress.csv", stress_csv(result))
+    write_text(folder / "stress.svg", stress_svg(result))
+    typer.echo(text)
+
+
 def _write(folder: Path, name: str, result: dict[str, Any], text: str) -> None:
+    _make(folder)
+    write_text(folder / f"{name}.json", json.dumps(result, indent=2) + "\n")
+    write_text(folder / f"{name}.md", text)
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"expected a folder for the figures at --run, found none can be made ({error.strerror}); choose another"
         ) from error
-    write_text(folder / f"{name}.json", json.dumps(result, indent=2) + "\n")
-    write_text(folder / f"{name}.md", text)
 
 
 def _say(line: str) -> None:

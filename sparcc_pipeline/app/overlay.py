@@ -29,6 +29,7 @@ from sparcc_pipeline.app.picture_marks import (
     side_letters,
 )
 from sparcc_pipeline.app.study import Scored
+from sparcc_pipeline.imaging.normalize import joint_distance_mm, normal_marrow_region
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore
@@ -37,6 +38,7 @@ from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray
 JOINT_LINE: Final = "#56B4E9"
 EDEMA: Final = "#E69F00"
 VESSEL: Final = "#009E73"
+MARROW: Final = "#CC79A7"
 QUADRANT: Final = "#FFFFFF"
 
 LEGEND: Final = (
@@ -44,6 +46,7 @@ LEGEND: Final = (
     (QUADRANT, Message("quadrants")),
     (EDEMA, Message("edema")),
     (VESSEL, Message("reference vessels")),
+    (MARROW, Message("reference marrow")),
 )
 """What the colours of an annotated panel mean."""
 
@@ -101,8 +104,11 @@ class View:
 
 def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image]:
     """One picture for each of the six slices, anterior to posterior."""
-    view, window = view_of(scored), display_window(scored)
-    return [_picture(scored, position, view, window, words) for position in range(len(scored.score.slices.indices))]
+    view, window, marrow = view_of(scored), display_window(scored), reference_marrow(scored)
+    return [
+        _picture(scored, position, view, window, marrow[index], words)
+        for position, index in enumerate(scored.score.slices.indices)
+    ]
 
 
 def draw_thumbnails(scored: Scored) -> list[Image.Image]:
@@ -116,6 +122,11 @@ def draw_thumbnails(scored: Scored) -> list[Image.Image]:
         side_letters(ImageDraw.Draw(picture), (0, 0), picture.width)
         pictures.append(picture)
     return pictures
+
+
+def reference_marrow(scored: Scored) -> BoolArray:
+    """(slices, rows, columns) bool: the marrow whose median is normal, what raised signal is measured against."""
+    return normal_marrow_region(scored.tissue.anatomy, joint_distance_mm(scored.joints))
 
 
 def png(picture: Image.Image) -> bytes:
@@ -154,14 +165,16 @@ def view_of(scored: Scored) -> View:
     return View(first, last, spacing, min(PIXELS_PER_MM, LARGEST_PANEL_PIXELS / width_mm))
 
 
-def _picture(scored: Scored, position: int, view: View, window: tuple[float, float], words: Language) -> Image.Image:
+def _picture(
+    scored: Scored, position: int, view: View, window: tuple[float, float], marrow: BoolArray, words: Language
+) -> Image.Image:
     """Header, plain and annotated panel, footer."""
     index = scored.score.slices.indices[position]
     plain = panel(scored.study.stir.signal[index], view, *window)
     width, height = view.size
     picture = Image.new("RGB", (2 * width + GAP_PIXELS, HEADER_PIXELS + height + FOOTER_PIXELS), PAPER)
     picture.paste(plain, (0, HEADER_PIXELS))
-    picture.paste(annotated(plain, scored, position, view), (width + GAP_PIXELS, HEADER_PIXELS))
+    picture.paste(annotated(plain, scored, position, view, marrow), (width + GAP_PIXELS, HEADER_PIXELS))
     _captions(ImageDraw.Draw(picture), scored, position, view, words)
     return picture
 
@@ -174,14 +187,21 @@ def panel(signal: Float32Array, view: View, black: float, white: float) -> Image
     return small.resize(view.size, Image.Resampling.BICUBIC).convert("RGB")
 
 
-def annotated(plain: Image.Image, scored: Scored, position: int, view: View) -> Image.Image:
-    """The panel with lines and outlines (drawn large and reduced, so that they are smooth), then the points."""
+def annotated(
+    plain: Image.Image, scored: Scored, position: int, view: View, marrow: BoolArray | None = None
+) -> Image.Image:
+    """The panel with lines and outlines (drawn large and reduced, so that they are smooth), then the points.
+
+    `marrow` (rows, columns) is the reference marrow of this slice, where it shall be shown.
+    """
     pen = Pen(view)
     index = scored.score.slices.indices[position]
     edema = scored.tissue.edema[index]
     given = np.zeros_like(edema)
     scores = {joint.side: joint for joint in scored.score.joints if joint.slice == position}
     found = {side: scored.joints.at(index, side) for side in Side}
+    if marrow is not None:
+        pen.outline(marrow, MARROW, 1.4, opacity=235)
     pen.outline(scored.tissue.vessel[index], VESSEL, 1.2)
     for side, joint in found.items():
         if joint is not None:

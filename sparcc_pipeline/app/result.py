@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.provenance import Run, input_ref, provenance
 from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.imaging.quality import QualityFlag
 from sparcc_pipeline.message import Message, words_of
 from sparcc_pipeline.sparcc.explanation import Explanation, explain
 from sparcc_pipeline.sparcc.score import JointSliceScore
@@ -44,6 +46,7 @@ NO_SCORE: Final[dict[str, Any]] = {
     "coverage_mm": None,
     "spacing_mm": None,
     "chosen_by": None,
+    "quality": [],
 }
 """What `score.json` holds where there is no score: never 0."""
 
@@ -165,15 +168,23 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
         "coverage_mm": round(len(score.slices.indices) * geometry.spacing_mm[0], 3),
         "spacing_mm": [round(s, 4) for s in geometry.spacing_mm],
         "chosen_by": score.slices.chosen_by,
+        "quality": [_flag(flag) for flag in outcome.quality],
         "warnings": [
             *series.warnings,
             *((study.no_header,) if study.no_header else ()),
+            *(flag.words for flag in outcome.quality),
             *_spacing_warnings(geometry.spacing_mm[0]),
             *_t1_warnings(outcome),
             *score.warnings,
         ],
         "provenance": provenance(run, outcome.model, input_ref(study.stir, study.files)),
     }
+
+
+def _flag(flag: QualityFlag) -> dict[str, Any]:
+    """What the images lack; an infinite figure, of a signal over none, is null."""
+    value = round(flag.value, 3) if math.isfinite(flag.value) else None
+    return {"code": flag.code, "words": flag.words, "value": value, "limit": round(flag.limit, 3)}
 
 
 def _spacing_warnings(spacing_mm: float) -> list[Message]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sparcc_pipeline.app.store import SCORE_FILE, write_bytes
 from sparcc_pipeline.app.study import Scored, Segmented, Study
 from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.imaging.quality import QualityFlag
 from sparcc_pipeline.message import Message, from_plain, to_plain
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
@@ -57,8 +58,10 @@ def save_study(scored: Scored, file: Path) -> None:
         "edema_threshold": tissue.edema_threshold,
         "normal_marrow": tissue.normal_marrow,
         "bones_from": tissue.bones_from,
+        "bones_certainty": tissue.bones_certainty,
         "calibration": None if scored.calibration is None else asdict(scored.calibration),
         "model": dict(scored.model),
+        "quality": [asdict(flag) | {"words": to_plain(flag.words)} for flag in scored.quality],
     }
     write_bytes(file, _npz(arrays | {"facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)}))
 
@@ -130,6 +133,7 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
         ligamentous=stored["ligamentous"],
         normal_marrow=facts["normal_marrow"],
         bones_from=_as_tuples(facts["bones_from"]),
+        bones_certainty=facts.get("bones_certainty"),
     )
     study = Study(
         Volume(stored["signal"], geometry, series, storage),
@@ -138,7 +142,9 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
     )
     stored_calibration = facts["calibration"]
     calibration = None if stored_calibration is None else Calibration.from_json(stored_calibration)
-    return Segmented(study, tissue, find_joints(tissue), facts["model"], calibration)
+    # Results of earlier versions keep no flags.
+    flags = [QualityFlag(**flag | {"words": from_plain(flag["words"])}) for flag in facts.get("quality", ())]
+    return Segmented(study, tissue, find_joints(tissue), facts["model"], calibration, tuple(flags))
 
 
 def _compact(signal: NDArray[np.float32]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from sparcc_pipeline.dicom.source import open_source
 from sparcc_pipeline.dicom.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
+from sparcc_pipeline.imaging.quality import QualityFlag, assess_quality
 from sparcc_pipeline.message import Message, words_of
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.margins import item_margins
@@ -83,13 +84,17 @@ class Study:
 
 @dataclass(frozen=True)
 class Segmented:
-    """A study with the tissue and the joints that were found in it, and the model that found them."""
+    """A study with the tissue and the joints that were found in it, and the model that found them.
+
+    `quality` is what about the images makes a score of them less dependable.
+    """
 
     study: Study
     tissue: TissueMaps
     joints: Joints
     model: Mapping[str, str]
     calibration: Calibration | None = None
+    quality: tuple[QualityFlag, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +179,12 @@ def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
 
     Raises
     ------
-    UnscorableError : no joint on one side, or no marrow to compare with
+    UnscorableError : another body part, no joint on one side, or no marrow to compare with
+    NotStirError : fat is as bright as fluid
     """
     tissue, joints = segmenter.segment(study.stir, study.t1)
-    return Segmented(study, tissue, joints, segmenter.provenance, segmenter.calibration)
+    quality = assess_quality(study.stir, tissue, joints)
+    return Segmented(study, tissue, joints, segmenter.provenance, segmenter.calibration, quality)
 
 
 def six_slices(segmented: Segmented, request: Request) -> SixSlices:
@@ -200,7 +207,9 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
     likelihood = None
     if calibration is not None:
         likelihood = score_likelihood(item_margins(study.stir, tissue, joints, score), calibration)
-    return Scored(study, tissue, joints, segmented.model, calibration, score=score, likelihood=likelihood)
+    return Scored(
+        study, tissue, joints, segmented.model, calibration, segmented.quality, score=score, likelihood=likelihood
+    )
 
 
 def read_study(source: Path, request: Request, *, with_header: bool = False) -> Study:

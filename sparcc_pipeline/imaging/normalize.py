@@ -11,7 +11,7 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import ReferenceSignalError
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
-from sparcc_pipeline.volume import Float32Array, LabelArray
+from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray
 
 BONE_PIXEL_MM: Final = 0.8
 """Pixel of the whole-image network."""
@@ -42,24 +42,26 @@ def compress_signal(signal: Float32Array) -> Float32Array:
     return scaled
 
 
+def normal_marrow_region(anatomy: LabelArray, distance_mm: Float32Array) -> BoolArray:
+    """(slices, rows, columns) bool: sacral marrow away from both joints, where there is too little of it iliac as well.
+
+    `distance_mm` is the in-plane distance from the nearest joint line, inf on slices without one.
+    """
+    away = (distance_mm > AWAY_FROM_JOINT_MM) & np.isfinite(distance_mm)
+    inner: BoolArray = away & ndimage.binary_erosion(anatomy == AnatomyLabel.SACRUM, np.ones((1, 5, 5)))
+    if inner.sum() >= SMALLEST_MARROW_PIXELS:
+        return inner
+    return away & np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+
+
 def normal_marrow_signal(signal: Float32Array, anatomy: LabelArray, distance_mm: Float32Array) -> float:
-    """Median signal of sacral marrow away from both joints.
-
-    Parameters
-    ----------
-    distance_mm : (slices, rows, columns) in-plane distance from the nearest joint line, inf on slices without one
-
-    Where the sacrum holds too little marrow that far from the joints, iliac marrow is used as well.
+    """Median signal of `normal_marrow_region`.
 
     Raises
     ------
     ReferenceSignalError : too little marrow
     """
-    away = (distance_mm > AWAY_FROM_JOINT_MM) & np.isfinite(distance_mm)
-    inner = ndimage.binary_erosion(anatomy == AnatomyLabel.SACRUM, np.ones((1, 5, 5)))
-    marrow = signal[away & inner]
-    if marrow.size < SMALLEST_MARROW_PIXELS:
-        marrow = signal[away & np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])]
+    marrow = signal[normal_marrow_region(anatomy, distance_mm)]
     if marrow.size < SMALLEST_MARROW_PIXELS or np.median(marrow) <= 0:
         raise ReferenceSignalError(
             f"expected at least {SMALLEST_MARROW_PIXELS} pixels of marrow more than {AWAY_FROM_JOINT_MM:.0f} mm from "

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
+from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
@@ -33,7 +33,8 @@ from sparcc_pipeline.imaging.normalize import (
     resample_in_plane,
     sample_back,
 )
-from sparcc_pipeline.imaging.second_contrast import lay_on
+from sparcc_pipeline.imaging.plausibility import bone_evidence, require_sacroiliac, require_stir_contrast
+from sparcc_pipeline.imaging.second_contrast import Laid, lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
 from sparcc_pipeline.sparcc.uncertainty import Calibration
@@ -68,8 +69,6 @@ LIGAMENTOUS_SPREAD_MM: Final = 4.0
 """How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
 
 _STRIDE: Final = 16
-_SMALLEST_PIECE: Final = 0.1
-"""Pieces of a bone smaller than this share of its largest piece are noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +80,13 @@ class BoneMaps:
     anatomy : (slices, rows, columns) codes of `AnatomyLabel`
     ligamentous : (slices,) probability that the ligamentous part of the joints shows
     found_on : the contrasts that were used
+    certainty : mean probability of what is called sacrum or ilium, 0 where nothing is
     """
 
     anatomy: LabelArray
     ligamentous: Float32Array
     found_on: tuple[str, ...]
+    certainty: float
 
 
 class Segmenter:
@@ -110,10 +111,14 @@ class Segmenter:
 
         Raises
         ------
+        NotStirError : fat is as bright as fluid
+        NotSacroiliacError : what was found does not look like sacrum and ilia
         JointNotVisibleError : sacrum and an ilium do not face each other on any slice
         ReferenceSignalError : too little marrow away from the joints to compare with
         """
+        require_stir_contrast(volume)
         bones = self.find_bones(volume, t1)
+        require_sacroiliac(bone_evidence(bones.certainty, bones.anatomy, volume.geometry))
         anatomy, nothing = bones.anatomy, np.zeros(bones.anatomy.shape, dtype=np.float32)
         without_edema = TissueMaps(
             volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, bones.ligamentous
@@ -129,25 +134,60 @@ class Segmenter:
             ligamentous=bones.ligamentous,
             normal_marrow=marrow,
             bones_from=bones.found_on,
+            bones_certainty=bones.certainty,
         )
         return tissue, joints
 
     def find_bones(self, volume: Volume, t1: Volume | None = None) -> BoneMaps:
         """The bones of one volume.
 
-        T1 is left out where it was not imaged, and as a whole where its bones lie elsewhere than those of STIR.
+        T1 is left out where it was not imaged, and as a whole where its bones lie elsewhere than those of STIR. Of a
+        large field of view only the part about the sacrum is looked at: so other bones are out of sight, and the signal
+        is scaled by the body beside the joints.
         """
-        output = self._bone_output(volume.signal, volume.geometry)
-        found_on: tuple[str, ...] = (STIR,)
         laid = None if t1 is None else lay_on(t1, volume.geometry)
+        window = self._window(volume)
+        if window is None:
+            return self._bones_in(volume.signal, volume.geometry, laid)
+        seen = (slice(None), *window)
+        signal = volume.signal[seen]
+        geometry = replace(volume.geometry, shape=(signal.shape[0], signal.shape[1], signal.shape[2]))
+        found = self._bones_in(signal, geometry, None if laid is None else Laid(laid.signal[seen], laid.covered))
+        anatomy = np.zeros(volume.geometry.shape, dtype=np.uint8)
+        anatomy[seen] = found.anatomy
+        return replace(found, anatomy=anatomy)
+
+    def _window(self, volume: Volume) -> tuple[slice, slice] | None:
+        """Rows and columns about the sacrum of a large field of view, from its middle slices; None of a usual one.
+
+        Overlapping parts of the image are tried; the surest of those that show all three bones says where they are.
+        """
+        middle = volume.geometry.shape[0] // 2
+        block = volume.signal[max(middle - WINDOW_SLICES // 2, 0) : middle + WINDOW_SLICES // 2 + 1]
+        sacrum, best = np.zeros(block.shape, dtype=bool), (False, 0.0)
+        for seen in fields_within(volume.geometry):
+            part = block[:, *seen]
+            geometry = replace(volume.geometry, shape=(part.shape[0], part.shape[1], part.shape[2]))
+            found = self._bones_in(part, geometry, None)
+            evidence = bone_evidence(found.certainty, found.anatomy, geometry)
+            how_good = (None not in evidence.sideways_mm, found.certainty)
+            if how_good > best:
+                best, sacrum = how_good, np.zeros(block.shape, dtype=bool)
+                sacrum[:, *seen] = found.anatomy == AnatomyLabel.SACRUM
+        return field_about(sacrum, volume.geometry)
+
+    def _bones_in(self, signal: Float32Array, geometry: Geometry, laid: Laid | None) -> BoneMaps:
+        """The bones of one stack, of which only size and spacing count; `laid` is T1 on the same voxels."""
+        output = self._bone_output(signal, geometry)
+        found_on: tuple[str, ...] = (STIR,)
         if laid is not None:
-            second = self._bone_output(laid.signal, volume.geometry)
+            second = self._bone_output(laid.signal, geometry)
             covered = np.flatnonzero(laid.covered)
             if _bone_overlap(output, second, covered) >= SAME_BONES:
                 for k in covered:
                     output[k] += T1_WEIGHT * (second[k] - output[k])
                 found_on = (STIR, T1)
-        return BoneMaps(*self._bones_of(output, volume.geometry), found_on)
+        return self._bones_of(output, geometry, found_on)
 
     def _bone_output(self, signal: Float32Array, geometry: Geometry) -> Float32Array:
         """(slices, BONE_CLASSES + 1, rows, columns): the bone network on every slice, on pixels of BONE_PIXEL_MM."""
@@ -190,22 +230,31 @@ class Segmenter:
         self._each(look, range(len(probability)))
         return probability
 
-    def _bones_of(self, output: Float32Array, geometry: Geometry) -> tuple[LabelArray, Float32Array]:
-        """Codes of `AnatomyLabel` on the pixels of `geometry`, and the (slices,) probability that ligament shows."""
+    def _bones_of(self, output: Float32Array, geometry: Geometry, found_on: tuple[str, ...]) -> BoneMaps:
+        """The bones on the pixels of `geometry`, from the output of the network on its own pixels."""
         shape = geometry.shape
+        labels = np.stack([logits[:BONE_CLASSES].argmax(axis=0).astype(np.uint8) for logits in output])
+        # What turns out to be no bone has no say in where the transitional slice is.
+        bones = np.isin(without_noise(labels, (geometry.spacing_mm[0], BONE_PIXEL_MM, BONE_PIXEL_MM)), SACROILIAC_BONES)
         anatomy = np.empty(shape, dtype=np.uint8)
-        behind_cm, bone_pixels = np.zeros(shape[0]), np.zeros(shape[0])
+        bone_pixels = bones.sum(axis=(1, 2)).astype(float)
+        behind_cm, probability = np.zeros(shape[0]), np.zeros(shape[0])
 
         def name(k: int) -> None:
             logits = output[k]
             native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
             anatomy[k] = native.argmax(axis=0)
-            bone = np.isin(logits[:BONE_CLASSES].argmax(axis=0), SACROILIAC_BONES)
-            bone_pixels[k] = bone.sum()
-            behind_cm[k] = logits[BONE_CLASSES][bone].mean() if bone.any() else 0.0
+            if bones[k].any():
+                behind_cm[k] = logits[BONE_CLASSES][bones[k]].mean()
+                probability[k] = softmax(logits[:BONE_CLASSES, bones[k]], axis=0).max(axis=0).sum()
 
         self._each(name, range(shape[0]))
-        return _without_noise(anatomy), ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0])
+        return BoneMaps(
+            anatomy=without_noise(anatomy, geometry.spacing_mm),
+            ligamentous=ligamentous_probability(behind_cm, bone_pixels, geometry.spacing_mm[0]),
+            found_on=found_on,
+            certainty=float(probability.sum() / bone_pixels.sum()) if bones.any() else 0.0,
+        )
 
 
 def _bone_overlap(first: Float32Array, second: Float32Array, slices: Iterable[int]) -> float:
@@ -240,19 +289,6 @@ def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spac
 def _marrow_beside(distance_mm: Float32Array, anatomy: LabelArray, ilium: AnatomyLabel) -> BoolArray:
     """(rows, columns) bool: sacrum and one ilium within reach of their joint."""
     return np.isin(anatomy, [AnatomyLabel.SACRUM, ilium]) & (distance_mm <= QUADRANT_REACH_MM)
-
-
-def _without_noise(anatomy: LabelArray) -> LabelArray:
-    """The anatomy without small pieces that hang together with no bone (in three dimensions)."""
-    clean = np.zeros_like(anatomy)
-    for label in AnatomyLabel:
-        if label is AnatomyLabel.BACKGROUND:
-            continue
-        pieces, count = ndimage.label(anatomy == label)
-        if count:
-            sizes = np.bincount(pieces.ravel())[1:]
-            clean[np.isin(pieces, 1 + np.flatnonzero(sizes >= _SMALLEST_PIECE * sizes.max()))] = label
-    return clean
 
 
 def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> Segmenter:

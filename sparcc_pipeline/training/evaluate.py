@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sparcc_pipeline.errors import SparccError, UnscorableError
 from sparcc_pipeline.imaging.engines import TorchNetwork
 from sparcc_pipeline.imaging.segmentation import Segmenter
 from sparcc_pipeline.sparcc.slices import choose_six_slices
@@ -34,6 +35,9 @@ from sparcc_pipeline.training.measure import (
 from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingRun
 from sparcc_pipeline.volume import Volume
 
+FEWEST_FOR_A_THRESHOLD: Final = 2
+"""People with readers' lesions: the threshold of each is chosen on the others."""
+
 THRESHOLDS: Final = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
 
 
@@ -45,10 +49,10 @@ PERSON_COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure of the model card, and what it was meant to reach."""
+    """A figure of the model card, and what it was meant to reach; the value is None where it could not be measured."""
 
     name: str
-    value: float
+    value: float | None
     goal: str
     reached: bool
 
@@ -67,32 +71,54 @@ def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2
 def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:
     """All figures of the model card, ready for JSON; trains the folds that the run does not hold yet.
 
-    The figures are those of studies with T1; "stir_alone" holds the same without it.
+    The figures are those of studies with T1; "stir_alone" holds the same without it. A person whose fold finds no joint
+    has its reason in "failures" and is in no other figure.
+
+    Raises
+    ------
+    UnscorableError : fewer than two people with readers' lesions could be scored, so that no threshold can be chosen
     """
     return {**_evaluate(run, told, with_t1=True), "stir_alone": _evaluate(run, told, with_t1=False)}
 
 
 def _evaluate(run: TrainingRun, told: Callable[[str], None], *, with_t1: bool) -> dict[str, Any]:
-    everybody = {}
+    everybody: dict[str, Prediction] = {}
+    failures: dict[str, str] = {}
     for name in PEOPLE:
         told(f"measuring {name} {'with T1' if with_t1 else 'on STIR alone'} with networks that never saw {name}")
-        everybody[name] = predict(run, run.people[name], with_t1=with_t1)
-    predictions = {name: everybody[name] for name in PEOPLE_FOR_EDEMA}
-    thresholds = {name: _best_threshold(predictions, leaving_out=name) for name in PEOPLE}
-    measured = {name: everybody[name].at(thresholds[name]) for name in PEOPLE}
-    with_lesions = [measured[name] for name in PEOPLE_WITH_LESIONS]
+        try:
+            everybody[name] = predict(run, run.people[name], with_t1=with_t1)
+        except SparccError as error:
+            failures[name] = " ".join(str(error).split())
+            told(f"{name} could not be scored: {failures[name]}")
+    return figures(everybody, failures)
+
+
+def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) -> dict[str, Any]:
+    """The figures of the people who could be scored, and why the others could not (see `evaluate`)."""
+    lesions = [name for name in PEOPLE_WITH_LESIONS if name in everybody]
+    if len(lesions) < FEWEST_FOR_A_THRESHOLD:
+        raise UnscorableError(
+            f"expected at least {FEWEST_FOR_A_THRESHOLD} people with readers' lesions who can be scored, found "
+            f"{len(lesions)} ({'; '.join(failures.values())}); look at the networks of this run"
+        )
+    predictions = {name: everybody[name] for name in PEOPLE_FOR_EDEMA if name in everybody}
+    thresholds = {name: _best_threshold(predictions, leaving_out=name) for name in everybody}
+    measured = {name: everybody[name].at(thresholds[name]) for name in everybody}
+    with_lesions = [measured[name] for name in lesions]
     plain = _plain([prediction.person for prediction in with_lesions])
     people = {name: _person(prediction, plain.get(name)) for name, prediction in measured.items()}
-    called, empty = empty_called([measured[name] for name in PEOPLE_FOR_EDEMA])
+    called, empty = empty_called([measured[name] for name in predictions])
     threshold = _best_threshold(predictions, leaving_out=None)
-    calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in PEOPLE_FOR_EDEMA}
+    calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in predictions}
     result: dict[str, Any] = {
         "edema_threshold": threshold,
         "calibration": asdict(_calibration(predictions, threshold, leaving_out=None)),
-        "certainty": measure_calibration({name: measured[name] for name in PEOPLE_FOR_EDEMA}, calibrations),
+        "certainty": measure_calibration({name: measured[name] for name in predictions}, calibrations),
         "people": people,
-        "edema_dice_mean": float(np.mean([people[name]["edema_dice_mean"] for name in PEOPLE_WITH_LESIONS])),
-        "reader_dice_mean": float(np.mean([people[name]["reader_dice"] for name in PEOPLE_WITH_LESIONS])),
+        "failures": dict(failures),
+        "edema_dice_mean": float(np.mean([people[name]["edema_dice_mean"] for name in lesions])),
+        "reader_dice_mean": float(np.mean([people[name]["reader_dice"] for name in lesions])),
         "plain_dice_mean": float(np.mean(list(plain.values()))),
         "quadrant_kappa": machine_kappa(with_lesions),
         "reader_quadrant_kappa": reader_kappa([prediction.person for prediction in with_lesions]),
@@ -111,7 +137,7 @@ def _calibration(predictions: Mapping[str, Prediction], threshold: float, leavin
 
 def _best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
     """The threshold with the highest mean edema Dice over the people with lesions but one."""
-    chosen = [predictions[name] for name in PEOPLE_WITH_LESIONS if name != leaving_out]
+    chosen = [predictions[name] for name in PEOPLE_WITH_LESIONS if name in predictions and name != leaving_out]
     means = [np.mean([np.mean(edema_dice(p, threshold)) for p in chosen]) for threshold in THRESHOLDS]
     return float(THRESHOLDS[int(np.argmax(means))])
 
@@ -148,20 +174,22 @@ def _person(prediction: Prediction, plain: float | None) -> dict[str, Any]:
 
 
 def _goals(result: Mapping[str, Any]) -> list[Goal]:
-    people = result["people"]
+    people, everyone = result["people"], len(result["people"]) + len(result["failures"])
     sacrum = float(np.mean([each["bone_dice"]["sacrum"] for each in people.values()]))
     ilium = float(np.mean([v for e in people.values() for k, v in e["bone_dice"].items() if k != "sacrum"]))
     within = sum(abs(each["first_slice"] - each["first_slice_read"]) <= 1 for each in people.values())
     called = result["empty_quadrants_called"] / result["empty_quadrants"]
-    without_edema = people[PERSON_WITHOUT_EDEMA]["score"]["total"]
+    without_edema = people[PERSON_WITHOUT_EDEMA]["score"]["total"] if PERSON_WITHOUT_EDEMA in people else None
+    quiet = without_edema is not None and without_edema <= 2
     return [
+        Goal("people who could be scored", len(people), f"all {everyone}", len(people) == everyone),
         Goal("Dice of the sacrum within 25 mm of the joint", sacrum, ">= 0.92", sacrum >= 0.92),
         Goal("Dice of the ilium within 25 mm of the joint", ilium, ">= 0.94", ilium >= 0.94),
-        Goal("first of the six slices within one of the reading", within, f"all {len(people)}", within == len(people)),
+        Goal("first of the six slices within one of the reading", within, f"all {everyone}", within == everyone),
         Goal("edema Dice, mean", result["edema_dice_mean"], ">= 0.45", result["edema_dice_mean"] >= 0.45),
         Goal("quadrant kappa", result["quadrant_kappa"], ">= 0.40", result["quadrant_kappa"] >= 0.40),
         Goal("share of empty quadrants called", called, "<= 0.10", called <= 0.10),
-        Goal("total of 2015, without edema", without_edema, "<= 2", without_edema <= 2),
+        Goal("total of 2015, without edema", without_edema, "<= 2", quiet),
     ]
 
 
@@ -181,10 +209,9 @@ def evaluation_markdown(result: Mapping[str, Any]) -> str:
 
 def _figures(result: Mapping[str, Any]) -> list[str]:
     rows = ["| figure | value | goal | reached |", "|---|---|---|---|"]
-    rows += [
-        f"| {g['name']} | {g['value']:.3g} | {g['goal']} | {'yes' if g['reached'] else '**no**'} |"
-        for g in result["goals"]
-    ]
+    for g in result["goals"]:
+        value = "" if g["value"] is None else format(g["value"], ".3g")
+        rows.append(f"| {g['name']} | {value} | {g['goal']} | {'yes' if g['reached'] else '**no**'} |")
     rows += [
         "",
         f"Beside them: edema Dice of reader against reader {result['reader_dice_mean']:.2f}, of a plain threshold",
@@ -205,6 +232,8 @@ def _figures(result: Mapping[str, Any]) -> list[str]:
         score = "{total} ({edema} + {intensity} + {depth})".format(**each["score"])
         readings = ", ".join(map(str, each["reader_totals"]))
         rows.append(f"| {name} | {bones} | {first} | {each['edema_threshold']:.2f} | {edema} | {score} | {readings} |")
+    blank = " |" * (len(PERSON_COLUMNS) - 2)
+    rows += [f"| {name} | not scored: {reason} |{blank}" for name, reason in result["failures"].items()]
     return rows
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.errors import UnscorableError
 from sparcc_pipeline.training import evaluate
-from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, load_person
+from sparcc_pipeline.training.dataset import joints_of
+from sparcc_pipeline.training.labels import IGNORE, PEOPLE_WITH_LESIONS, load_person
 from sparcc_pipeline.training.measure import (
     Prediction,
     dice,
@@ -20,6 +22,7 @@ from sparcc_pipeline.training.measure import (
     reader_points,
     readers,
 )
+from sparcc_pipeline.volume import TissueMaps
 
 
 def test_dice() -> None:
@@ -88,3 +91,35 @@ def test_points_of_no_edema_are_0(shared_data: Path) -> None:
 
     assert len(points) == 48
     assert not any(points.values())
+
+
+def test_a_fold_without_a_joint_is_a_row_that_says_so(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two people as the labels have them, and 1234, whose fold found nothing: the two are measured all the same."""
+    monkeypatch.setattr(evaluate, "THRESHOLDS", (0.5,))
+    monkeypatch.setattr(evaluate, "PLAIN_FACTORS", (1.8,))
+    people = {name: load_person(shared_data, name) for name in ("1007", "1013")}
+    found = {}
+    for name, person in people.items():
+        edema = np.zeros(person.anatomy.shape, dtype=np.float32) if person.readings is None else readers(person)[0]
+        tissue = TissueMaps(
+            geometry=person.stir.geometry,
+            anatomy=np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
+            edema_probability=edema.astype(np.float32),
+            edema_threshold=0.5,
+            vessel=np.zeros(person.anatomy.shape, dtype=bool),
+            ligamentous=(np.arange(len(person.anatomy)) >= person.six_slices[1]).astype(np.float32),
+        )
+        found[name] = Prediction(person, tissue, joints_of(person))
+
+    result = evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
+    text = "\n".join(evaluate._figures(result))
+
+    assert "| 1234 | not scored: expected a joint on both sides, found none |" in text
+    assert list(result["people"]) == list(people)
+    goals = {goal["name"]: goal for goal in result["goals"]}
+    assert not goals["people who could be scored"]["reached"]
+    assert goals["total of 2015, without edema"]["value"] is None
+    assert not goals["total of 2015, without edema"]["reached"]
+    assert result["people"]["1007"]["edema_dice"][0] == pytest.approx(1.0)
+    with pytest.raises(UnscorableError, match="at least 2 people"):
+        evaluate.figures({"1013": found["1013"]}, {"1007": "no joint"})

@@ -1,0 +1,84 @@
+"""Which of the pieces that the bone network finds are sacrum and ilia, and where to look for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.volume import BoolArray, Geometry, LabelArray
+
+FIELD_MM: Final = 210.0
+LARGE_FIELD_MM: Final = 300.0
+"""The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than
+LARGE_FIELD_MM is cut to FIELD_MM (project decision)."""
+
+WINDOW_STEP_MM: Final = 60.0
+WINDOW_SLICES: Final = 5
+"""Parts of a large field of view begin at most this far from each other, and are looked at on so many middle slices."""
+
+_SMALLEST_PIECE: Final = 0.1
+"""Pieces of a bone smaller than this share of its largest piece are noise."""
+
+APART_MM: Final = 20.0
+"""Pieces of a bone farther than this from its largest piece are another bone (a femur, a rib) or none."""
+
+
+def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
+    """The anatomy without pieces (in three dimensions) that are small or lie far from the main piece of their bone.
+
+    The main piece is the largest one; of an ilium the largest one beside the sacrum, where one lies beside it.
+    """
+    clean = np.zeros_like(anatomy)
+    for label in AnatomyLabel:
+        if label is AnatomyLabel.BACKGROUND:
+            continue
+        pieces, count = ndimage.label(anatomy == label)
+        if not count:
+            continue
+        sizes = np.bincount(pieces.ravel())[1:]
+        large = [1 + int(i) for i in np.argsort(-sizes) if sizes[i] >= _SMALLEST_PIECE * sizes.max()]
+        if len(large) > 1:
+            if label in ILIUM_LABEL.values():
+                large = _beside(pieces, large, clean == AnatomyLabel.SACRUM, spacing_mm) or large
+            large = _beside(pieces, large, pieces == large[0], spacing_mm)
+        clean[np.isin(pieces, large)] = label
+    return clean
+
+
+def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
+            spacing_mm: tuple[float, float, float]) -> list[int]:  # fmt: skip
+    """Those of the pieces with these numbers that come within APART_MM of a place."""
+    if not place.any():
+        return []
+    away = ndimage.distance_transform_edt(~place, sampling=spacing_mm)
+    return [number for number in numbers if away[pieces == number].min() <= APART_MM]
+
+
+def fields_within(geometry: Geometry) -> list[tuple[slice, slice]]:
+    """Rows and columns of overlapping parts of FIELD_MM that cover a large field of view; none of a usual one."""
+    sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
+    if max(sizes) <= LARGE_FIELD_MM:
+        return []
+    sides = []
+    for count, mm, size in zip(geometry.shape[1:], geometry.in_plane_mm, sizes, strict=True):
+        length = min(round(FIELD_MM / mm), count)
+        parts = int(np.ceil(max(size - FIELD_MM, 0) / WINDOW_STEP_MM)) + 1
+        sides.append([slice(int(first), int(first) + length) for first in np.linspace(0, count - length, parts)])
+    return [(rows, columns) for rows in sides[0] for columns in sides[1]]
+
+
+def field_about(sacrum: BoolArray, geometry: Geometry) -> tuple[slice, slice] | None:
+    """Rows and columns of FIELD_MM about the middle of the sacrum; None where the field of view is hardly larger."""
+    sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
+    if max(sizes) <= LARGE_FIELD_MM or not sacrum.any():
+        return None
+    sides = []
+    for axis, mm in enumerate(geometry.in_plane_mm, start=1):
+        middle, reach = float(np.nonzero(sacrum)[axis].mean()), FIELD_MM / 2 / mm
+        first, last = max(round(middle - reach), 0), min(round(middle + reach), geometry.shape[axis])
+        sides.append(slice(first, last))
+    return sides[0], sides[1]
