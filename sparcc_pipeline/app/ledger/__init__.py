@@ -1,0 +1,1 @@
+"""The ledger: which studies came, what became of each, and why. It holds no identity."""

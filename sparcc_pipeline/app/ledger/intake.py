@@ -1,0 +1,202 @@
+"""The ledger's part for what comes in: uploads, their files, and the study versions that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from sparcc_pipeline.app.ledger.book import INTAKE, Book, find_version, one_at_a_time
+from sparcc_pipeline.app.ledger.records import StudyVersion, Upload, UploadRecord, upload_of, version_of
+from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
+from sparcc_pipeline.app.ledger.tables import study_version, upload, upload_file, version_upload
+from sparcc_pipeline.message import Message, to_plain
+
+STUDIES_FOLDER: Final = "studies"
+RESULTS_FOLDER: Final = "results"
+
+
+class IntakeBook(Book):
+    """What intake writes."""
+
+    def record_upload(self, record: UploadRecord) -> Upload:
+        """Record an upload and its files; one that is known by its id is left as it is."""
+
+        def work(connection: Connection) -> Upload:
+            known = connection.execute(select(upload).where(upload.c.id == record.id)).one_or_none()
+            if known is not None:
+                return upload_of(known)
+            connection.execute(
+                insert(upload).values(
+                    id=record.id,
+                    site=record.site,
+                    way=record.way,
+                    state=UploadState.RECEIVED,
+                    received_at=self._clock(),
+                    files=len(record.files),
+                    bytes=sum(file.bytes for file in record.files),
+                )
+            )
+            if record.files:
+                connection.execute(
+                    insert(upload_file),
+                    [
+                        {
+                            "upload_id": record.id,
+                            "instance_key": file.instance_key,
+                            "content_key": file.content_key,
+                            "bytes": file.bytes,
+                        }
+                        for file in record.files
+                    ],
+                )
+            self._tell(connection, "received", INTAKE, upload_id=record.id, to_state=UploadState.RECEIVED)
+            return upload_of(connection.execute(select(upload).where(upload.c.id == record.id)).one())
+
+        return self._session.write(work)
+
+    def close_upload(self, upload_id: str, state: UploadState, reason: Message | None = None) -> None:
+        """Say what became of an upload; saying it twice is once."""
+
+        def work(connection: Connection) -> None:
+            found = connection.execute(select(upload).where(upload.c.id == upload_id).with_for_update()).one()
+            plain = None if reason is None else to_plain(reason)
+            if found.state == state and found.reason == plain:
+                return
+            connection.execute(update(upload).where(upload.c.id == upload_id).values(state=state, reason=plain))
+            self._tell(
+                connection, "moved", INTAKE, reason=reason, upload_id=upload_id, from_state=found.state, to_state=state
+            )
+
+        self._session.write(work)
+
+    def record_study(
+        self, site: str, study_key: str, content_key: str, upload_ids: Sequence[str],
+        facts: Mapping[str, Any] | None = None,
+    ) -> StudyVersion:  # fmt: skip
+        """The study version with this content: the one that is known, one that grew, or a new one.
+
+        While a study is not complete its newest version grows; later, more of it is a new version that supersedes the
+        one before.
+
+        Parameters
+        ----------
+        study_key : keyed hash of the site and the study's own UID
+        content_key : keyed hash over all instances known of the study, sorted; those of earlier versions included
+        """
+
+        def work(connection: Connection) -> StudyVersion:
+            one_at_a_time(connection)
+            columns = study_version.c
+            number = connection.execute(
+                select(columns.id).where(columns.site == site, columns.content_key == content_key)
+            ).scalar_one_or_none()
+            if number is None:
+                number = self._more_of(connection, site, study_key, content_key, dict(facts or {}))
+            for upload_id in upload_ids:
+                self._link(connection, number, upload_id)
+            return find_version(connection, number)
+
+        return self._session.write(work)
+
+    def assign(self, number: int, participant: str, visit: str) -> StudyVersion:
+        """Say whose a study is, and of which visit; gives it its version number and its folders.
+
+        Raises
+        ------
+        ValueError : it is already de-identified as another one's
+        """
+
+        def work(connection: Connection) -> StudyVersion:
+            one_at_a_time(connection)
+            version = find_version(connection, number)
+            if (version.participant, version.visit) == (participant, visit):
+                return version
+            if version.deidentified_at is not None:
+                raise ValueError(f"study {number} is de-identified as {version.name}")
+            columns = study_version.c
+            newest = connection.execute(
+                select(func.max(columns.version)).where(
+                    columns.site == version.site, columns.participant == participant, columns.visit == visit
+                )
+            ).scalar()
+            count = (newest or 0) + 1
+            place = f"{version.site}/{participant}/{visit}/v{count}"
+            connection.execute(
+                update(study_version)
+                .where(columns.id == number)
+                .values(
+                    participant=participant,
+                    visit=visit,
+                    version=count,
+                    study_folder=f"{STUDIES_FOLDER}/{place}",
+                    result_folder=f"{RESULTS_FOLDER}/{place}",
+                )
+            )
+            self._tell(
+                connection, "assigned", INTAKE, version_id=number,
+                facts={"participant": participant, "visit": visit, "version": count},
+            )  # fmt: skip
+            return find_version(connection, number)
+
+        return self._session.write(work)
+
+    def _more_of(
+        self, connection: Connection, site: str, study_key: str, content_key: str, facts: dict[str, Any]
+    ) -> int:
+        """Number of the version that has this content from now on."""
+        columns = study_version.c
+        row = connection.execute(
+            select(study_version)
+            .where(columns.site == site, columns.study_key == study_key)
+            .order_by(columns.id.desc())
+            .limit(1)
+            .with_for_update()
+        ).one_or_none()
+        before = None if row is None else version_of(row)
+        if before is not None and _still_grows(before):
+            # Another claim number: whoever looks at the smaller study just now may not call it complete.
+            connection.execute(
+                update(study_version)
+                .where(columns.id == before.id)
+                .values(
+                    content_key=content_key, facts={**before.facts, **facts}, claim=columns.claim + 1,
+                    lease_owner=None, leased_at=None, lease_until=None, next_try_at=None,
+                    state=State.RECEIVED, resume=None, reason=None, attempts=0,
+                )
+            )  # fmt: skip
+            self._tell(
+                connection, "grew", INTAKE, version_id=before.id, facts=facts,
+                from_state=before.state, to_state=State.RECEIVED,
+            )  # fmt: skip
+            return before.id
+        number: int = connection.execute(
+            insert(study_version)
+            .values(
+                site=site, study_key=study_key, content_key=content_key, state=State.RECEIVED, facts=facts,
+                received_at=self._clock(), supersedes=None if before is None else before.id,
+            )
+            .returning(columns.id)
+        ).scalar_one()  # fmt: skip
+        self._tell(connection, "received", INTAKE, version_id=number, to_state=State.RECEIVED, facts=facts)
+        if before is not None and before.superseded_by is None:
+            connection.execute(update(study_version).where(columns.id == before.id).values(superseded_by=number))
+            self._tell(connection, "superseded", INTAKE, version_id=before.id, facts={"by": number})
+        return number
+
+    def _link(self, connection: Connection, number: int, upload_id: str) -> None:
+        """Remember that an upload holds instances of this version."""
+        columns = version_upload.c
+        known = connection.execute(
+            select(columns.version_id).where(columns.version_id == number, columns.upload_id == upload_id)
+        ).one_or_none()
+        if known is None:
+            connection.execute(insert(version_upload).values(version_id=number, upload_id=upload_id))
+            self._tell(connection, "uploaded", INTAKE, version_id=number, upload_id=upload_id)
+
+
+def _still_grows(version: StudyVersion) -> bool:
+    """True for a study that was not complete yet, whatever it waits for."""
+    first = next(iter(NEXT))
+    return version.completed_at is None and first in (version.state, version.resume)
