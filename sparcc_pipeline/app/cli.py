@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.reader.commands import reader_app
 from sparcc_pipeline.app.trial.commands import trial_app
 from sparcc_pipeline.errors import SparccError
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 
 
 app.add_typer(trial_app)
+app.add_typer(reader_app)
 
 
 class EngineName(StrEnum):

@@ -14,7 +14,7 @@ from skimage import measure
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.reader.picture_store import as_uint16
 from sparcc_pipeline.app.reader.views import ImagesView, JointView, Polygon, SeriesPair, SeriesView
-from sparcc_pipeline.sparcc.joint import JointSlice, Joints
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, Volume
 

@@ -35,3 +35,7 @@ def locked() -> Refusal:
 
 def invalid() -> Refusal:
     return Refusal(422, "invalid", Message("the request is not of the form that was expected"))
+
+
+def differs() -> Refusal:
+    return Refusal(422, "invalid", Message("the new password was not written the same way twice"))
