@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from sparcc_pipeline.app.reader import refusal
@@ -12,7 +12,7 @@ from sparcc_pipeline.app.reader.access import SESSION_COOKIE
 from sparcc_pipeline.app.reader.assignments import ADJUDICATION, PRIMARY, TRAINING, assignments_of
 from sparcc_pipeline.app.reader.readings import newest
 from sparcc_pipeline.app.reader.refusal import Refusal
-from sparcc_pipeline.app.reader.site import LANGUAGE_COOKIE, Site, signed_in, static_file, user_of
+from sparcc_pipeline.app.reader.site import LANGUAGE_COOKIE, Site, local_path, signed_in, static_file, user_of
 from sparcc_pipeline.app.reader.users import Role
 from sparcc_pipeline.app.reader.worklist import worklist
 
@@ -48,19 +48,20 @@ def _everybody(router: APIRouter, site: Site) -> None:
         file = static_file(name)
         if file is None:
             raise refusal.not_found()
-        return FileResponse(file, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+        # Kept, but asked for each time: a new version of the program is never mixed with an old script.
+        return FileResponse(file, headers={"Cache-Control": "no-cache"})
 
     @router.get("/login")
-    def login(request: Request) -> Response:
-        return site.page(request, "login.html")
+    def login(request: Request, next: Annotated[str, Query(max_length=200)] = "") -> Response:
+        return site.page(request, "login.html", next=local_path(next) or "")
 
     @router.post("/login")
-    def sign_in(request: Request, name: ShortText, password: ShortText) -> Response:
+    def sign_in(request: Request, name: ShortText, password: ShortText, next: ShortText = "") -> Response:
         try:
             token = site.accounts.sign_in(name.strip(), password)
         except Refusal as refused:
-            return site.page(request, "login.html", refused.status, error=refused.message)
-        response = RedirectResponse("/", 303)
+            return site.page(request, "login.html", refused.status, error=refused.message, next=local_path(next) or "")
+        response = RedirectResponse(local_path(next) or "/", 303)
         response.set_cookie(SESSION_COOKIE, token, **site.cookie)
         return response
 
@@ -70,9 +71,7 @@ def _everybody(router: APIRouter, site: Site) -> None:
         user = user_of(request, optional=True)
         if user is not None:
             site.accounts.set_language(user, language)
-        # A path of this site, never another one.
-        own = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
-        response = RedirectResponse(back if own else "/", 303)
+        response = RedirectResponse(local_path(back) or "/", 303)
         response.set_cookie(LANGUAGE_COOKIE, language, **site.cookie)
         return response
 

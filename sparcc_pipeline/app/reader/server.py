@@ -41,7 +41,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-"""On every answer; static files may be kept, for their address changes with their content."""
+"""On every answer; static files may be kept if they are asked for again."""
 
 _TOO_LARGE: Final = Refusal(413, "invalid", Message("the request is too large"))
 _FAILED: Final = Refusal(500, "server", Message("the server failed; nothing that was saved is lost, try again"))

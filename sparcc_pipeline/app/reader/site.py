@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from sparcc_pipeline.app.reader.calibration import Training
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.picture_store import PictureStore
 from sparcc_pipeline.app.reader.readings import Readings, newest
+from sparcc_pipeline.app.reader.script_words import script_words
 from sparcc_pipeline.app.reader.second_opinion import SecondOpinions
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.users import Accounts, Role, User
@@ -75,6 +75,7 @@ class Site:
             "notice": None,
             "error": None,
             "path": request.url.path,
+            "script_words": script_words(words),
         }
         return HTMLResponse(self._templates.get_template(name).render(everywhere | context), status)
 
@@ -117,19 +118,20 @@ def words_of(request: Request) -> Language:
 
 
 def static_url(name: str) -> str:
-    """The address of a static file, another one for each content: so it may be kept for ever."""
-    return f"/static/{name}?{_static_digest(name)}"
+    """The address of a static file."""
+    return f"/static/{name}"
+
+
+def local_path(path: str) -> str | None:
+    """`path` if it is one of this site, never another one."""
+    own = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if own else None
 
 
 def static_file(name: str) -> Path | None:
     """A static file by its name; None where there is none."""
     known = {file.name: file for file in _STATIC.iterdir() if file.is_file()}
     return Path(str(known[name])) if name in known else None
-
-
-@cache
-def _static_digest(name: str) -> str:
-    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:16]
 
 
 def utc_now() -> datetime:
