@@ -62,7 +62,7 @@ class Site:
                     raise refusal.not_found()
         return found
 
-    def page(self, request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
+    def page(self, request: Request, name: str, status: int = 200, /, **context: Any) -> HTMLResponse:
         """A template, filled."""
         words = words_of(request)
         everywhere = {
