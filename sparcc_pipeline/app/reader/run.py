@@ -27,15 +27,20 @@ SECONDS_TO_FINISH = 10
 
 def run_serve(settings_file: Path | None) -> None:
     """Serve the page until interrupted."""
+    settings = load_settings(settings_file)
+    typer.echo(f"The reading page is at http://{settings.server.host}:{settings.server.port}; Ctrl-C ends it.")
+    serve(settings)
+
+
+def serve(settings: ReaderSettings) -> None:
+    """Serve the page of these settings until interrupted."""
     import uvicorn
 
     from sparcc_pipeline.app.reader.server import make_app
 
-    settings = load_settings(settings_file)
     app = make_app(settings)
     logging.basicConfig(level=logging.WARNING)
     server = settings.server
-    typer.echo(f"The reading page is at http://{server.host}:{server.port}; Ctrl-C ends it.")
     uvicorn.run(
         app,
         host=server.host,

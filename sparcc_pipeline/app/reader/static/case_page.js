@@ -126,7 +126,7 @@ class CasePage {
   /** What will be locked, a row for each time point. */
   summary() {
     const heads = [
-      say("Time point"), say("Slices"), say("SPARCC"), say("Edema"), say("Intensity"), say("Depth"), say("Evaluable"),
+      say("Time point"), say("Six slices"), "SPARCC", say("Edema"), say("Intensity"), say("Depth"), say("Evaluable"),
       say("ASAS-positive"), say("Image quality"),
     ];
     const rows = this.kase.visits.map(({ label, proposed_first: proposed }) => {

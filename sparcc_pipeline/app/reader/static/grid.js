@@ -20,6 +20,17 @@ export const itemName = (item) =>
     deep: say("depth"),
   })[item];
 
+/** The same in a line that says the joint already. */
+export const shortItemName = (item) =>
+  ({
+    upper_iliac: say("upper iliac"),
+    lower_iliac: say("lower iliac"),
+    upper_sacral: say("upper sacral"),
+    lower_sacral: say("lower sacral"),
+    intense: say("intensity"),
+    deep: say("depth"),
+  })[item];
+
 export const jointName = (joint) => (joint === "right" ? say("right") : say("left"));
 
 export const reasonName = (reason) =>
@@ -32,7 +43,7 @@ export const reasonName = (reason) =>
   })[reason];
 
 const short = (item) =>
-  ({ upper: say("up"), lower: say("low"), intense: say("I"), deep: say("D") })[item.split("_")[0]];
+  ({ upper: say("up"), lower: say("lo"), intense: say("I"), deep: say("D") })[item.split("_")[0]];
 
 const element = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);

@@ -116,14 +116,14 @@ class OpinionPage {
     const { label } = this.form;
     if (this.listed === label) return;
     this.listed = label;
-    const probability = [
-      say("probability"),
-      ({ slice_index: slice, joint, item }) => {
-        const value = this.machineJoint(label, slice, joint)?.probability?.[item];
-        return value === null || value === undefined ? "–" : percent(value);
-      },
-    ];
-    const list = differenceList(this.machine.differences, (each) => this.goTo(label, each), say("machine"), "machine", probability);
+    const { differences } = this.machine;
+    const probability = ({ slice_index: slice, joint, item }) =>
+      this.machineJoint(label, slice, joint)?.probability?.[item] ?? null;
+    // A model that was not calibrated cannot say how sure it is.
+    const known = differences.some((each) => probability(each) !== null);
+    const shown = (each) => (probability(each) === null ? "–" : percent(probability(each)));
+    const extra = known ? [say("probability"), shown] : null;
+    const list = differenceList(differences, (each) => this.goTo(label, each), say("machine"), "machine", extra);
     byId("differences").replaceChildren(list);
   }
 

@@ -1,9 +1,9 @@
 // One image: a slice of one series of one time point on a canvas, at the screen's own resolution, with what is drawn on it.
 
 import * as draw from "./draw.js";
-import { atCentre, inverse, middle, moved } from "./geometry.js";
+import { atCentre, distanceMm, inverse, middle, moved } from "./geometry.js";
 import { Stack, Windowing } from "./pixels.js";
-import { say } from "./words.js";
+import { inMm, say } from "./words.js";
 
 export const QUADRANTS = ["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral"];
 const UNIT_MATRIX = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]];
@@ -157,8 +157,8 @@ export class Panel {
     draw.marks(context, width, height, this.view.scale, {
       head: `${visit.label}  ${kind === "stir" ? "STIR" : "T1"}`,
       below: kind === "stir" || this.linked ? part : `${part}  ·  ${say("not linked")}`,
-      right: say("R"),
-      left: say("L"),
+      right: "R",
+      left: "L",
     });
   }
 
@@ -228,10 +228,12 @@ export class Panel {
 
   describe(slice) {
     const what = { label: this.visit.label, series: this.kind === "stir" ? "STIR" : "T1" };
+    const ruler = this.hanging.rulerOn(this);
+    const measured = ruler ? `, ${inMm(distanceMm(this.series, ruler.from, ruler.to))}` : "";
     const text =
       slice === null
         ? say("Time point {label}, {series}: not covered", what)
-        : say("Time point {label}, {series}, slice {slice} of {count}", { ...what, slice: slice + 1, count: this.series.slices });
+        : say("Time point {label}, {series}, slice {slice} of {count}", { ...what, slice: slice + 1, count: this.series.slices }) + measured;
     if (this.element.getAttribute("aria-label") !== text) this.element.setAttribute("aria-label", text);
   }
 }
