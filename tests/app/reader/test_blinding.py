@@ -39,7 +39,7 @@ def planted(world: World) -> World:
 
 def hidden(manifest: Path) -> list[bytes]:
     """What would unblind: identity, visits, UIDs, dates, file names, results of the machine."""
-    words = {"SECRETFILE", "SECRETID", "siemens", "SIEMENS", "61.7354", "0.12345", "probability", "expected"}
+    words = {"SECRETFILE", "SECRETID", "siemens", "SIEMENS", "61.7354", "0.12345", '"probability"', '"expected"'}
     words |= {participant for participant, _ in TRIAL} | {str(manifest.parent)}
     for participant, visit in TRIAL:
         document = json.loads((manifest.parent / "scores" / f"{participant}-{visit}" / "score.json").read_text())
@@ -53,7 +53,8 @@ VISITS = re.compile(rb"\bW(0|12)\b")
 
 def crawl(browser: Browser, start: str = "/") -> Iterator[httpx.Response]:
     """Every page that can be reached by links and forms' addresses, and every answer for the cases met."""
-    waiting, seen, codes = [start, "/nothing", "/case/AAAAA-AAAAA", "/case/'%22%3E", "/login"], set(), set()
+    waiting = [start, "/nothing", "/case/AAAAA-AAAAA", "/case/'%22%3E", "/login"]
+    seen, codes = {"/audit.pdf"}, set[str]()  # slow to draw, and for the auditor only
     while waiting:
         path = waiting.pop()
         if path in seen:
