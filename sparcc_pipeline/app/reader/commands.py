@@ -55,10 +55,13 @@ def serve(settings: SettingsFile = None) -> None:
 @reader_app.command()
 def demo(
     keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the page in this folder; else it is forgotten.", readable=False)
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the page in this folder; else it is forgotten.", readable=False),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this computer; 0 for any that is free.")] = 8470,
-    lang: Annotated[LanguageName | None, typer.Option(help="Language of the page: English or Simplified Chinese.")] = None,
+    lang: Annotated[
+        LanguageName | None, typer.Option(help="Language of the page: English or Simplified Chinese.")
+    ] = None,
 ) -> None:
     """Serve a page with a few made-up studies and users, ready to click."""
     from sparcc_pipeline.app.reader.demo import run_demo

@@ -84,7 +84,9 @@ def make_studies(folder: Path, who: list[tuple[str, str]]) -> Path:
     for number, (participant, visit) in enumerate(who):
         stir, tissue = study_with(number % 4)
         study, score = folder / f"SECRETFILE-{participant}-{visit}", folder / "scores" / f"{participant}-{visit}"
-        write_mr_series(stir, study, style="siemens", patient_id=f"SECRETID-{participant}", seed=f"{participant}{visit}")
+        write_mr_series(
+            stir, study, style="siemens", patient_id=f"SECRETID-{participant}", seed=f"{participant}{visit}"
+        )
         outcome = score_study(study, Request(), lambda t=tissue: KnownSegmenter(t), lambda _: None)  # type: ignore[misc]
         assert isinstance(outcome, Scored)
         score.mkdir(parents=True)

@@ -164,7 +164,9 @@ def test_every_answer_has_the_strict_headers(world: World) -> None:
             assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["referrer-policy"] == "no-referrer"
-            expected = "no-cache" if answer.request.url.path.startswith("/static/") and answer.is_success else "no-store"
+            expected = (
+                "no-cache" if answer.request.url.path.startswith("/static/") and answer.is_success else "no-store"
+            )
             assert answer.headers["cache-control"] == expected
             for cookie in answer.headers.get_list("set-cookie"):
                 assert "HttpOnly" in cookie and "SameSite=strict" in cookie
@@ -189,5 +191,16 @@ def test_the_same_participant_shows_under_other_codes_and_orders_to_each(world: 
 
 def test_the_view_before_lock_has_no_place_for_what_unblinds() -> None:
     names = set(re.findall(r'"([a-z_0-9]+)": \{', json.dumps(CaseView.model_json_schema())))
-    for word in ("participant", "visit_code", "site", "arm", "date", "uid", "machine", "probability", "expected", "file"):
+    for word in (
+        "participant",
+        "visit_code",
+        "site",
+        "arm",
+        "date",
+        "uid",
+        "machine",
+        "probability",
+        "expected",
+        "file",
+    ):
         assert not [name for name in names if word in name.split("_")], word
