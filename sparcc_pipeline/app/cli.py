@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.nightly.commands import DEFAULT_FILE, nightly_app
 from sparcc_pipeline.app.reader.commands import reader_app
 from sparcc_pipeline.app.trial.commands import trial_app
 from sparcc_pipeline.errors import SparccError
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(nightly_app)
 app.add_typer(trial_app)
 app.add_typer(reader_app)
 
@@ -237,6 +239,18 @@ def send(
     from sparcc_pipeline.app.send_command import run_send
 
     run_send(results, to, title, timeout)
+
+
+@app.command()
+def receive(
+    config: Annotated[
+        Path, typer.Option(metavar="FILE", help="Settings of the night (TOML).", readable=False)
+    ] = DEFAULT_FILE,
+) -> None:
+    """Be the DICOM node that sites send to, until SIGTERM or Ctrl-C; sparcc nightly does the rest."""
+    from sparcc_pipeline.app.nightly.run import run_receiver
+
+    run_receiver(config)
 
 
 @app.command()

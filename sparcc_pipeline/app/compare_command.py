@@ -47,7 +47,7 @@ def run_compare(sources: Sequence[Path], out: Path, request: Request, config: Pi
         document = change_document(comparison, run)
         if any(isinstance(each, Compared) for each in comparison.follow_ups):
             progress("Writing the results")
-            _write(comparison, document, run, folder.path, same_person=same_person)
+            write_change(comparison, document, run, folder.path, same_person=same_person)
             folder.publish()
             if not as_json:
                 typer.echo(summary(document, out))
@@ -77,7 +77,15 @@ def summary(document: dict[str, Any], out: Path) -> str:
     return "\n".join([*lines, f"Report: {out / 'change.html'}", "Research use only."])
 
 
-def _write(comparison: Comparison, document: dict[str, Any], run: Run, folder: Path, *, same_person: bool) -> None:
+def write_change(
+    comparison: Comparison, document: dict[str, Any], run: Run, folder: Path, *, same_person: bool
+) -> None:
+    """The files of a change, into an empty folder.
+
+    Raises
+    ------
+    OutputError : one cannot be written
+    """
     words = language(run.config.lang)
     write_text(folder / "change.html", change_html(document, draw_change(comparison, words), words))
     write_text(folder / "change.csv", change_csv(document))

@@ -12,7 +12,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
 
 from sparcc_pipeline.dicom.elements import quiet_pydicom
 from sparcc_pipeline.dicom.send import (
@@ -57,14 +60,56 @@ def send_by_cstore(objects: Sequence[Outgoing], entity: Entity, calling: str, ti
             association.release()
 
 
+def lacking_by_cfind(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> int | None:
+    """How many of the objects the PACS does not list; None where it cannot be asked. Nothing is sent."""
+    try:
+        association = _associate([], entity, calling, timeout_s)
+    except OutputError:
+        # A mere store ends an association that offers nothing else.
+        return None
+    try:
+        with quiet_pydicom():
+            found = [_missing(association, study, series, uids) for (study, series), uids in by_series(objects).items()]
+    except ValueError:
+        # Queries are not among the contexts that it accepted.
+        return None
+    finally:
+        if association.is_established:
+            association.release()
+    known = [number for number in found if number is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def echo(entity: Entity, calling: str, timeout_s: float) -> None:
+    """Ask for a sign of life by C-ECHO.
+
+    Raises
+    ------
+    OutputError : no connection, rejected, or no answer
+    """
+    association = _connect([Verification], entity, calling, timeout_s)
+    try:
+        status = association.send_c_echo()
+    except (RuntimeError, ValueError):
+        status = Dataset()
+    finally:
+        if association.is_established:
+            association.release()
+    if status.get("Status") != 0:
+        raise OutputError(f"expected {entity} to answer a C-ECHO, found no answer or a refusal; ask who runs the PACS")
+
+
 def _associate(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> Association:
     """An association with one context a class (far below the limit of 128) and one for the query."""
+    # The classes are named one by one: lists of common ones lack Segmentation (toolbox N2).
+    return _connect([*dict.fromkeys(o.sop_class_uid for o in objects), _QUERY], entity, calling, timeout_s)
+
+
+def _connect(classes: Sequence[str], entity: Entity, calling: str, timeout_s: float) -> Association:
     ae = AE(ae_title=calling)
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
-    # The classes are named one by one: lists of common ones lack Segmentation (toolbox N2).
-    for sop_class in dict.fromkeys(o.sop_class_uid for o in objects):
+    for sop_class in classes:
         ae.add_requested_context(sop_class, SYNTAXES)
-    ae.add_requested_context(_QUERY)
     association = ae.associate(entity.host, entity.port, ae_title=entity.title)
     if association.is_established:
         return association

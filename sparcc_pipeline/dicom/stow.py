@@ -39,15 +39,56 @@ def send_by_stow(objects: Sequence[Outgoing], service: WebService, timeout_s: fl
     ConfigError : no valid URL
     OutputError : refused, dropped, timed out, or not found again; may be tried again
     """
-    try:
-        client = DICOMwebClient(service.url, timeout=timeout_s)
-    except ValueError as error:
-        raise ConfigError(f"expected the URL of a DICOMweb service, found {service.url!r}; change --to") from error
-    # A request that is tried again would be sent without its body.
-    client.set_http_retry_params(retry=False)
+    client = _client(service, timeout_s)
     with quiet_pydicom():
         _store(objects, service, client, timeout_s)
         return _look(objects, service, client)
+
+
+def lacking_by_qido(objects: Sequence[Outgoing], service: WebService, timeout_s: float) -> int | None:
+    """How many of the objects the service does not hold; None where it cannot be asked. Nothing is sent.
+
+    Raises
+    ------
+    ConfigError : no valid URL
+    """
+    client = _client(service, timeout_s)
+    with quiet_pydicom():
+        found = [_missing(client, study, series, uids) for (study, series), uids in by_series(objects).items()]
+    known = [number for number in found if number is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def reach(service: WebService, timeout_s: float) -> None:
+    """Ask for one study, whichever.
+
+    Raises
+    ------
+    ConfigError : no valid URL
+    OutputError : no connection, or the request is refused
+    """
+    client = _client(service, timeout_s)
+    try:
+        client.search_for_studies(limit=1)
+    except requests.HTTPError as error:
+        code = _status(error)
+        raise OutputError(
+            f"expected {service} to answer a query, found HTTP status {code}; {_HINTS.get(code, 'ask who runs it')}"
+        ) from error
+    except requests.RequestException as error:
+        raise OutputError(
+            f"expected an answer from {service}, found {_fault(error, timeout_s)}; check the URL and the network"
+        ) from error
+
+
+def _client(service: WebService, timeout_s: float) -> DICOMwebClient:
+    try:
+        client = DICOMwebClient(service.url, timeout=timeout_s)
+    except ValueError as error:
+        raise ConfigError(f"expected the URL of a DICOMweb service, found {service.url!r}; change it") from error
+    # A request that is tried again would be sent without its body.
+    client.set_http_retry_params(retry=False)
+    return client
 
 
 def _store(objects: Sequence[Outgoing], service: WebService, client: DICOMwebClient, timeout_s: float) -> None:

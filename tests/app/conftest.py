@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,15 @@ import pytest
 
 from sparcc_pipeline.anatomy import AnatomyLabel
 from sparcc_pipeline.app.config import load_config
+from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.study import Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.volume import Geometry, SeriesRef, TissueMaps, Volume
+
+from .databases import Cluster, missing, postgres_cluster
 
 SHAPE = (14, 110, 150)
 SPACING_MM = (4.0, 1.2, 1.2)
@@ -106,3 +109,39 @@ def scored(study: Path, segmenter: KnownSegmenter) -> Scored:
     outcome = score_study(study, Request(), lambda: segmenter, lambda _: None)
     assert isinstance(outcome, Scored)
     return outcome
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of our own, one for each process of pytest."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    with postgres_cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of both kinds in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    running: Cluster = request.getfixturevalue("cluster")
+    return running.url()
+
+
+@pytest.fixture(scope="session")
+def ledger_template(cluster: Cluster) -> str:
+    """The name of a database that holds an empty ledger."""
+    engine = open_database(cluster.url())
+    engine.dispose()
+    assert engine.url.database is not None
+    return engine.url.database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty ledger, on both kinds of database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    running: Cluster = request.getfixturevalue("cluster")
+    return running.url(request.getfixturevalue("ledger_template"))

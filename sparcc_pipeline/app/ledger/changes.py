@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, insert, not_, or_, select, update
 
 from sparcc_pipeline.app.ledger.book import Book
-from sparcc_pipeline.app.ledger.leases import claim_row, is_free, renew_row, settle_row
+from sparcc_pipeline.app.ledger.leases import LeaseLostError, claim_row, is_free, renew_row, settle_row
 from sparcc_pipeline.app.ledger.records import Change, StudyVersion, change_of, version_of
 from sparcc_pipeline.app.ledger.states import ChangeState
 from sparcc_pipeline.app.ledger.tables import change, study_version
@@ -67,10 +68,11 @@ class ChangeBook(Book):
 
         def work(connection: Connection) -> Change | None:
             values = {"state": ChangeState.DUE, "reason": None}
-            row = claim_row(connection, change, due, self._clock(), lease, owner, values)
-            if row is None:
+            claimed = claim_row(connection, change, due, self._clock(), lease, owner, values)
+            if claimed is None:
                 return None
-            self._tell(connection, "claimed", owner, change_id=row.id, version_id=row.follow_up_id,
+            before, row = claimed
+            self._tell(connection, "claimed", owner, change_id=row.id, version_id=row.follow_up_id, from_state=before,
                        to_state=ChangeState.DUE, facts={"claim": row.claim})  # fmt: skip
             return change_of(row)
 
@@ -89,13 +91,24 @@ class ChangeBook(Book):
         """
         self._settle(held, ChangeState.MADE, None, facts, {"made_at": self._clock(), "attempts": 0})
 
-    def refuse_change(self, held: Change, reason: Message) -> None:
+    def refuse_change(self, held: Change, reason: Message, facts: Mapping[str, Any]) -> None:
         """The two visits cannot be compared (errors: see `finish_change`)."""
-        self._settle(held, ChangeState.REFUSED, reason, {}, {"attempts": 0})
+        self._settle(held, ChangeState.REFUSED, reason, facts, {"attempts": 0})
 
     def fail_change(self, held: Change, reason: Message, next_try_at: datetime | None) -> None:
         """A claimed change failed; None: it is not tried again by itself (errors: see `finish_change`)."""
         self._settle(held, ChangeState.FAILED, reason, {}, {"next_try_at": next_try_at})
+
+    def give_back_change(self, held: Change) -> None:
+        """Claim a change no more: nothing became of it, and whoever comes next may have it."""
+
+        def work(connection: Connection) -> None:
+            if settle_row(connection, change, held, {"attempts": max(0, held.attempts - 1)}):
+                self._tell(connection, "given back", str(held.lease_owner), change_id=held.id,
+                           version_id=held.follow_up_id)  # fmt: skip
+
+        with suppress(LeaseLostError):
+            self._session.write(work)
 
     def give_up_changes(self, attempts: int) -> int:
         """Set aside the changes whose workers died so often; says how many."""

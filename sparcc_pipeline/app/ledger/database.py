@@ -42,6 +42,9 @@ def open_database(url: str, *, upgrade: bool = True) -> Engine:
         try:
             with engine.begin() as connection:
                 upgrade_tables(connection)
+        except OutputError:
+            engine.dispose()
+            raise
         except SQLAlchemyError as error:
             engine.dispose()
             raise OutputError(
@@ -66,7 +69,7 @@ def connect(url: str) -> Engine:
             return _sqlite(create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_MS / 1000}))
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10, "client_encoding": "utf8"})
     except (ArgumentError, NoSuchModuleError) as error:
         # The URL may hold a password: it is not told.
         raise ConfigError(

@@ -35,25 +35,31 @@ class LeaseLostError(OutputError):
 def claim_row(
     connection: Connection, table: Table, due: ColumnElement[bool], now: datetime, lease: timedelta, owner: str,
     values: Mapping[str, Any],
-) -> Row[Any] | None:  # fmt: skip
+) -> tuple[str, Row[Any]] | None:  # fmt: skip
     """Claim the row that waits longest among those that are `due` and free; None if there is none.
 
     Parameters
     ----------
     values : what else to set in it
+
+    Returns
+    -------
+    the state that it was in, and the row as it is now
     """
     columns = table.c
     chosen = (
-        select(columns.id)
+        select(columns.id, columns.state)
         .where(due, is_free(table, now), is_time(table, now))
         .order_by(columns.id)
         .limit(1)
         .with_for_update(skip_locked=True)
-        .scalar_subquery()
     )
+    found = connection.execute(chosen).one_or_none()
+    if found is None:
+        return None
     statement = (
         update(table)
-        .where(columns.id == chosen)
+        .where(columns.id == found.id)
         .values(
             claim=columns.claim + 1,
             attempts=columns.attempts + 1,
@@ -65,7 +71,7 @@ def claim_row(
         )
         .returning(table)
     )
-    return connection.execute(statement).one_or_none()
+    return found.state, connection.execute(statement).one()
 
 
 def renew_row(connection: Connection, table: Table, held: Leased, now: datetime, lease: timedelta) -> bool:

@@ -16,5 +16,5 @@ class Ledger(IntakeBook, WorkBook, ChangeBook, DecisionBook, ReadingBook):
     """Every upload, file, study version, state, attempt, lease, reason and time.
 
     Made with an engine (`database.open_database`), a clock (the time now, UTC), and how long a database that is locked
-    or gone is waited for. Each method is one transaction; each may raise OutputError when that wait was in vain.
+    or gone is waited for. Each method is one transaction; each may raise LedgerLostError when that wait was in vain.
     """

@@ -54,11 +54,12 @@ class ReadingBook(Book):
         return self._versions(query)
 
     def rivals(self, version: StudyVersion) -> list[StudyVersion]:
-        """Other studies of the same visit that count: a person must say which one does (`supersede`)."""
+        """Other studies of the same visit that go on: a person must say which one counts (`supersede`)."""
         if version.participant is None:
             return []
         found = self.versions(site=version.site, participant=version.participant, visit=version.visit, current=True)
-        return [each for each in found if each.id != version.id and each.state != State.REJECTED]
+        held = (State.QUARANTINED, State.REJECTED)
+        return [each for each in found if each.id != version.id and each.state not in held]
 
     def uploads(self, state: UploadState | None = None) -> list[Upload]:
         """Uploads, the earliest first."""

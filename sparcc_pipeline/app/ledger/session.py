@@ -21,6 +21,10 @@ RACES: Final = 5
 """How often two who record the same thing at once may collide before that is an error."""
 
 
+class LedgerLostError(OutputError):
+    """The database was locked or gone for longer than it is waited for."""
+
+
 class Session:
     """Runs transactions on an engine.
 
@@ -39,7 +43,7 @@ class Session:
 
         Raises
         ------
-        OutputError : the database was locked or gone for too long
+        LedgerLostError : the database was locked or gone for too long
         """
         return self._run(self._engine, work)
 
@@ -62,7 +66,7 @@ class Session:
                 if not _passes(error):
                     raise
                 if time.monotonic() - begun > self._patience_s:
-                    raise OutputError(
+                    raise LedgerLostError(
                         f"expected the ledger at {shown(self._engine)} to answer, found it locked or gone for "
                         f"{self._patience_s:.0f} s; see that the database runs and its disk has room, then run again"
                     ) from error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, union, update
 
 from sparcc_pipeline.app.ledger.book import Book, find_version
-from sparcc_pipeline.app.ledger.leases import claim_row, is_free, renew_row, settle_row
+from sparcc_pipeline.app.ledger.leases import LeaseLostError, claim_row, is_free, renew_row, settle_row
 from sparcc_pipeline.app.ledger.records import StudyVersion, version_of
 from sparcc_pipeline.app.ledger.states import NEXT, State
-from sparcc_pipeline.app.ledger.tables import study_version
+from sparcc_pipeline.app.ledger.tables import change, study_version
 from sparcc_pipeline.message import Message, to_plain
 
 TIMES: Final = {
@@ -22,6 +23,8 @@ TIMES: Final = {
     State.DELIVERED: "delivered_at",
 }
 """The column that remembers when a state was reached."""
+
+_LEASED: Final = (study_version, change)
 
 
 class WorkBook(Book):
@@ -49,10 +52,14 @@ class WorkBook(Book):
 
         def work(connection: Connection) -> StudyVersion | None:
             values = {"state": state, "resume": None, "reason": None}
-            row = claim_row(connection, study_version, due, self._clock(), lease, owner, values)
-            if row is None:
+            claimed = claim_row(connection, study_version, due, self._clock(), lease, owner, values)
+            if claimed is None:
                 return None
-            self._tell(connection, "claimed", owner, version_id=row.id, to_state=state, facts={"claim": row.claim})
+            before, row = claimed
+            self._tell(
+                connection, "claimed", owner, version_id=row.id, from_state=before, to_state=state,
+                facts={"claim": row.claim},
+            )  # fmt: skip
             return version_of(row)
 
         return self._session.write(work)
@@ -96,6 +103,38 @@ class WorkBook(Book):
             values = {"next_try_at": until, "attempts": max(0, version.attempts - 1)}
             if settle_row(connection, study_version, version, values):
                 self._tell(connection, "postponed", str(version.lease_owner), version_id=version.id)
+
+        self._session.write(work)
+
+    def give_back(self, version: StudyVersion) -> None:
+        """Claim a study no more: nothing became of it, and whoever comes next may have it. It was no attempt."""
+
+        def work(connection: Connection) -> None:
+            values = {"attempts": max(0, version.attempts - 1)}
+            if settle_row(connection, study_version, version, values):
+                self._tell(connection, "given back", str(version.lease_owner), version_id=version.id)
+
+        with suppress(LeaseLostError):
+            self._session.write(work)
+
+    def note_run(self, owner: str, facts: Mapping[str, Any]) -> None:
+        """Remember that a run ended, and how."""
+        self._session.write(lambda connection: self._tell(connection, "run", owner, facts=facts))
+
+    def owners(self) -> list[str]:
+        """Who holds studies or changes."""
+        chosen = union(*(select(table.c.lease_owner).where(table.c.lease_owner.is_not(None)) for table in _LEASED))
+        return self._session.read(lambda held: sorted(held.execute(chosen).scalars()))
+
+    def bury(self, owner: str) -> None:
+        """Give back what a worker holds that is certainly dead. That it died counts as an attempt."""
+
+        def work(connection: Connection) -> None:
+            for table, place in zip(_LEASED, ("version_id", "change_id"), strict=True):
+                freed = {"lease_owner": None, "leased_at": None, "lease_until": None}
+                statement = update(table).where(table.c.lease_owner == owner).values(**freed).returning(table.c.id)
+                for number in connection.execute(statement).scalars().all():
+                    self._tell(connection, "given back", owner, **{place: number})
 
         self._session.write(work)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from sparcc_pipeline.app.config import read_toml
 from sparcc_pipeline.app.language import LanguageCode
 from sparcc_pipeline.errors import ConfigError
-
-DEFAULT_FILE: Final = Path("nightly.toml")
 
 
 def _path(value: Any, info: ValidationInfo) -> Any:
@@ -116,11 +114,13 @@ class IntakeSettings(_Table):
 
     Parameters
     ----------
+    trial : code of the trial, written into de-identified images
     quiet_minutes : no file of a study came for so long
     max_files, max_bytes, max_file_bytes : of one upload, unpacked
     keep_raw_days : how long raw files of finished studies stay in the identity folder; None: for ever
     """
 
+    trial: Code = "TRIAL"
     quiet_minutes: Minutes = 10.0
     max_files: Count = 5000
     max_bytes: Count = 4 * 2**30
@@ -201,6 +201,7 @@ class MailSettings(_Table):
     password_file, password_variable : the file whose first line, or the environment variable that, is the password
     ca_file : PEM file of the authority that signed the server's certificate; None: those of the system
     to : who gets the report over all sites
+    from_hour : no mail before this hour of the day, in the zone of the report
     """
 
     host: str | None = None
@@ -212,6 +213,7 @@ class MailSettings(_Table):
     ca_file: SettingsPath | None = None
     sender: str | None = None
     to: list[str] = []
+    from_hour: Annotated[int, Field(ge=0, le=23)] = 0
     timeout_seconds: Seconds = 30.0
 
     @model_validator(mode="after")
@@ -300,7 +302,7 @@ class NightlySettings(_Table):
         raise ConfigError(f"expected a [[site]] with code {code!r} in the settings, found none; add it")
 
 
-def load_settings(file: Path = DEFAULT_FILE) -> NightlySettings:
+def load_settings(file: Path) -> NightlySettings:
     """The settings of a file; its relative paths are relative to it.
 
     Raises
@@ -312,12 +314,16 @@ def load_settings(file: Path = DEFAULT_FILE) -> NightlySettings:
         return NightlySettings.model_validate(content, context=file.resolve().parent)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"])) or "the whole file"
+        key = ".".join(map(str, first["loc"])) or "all tables"
         if first["type"] == "extra_forbidden":
             raise ConfigError(
                 f"expected only known keys in {file}, found {key!r}; remove or rename it (docs/nightly.md lists them)"
             ) from error
-        found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        if key == "the whole file" or isinstance(first["input"], dict):
-            found = "otherwise"
-        raise ConfigError(f"expected a valid {key} in {file}, found {found}: {first['msg']}; change it") from error
+        words = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "missing":
+            raise ConfigError(f"expected the key {key!r} in {file}, found none; add it") from error
+        if isinstance(first["input"], dict):
+            raise ConfigError(f"expected settings that fit together in {file}, found in {key}: {words}") from error
+        raise ConfigError(
+            f"expected a valid {key!r} in {file}, found {first['input']!r}: {words}; change it"
+        ) from error

@@ -1,0 +1,136 @@
+"""Where a study departs from the protocol of its images: spacing, coverage, T1, field strength.
+
+No limit is made up here: they are in `[report]` of the settings, with the published one as default or none, and all
+else is a change against the participant's own baseline. A deviation is told, and stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from sparcc_pipeline.app.nightly.settings import ReportSettings
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.sparcc.alignment import SAME_SPACING
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+
+FIELD_STEP_T: Final = 0.5
+"""Headers give the field of a 3 T scanner as 3 or as 2.89: two fields are the same where they are the same in steps of
+half a tesla. That 1.5 T and 3 T need other sequences: clinical reference, section 7."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What was acquired, as the ledger keeps it; None where the images do not say.
+
+    Parameters
+    ----------
+    spacing_mm : from slice to slice
+    stack_mm : depth of the whole stack
+    has_t1 : the study has a semicoronal T1-weighted series
+    """
+
+    spacing_mm: float | None
+    stack_mm: float | None
+    has_t1: bool | None
+    field_strength_t: float | None
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """The facts of a study version."""
+
+        def number(name: str) -> float | None:
+            value = facts.get(name)
+            return float(value) if isinstance(value, int | float) and value > 0 else None
+
+        has_t1 = facts.get("has_t1")
+        return cls(
+            number("spacing_mm"),
+            number("coverage_mm"),
+            has_t1 if isinstance(has_t1, bool) else None,
+            number("field_strength_tesla"),
+        )
+
+
+def deviations(facts: ImageFacts, baseline: ImageFacts | None, limits: ReportSettings) -> tuple[Message, ...]:
+    """What to tell of one study; the most serious first.
+
+    Parameters
+    ----------
+    baseline : of the same participant; None for the baseline itself, or where there is none yet
+    """
+    before = ImageFacts(None, None, None, None) if baseline is None else baseline
+    return (
+        *_of_field(facts.field_strength_t, before.field_strength_t, limits.field_strength_tesla),
+        *_of_spacing(facts.spacing_mm, before.spacing_mm, (limits.least_spacing_mm, limits.most_spacing_mm)),
+        *_of_coverage(facts.stack_mm, limits.coverage_mm),
+        *_of_t1(facts.has_t1, expected=limits.t1_expected),
+    )
+
+
+def _of_field(here: float | None, baseline: float | None, allowed: list[float]) -> list[Message]:
+    if here is None:
+        return []
+    found = []
+    if baseline is not None and _nominal(here) != _nominal(baseline):
+        found.append(
+            Message(
+                "field strength {here:g} T, at baseline {baseline:g} T: scan follow-ups on the scanner of the baseline",
+                here=here,
+                baseline=baseline,
+            )
+        )
+    if allowed and _nominal(here) not in {_nominal(each) for each in allowed}:
+        found.append(
+            Message(
+                "field strength {here:g} T, the trial takes {allowed} T",
+                here=here,
+                allowed=tuple(f"{each:g}" for each in allowed),
+            )
+        )
+    return found
+
+
+def _of_spacing(here: float | None, baseline: float | None, limits: tuple[float, float]) -> list[Message]:
+    if here is None:
+        return []
+    found, (lowest, highest) = [], limits
+    if not lowest <= round(here, 2) <= highest:
+        found.append(
+            Message(
+                "slices {spacing:.1f} mm apart, expected {lowest:g}-{highest:g} mm: correct the sequence",
+                spacing=here,
+                lowest=lowest,
+                highest=highest,
+            )
+        )
+    if baseline is not None and abs(here / baseline - 1) > SAME_SPACING:
+        # Totals from different spacings are not like for like (clinical reference, section 2, "Coverage").
+        found.append(
+            Message(
+                "six slices cover {here:.0f} mm, at baseline {baseline:.0f} mm: use the spacing of the baseline",
+                here=SLICES_SCORED * here,
+                baseline=SLICES_SCORED * baseline,
+            )
+        )
+    return found
+
+
+def _of_coverage(here: float | None, least: float | None) -> list[Message]:
+    if here is None or least is None or here >= least:
+        return []
+    return [
+        Message("the stack is {here:.0f} mm deep, the trial asks for {least:g} mm: add slices", here=here, least=least)
+    ]
+
+
+def _of_t1(has_t1: bool | None, *, expected: bool) -> list[Message]:
+    if has_t1 is None or has_t1 or not expected:
+        return []
+    return [Message("no semicoronal T1-weighted series: send it with the study")]
+
+
+def _nominal(field_strength_t: float) -> int:
+    """In steps of `FIELD_STEP_T`."""
+    return round(field_strength_t / FIELD_STEP_T)

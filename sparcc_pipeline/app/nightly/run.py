@@ -1,0 +1,183 @@
+"""`sparcc nightly run` and `watch`, and `sparcc receive`: the night from outside."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from sparcc_pipeline.app.ledger.database import open_database
+from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.nightly.logs import open_log
+from sparcc_pipeline.app.nightly.night import Night, Part
+from sparcc_pipeline.app.nightly.outcome import Context
+from sparcc_pipeline.app.nightly.owner import this_process
+from sparcc_pipeline.app.nightly.reasons import failure_of
+from sparcc_pipeline.app.nightly.report import write_report
+from sparcc_pipeline.app.nightly.settings import NightlySettings, load_settings
+from sparcc_pipeline.app.nightly.settle import Tally
+from sparcc_pipeline.app.nightly.steps import real_steps
+from sparcc_pipeline.app.nightly.workers import DaskWorkers
+from sparcc_pipeline.errors import OutputError, SparccError
+
+SECONDS_BETWEEN_REPORTS: Final = 3600.0
+"""How old the figures may grow while nothing moves."""
+
+FAILED_CODE: Final = OutputError.exit_code
+
+
+def now() -> datetime:
+    """The time of this machine, UTC."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def open_context(settings: NightlySettings, program: str) -> Iterator[Context]:
+    """What every step gets, with the ledger opened.
+
+    Raises
+    ------
+    ConfigError, OutputError : the ledger or the work folder cannot be used
+    """
+    engine = open_database(settings.database_url)
+    try:
+        ledger = Ledger(engine, now, settings.database.patience_seconds)
+        yield Context(settings, ledger, now, open_log(settings, now, program))
+    finally:
+        engine.dispose()
+
+
+def run_night(file: Path, part: Part) -> int:
+    """Do everything that is due, write the report and return the exit code.
+
+    Returns
+    -------
+    0 where every study has a result or waits for a person or its site; 6 where some failed and are tried again; that of
+    the error where something else than a study was at fault
+
+    Raises
+    ------
+    ConfigError, OutputError : the settings or the ledger cannot be used
+    """
+    settings, stop = load_settings(file), threading.Event()
+    with open_context(settings, "run") as context, _stopped_by_signals(stop), ExitStack() as ends:
+        workers = DaskWorkers(settings.run)
+        ends.callback(workers.close)
+        night = Night(context, real_steps(), workers, this_process(), stop, part)
+        tally = night.run()
+        workers.close()
+        code = _code(tally, night.problems)
+        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
+        for line in _summary(tally, night.problems):
+            typer.echo(line)
+        if part != Part.INTAKE:
+            typer.echo(f"Report: {write_report(context, [failure_of(each) for each in night.problems])}")
+    return code
+
+
+def watch_night(file: Path, part: Part, *, receive: bool) -> None:
+    """Work until SIGTERM or Ctrl-C; what is being scored then is brought to an end first.
+
+    Parameters
+    ----------
+    receive : also be the DICOM node
+
+    Raises
+    ------
+    ConfigError, OutputError : the settings or the ledger cannot be used when it starts
+    """
+    settings, stop = load_settings(file), threading.Event()
+    with open_context(settings, "watch") as context, _stopped_by_signals(stop), ExitStack() as ends:
+        if receive:
+            from sparcc_pipeline.app.nightly.receiving import serve
+
+            ends.callback(serve(settings, now, context.log).stop)
+        workers = DaskWorkers(settings.run)
+        ends.callback(workers.close)
+        night = Night(context, real_steps(), workers, this_process(), stop, part)
+        reporter = _Reporter(context, part)
+        context.log("watch begins")
+        while not stop.is_set():
+            try:
+                tally = night.round()
+                reporter.tell(tally, night.problems)
+            except SparccError as error:
+                # The ledger, or the report: the service outlives both.
+                context.log("the round was not finished", error=error)
+                tally = Tally()
+            if not tally.moved:
+                workers.close()
+                stop.wait(settings.run.poll_seconds)
+        context.log("watch ends")
+
+
+def run_receiver(file: Path) -> None:
+    """Be the DICOM node until SIGTERM or Ctrl-C.
+
+    Raises
+    ------
+    ConfigError, OutputError : the node cannot be started
+    """
+    from sparcc_pipeline.app.nightly.receiving import serve
+
+    settings, stop = load_settings(file), threading.Event()
+    with _stopped_by_signals(stop):
+        receiver = serve(settings, now, open_log(settings, now, "receive"))
+        try:
+            typer.echo(f"Receiving as {settings.receive.ae_title} on {settings.receive.host}, port {receiver.port}")
+            stop.wait()
+        finally:
+            receiver.stop()
+
+
+class _Reporter:
+    """Writes the report when something moved, and at least every hour."""
+
+    def __init__(self, context: Context, part: Part) -> None:
+        self._context, self._part = context, part
+        self._written: datetime | None = None
+
+    def tell(self, tally: Tally, problems: Sequence[Exception]) -> None:
+        if self._part == Part.INTAKE:
+            return
+        time = self._context.clock()
+        age = None if self._written is None else abs((time - self._written).total_seconds())
+        if tally.moved or age is None or age > SECONDS_BETWEEN_REPORTS:
+            write_report(self._context, [failure_of(each) for each in problems])
+            self._written = time
+
+
+def _code(tally: Tally, problems: Sequence[Exception]) -> int:
+    codes = [each.exit_code if isinstance(each, SparccError) else SparccError.exit_code for each in problems]
+    return codes[0] if codes else FAILED_CODE if tally.failed else 0
+
+
+def _summary(tally: Tally, problems: Sequence[Exception]) -> list[str]:
+    """A few lines for the log of cron."""
+    states = ", ".join(f"{count} {state}" for state, count in tally.states.items() if count) or "nothing was due"
+    changes = ", ".join(f"{count} {state}" for state, count in tally.changes.items() if count)
+    lines = [f"Studies: {states}", *([f"Changes: {changes}"] if changes else [])]
+    return [*lines, *(f"Problem: {failure_of(each)}" for each in problems)]
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and Ctrl-C ask for the end; a second Ctrl-C does not wait for it."""
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

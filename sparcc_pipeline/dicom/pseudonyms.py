@@ -1,0 +1,42 @@
+"""What stands in the place of an identity: UIDs, codes and dates made with the secret key of the intake.
+
+Without the key nobody can tell from a pseudonym what it stands for, nor try whether it stands for a known UID or number
+(PS3.15 E.1.1 asks for both). With the key the same identity always has the same pseudonym, so that references between
+images hold, also of those that come a year later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from typing import Final
+
+from sparcc_pipeline.dicom.uids import UID_ROOT
+
+DAYS_SHIFTED: Final = (365, 3650)
+"""Dates are moved back by one to ten years: further than a trial's visits lie apart, never into the future."""
+
+
+def keyed_hash(key: bytes, purpose: str, *parts: str) -> bytes:
+    """HMAC-SHA256 of the parts. The purpose keeps uses of the key apart; parts cannot be shifted into each other."""
+    content = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (p.encode("utf-8") for p in (purpose, *parts)))
+    return hmac.new(key, content, hashlib.sha256).digest()
+
+
+def keyed_uid(key: bytes, site: str, uid: str) -> str:
+    """The UID that stands for `uid` of a site: 2.25. and a UUID (PS3.5 B.2). Another site's same UID has another."""
+    digest = keyed_hash(key, "uid", site, uid.strip(" \0"))
+    return UID_ROOT + str(uuid.UUID(bytes=digest[:16], version=4).int)
+
+
+def keyed_code(key: bytes, purpose: str, *parts: str) -> str:
+    """A code of 16 hexadecimal digits, which fits a short string (SH)."""
+    return keyed_hash(key, purpose, *parts).hex()[:16]
+
+
+def days_shifted(key: bytes, participant: str) -> int:
+    """By how many days a participant's dates are moved: negative, the same at every visit and every site."""
+    low, high = DAYS_SHIFTED
+    number = int.from_bytes(keyed_hash(key, "dates", participant)[:8], "big")
+    return -(low + number % (high - low + 1))

@@ -1,0 +1,97 @@
+"""The images of one association on disk: each written exclusively, synced and renamed before it is acknowledged."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sparcc_pipeline.errors import OutputError
+
+PARTIAL: Final = ".partial"
+FREE_BYTES: Final = 2**30
+"""With less room on the disk nothing is taken: the database beside it must be able to write."""
+
+
+@dataclass
+class Reception:
+    """The images of one association; `folder` ends with `PARTIAL` and is made with the first image.
+
+    `since_store` counts bytes of the message that is just coming. Whoever writes or finishes holds the lock.
+    """
+
+    title: str
+    folder: Path
+    count: int = 0
+    size: int = 0
+    since_store: int = 0
+    ended: bool = False
+    told: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def write(self, content: bytes) -> None:
+        """One image, under a number: a name from the sender could lead out of the folder.
+
+        Raises
+        ------
+        OSError : there is no room, or no right
+        """
+        if self.count == 0:
+            self.folder.mkdir(mode=0o700)
+        if _free_bytes(self.folder) < FREE_BYTES + len(content):
+            raise OSError("too little room on the disk")
+        name = f"{self.count + 1:06d}.dcm"
+        partial = self.folder / (name + PARTIAL)
+        try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(content)
+                opened.flush()
+                os.fsync(opened.fileno())
+            partial.rename(self.folder / name)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        self.count, self.size = self.count + 1, self.size + len(content)
+
+    def finish(self) -> Path | None:
+        """Give the folder its final name; None where nothing came."""
+        return _publish(self.folder) if self.count else None
+
+
+def finish_left_over(folder: Path) -> None:
+    """Finish what a killed program had acknowledged: it is a reception that ended.
+
+    Raises
+    ------
+    OutputError : the folder cannot be used
+    """
+    try:
+        for partial in sorted(folder.glob(f"*{PARTIAL}")):
+            if any(partial.glob("*.dcm")):
+                _publish(partial)
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder for receptions that can be written at {folder}, found it not usable; change its owner"
+        ) from error
+
+
+def _publish(partial: Path) -> Path:
+    """Rename a folder of acknowledged images to its final name, without the image that was in work."""
+    for unfinished in partial.glob(f"*{PARTIAL}"):
+        unfinished.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    final = partial.with_name(partial.name.removesuffix(PARTIAL))
+    partial.rename(final)
+    return final
+
+
+def _free_bytes(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
