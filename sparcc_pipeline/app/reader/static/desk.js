@@ -71,7 +71,7 @@ export class Desk {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const { target } = event;
     if (target.matches("input:not([type=radio], [type=range]), textarea, select")) return;
-    if (event.key === "Enter" && target.matches("button, a, summary")) return;
+    if (["Enter", " "].includes(event.key) && target.matches("button, a, summary")) return;
     if (event.key.startsWith("Arrow") && target.matches("input")) return;
     const arrows = event.key.startsWith("Arrow");
     if (arrows && (this.cursor || !event.shiftKey) && target.closest(".panel, body") && this.arrow(event)) {
@@ -189,7 +189,10 @@ export class Desk {
     ask(
       say("Keyboard and mouse"),
       (dialog, close) => {
-        dialog.append(make("div", { class: "help", tabindex: 0 }, make("table", {}, make("tbody", {}, ...mouse, ...rows))));
+        const lines = [...mouse, ...rows];
+        const half = Math.ceil(lines.length / 2);
+        const halves = [lines.slice(0, half), lines.slice(half)].map((part) => make("table", {}, make("tbody", {}, ...part)));
+        dialog.append(make("div", { class: "help" }, ...halves));
         dialog.append(make("div", { class: "buttons" }, make("button", { type: "button", class: "strong", click: () => close(null) }, say("Close"))));
         dialog.addEventListener("keydown", (event) => event.key === "?" && close(null));
       },
@@ -201,4 +204,4 @@ export class Desk {
 const keyName = (key) =>
   key
     .replace("ArrowRight", "→").replace("ArrowLeft", "←").replace("ArrowUp", "↑").replace("ArrowDown", "↓")
-    .replace("PageUp", "PgUp").replace("PageDown", "PgDn").replace("Escape", "Esc").replace(/^ $/, say("Space"));
+    .replace("PageUp", "PgUp").replace("PageDown", "PgDn").replace("Escape", "Esc").replace("Enter", "⏎").replace(/^ $/, say("Space"));

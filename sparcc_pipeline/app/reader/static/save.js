@@ -24,6 +24,8 @@ export class Saver {
     this.dirty = false;
     this.running = false;
     this.failures = 0;
+    // What was sent with this revision and never answered: the server may have saved it all the same.
+    this.unanswered = [];
     window.addEventListener("online", () => this.retry());
     window.addEventListener("beforeunload", (event) => {
       if (this.dirty) event.preventDefault();
@@ -35,7 +37,7 @@ export class Saver {
     const kept = JSON.parse(localStorage.getItem(this.key) ?? "null");
     if (kept === null) return false;
     // The server may have saved what was on its way when the browser or the line broke, without our hearing of it.
-    const arrived = kept.revision + 1 === this.revision && kept.sent === canonical(this.reading.content);
+    const arrived = kept.revision + 1 === this.revision && kept.unanswered.includes(canonical(this.reading.content));
     const unchanged = canonical(kept.content) === canonical(this.reading.content);
     if (unchanged || !(arrived || kept.revision === this.revision)) {
       localStorage.removeItem(this.key);
@@ -54,8 +56,8 @@ export class Saver {
   }
 
   keep() {
-    const { revision, sent, reading } = this;
-    localStorage.setItem(this.key, JSON.stringify({ revision, sent, content: reading.content }));
+    const { revision, unanswered, reading } = this;
+    localStorage.setItem(this.key, JSON.stringify({ revision, unanswered, content: reading.content }));
   }
 
   /** Everything is with the server when this is done; throws what keeps it from being so. */
@@ -71,7 +73,7 @@ export class Saver {
     if (this.running || !this.dirty || this.stopped) return;
     this.running = true;
     this.dirty = false;
-    this.sent = canonical(this.reading.content);
+    this.unanswered = [...new Set([...this.unanswered, canonical(this.reading.content)])];
     this.keep();
     if (this.failures === 0) this.said("saving");
     try {
@@ -82,6 +84,7 @@ export class Saver {
       });
       this.revision = state.revision;
       this.failures = 0;
+      this.unanswered = [];
       this.problem = null;
       this.running = false;
       this.state = state;
@@ -101,9 +104,10 @@ export class Saver {
   }
 
   failed(error) {
-    if (error.code === "stale" && canonical(error.body.reading.content) === this.sent) {
+    if (error.code === "stale" && this.unanswered.includes(canonical(error.body.reading.content))) {
       // Saved already: only the answer was lost.
       this.revision = error.body.reading.revision;
+      this.unanswered = [];
       this.failures = 0;
       this.retry();
     } else if (error.code === "stale") {
@@ -132,6 +136,7 @@ export class Saver {
   /** After a conflict: take the newer content of the server, or keep what is here. */
   resolve(takeNewer) {
     this.revision = this.newer.revision;
+    this.unanswered = [];
     this.stopped = false;
     this.problem = null;
     this.dirty = false;
