@@ -137,11 +137,13 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
     engine = open_database(settings.database_url)
     database = ReaderDatabase(engine, folder, clock, key)
     with database.reading() as connection:
-        if fresh and trail.head_of(connection).seq:
-            (folder / KEY_FILE).unlink()
-            raise ConfigError(
-                f"expected {KEY_FILE} in {folder}, found a used database without it; restore the folder from a backup"
-            )
+        used = trail.head_of(connection).seq > 0
+    if fresh and used:
+        engine.dispose()
+        (folder / KEY_FILE).unlink()
+        raise ConfigError(
+            f"expected {KEY_FILE} in {folder}, found a used database without it; restore the folder from a backup"
+        )
     return database
 
 

@@ -165,7 +165,7 @@ def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str
         machine, more = store.put_machine(machine_result(document, segmented, slices), overlay)
         digests |= more
     try:
-        _insert(database, row, true, {"images": images, "machine": machine, "digests": json.dumps(digests)})
+        _insert(database, row, true, {"images": images, "machine": machine}, digests)
     except BaseException:
         store.remove(IMAGES, images)
         if machine is not None:
@@ -186,19 +186,14 @@ def _segmented(score: Path | None, geometry: Any) -> tuple[Segmented | None, Six
     return segmented, slices
 
 
-def _insert(database: ReaderDatabase, row: ManifestRow, true: Known | None, folders: Mapping[str, Any]) -> None:
+def _insert(database: ReaderDatabase, row: ManifestRow, true: Known | None, folders: Mapping[str, str | None],
+            digests: Mapping[str, str]) -> None:  # fmt: skip
     training = true is not None
+    known = None if true is None else json.dumps(true, sort_keys=True)
     with database.writing() as work:
         case = _case_for(work.connection, row.participant, training)
-        work.connection.execute(
-            VISITS.insert().values(
-                case_id=case,
-                visit=row.visit,
-                known=None if true is None else json.dumps(true, sort_keys=True),
-                **folders,
-            )
-        )
-        new = {"visit": row.visit, "training": training, "case": case, "digests": json.loads(folders["digests"])}
+        work.connection.execute(VISITS.insert().values(case_id=case, visit=row.visit, known=known, **folders))
+        new = {"visit": row.visit, "training": training, "case": case, "known": known, **folders, "digests": digests}
         work.record(SYSTEM, "import", row.participant, new=new)
 
 

@@ -19,6 +19,7 @@ from sparcc_pipeline.app.reader.site import utc_now
 from sparcc_pipeline.app.reader.tables import STATE
 from sparcc_pipeline.app.reader.trail import Head
 from sparcc_pipeline.app.reader.users import Accounts, Role
+from sparcc_pipeline.app.reader.verification import verify_all
 from sparcc_pipeline.app.store import write_text
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 
@@ -162,7 +163,7 @@ def _tell(database: ReaderDatabase, noted: Head | None) -> None:
     ------
     InputError : something was tampered with
     """
-    verdict = database.verify(noted)
+    verdict = verify_all(database, noted)
     if not verdict.sound:
         raise InputError(
             f"expected {verdict.entries} entries as they were written, found: {'; '.join(verdict.findings)}; stop the "

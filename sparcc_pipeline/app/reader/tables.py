@@ -67,11 +67,10 @@ VISITS = Table(
     Column("images", String(32), nullable=False, unique=True),
     Column("machine", String(32), unique=True),
     Column("known", Text),
-    Column("digests", Text, nullable=False),
     UniqueConstraint("case_id", "visit"),
 )
-"""`images` and `machine` are random folders of the store; `known` the true items of a training visit (JSON); `digests`
-the SHA-256 of each stored file (JSON)."""
+"""`images` and `machine` are random folders of the store; `known` the true items of a training visit (JSON). The SHA-256
+of each stored file is in the trail."""
 
 ASSIGNMENTS = Table(
     "reader_assignments",

@@ -102,7 +102,6 @@ def upgrade() -> None:
         sa.Column("images", sa.String(length=32), nullable=False),
         sa.Column("machine", sa.String(length=32), nullable=True),
         sa.Column("known", sa.Text(), nullable=True),
-        sa.Column("digests", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["reader_cases.id"], name=op.f("fk_reader_visits_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reader_visits")),
         sa.UniqueConstraint("case_id", "visit", name=op.f("uq_reader_visits_case_id_visit")),
