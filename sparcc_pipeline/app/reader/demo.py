@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from sqlalchemy import update
 
 from sparcc_pipeline.app.config import PipelineConfig, load_config
+from sparcc_pipeline.app.language import LanguageCode
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.reader.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
@@ -22,6 +24,7 @@ from sparcc_pipeline.app.reader.importing import Known, ManifestRow, import_case
 from sparcc_pipeline.app.reader.run import serve
 from sparcc_pipeline.app.reader.settings import SETTINGS_FILE, ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.site import utc_now
+from sparcc_pipeline.app.reader.tables import USERS as TABLE_OF_USERS
 from sparcc_pipeline.app.reader.users import Role, add_user
 from sparcc_pipeline.app.result import json_text, score_document
 from sparcc_pipeline.app.saved_study import STUDY_FILE, save_study
@@ -90,22 +93,25 @@ VISITS: Final = (
 """A case of three time points, one without T1, and two for the training set."""
 
 
-def run_demo(keep: Path | None, port: int) -> None:
+def run_demo(keep: Path | None, port: int, lang: LanguageCode | None = None) -> None:
     """Make the demo, say how to sign in, and serve it until it is interrupted.
 
     Parameters
     ----------
     keep : folder in which the demo stays and is found again the next time; None: a temporary one
     port : 0 for any free one
+    lang : language of every user's pages; None: English, or what they chose in an earlier demo
 
     Raises
     ------
-    ConfigError : `keep` holds something else
+    ConfigError : `keep` holds something else, or the port is taken
     OutputError : it cannot be written
     """
     with _folder(keep) as folder:
         settings = demo_settings(folder)
-        server = settings.server.model_copy(update={"port": port or _free_port(settings.server.host)})
+        server = settings.server.model_copy(update={"port": _free_port(settings.server.host, port)})
+        if lang is not None:
+            _speak(settings, lang)
         _announce(f"http://{server.host}:{server.port}")
         serve(settings.model_copy(update={"server": server}))
 
@@ -120,15 +126,32 @@ def demo_settings(folder: Path, visits: Sequence[DemoVisit] = VISITS) -> ReaderS
     file = folder / SETTINGS_FILE
     if not file.is_file():
         if folder.is_dir() and any(folder.iterdir()):
-            raise ConfigError(f"expected an empty folder or one of an earlier demo, found files in {folder}; choose another")
+            raise ConfigError(
+                f"expected an empty folder or one of an earlier demo, found files in {folder}; choose another"
+            )
         _fill(folder, visits)
     return load_settings(file)
 
 
-def _free_port(host: str) -> int:
+def _free_port(host: str, port: int) -> int:
+    """`port` if nothing listens there, any free one for 0."""
     with socket.socket() as listening:
-        listening.bind((host, 0))
+        # As the server does: a port that a process just gave back is free.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"expected a free port, found {port} taken by another process; give another one, or --port 0"
+            ) from error
         return int(listening.getsockname()[1])
+
+
+def _speak(settings: ReaderSettings, lang: LanguageCode) -> None:
+    database = open_reader_database(settings, utc_now)
+    with database.writing() as work:
+        work.connection.execute(update(TABLE_OF_USERS).values(language=lang))
+    database.engine.dispose()
 
 
 def _announce(address: str) -> None:

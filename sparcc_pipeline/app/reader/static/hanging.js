@@ -41,6 +41,7 @@ export class Hanging {
     );
     this.resetView();
     this.lay();
+    window.addEventListener("resize", () => this.lay());
     for (const panel of this.panels) panel.stack.want(panel.slice ?? 0);
   }
 
@@ -212,13 +213,13 @@ export class Hanging {
 
   // Layout
 
-  /** Time points side by side; STIR over T1, or beside it where there is one time point. */
+  /** Time points side by side; STIR over T1, or beside it where one time point is larger so. */
   lay() {
     const visits = this.single ? [this.active] : this.visits;
     const kinds = this.layout === "both" ? ["stir", "t1"] : [this.layout];
     const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kinds.includes(panel.kind));
     const rows = kinds.filter((kind) => shown.some((panel) => panel.kind === kind));
-    const beside = visits.length === 1;
+    const beside = visits.length === 1 && this.scaleWith(rows.length, 1) > this.scaleWith(1, rows.length);
     this.host.style.gridTemplateColumns = `repeat(${beside ? rows.length : visits.length}, minmax(0, 1fr))`;
     this.host.style.gridTemplateRows = `repeat(${beside ? 1 : rows.length}, minmax(0, 1fr))`;
     for (const panel of shown) {
@@ -231,6 +232,12 @@ export class Hanging {
       this.host.replaceChildren(...now);
     for (const panel of this.panels) panel.element.classList.toggle("active", panel.visit === this.active && this.visits.length > 1);
     this.redraw();
+  }
+
+  /** How large the joints are where the host is divided so, in CSS pixels a millimetre. */
+  scaleWith(columns, rows) {
+    const { clientWidth, clientHeight } = this.host;
+    return Math.min(clientWidth / columns / this.boxMm[1], clientHeight / rows / this.boxMm[0]);
   }
 
   nextLayout() {

@@ -209,9 +209,7 @@ def test_lengths_are_millimetres(reader: Reader) -> None:
     expect(reader.page.locator(".panel").first).to_have_attribute("aria-label", re.compile(r"\b10\.0 mm$"))
 
 
-def test_the_adjudicator_reads_without_seeing_the_readings(
-    browser: Browser, tmp_path: Path, prepared: Path
-) -> None:
+def test_the_adjudicator_reads_without_seeing_the_readings(browser: Browser, tmp_path: Path, prepared: Path) -> None:
     served = Served.of(prepared, tmp_path / "page")
     try:
         for name, points in (("ann", ()), ("ben", tuple((k, "right", "upper_iliac") for k in range(1, 7)))):
