@@ -11,7 +11,7 @@ from pydantic import Field, StrictInt
 from sparcc_pipeline.app.reader import refusal
 from sparcc_pipeline.app.reader.adjudication import give_to_least_busy
 from sparcc_pipeline.app.reader.assignments import PRIMARY, Assignment
-from sparcc_pipeline.app.reader.content import QUALITIES, REASONS, Comment, Content, Model
+from sparcc_pipeline.app.reader.content import NO_NUL, QUALITIES, REASONS, Comment, Content, Model
 from sparcc_pipeline.app.reader.readings import image_folders
 from sparcc_pipeline.app.reader.site import Site, signed_in
 from sparcc_pipeline.app.reader.views import (
@@ -23,11 +23,11 @@ from sparcc_pipeline.app.reader.views import (
     VisitView,
 )
 
-Code = Annotated[str, Path(max_length=16)]
+Code = Annotated[str, Path(max_length=16, pattern=NO_NUL)]
 LabelPath = Annotated[str, Path(pattern=r"^[A-H]$")]
 SliceIndex = Annotated[int, Path(ge=0, le=9999)]
 Revision = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
-Password = Annotated[str, Field(max_length=200)]
+Password = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 
 _BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
@@ -71,13 +71,15 @@ def api_routes(site: Site) -> APIRouter:
     return router
 
 
+_REFUSED = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
-    for status, what in (
-        (401, "not signed in"), (403, "not for this role, or not from this page"), (404, "nothing there"),
-        (409, "locked, not open yet, or saved elsewhere"), (413, "too large"), (422, "not of the form, or not complete"),
-    )
-}  # fmt: skip
+    401: _REFUSED | {"description": "not signed in"},
+    403: _REFUSED | {"description": "not for this role, or not from this page"},
+    404: _REFUSED | {"description": "nothing there"},
+    409: _REFUSED | {"description": "locked, not open yet, or saved elsewhere"},
+    413: _REFUSED | {"description": "too large"},
+    422: _REFUSED | {"description": "not of the form, or not complete"},
+}
 
 Own = Callable[[Request, str], Assignment]
 

@@ -17,8 +17,11 @@ from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 LONGEST_COMMENT: Final = 2000
 LABELS: Final = "ABCDEFGH"
 
+NO_NUL: Final = r"^[^\x00]*$"
+"""Text that every database can hold."""
+
 Label = Annotated[str, Field(pattern=r"^[A-H]$")]
-Comment = Annotated[str, Field(max_length=LONGEST_COMMENT)]
+Comment = Annotated[str, Field(max_length=LONGEST_COMMENT, pattern=NO_NUL)]
 JointName = Literal["right", "left"]
 Item = Literal["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral", "intense", "deep"]
 Quality = Literal["good", "adequate", "poor"]

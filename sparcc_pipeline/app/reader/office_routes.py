@@ -12,6 +12,7 @@ from sparcc_pipeline.app.fonts import REPORT_FONT
 from sparcc_pipeline.app.pdf import pdf_from
 from sparcc_pipeline.app.reader import adjudication, audit_files, refusal
 from sparcc_pipeline.app.reader.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.content import NO_NUL
 from sparcc_pipeline.app.reader.coordination import case_progress, reader_progress
 from sparcc_pipeline.app.reader.site import Site, signed_in
 from sparcc_pipeline.app.reader.tables import STATE
@@ -20,8 +21,8 @@ from sparcc_pipeline.app.reader.users import Role
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message
 
-ShortText = Annotated[str, Form(max_length=200)]
-Name = Annotated[str, Form(max_length=32)]
+ShortText = Annotated[str, Form(max_length=200, pattern=NO_NUL)]
+Name = Annotated[str, Form(max_length=32, pattern=NO_NUL)]
 CaseId = Annotated[int, Form(ge=1, le=2**31 - 1)]
 
 
@@ -130,8 +131,8 @@ def _administrator(router: APIRouter, site: Site) -> None:
 def _auditor(router: APIRouter, site: Site) -> None:
     @router.get("/audit")
     def audit(request: Request, page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-              who: Annotated[str, Query(max_length=32)] = "",
-              action: Annotated[str, Query(max_length=32)] = "") -> Response:  # fmt: skip
+              who: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "",
+              action: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "") -> Response:  # fmt: skip
         verdict = site.database.verify()
         with site.database.reading() as connection:
             rows, pages = audit_files.entries(connection, page, who, action)

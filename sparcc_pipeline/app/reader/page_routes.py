@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from sparcc_pipeline.app.reader import refusal
 from sparcc_pipeline.app.reader.access import SESSION_COOKIE
 from sparcc_pipeline.app.reader.assignments import ADJUDICATION, PRIMARY, TRAINING, assignments_of
+from sparcc_pipeline.app.reader.content import NO_NUL
 from sparcc_pipeline.app.reader.readings import newest
 from sparcc_pipeline.app.reader.refusal import Refusal
 from sparcc_pipeline.app.reader.site import LANGUAGE_COOKIE, Site, local_path, signed_in, static_file, user_of
@@ -25,7 +26,9 @@ FIRST_PAGE = {
 }
 """Where each role begins."""
 
-ShortText = Annotated[str, Form(max_length=200)]
+ShortText = Annotated[str, Form(max_length=200, pattern=NO_NUL)]
+
+Code = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
 
 
 def page_routes(site: Site) -> APIRouter:
@@ -52,7 +55,7 @@ def _everybody(router: APIRouter, site: Site) -> None:
         return FileResponse(file, headers={"Cache-Control": "no-cache"})
 
     @router.get("/login")
-    def login(request: Request, next: Annotated[str, Query(max_length=200)] = "") -> Response:
+    def login(request: Request, next: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "") -> Response:
         return site.page(request, "login.html", next=local_path(next) or "")
 
     @router.post("/login")
@@ -67,7 +70,7 @@ def _everybody(router: APIRouter, site: Site) -> None:
 
     @router.post("/language")
     def language(request: Request, language: Annotated[Literal["en", "zh"], Form()],
-                 back: Annotated[str, Form(max_length=200)] = "/") -> Response:  # fmt: skip
+                 back: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "/") -> Response:  # fmt: skip
         user = user_of(request, optional=True)
         if user is not None:
             site.accounts.set_language(user, language)
@@ -120,7 +123,7 @@ def _reader(router: APIRouter, site: Site) -> None:
         return site.page(request, "worklist.html", cases=rows, done=done, total=len(rows), calibration=calibration)
 
     @router.get("/case/{code}")
-    def case(request: Request, code: str) -> Response:
+    def case(request: Request, code: Code) -> Response:
         assignment = site.own_case(signed_in(request), code)
         with site.database.reading() as connection:
             row = newest(connection, assignment)
@@ -128,7 +131,7 @@ def _reader(router: APIRouter, site: Site) -> None:
                          state="open" if row is None else row.state)  # fmt: skip
 
     @router.get("/case/{code}/second-opinion")
-    def second_opinion(request: Request, code: str) -> Response:
+    def second_opinion(request: Request, code: Code) -> Response:
         assignment = site.own_case(signed_in(request), code)
         with site.database.reading() as connection:
             state = site.opinions.state(connection, assignment)
