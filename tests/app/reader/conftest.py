@@ -233,6 +233,7 @@ def build(folder: Path, manifest: Path, training: tuple[Path, Path] | None = Non
         for row in readers(work.connection, Role.READER):
             every = [case.id for case in cases(work.connection, training=False)]
             assign(work, row, every, settings.reading, by="dee")
+    database.engine.dispose()
     return open_world(settings, clock)
 
 
