@@ -89,8 +89,9 @@ VISITS: Final = (
     DemoVisit("D002", "W00", 37, 4, t1=False),
     DemoVisit("T001", "W00", 41, 8, training=True),
     DemoVisit("T002", "W00", 53, 3, training=True),
+    DemoVisit("T002", "W12", 53, 9, training=True),
 )
-"""A case of three time points, one without T1, and two for the training set."""
+"""A case of three time points, one without T1, and a training set of three, as many as can be passed with."""
 
 
 def run_demo(keep: Path | None, port: int, lang: LanguageCode | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the scripts of the pages say: their templates are found where they are said, and handed to the page translated."""
+"""What the scripts of the pages say: the templates are found where they are said, and a page gets them translated."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class CasePage {
   constructor(kase) {
     this.kase = kase;
     const state = kase.reading;
-    this.reading = new Reading(state.content, () => this.changed());
+    this.reading = new Reading(state.content, (typing) => this.changed(typing));
     this.reading.editable = state.state === "open";
     this.saver = new Saver(`${api}/reading`, this.reading, state.revision, (saved, error) => this.showSaved(saved, error));
     this.hanging = new Hanging(byId("hanging"), api, kase.visits, this.answers(), () => this.looked());
@@ -54,8 +54,8 @@ class CasePage {
     ];
   }
 
-  changed() {
-    this.saver.change();
+  changed(typing) {
+    this.saver.change(typing);
     this.show();
   }
 
@@ -153,7 +153,10 @@ class CasePage {
     const mayCorrect = !reading.editable && kase.mode !== "training" && !["opened", "filed"].includes(kase.second_opinion);
     correct.hidden = !mayCorrect;
     correct.addEventListener("click", () => this.correct());
+    byId("onward").hidden = reading.editable;
     byId("opinion").hidden = reading.editable || !["available", "opened", "filed"].includes(kase.second_opinion);
+    // What comes next has the keyboard.
+    if (!reading.editable) (kase.second_opinion === "available" ? byId("opinion") : byId("onward")).focus();
     byId("later-note").hidden = reading.editable || kase.second_opinion !== "later";
     const version = kase.reading.version;
     if (version > 1) byId("version").textContent = say("Version {version}", { version });

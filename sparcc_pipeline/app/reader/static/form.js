@@ -118,8 +118,8 @@ export class Form {
   questions() {
     for (const button of document.querySelectorAll("[data-answer]"))
       button.addEventListener("click", () => this.answer(button));
-    byId("visit-comment")?.addEventListener("input", (event) => this.reading.answer(this.label, "comment", event.target.value));
-    byId("case-comment")?.addEventListener("input", (event) => this.reading.comment(event.target.value));
+    byId("visit-comment")?.addEventListener("input", (event) => this.reading.comment(this.label, event.target.value));
+    byId("case-comment")?.addEventListener("input", (event) => this.reading.caseComment(event.target.value));
     byId("earlier").addEventListener("click", () => this.shift(-1));
     byId("later").addEventListener("click", () => this.shift(1));
     for (const group of document.querySelectorAll("[role=radiogroup], [role=tablist]"))

@@ -89,7 +89,7 @@ export function listen(hanging, panel, pressed) {
       event.preventDefault();
       hanging.activate(panel.visit);
       if (event.ctrlKey || event.metaKey) {
-        hanging.zoomBy(zoomOf(event.deltaY));
+        if (panel.view) hanging.zoomBy(zoomOf(event.deltaY), panel.fromMiddle(event.offsetX, event.offsetY));
         return;
       }
       // Shift turns the wheel sideways in some browsers.

@@ -124,8 +124,12 @@ export class Hanging {
     this.redraw();
   }
 
-  zoomBy(factor) {
-    this.zoom = clamp(this.zoom * factor, 0.3, 12);
+  /** Larger or smaller about a place (down, left) in mm from the middle of the panels, which stays where it is. */
+  zoomBy(factor, about = [0, 0]) {
+    const before = this.zoom;
+    this.zoom = clamp(before * factor, 0.3, 12);
+    const shift = before / this.zoom - 1;
+    this.pan = [this.pan[0] + about[0] * shift, this.pan[1] + about[1] * shift];
     this.redraw();
   }
 
@@ -191,6 +195,7 @@ export class Hanging {
 
   /** Put the crosshair on a place of a panel; the other time points follow to its slice. */
   point(panel, place) {
+    if (!panel.linked) return;
     this.crosshair = { visit: panel.visit, offset: fromCentre(panel.visit, panel.stirIndex(place)) };
     this.redraw();
   }

@@ -25,7 +25,7 @@ class OpinionPage {
     this.opinion = opinion;
     this.primary = opinion.primary.content;
     const revised = opinion.revised;
-    this.reading = new Reading(structuredClone(revised?.content ?? this.primary), () => this.changed());
+    this.reading = new Reading(structuredClone(revised?.content ?? this.primary), (typing) => this.changed(typing));
     this.reading.editable = revised?.state === "open";
     this.reading.lockedWords = say("To change a point, file a revised reading.");
     this.reasons = new Map((revised?.reasons ?? []).map((each) => [keyOf(each), each.reason]));
@@ -85,8 +85,8 @@ class OpinionPage {
     );
   }
 
-  changed() {
-    this.saver.change();
+  changed(typing) {
+    this.saver.change(typing);
     this.show();
   }
 
@@ -219,7 +219,7 @@ class OpinionPage {
     input.placeholder = say("reason");
     input.addEventListener("input", () => {
       this.reasons.set(keyOf(each), input.value.trim());
-      this.saver.change();
+      this.saver.change(true);
     });
     return make("label", {}, what, input);
   }

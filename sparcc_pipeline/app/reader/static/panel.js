@@ -70,6 +70,13 @@ export class Panel {
     ];
   }
 
+  /** Millimetres (down, left) from the middle of the panel to a place in CSS pixels. */
+  fromMiddle(cssX, cssY) {
+    const { clientWidth, clientHeight } = this.element;
+    const mm = this.ratio / this.view.scale;
+    return [(cssY - clientHeight / 2) * mm, (cssX - clientWidth / 2) * mm];
+  }
+
   /** (row, column) of this series at a place of STIR on the slice that is shown. */
   fromStirPlace(place) {
     if (!this.linked) return place;
@@ -147,10 +154,11 @@ export class Panel {
 
   drawMarks(context, width, height) {
     const { hanging, visit, kind } = this;
-    if (hanging.quadrantsShown) this.drawQuadrants(context);
+    // Where nobody knows how the series lie to each other, nothing of one is drawn on the other.
+    if (hanging.quadrantsShown && this.linked) this.drawQuadrants(context);
     const ruler = hanging.rulerOn(this);
     if (ruler) draw.ruler(context, this.series, ruler.from, ruler.to, (place) => this.place(place));
-    if (hanging.crosshair) this.drawCrosshair(context, width, height);
+    if (hanging.crosshair && this.linked) this.drawCrosshair(context, width, height);
     const position = hanging.positionOf(visit);
     const number = say("Slice {slice} of {count}", { slice: this.slice + 1, count: this.series.slices });
     const part = position === null ? number : `${number}  ·  ${position}/6`;

@@ -12,7 +12,8 @@ class Line {
 
   add(stack, slice) {
     this.waiting.push({ stack, slice });
-    this.next();
+    // When all that is wanted now is in the line.
+    queueMicrotask(() => this.next());
   }
 
   /** Fetch those first that are nearest to what is looked at. */

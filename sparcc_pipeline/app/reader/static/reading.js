@@ -17,7 +17,7 @@ const fresh = (slice, joint) => ({
 });
 
 export class Reading {
-  /** `changed` is called after every change of the content. */
+  /** `changed(typing)` is called after every change of the content; `typing` says that more of a text will follow. */
   constructor(content, changed) {
     this.content = content;
     this.changed = changed;
@@ -126,9 +126,14 @@ export class Reading {
     this.changed();
   }
 
-  comment(text) {
+  comment(label, text) {
+    this.visit(label).comment = text;
+    this.changed(true);
+  }
+
+  caseComment(text) {
     this.content.comment = text;
-    this.changed();
+    this.changed(true);
   }
 
   /** Points and evaluable maximum; total null where nothing is evaluable. */

@@ -4,6 +4,7 @@
 import { request } from "./api.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const TYPING_MS = 600;
 
 /** JSON with its keys in order, so that equal contents are equal texts. */
 const canonical = (value) =>
@@ -48,11 +49,14 @@ export class Saver {
     return true;
   }
 
-  change() {
+  /** Something changed; while a text is typed, it is sent when the hands rest. */
+  change(typing = false) {
     this.dirty = true;
     this.keep();
+    clearTimeout(this.pause);
+    if (typing) this.pause = setTimeout(() => this.send(), TYPING_MS);
     // Entries of one gesture go together.
-    queueMicrotask(() => this.send());
+    else queueMicrotask(() => this.send());
   }
 
   keep() {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from pathlib import Path
 
 import pytest
 
@@ -45,23 +44,18 @@ def test_a_killed_browser_loses_nothing(engine: Playwright, served: Served) -> N
     again.close()
 
 
-def test_a_killed_server_loses_nothing_and_the_page_says_so(browser: Browser, prepared: Path, tmp_path: Path) -> None:
-    served = Served.of(prepared, tmp_path / "page")
-    try:
-        reader = Reader.signed_in(browser, served, "ann")
-        reader.open_next()
-        reader.cell(*POINTS[0]).click()
-        reader.saved()
-        served.kill()
-        for at in POINTS[1:]:
-            reader.cell(*at).click()
-        expect(reader.page.locator("#saved")).to_have_attribute("data-state", "offline")
-        expect(reader.page.locator("#saved")).to_contain_text("no connection")
-        served.start()
-        reader.saved()
-        assert reader.points() == set(POINTS)
-    finally:
-        served.kill()
+def test_a_killed_server_loses_nothing_and_the_page_says_so(reader: Reader, served: Served) -> None:
+    reader.open_next()
+    reader.cell(*POINTS[0]).click()
+    reader.saved()
+    served.kill()
+    for at in POINTS[1:]:
+        reader.cell(*at).click()
+    expect(reader.page.locator("#saved")).to_have_attribute("data-state", "offline")
+    expect(reader.page.locator("#saved")).to_contain_text("no connection")
+    served.start()
+    reader.saved()
+    assert reader.points() == set(POINTS)
 
 
 def test_what_the_server_never_got_comes_back_with_the_page(reader: Reader) -> None:
