@@ -84,7 +84,7 @@ class CasePage {
   }
 
   showSaved(state, error) {
-    savedWords(state, error, (takeNewer) => this.resolve(takeNewer));
+    savedWords(state, error, this.saver.failures, (takeNewer) => this.resolve(takeNewer));
   }
 
   resolve(takeNewer) {

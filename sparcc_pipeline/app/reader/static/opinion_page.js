@@ -244,7 +244,7 @@ class OpinionPage {
   }
 
   showSaved(state, error) {
-    savedWords(state, error, (takeNewer) => {
+    savedWords(state, error, this.saver.failures, (takeNewer) => {
       this.saver.resolve(takeNewer);
       this.show();
     });

@@ -122,9 +122,9 @@ export class Saver {
       this.stopped = true;
       this.said("signed_out", error);
     } else if (error.code === "offline" || error.code === "server" || error.code === "too_many") {
-      this.said("offline", error);
       const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       this.failures += 1;
+      this.said("offline", error);
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.retry(), wait);
     } else {

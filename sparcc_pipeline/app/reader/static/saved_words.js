@@ -3,13 +3,15 @@
 import { make } from "./dialogs.js";
 import { say } from "./words.js";
 
-/** Show the state of a `Saver`; `resolve(takeNewer)` ends a conflict. */
-export function savedWords(state, error, resolve) {
+const LONG = 2;
+
+/** Show the state of a `Saver`; `tries` in vain so far; `resolve(takeNewer)` ends a conflict. */
+export function savedWords(state, error, tries, resolve) {
   const place = document.getElementById("saved");
   const words = {
     saved: say("Saved"),
     saving: say("Saving …"),
-    offline: say("Not saved: no connection. Kept here, tried again"),
+    offline: say("Not saved: no connection"),
     conflict: say("Changed in another window"),
     signed_out: say("Signed out: nothing is lost"),
     refused: say("Not saved"),
@@ -18,7 +20,8 @@ export function savedWords(state, error, resolve) {
   place.dataset.state = state;
   if (place.textContent !== words[state]) place.textContent = words[state];
   const bar = document.getElementById("trouble");
-  bar.hidden = !["conflict", "signed_out", "refused"].includes(state);
+  // A short break of the line moves nothing on the page.
+  bar.hidden = state === "offline" ? tries < LONG : !["conflict", "signed_out", "refused"].includes(state);
   if (state === "conflict") {
     bar.replaceChildren(
       say("This reading was changed in another window since this page was loaded."), " ",
@@ -30,5 +33,7 @@ export function savedWords(state, error, resolve) {
       say("You were signed out. What you entered is kept in this browser and saved when you are back."), " ",
       make("a", { href: `/login?next=${encodeURIComponent(location.pathname)}` }, say("Sign in again")),
     );
+  } else if (state === "offline") {
+    bar.replaceChildren(say("The server cannot be reached. What you enter is kept in this browser and saved as soon as it answers: go on reading."));
   } else if (state === "refused") bar.replaceChildren(error.message);
 }
