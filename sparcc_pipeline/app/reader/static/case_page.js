@@ -68,6 +68,7 @@ class CasePage {
   show() {
     if (!this.form) return;
     this.form.show();
+    this.desk?.show();
     this.hanging.redraw();
     if (!this.reading.editable) return;
     const missing = this.kase.visits.flatMap((visit) => this.reading.missing(visit.label));

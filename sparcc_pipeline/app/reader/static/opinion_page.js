@@ -95,6 +95,7 @@ class OpinionPage {
     const slice = this.form.slice;
     if (slice !== null && this.form.grid.at.row !== slice - 1) this.form.grid.follow(slice);
     this.form.show();
+    this.desk?.show();
     this.hanging.redraw();
     this.showMachine();
     this.showDifferences();
