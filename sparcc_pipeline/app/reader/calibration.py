@@ -46,7 +46,7 @@ class TrainingVisit:
     @property
     def differences(self) -> list[KnownDifference]:
         """Items that were read otherwise; a known slice outside of the six that were read counts as read 0."""
-        read = {
+        read: dict[tuple[int, str, str], int | None] = {
             (self.reading.first + j.slice - 1, j.joint, item): j.value(item)
             for j in self.reading.joints
             for item in ITEMS
@@ -111,7 +111,7 @@ class Training:
         pairs = [(v.known_total, v.total) for v in visits if v.known_total is not None and v.total is not None]
         if not pairs:
             return None
-        latest = [(float(known), float(read)) for known, read in pairs[-rules.visits :]]  # type: ignore[arg-type]
+        latest = [(float(known), float(read)) for known, read in pairs[-rules.visits :]]
         icc = _icc(latest)
         return TrainingAgreement(
             cases=len(mine),

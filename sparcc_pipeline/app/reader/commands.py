@@ -72,23 +72,29 @@ def demo(
 @reader_app.command("import")
 def import_(
     manifest: Annotated[
-        Path,
-        typer.Argument(
-            help="Table of participant, visit, study, score (folders from its own folder on).", readable=False
-        ),
-    ],
+        Path | None,
+        typer.Argument(help="Table of participant, visit, study, score (folders beside it).", readable=False),
+    ] = None,
     settings: SettingsFile = None,
+    nightly: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Instead: all studies that the night of these settings scored.", readable=False
+        ),
+    ] = None,
     training: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="These are a training set; what is known of it, as reading_items.", readable=False
+            metavar="FILE", help="These are a training set; this is known of it (reading_items).", readable=False
         ),
     ] = None,
 ) -> None:
     """Bring studies and scores in as cases, without anything that identifies; run again, only new ones are added."""
+    if (manifest is None) == (nightly is None) or (nightly is not None and training is not None):
+        raise typer.BadParameter("give a manifest, or --nightly (which has no training set)")
     from sparcc_pipeline.app.reader.run import run_import
 
-    run_import(manifest, settings, training)
+    run_import(manifest, nightly, settings, training)
 
 
 @user_app.command("add")

@@ -141,7 +141,8 @@ class Totals(Model):
         )
 
 
-_ORDER: Final = [(number, side.value) for number in range(1, SLICES_SCORED + 1) for side in Side]
+_JOINTS: Final[tuple[JointName, ...]] = ("right", "left")
+_ORDER: Final = [(number, joint) for number in range(1, SLICES_SCORED + 1) for joint in _JOINTS]
 
 
 def blank(first: int) -> VisitReading:

@@ -50,16 +50,17 @@ class ReaderProgress(Model):
 
 def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgress]:
     """Every case of the trial, and the training set behind them."""
-    visits, given = defaultdict(list), defaultdict(list)
-    for row in connection.execute(select(VISITS.c.case_id, VISITS.c.visit).order_by(VISITS.c.visit)):
-        visits[row.case_id].append(row.visit)
+    visits: dict[int, list[str]] = defaultdict(list)
+    given: dict[int, list[CaseReader]] = defaultdict(list)
+    for case_id, visit in connection.execute(select(VISITS.c.case_id, VISITS.c.visit).order_by(VISITS.c.visit)):
+        visits[case_id].append(visit)
     locked = _states(connection)
     rows = connection.execute(
         select(ASSIGNMENTS.c.id, ASSIGNMENTS.c.case_id, ASSIGNMENTS.c.kind, ASSIGNMENTS.c.repeat, USERS.c.name)
         .join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id)
         .order_by(USERS.c.name, ASSIGNMENTS.c.repeat)
     )
-    adjudicators = {}
+    adjudicators: dict[int, tuple[str, Progress]] = {}
     for row in rows:
         state = locked.get(row.id, "waiting")
         if row.kind == ADJUDICATION:
@@ -68,7 +69,7 @@ def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgre
             given[row.case_id].append(CaseReader(reader=row.name, repeat=row.repeat, state=state))
     found = []
     for case in [*cases(connection, training=False), *cases(connection, training=True)]:
-        who, state = adjudicators.get(case.id, (None, None))
+        who, how_far = adjudicators.get(case.id, (None, None))
         needed = who is None and not case.training and adjudication.is_needed(connection, case.id, protocol)
         found.append(
             CaseProgress(
@@ -78,7 +79,7 @@ def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgre
                 training=case.training,
                 readers=given[case.id],
                 adjudication="needed" if needed else "none" if who is None
-                else "locked" if state == "locked" else "assigned",
+                else "locked" if how_far == "locked" else "assigned",
                 adjudicator=who,
             )
         )  # fmt: skip

@@ -155,7 +155,7 @@ def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str
         raise TooFewSlicesError(f"expected at least {SLICES_SCORED} slices, found {study.stir.geometry.shape[0]}")
     document = None if row.score is None else read_score(row.score)
     segmented, slices = _segmented(row.score, study.stir.geometry)
-    view = view_images(study.stir, study.t1, segmented and segmented.joints, slices)
+    view = view_images(study.stir, study.t1, None if segmented is None else segmented.joints, slices)
     store = PictureStore(database.folder)
     t1 = None if study.t1 is None else as_uint16(study.t1.signal)
     images, digests = store.put_images(view, as_uint16(study.stir.signal), t1)

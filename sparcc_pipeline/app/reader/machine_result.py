@@ -64,7 +64,7 @@ def machine_result(document: dict[str, Any], segmented: Segmented | None, slices
 
 def overlay_of(segmented: Segmented) -> NDArray[np.uint8]:
     """(slices, rows, columns) probability of edema x 255."""
-    return np.rint(segmented.tissue.edema_probability * np.float32(255)).astype(np.uint8)
+    return np.asarray(np.rint(segmented.tissue.edema_probability * np.float32(255)), dtype=np.uint8)
 
 
 def _joint(joint: dict[str, Any], slice_index: int, margin: JointSliceMargins) -> MachineJoint:

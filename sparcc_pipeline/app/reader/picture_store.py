@@ -123,4 +123,4 @@ def as_uint16(signal: NDArray[np.float32]) -> NDArray[np.uint16]:
     if low >= 0 and high <= _LARGEST and np.array_equal(signal, np.rint(signal)):
         return signal.astype(np.uint16)
     scale = _LARGEST / (high - low) if high > low else 1.0
-    return np.rint((signal - low) * scale).astype(np.uint16)
+    return np.asarray(np.rint((signal - low) * scale), dtype=np.uint16)

@@ -192,10 +192,15 @@ class Readings:
             for label, folder in image_folders(connection, assignment).items()
         }
         content = Content(visits={label: form.blank(index) for label, index in first.items()})
-        return ReadingState(
-            kind=assignment.kind, version=1, state="open", revision=0, saved_at="", locked_at=None, content=content,
-            totals=totals(content),
-        )  # fmt: skip
+        fresh = {
+            "kind": assignment.kind,
+            "version": 1,
+            "state": "open",
+            "revision": 0,
+            "saved_at": "",
+            "locked_at": None,
+        }
+        return ReadingState.model_validate(fresh | {"content": content, "totals": totals(content)})
 
     def _require_form(self, assignment: Assignment, content: Content) -> None:
         with self._database.reading() as connection:
@@ -229,6 +234,12 @@ def _lock(work: Writing, user: User, assignment: Assignment, row: Row[Any], acti
     new = {"kind": row.kind, "version": row.version, "readings": {str(row.id): reading_digest(done)}}
     work.record(user.name, action, assignment.code, new=new)
     return state_of(done)
+
+
+def is_begun(connection: Connection, assignment: Assignment) -> bool:
+    """True if something of a case was saved."""
+    mine = READINGS.c.assignment_id == assignment.id
+    return connection.execute(select(READINGS.c.id).where(mine).limit(1)).first() is not None
 
 
 def newest(connection: Connection, assignment: Assignment, *, revised: bool = False) -> Row[Any] | None:

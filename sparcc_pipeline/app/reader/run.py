@@ -12,7 +12,7 @@ from sparcc_pipeline.app.reader import audit_files
 from sparcc_pipeline.app.reader.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.backup import restore_backup, write_backup
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, open_reader_database
-from sparcc_pipeline.app.reader.importing import import_cases, read_known, read_manifest
+from sparcc_pipeline.app.reader.importing import ManifestRow, import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.refusal import Refusal
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.site import utc_now
@@ -56,18 +56,24 @@ def serve(settings: ReaderSettings) -> None:
     )
 
 
-def run_import(manifest: Path, settings_file: Path | None, training: Path | None) -> None:
-    """Bring cases in; a row that fails is told and does not stop the others."""
+def run_import(manifest: Path | None, nightly: Path | None, settings_file: Path | None, training: Path | None) -> None:
+    """Bring cases in from a manifest, or from the ledger; a row that fails is told and does not stop the others."""
     _, database = _open(settings_file)
+    rows = read_manifest(manifest) if manifest is not None else _rows_of_the_night(nightly)
     known = None if training is None else read_known(training)
-    report = import_cases(
-        database, read_manifest(manifest), known=known, progress=lambda step: typer.echo(step, err=True)
-    )
+    report = import_cases(database, rows, known=known, progress=lambda step: typer.echo(step, err=True))
     typer.echo(f"{report.imported} time points imported, {report.there} there already, {len(report.failed)} failed.")
     for number, error in report.failed:
         typer.echo(f"row {number}: {' '.join(str(error).split())}", err=True)
     if report.failed:
         raise typer.Exit(report.failed[0][1].exit_code)
+
+
+def _rows_of_the_night(nightly: Path | None) -> list[ManifestRow]:
+    from sparcc_pipeline.app.reader.from_ledger import rows_of_ledger
+
+    assert nightly is not None
+    return rows_of_ledger(nightly, utc_now)
 
 
 def run_user_add(name: str, role: str, code: str, settings_file: Path | None) -> None:

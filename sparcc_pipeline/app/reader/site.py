@@ -19,7 +19,7 @@ from sparcc_pipeline.app.reader.assignments import ADJUDICATION, PRIMARY, TRAINI
 from sparcc_pipeline.app.reader.calibration import Training
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.picture_store import PictureStore
-from sparcc_pipeline.app.reader.readings import Readings, newest
+from sparcc_pipeline.app.reader.readings import Readings, is_begun
 from sparcc_pipeline.app.reader.script_words import script_words
 from sparcc_pipeline.app.reader.second_opinion import SecondOpinions
 from sparcc_pipeline.app.reader.settings import ReaderSettings
@@ -56,7 +56,7 @@ class Site:
             found = find_assignment(connection, user.id, code)
             if found is None or found.kind not in kinds_of(user):
                 raise refusal.not_found()
-            if newest(connection, found) is None:
+            if not is_begun(connection, found):
                 closed = found.kind == PRIMARY and not self.training.is_open(connection, user)
                 if closed or not is_next(connection, found):
                     raise refusal.not_found()

@@ -105,7 +105,8 @@ def read_head(file: Path) -> Head | None:
 def verify(connection: Connection, key: bytes, kept: Head | None) -> Verdict:
     """Check every entry, the head, and every locked reading against the entry that locked it."""
     findings: list[Message] = []
-    expected, before, hashes, locked = 1, "", {0: ""}, {}
+    expected, before, hashes = 1, "", {0: ""}
+    locked: dict[str, str] = {}
     for row in connection.execute(select(AUDIT).order_by(AUDIT.c.seq)):
         if row.seq != expected:
             findings.append(Message("entries {first} to {last} are missing", first=expected, last=row.seq - 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -87,7 +88,7 @@ class Accounts:
             raise ConfigError("expected a code of 1-16 letters, digits, - and _, found another; change it")
         password = password or secrets.token_urlsafe(12)
         self._require_long(password)
-        hashed = self._hasher.hash(password)
+        hashed = self._hash(password)
         with self._database.writing() as work:
             taken = work.connection.execute(select(USERS.c.id).where((USERS.c.name == name) | (USERS.c.code == code)))
             if taken.first() is not None:
@@ -109,7 +110,7 @@ class Accounts:
         Refusal : no such user
         """
         password = secrets.token_urlsafe(12)
-        hashed = self._hasher.hash(password)
+        hashed = self._hash(password)
         with self._database.writing() as work:
             user = _existing(work.connection.execute(select(USERS).where(USERS.c.name == name)).first())
             values = {"password_hash": hashed, "must_change": True, "failures": 0, "locked_until": None}
@@ -147,7 +148,7 @@ class Accounts:
                 "expected a new password of at least {count} characters, other than the old one",
                 count=self._settings.shortest_password,
             ))  # fmt: skip
-        hashed = self._hasher.hash(new)
+        hashed = self._hash(new)
         with self._database.writing() as work:
             changed = {"password_hash": hashed, "must_change": False}
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(**changed))
@@ -242,10 +243,15 @@ class Accounts:
         """True if the password is right and the user may come in; takes as long where there is no such user."""
         hashed = self._nobody if row is None else row.password_hash
         try:
-            right = self._hasher.verify(hashed, password)
+            with _HASHING:
+                self._hasher.verify(hashed, password)
         except (VerificationError, InvalidHashError):
-            right = False
-        return right and row is not None and row.active and not self.is_locked_out(row)
+            return False
+        return row is not None and row.active and not self.is_locked_out(row)
+
+    def _hash(self, password: str) -> str:
+        with _HASHING:
+            return self._hasher.hash(password)
 
     @property
     def _nobody(self) -> str:
@@ -280,6 +286,9 @@ class Accounts:
                 "choose another"
             )
 
+
+_HASHING: Final = threading.BoundedSemaphore(2)
+"""Hashing costs memory on purpose: so many at once, whoever asks for more waits."""
 
 _WRONG: Final = Message("wrong name or password, or too many tries: then wait and try again")
 

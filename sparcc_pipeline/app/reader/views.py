@@ -1,6 +1,6 @@
 """What a reader gets to see, as types. Before lock it is `CaseView`, and that has no field for anything that unblinds.
 
-No identity, site, arm, visit, date, order of visits, file name, UID or score of the machine can be put into a `CaseView`;
+No identity, site, arm, visit, date, order of visits, file name, UID or score of the machine can be put into it.
 `SecondOpinionView` is made after lock only.
 """
 

@@ -66,7 +66,7 @@ class Clock:
 
 
 def study_with(seed: int) -> tuple[Volume, TissueMaps]:
-    """A study with lesions of its own: quadrants on the left upper ilium of `seed` slices beside those of the builder."""
+    """A study with lesions of its own: the left upper ilium on `seed` slices, beside those of the builder."""
     tissue = make_tissue()
     edema = tissue.edema_probability.copy()
     edema[4 : 4 + seed, 32:42, 102:110] = 0.9
@@ -218,7 +218,7 @@ class Browser(httpx.Client):
 def build(folder: Path, manifest: Path, training: tuple[Path, Path] | None = None, more: str = "") -> World:
     """A reading page in a folder, with users and cases; everything is assigned to both readers."""
     file = folder / "reader.toml"
-    file.write_text(SETTINGS if not more else more)
+    file.write_text(more or SETTINGS)
     settings, clock = load_settings(file), Clock()
     database = open_reader_database(settings, clock)
     accounts = Accounts(database, settings.session)

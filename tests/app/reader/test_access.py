@@ -61,7 +61,7 @@ def routes(world: World) -> Iterator[tuple[str, str]]:
         for each in route.effective_candidates() if hasattr(route, "effective_candidates") else [route]:
             each = getattr(each, "original_route", each)
             assert isinstance(each, APIRoute), each
-            yield from ((method, each.path) for method in each.methods)
+            yield from ((method, each.path) for method in each.methods or ())
 
 
 def call(browser: Browser, token: str, method: str, path: str) -> int | str:

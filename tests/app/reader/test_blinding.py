@@ -65,7 +65,7 @@ def crawl(browser: Browser, start: str = "/") -> Iterator[httpx.Response]:
         if "location" in answer.headers:
             waiting.append(answer.headers["location"])
         if answer.headers.get("content-type", "").startswith("text/html"):
-            waiting += [link for link in re.findall(r'(?:href|src|action)="(/[^"#]*)"', answer.text)]
+            waiting += re.findall(r'(?:href|src|action)="(/[^"#]*)"', answer.text)
             codes |= set(re.findall(r"\b[A-Z2-9]{5}-[A-Z2-9]{5}\b", answer.text))
             waiting += [f"/{part}/{code}{end}" for code in codes for part, end in ADDRESSES]
 

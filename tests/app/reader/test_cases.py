@@ -11,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from sparcc_pipeline.app.ledger.database import open_database
+from sparcc_pipeline.app.ledger.tables import study_version
 from sparcc_pipeline.app.reader.adjudication import differ
 from sparcc_pipeline.app.reader.assignments import assign
+from sparcc_pipeline.app.reader.from_ledger import rows_of_ledger
 from sparcc_pipeline.app.reader.importing import import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.settings import load_settings
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, USERS
 from sparcc_pipeline.app.trial.sources import load_protocol
 from sparcc_pipeline.errors import ConfigError, InputError
 
-from .conftest import PASSWORD, Browser, Opener, World
+from .conftest import NOW, PASSWORD, Browser, Opener, World
 
 CODE = r"\b[A-Z2-9]{5}-[A-Z2-9]{5}\b"
 UPPER_LEFT = [("A", number, "left", "upper_iliac") for number in range(1, 7)]
@@ -55,6 +58,36 @@ def test_an_import_can_be_run_again_and_one_bad_row_stops_no_other(
     assert [number for number, _ in report.failed] == [3, 5]
     again = import_cases(world.database, read_manifest(file))
     assert (again.imported, again.there) == (0, 2)
+
+
+def test_cases_come_from_the_ledger_of_the_night(world: World, manifest: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    nightly = tmp_path / "nightly.toml"
+    nightly.write_text(
+        f'[paths]\nidentity_folder = "{tmp_path / "identity"}"\nwork_folder = "{work}"\n[[site]]\ncode = "S1"\nname = "One"\nmanifest = "m.csv"\n'
+    )
+    engine = open_database(f"sqlite:///{work / 'ledger.sqlite'}")
+    study = {"site": "S1", "received_at": NOW, "study_folder": f"{manifest.parent}/SECRETFILE-P001-W0",
+             "result_folder": f"{manifest.parent}/scores/P001-W0", "visit": "W0", "facts": {}}  # fmt: skip
+    with engine.begin() as connection:
+        for number, (participant, state, newer) in enumerate(
+            [
+                ("P501", "delivered", None),
+                ("P501", "delivered", 1),
+                ("P502", "quarantined", None),
+                (None, "scored", None),
+            ]
+        ):
+            own = {"id": number + 1, "study_key": f"k{number}", "content_key": f"c{number}"}
+            what = {"participant": participant, "state": state, "superseded_by": newer}
+            connection.execute(study_version.insert().values(study | own | what))
+    engine.dispose()
+
+    rows = rows_of_ledger(nightly, lambda: NOW)
+
+    assert [(row.participant, row.visit) for row in rows] == [("P501", "W0")]
+    assert import_cases(world.database, rows).imported == 1
 
 
 def test_a_score_of_another_series_is_refused(world: World, manifest: Path, tmp_path: Path) -> None:
@@ -152,7 +185,7 @@ def test_the_training_set_opens_the_real_cases_when_it_is_read_well(opened: Open
         assert ann.get(f"/api/cases/{code}/feedback").json()["error"]["code"] == "not_opened"
         points = [place for place, value in known[code].items() if value]
         wanted = [("A", int(place.split(".")[0]) - 3, *place.split(".")[1:]) for place in points]
-        ann.read_and_lock(code, wanted)  # type: ignore[arg-type]
+        ann.read_and_lock(code, wanted)
         feedback = ann.get(f"/api/cases/{code}/feedback").json()
         assert feedback["visits"]["A"]["differences"] == []
         assert feedback["visits"]["A"]["total"] == feedback["visits"]["A"]["known_total"] == len(points)

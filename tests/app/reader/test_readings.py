@@ -255,8 +255,8 @@ def test_the_second_opinion_can_be_off_or_wait_for_all(opened: Opener) -> None:
     first = late.first_case()
     late.read_and_lock(first)
     assert late.script("POST", f"/api/cases/{first}/second-opinion").json()["error"]["code"] == "later"
-    while (code := _open_case(late)) is not None:
-        late.read_and_lock(code)
+    while (following := _open_case(late)) is not None:
+        late.read_and_lock(following)
     assert late.script("POST", f"/api/cases/{first}/second-opinion").status_code == 200
 
 
