@@ -1,6 +1,6 @@
 """Users, passwords and sessions of the reading page.
 
-Passwords are hashed with argon2id. A session is a random token in a cookie; the database holds its hash. A new token is
+A session is a random token in a cookie; the database holds its hash. A new token is
 made at every sign-in, so that a token that someone planted before is never one of a signed-in person.
 """
 
@@ -9,19 +9,16 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
 from typing import Any, Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row, delete, select, update
 
 from sparcc_pipeline.app.language import LanguageCode
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase
+from sparcc_pipeline.app.reader.passwords import Passwords
 from sparcc_pipeline.app.reader.refusal import Refusal
 from sparcc_pipeline.app.reader.settings import Session
 from sparcc_pipeline.app.reader.tables import SESSIONS, USERS
@@ -67,7 +64,7 @@ class Accounts:
 
     def __init__(self, database: ReaderDatabase, settings: Session) -> None:
         self._database, self._settings = database, settings
-        self._hasher = _hasher(settings.argon2_memory_kib, settings.argon2_passes)
+        self._passwords = Passwords(settings.argon2_memory_kib, settings.argon2_passes)
 
     @property
     def shortest_password(self) -> int:
@@ -88,7 +85,7 @@ class Accounts:
             raise ConfigError("expected a code of 1-16 letters, digits, - and _, found another; change it")
         password = password or secrets.token_urlsafe(12)
         self._require_long(password)
-        hashed = self._hash(password)
+        hashed = self._passwords.hash(password)
         with self._database.writing() as work:
             taken = work.connection.execute(select(USERS.c.id).where((USERS.c.name == name) | (USERS.c.code == code)))
             if taken.first() is not None:
@@ -110,7 +107,7 @@ class Accounts:
         Refusal : no such user
         """
         password = secrets.token_urlsafe(12)
-        hashed = self._hash(password)
+        hashed = self._passwords.hash(password)
         with self._database.writing() as work:
             user = _existing(work.connection.execute(select(USERS).where(USERS.c.name == name)).first())
             values = {"password_hash": hashed, "must_change": True, "failures": 0, "locked_until": None}
@@ -148,7 +145,7 @@ class Accounts:
                 "expected a new password of at least {count} characters, other than the old one",
                 count=self._settings.shortest_password,
             ))  # fmt: skip
-        hashed = self._hash(new)
+        hashed = self._passwords.hash(new)
         with self._database.writing() as work:
             changed = {"password_hash": hashed, "must_change": False}
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(**changed))
@@ -174,8 +171,10 @@ class Accounts:
             raise Refusal(401, "sign_in", _WRONG)
         assert row is not None
         token = secrets.token_urlsafe(32)
+        oldest = stamp(self._database.clock() - timedelta(hours=self._settings.longest_hours))
         with self._database.writing() as work:
             self._clear(work.connection, row)
+            work.connection.execute(delete(SESSIONS).where(SESSIONS.c.created_at < oldest))
             work.connection.execute(
                 SESSIONS.insert().values(
                     token_hash=_hashed(token), user_id=row.id, csrf=secrets.token_urlsafe(32), created_at=work.now,
@@ -241,21 +240,8 @@ class Accounts:
 
     def _right(self, row: Row[Any] | None, password: str) -> bool:
         """True if the password is right and the user may come in; takes as long where there is no such user."""
-        hashed = self._nobody if row is None else row.password_hash
-        try:
-            with _HASHING:
-                self._hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):
-            return False
-        return row is not None and row.active and not self.is_locked_out(row)
-
-    def _hash(self, password: str) -> str:
-        with _HASHING:
-            return self._hasher.hash(password)
-
-    @property
-    def _nobody(self) -> str:
-        return _hash_of_nobody(self._hasher)
+        right = self._passwords.is_right(None if row is None else row.password_hash, password)
+        return right and row is not None and row.active and not self.is_locked_out(row)
 
     def _count_failure(self, row: Row[Any] | None, name: str, action: str) -> None:
         with self._database.writing() as work:
@@ -287,25 +273,12 @@ class Accounts:
             )
 
 
-_HASHING: Final = threading.BoundedSemaphore(2)
-"""Hashing costs memory on purpose: so many at once, whoever asks for more waits."""
-
 _WRONG: Final = Message("wrong name or password, or too many tries: then wait and try again")
 
 
 def add_user(database: ReaderDatabase, settings: Session, name: str, code: str, role: Role, **options: Any) -> str:
     """A new user, see `Accounts.add`."""
     return Accounts(database, settings).add(name, code, role, **options)
-
-
-@cache
-def _hasher(memory_kib: int, passes: int) -> PasswordHasher:
-    return PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
-
-
-@cache
-def _hash_of_nobody(hasher: PasswordHasher) -> str:
-    return hasher.hash(secrets.token_urlsafe(32))
 
 
 def _hashed(token: str) -> str:
