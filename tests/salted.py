@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pydicom
 from pydicom import config
-from pydicom.datadict import DicomDictionary, dictionary_has_tag, keyword_for_tag
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_has_tag, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from sparcc_pipeline.dicom.confidentiality import read_profile
 from sparcc_pipeline.dicom.elements import quiet_pydicom
@@ -72,7 +74,7 @@ def salt(path: Path, index: int) -> None:
         ds.preamble = (f"{NAME} {NUMBER} {STREET} {BORN} ".encode() * 4)[:128]
         ds.file_meta.SourceApplicationEntityTitle = ds.file_meta.SendingApplicationEntityTitle = NAME
         ds.file_meta.ImplementationVersionName = NAME
-        ds.file_meta.PrivateInformationCreatorUID = UID_WITH_NUMBER
+        ds.file_meta.PrivateInformationCreatorUID = UID(UID_WITH_NUMBER)
         ds.file_meta.PrivateInformation = f"{PRIVATE} {CHINESE_NAME}".encode("gb18030")
         path.unlink()
         ds.save_as(path.with_name(f"{NAME}_{CHINESE_NAME}_{index:04d}.dcm"), enforce_file_format=True)

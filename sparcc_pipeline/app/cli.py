@@ -248,7 +248,7 @@ def receive(
     ] = DEFAULT_FILE,
 ) -> None:
     """Be the DICOM node that sites send to, until SIGTERM or Ctrl-C; sparcc nightly does the rest."""
-    from sparcc_pipeline.app.nightly.run import run_receiver
+    from sparcc_pipeline.app.nightly.receive_command import run_receiver
 
     run_receiver(config)
 
@@ -332,11 +332,19 @@ def benchmark(
 
 
 @app.command()
-def doctor() -> None:
-    """Check the installation: version, dependencies, settings, model and its hash, writing."""
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings of the night (TOML): check also what it needs.", readable=False),
+    ] = None,
+) -> None:
+    """Check the installation: version, dependencies, settings, model and its hash, writing.
+
+    With the settings of the night also identity folder, disk, inboxes, manifests, database, clock, ports, PACS, mail.
+    """
     from sparcc_pipeline.app.doctor import run_doctor
 
-    run_doctor()
+    run_doctor(config)
 
 
 if __name__ == "__main__":

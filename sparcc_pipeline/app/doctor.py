@@ -15,8 +15,12 @@ from sparcc_pipeline.app.provenance import DEPENDENCIES, FAST_ENGINE, PACKAGE, R
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 
 
-def run_doctor() -> None:
+def run_doctor(night: Path | None = None) -> None:
     """Say version, Python, dependencies, settings, model (its hash is verified) and whether files can be written.
+
+    Parameters
+    ----------
+    night : settings of `sparcc nightly`, to check what they need as well
 
     Raises
     ------
@@ -43,6 +47,13 @@ def run_doctor() -> None:
         except SparccError as error:
             failed.append(error)
             typer.echo(f"{name:12} FAILED: {error}")
+    if night is not None:
+        from sparcc_pipeline.app.nightly.doctor import run_night_doctor
+
+        try:
+            run_night_doctor(night)
+        except SparccError as error:
+            failed.append(error)
     if failed:
         raise failed[0]
 

@@ -16,23 +16,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pydicom
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
-    DeflatedExplicitVRLittleEndian,
-    EnhancedMRImageStorage,
     ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    LegacyConvertedEnhancedMRImageStorage,
-    MRImageStorage,
 )
 
+from sparcc_pipeline.dicom.admission import is_burnt_in, refusal
 from sparcc_pipeline.dicom.confidentiality import (
     Profile,
     cleaned_description,
@@ -41,17 +36,11 @@ from sparcc_pipeline.dicom.confidentiality import (
     kept_words,
     read_profile,
 )
-from sparcc_pipeline.dicom.elements import PARSE_ERRORS, quiet_pydicom, text_of, texts_of
+from sparcc_pipeline.dicom.elements import PARSE_ERRORS, quiet_pydicom, text_of
+from sparcc_pipeline.dicom.plain_pixels import set_plain_pixels
 from sparcc_pipeline.dicom.pseudonyms import keyed_code, keyed_uid
-from sparcc_pipeline.dicom.read import LOSSY_SYNTAXES
 from sparcc_pipeline.errors import UnreadablePixelsError
 from sparcc_pipeline.message import Message
-
-MR_CLASSES: Final = frozenset({MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
-"""Storage classes that pass."""
-
-SCREEN_WORDS: Final = frozenset({"SCREEN SAVE", "SCREENSHOT", "POSDISP", "CSAPARALLEL", "CSA REPORT", "REPORT"})
-"""Values of Image Type that mark a picture of a screen, into which names are often burnt."""
 
 METHOD_CODES: Final = (
     ("113100", "Basic Application Confidentiality Profile"),
@@ -63,10 +52,12 @@ METHOD_CODES: Final = (
 
 METHOD_TEXT: Final = "sparcc-pipeline: PS3.15 E, elements kept by list"
 
+LONGEST_EXAMINATION: Final = timedelta(days=31)
+"""How far other dates may lie from that of the study; scans that are repeated later are other studies."""
+
 LARGEST_DEPTH: Final = 6
 """Sequences within sequences; functional groups are two deep."""
 
-_PLAIN_SYNTAXES: Final = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
 _PRIVATE_NUMBERS: Final = frozenset({"DS", "IS", "FL", "FD", "US", "SS"})
 
 
@@ -111,6 +102,7 @@ class _Context:
     subject: Subject
     profile: Profile
     signed: bool
+    studied: datetime | None
 
     def uid(self, uid: str) -> str:
         return keyed_uid(self.key, self.subject.site, uid)
@@ -135,7 +127,7 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
             reason = refusal(source)
             if reason:
                 return SetAside(reason)
-            if _burnt_in(source) and not released:
+            if is_burnt_in(source) and not released:
                 return SetAside(Message("marked as holding text burnt into the picture"), burnt_in=True)
             return _deidentified(source, subject, key)
     except PARSE_ERRORS as error:
@@ -145,43 +137,14 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
         ) from None
 
 
-def _burnt_in(source: Dataset) -> bool:
-    return text_of(source, "BurnedInAnnotation").upper() not in ("", "NO")
-
-
-def refusal(source: Dataset) -> Message | None:
-    """Why an object can never pass: it is no MR image, or a picture of a screen; None if it may."""
-    sop_class = text_of(source, "SOPClassUID")
-    image_type = set(texts_of(source, "ImageType"))
-    if sop_class not in MR_CLASSES:
-        kind = UID_dictionary[sop_class][0] if sop_class in UID_dictionary else Message("of an unknown class")
-        return Message("not an MR image: {kind}", kind=kind)
-    if text_of(source, "Modality").upper() != "MR":
-        return Message("its modality is not MR")
-    if text_of(source, "ConversionType") or image_type & SCREEN_WORDS:
-        return Message("a picture of a screen, which may hold a name")
-    if texts_of(source, "PhotometricInterpretation")[:1] not in (("MONOCHROME1",), ("MONOCHROME2",)):
-        return Message("a colour picture, which may hold a name")
-    if _overlay_in_pixels(source):
-        return Message("a drawing or text lies in unused bits of the pixels")
-    if "PixelData" not in source:
-        return Message("no image in the file")
-    return None
-
-
-def _overlay_in_pixels(source: Dataset) -> bool:
-    """An overlay lies in bits of the pixels themselves (retired Overlay Bit Position, groups 6000-60FF)."""
-    tags = [Tag(0x6000 + group, 0x0102) for group in range(0, 0x100, 2)]
-    return any(source[tag].value not in (None, "", 0) for tag in tags if tag in source)
-
-
 def _deidentified(source: Dataset, subject: Subject, key: bytes) -> Deidentified:
-    context = _Context(key, subject, read_profile(), signed=int(source.get("PixelRepresentation") or 0) == 1)
+    signed = int(source.get("PixelRepresentation") or 0) == 1
+    context = _Context(key, subject, read_profile(), signed, _day_of(text_of(source, "StudyDate"), "DA"))
     target = _kept(source, context, 0)
     original = {k: text_of(source, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")}
     if not all(original.values()):
         raise ValueError("no UIDs")
-    _set_pixels(target, source)
+    set_plain_pixels(target, source)
     _set_subject(target, source, context)
     _set_method(target)
     content = _encoded(target)
@@ -230,7 +193,7 @@ def _kept_element(
     elif keyword in profile.classes:
         kept = [text for text in texts if text in UID_dictionary]
     elif keyword in profile.dates:
-        kept = [shifted for text in texts[:1] if (shifted := _shifted(text, vr, context.subject.days))]
+        kept = [shifted for text in texts[:1] if (shifted := _shifted(text, vr, context))]
     elif keyword in profile.times:
         kept = [time for text in texts[:1] if (time := kept_time(text))]
     else:
@@ -238,18 +201,32 @@ def _kept_element(
     return DataElement(tag, vr, kept if len(kept) > 1 else kept[0]) if kept else None
 
 
-def _shifted(text: str, vr: str, days: int) -> str:
-    """A date (DA) or the date of a date and time (DT), moved by days; empty where it is invalid."""
-    plain = text.strip(" \0").replace(".", "", 2 if vr == "DA" else 0).replace("-", "", 2 if vr == "DA" else 0)
-    try:
-        moved = datetime.strptime(plain[:8], "%Y%m%d") + timedelta(days=days)
-    except (ValueError, OverflowError):
-        return ""
-    day = f"{moved.year:04d}{moved:%m%d}"
+def _day_of(text: str, vr: str) -> datetime | None:
+    """The day of a date (DA) or of a date and time (DT); None where it is invalid."""
+    plain = text.strip(" \0")
     if vr == "DA":
-        return day if len(plain) == 8 else ""
+        plain = plain.replace(".", "").replace("-", "")
+    try:
+        return datetime.strptime(plain[:8], "%Y%m%d") if vr == "DT" or len(plain) == 8 else None
+    except ValueError:
+        return None
+
+
+def _shifted(text: str, vr: str, context: _Context) -> str:
+    """A date (DA) or the date of a date and time (DT), moved by the participant's days; empty where it does not stay.
+
+    One far from that of the study is not of the examination: it may be a birth date in the wrong place.
+    """
+    day = _day_of(text, vr)
+    if day is None or (context.studied is not None and abs(day - context.studied) > LONGEST_EXAMINATION):
+        return ""
+    try:
+        moved = day + timedelta(days=context.subject.days)
+    except OverflowError:
+        return ""
     # The offset from UTC, which tells where a hospital is, goes.
-    return day + kept_time(plain[8:].split("+")[0].split("-")[0])
+    clock = kept_time(text.strip(" \0")[8:].split("+")[0].split("-")[0]) if vr == "DT" else ""
+    return f"{moved.year:04d}{moved:%m%d}{clock}"
 
 
 def _keep_private(source: Dataset, target: Dataset, profile: Profile) -> None:
@@ -268,33 +245,6 @@ def _keep_private(source: Dataset, target: Dataset, profile: Profile) -> None:
             if kept is not None:
                 place = target.private_block(block.group, block.creator, create=True)
                 place.add_new(offset, element.VR, kept if len(kept) > 1 else kept[0])
-
-
-def _set_pixels(target: Dataset, source: Dataset) -> None:
-    """Pixels as they are stored, uncompressed, without what may follow them or lie in unused bits.
-
-    Raises
-    ------
-    ValueError : there are fewer than the header says
-    """
-    syntax = source.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian
-    if syntax in _PLAIN_SYNTAXES:
-        content = source.PixelData
-    else:
-        decoded = source.pixel_array
-        target.BitsAllocated = decoded.dtype.itemsize * 8
-        content = decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
-    if syntax in LOSSY_SYNTAXES:
-        target.LossyImageCompression = "01"
-    allocated, stored, high = int(target.BitsAllocated), int(target.BitsStored), int(target.HighBit)
-    count = int(target.Rows) * int(target.Columns) * int(target.get("NumberOfFrames") or 1)
-    if allocated not in (8, 16) or int(target.SamplesPerPixel) != 1 or len(content) < count * allocated // 8:
-        raise ValueError("fewer pixels than the header says")
-    content = content[: count * allocated // 8]
-    if int(target.PixelRepresentation) == 0 and stored < allocated and high == stored - 1:
-        pixels = np.frombuffer(content, "<u2" if allocated == 16 else "u1")
-        content = (pixels & ((1 << stored) - 1)).astype(pixels.dtype).tobytes()
-    target.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))
 
 
 def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:

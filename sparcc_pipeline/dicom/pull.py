@@ -32,6 +32,7 @@ _MOVE: Final = StudyRootQueryRetrieveInformationModelMove
 _PENDING: Final = (0xFF00, 0xFF01)
 _DESTINATION_UNKNOWN: Final = 0xA801
 _ASKED: Final = ("StudyInstanceUID", "PatientID", "AccessionNumber", "StudyDate", "NumberOfStudyRelatedInstances")
+_PAGE: Final = 200
 MOST_STUDIES: Final = 2000
 """An answer with more is the wrong question."""
 
@@ -138,13 +139,23 @@ def list_web_studies(service: WebService, caller: Caller, queries: Sequence[Quer
             filters = {"AccessionNumber": query.accession}
         try:
             with quiet_pydicom():
-                for answer in client.search_for_studies(
-                    search_filters=filters, fields=list(_ASKED), get_remaining=True
-                ):
-                    _note(found, Dataset.from_json(answer))
+                _list_pages(client, filters, found)
         except (requests.RequestException, *PARSE_ERRORS) as error:
             raise _web_fault(service, error) from None
     return list(found.values())
+
+
+def _list_pages(client: DICOMwebClient, filters: dict[str, str], found: dict[str, RemoteStudy]) -> None:
+    """All pages of an answer; a service that gives the same page for ever is asked no longer."""
+    offset = 0
+    while True:
+        before = len(found)
+        answers = client.search_for_studies(search_filters=filters, fields=list(_ASKED), limit=_PAGE, offset=offset)
+        for answer in answers:
+            _note(found, Dataset.from_json(answer))
+        offset += len(answers)
+        if len(found) == before:
+            return
 
 
 def fetch_web_study(service: WebService, caller: Caller, study_uid: str, folder: Path) -> int:

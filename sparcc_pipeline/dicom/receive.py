@@ -36,8 +36,9 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from sparcc_pipeline.dicom.reception import PARTIAL, Reception, finish_left_over
-from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.dicom.connection import BoundedReads, NodeLimits, Tell
+from sparcc_pipeline.dicom.reception import PARTIAL, Reception, left_over, publish
+from sparcc_pipeline.errors import ConfigError, OutputError
 
 SYNTAXES: Final = (
     ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian,
@@ -46,27 +47,13 @@ SYNTAXES: Final = (
 )  # fmt: skip
 """Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
 
+CONNECTIONS_PER_ASSOCIATION: Final = 3
+"""Connections of which no association has come are not many, but for those that mean harm."""
+
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 REFUSED_BY_LIMIT: Final = 0xA701
 """Statuses of PS3.4 table B.2-1."""
-
-_LARGEST_REQUEST: Final = 2**20
-"""An association request lists at most 128 contexts; a megabyte is far above."""
-
-_RECEIVE_BYTES: Final = 2**16
-
-
-@dataclass(frozen=True)
-class NodeLimits:
-    """What one association may do; `silence_s` is also how long one PDU may take."""
-
-    pdu_bytes: int = 131072
-    associations: int = 20
-    instances: int = 5000
-    bytes: int = 4 * 2**30
-    instance_bytes: int = 512 * 2**20
-    silence_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +64,7 @@ class Node:
     ----------
     senders : calling title -> folder into which its images go, one new folder an association
     name : a new name for such a folder, safe in paths and never used before
+    prefix : how such names begin, and no other folder's that lies there
     tls : the context of the server; None: no TLS
     """
 
@@ -85,12 +73,9 @@ class Node:
     title: str
     senders: Mapping[str, Path]
     name: Callable[[], str]
+    prefix: str
     limits: NodeLimits = field(default_factory=NodeLimits)
     tls: ssl.SSLContext | None = None
-
-
-Tell = Callable[..., None]
-"""`tell(event, **fields)`: what happened, in a constant text and in codes and numbers."""
 
 
 class Receiver:
@@ -99,6 +84,7 @@ class Receiver:
     Raises
     ------
     ConfigError : the port is in use, or not allowed
+    OutputError : what a killed node left cannot be finished
     """
 
     def __init__(self, node: Node, tell: Tell) -> None:
@@ -106,9 +92,10 @@ class Receiver:
         # Its log quotes headers.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         self._receptions: dict[Association, Reception] = {}
+        self._connections: dict[Association, float] = {}
         self._lock = threading.Lock()
-        for folder in set(node.senders.values()):
-            finish_left_over(folder)
+        # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
+        left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
         ae = AE(ae_title=node.title)
         ae.maximum_pdu_size = node.limits.pdu_bytes
         ae.maximum_associations = node.limits.associations
@@ -139,6 +126,8 @@ class Receiver:
         if server is None:
             raise ConfigError("expected a running DICOM node, found none; report this")
         self._ae, self._server = ae, server
+        for partial in left:
+            publish(partial)
 
     @property
     def port(self) -> int:
@@ -170,6 +159,10 @@ class Receiver:
         association, limits = event.assoc, self._node.limits
         connection: Any = association.dul.socket
         connection.socket.settimeout(limits.silence_s)
+        if not self._has_room(association):
+            self._tell("too many connections")
+            connection.socket.close()
+            return
         # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
         if self._node.tls is not None:
             try:
@@ -178,11 +171,21 @@ class Receiver:
                 self._tell("connection without valid TLS refused")
                 # Nothing more is read from it.
                 connection.socket.close()
-        connection.recv = _BoundedReads(association, connection, limits, self._tell)
+        connection.recv = BoundedReads(association, connection, limits, self._tell)
+
+    def _has_room(self, association: Association) -> bool:
+        """False for a connection of too many that only wait, such as in the handshake of TLS: each is a thread."""
+        now, silence = time.monotonic(), self._node.limits.silence_s
+        with self._lock:
+            begun = self._connections.items()
+            self._connections = {each: at for each, at in begun if each.is_alive() or now - at < silence}
+            self._connections[association] = now
+            return len(self._connections) <= CONNECTIONS_PER_ASSOCIATION * self._node.limits.associations
 
     def _requested(self, event: Event) -> None:
         """One sender may hold half of the associations, so that it cannot shut out the others."""
-        title = event.assoc.requestor.primitive.calling_ae_title.strip()
+        request: Any = event.assoc.requestor.primitive
+        title = request.calling_ae_title.strip()
         others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
         if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
             self._tell("too many associations of one sender", peer_title=title)
@@ -247,6 +250,7 @@ class Receiver:
 
     def _end(self, association: Association, how: str) -> None:
         with self._lock:
+            self._connections.pop(association, None)
             reception = self._receptions.pop(association, None)
         if reception is not None:
             self._finish(reception, how)
@@ -256,66 +260,9 @@ class Receiver:
             reception.ended = True
             try:
                 final = reception.finish()
-            except OSError as error:
+            except OutputError as error:
                 self._tell("reception could not be closed", peer_title=reception.title, error=error)
                 return
         if final is not None:
             count, size = reception.count, reception.size
             self._tell(how, peer_title=reception.title, upload=final.name, files=count, bytes=size)
-
-
-@dataclass(frozen=True)
-class _BoundedReads:
-    """Reading from a connection, in the place of pynetdicom's own, which waits for and holds whatever a peer says."""
-
-    association: Association
-    connection: Any
-    limits: NodeLimits
-    tell: Tell
-
-    def __call__(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes, or what came until the connection was closed.
-
-        Raises
-        ------
-        OSError : they are more than allowed, or take too long: the connection is then closed
-        """
-        raw = self.connection.socket
-        if nr_bytes > (self.limits.pdu_bytes if self.association.is_established else _LARGEST_REQUEST):
-            self.tell("PDU too large", bytes=nr_bytes)
-            raise OSError("PDU too large")
-        received, deadline = bytearray(), time.monotonic() + self.limits.silence_s
-        while len(received) < nr_bytes:
-            try:
-                raw.settimeout(max(deadline - time.monotonic(), 0.001))
-                part = raw.recv(min(nr_bytes - len(received), _RECEIVE_BYTES))
-            except TimeoutError:
-                self.tell("sender too slow", bytes=len(received))
-                raise
-            if not part:
-                break
-            received.extend(part)
-        raw.settimeout(self.limits.silence_s)
-        return received
-
-
-def server_tls(certificate: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer (PS3.15 B.9, BCP 195); with `ca`, callers must show a certificate that it signed.
-
-    Raises
-    ------
-    ConfigError : a file is missing or no valid PEM
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-        if ca is not None:
-            context.load_verify_locations(ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            "expected certificate, key and CA as PEM files (receive.tls_certificate, tls_key, tls_ca), found one that "
-            "cannot be used; check paths, rights and that key and certificate belong together"
-        ) from error
-    return context

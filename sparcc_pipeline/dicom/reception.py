@@ -58,37 +58,36 @@ class Reception:
 
     def finish(self) -> Path | None:
         """Give the folder its final name; None where nothing came."""
-        return _publish(self.folder) if self.count else None
+        return publish(self.folder) if self.count else None
 
 
-def finish_left_over(folder: Path) -> None:
-    """Finish what a killed program had acknowledged: it is a reception that ended.
+def left_over(folder: Path, prefix: str) -> list[Path]:
+    """The receptions that a killed node left: what it had acknowledged is in them."""
+    return [partial for partial in sorted(folder.glob(f"{prefix}*{PARTIAL}")) if any(partial.glob("*.dcm"))]
+
+
+def publish(partial: Path) -> Path:
+    """Rename a folder of acknowledged images to its final name, without the image that was in work.
 
     Raises
     ------
-    OutputError : the folder cannot be used
+    OutputError : it cannot be renamed
     """
+    final = partial.with_name(partial.name.removesuffix(PARTIAL))
     try:
-        for partial in sorted(folder.glob(f"*{PARTIAL}")):
-            if any(partial.glob("*.dcm")):
-                _publish(partial)
+        for unfinished in partial.glob(f"*{PARTIAL}"):
+            unfinished.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        partial.rename(final)
     except OSError as error:
         raise OutputError(
-            f"expected a folder for receptions that can be written at {folder}, found it not usable; change its owner"
+            f"expected to finish the reception {partial.name}, found that impossible "
+            f"({(error.strerror or '').lower()}); free space or change its owner: it is finished at the next start"
         ) from error
-
-
-def _publish(partial: Path) -> Path:
-    """Rename a folder of acknowledged images to its final name, without the image that was in work."""
-    for unfinished in partial.glob(f"*{PARTIAL}"):
-        unfinished.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    final = partial.with_name(partial.name.removesuffix(PARTIAL))
-    partial.rename(final)
     return final
 
 

@@ -15,6 +15,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -194,7 +195,14 @@ def free_port() -> int:
 
 @pytest.fixture
 def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
-    """Orthanc with an empty store, started by hand (its packages do not start it)."""
+    """Orthanc with an empty store."""
+    with running_orthanc(tmp_path) as pacs:
+        yield pacs
+
+
+@contextmanager
+def running_orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """Orthanc with an empty store below a folder, started by hand (its packages do not start it)."""
     if not ORTHANC.exists() or not DICOMWEB_PLUGIN.exists():
         pytest.skip("needs Orthanc with its DICOMweb plugin (scripts/peers installs them)")
     pacs = Orthanc(free_port(), free_port())

@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Los
 
 from sparcc_pipeline.dicom.deidentify import Deidentified, SetAside, Subject, deidentify_file
 from sparcc_pipeline.dicom.discover import discover
+from sparcc_pipeline.dicom.elements import quiet_pydicom
 from sparcc_pipeline.dicom.headers import read_header
 from sparcc_pipeline.dicom.pseudonyms import DAYS_SHIFTED, days_shifted, keyed_hash, keyed_uid
 from sparcc_pipeline.dicom.read import read_series
@@ -112,7 +113,7 @@ def test_numbers_and_pixels_are_the_same_to_the_byte(series: Path) -> None:
     assert after.PixelData == before.PixelData
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
                     "SpacingBetweenSlices", "MagneticFieldStrength", "InversionTime", "RepetitionTime"):  # fmt: skip
-        assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword  # type: ignore[union-attr]
+        assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword
 
 
 def test_it_says_how_it_was_deidentified_and_whose_it_is_in_the_trial(series: Path) -> None:
@@ -163,6 +164,30 @@ def test_dates_move_and_their_distance_stays(tmp_path: Path) -> None:
     assert (second - first).days == 84
     assert (first - date(2025, 12, 30)).days == days
     assert -DAYS_SHIFTED[1] <= days <= -DAYS_SHIFTED[0]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "kept"),
+    [
+        ("AcquisitionDate", "20260302", True),
+        ("AcquisitionDate", "2026.03.02", True),
+        ("AcquisitionDate", "19630417", False),
+        ("AcquisitionDate", "20261399", False),
+        ("AcquisitionDate", "ZHANG", False),
+        ("AcquisitionDateTime", "20260301101530.5+0800", True),
+        ("AcquisitionDateTime", "19630417101530", False),
+    ],
+)
+def test_a_date_that_is_not_of_the_examination_goes(
+    series: Path, edit: Callable[..., None], keyword: str, value: str, kept: bool
+) -> None:
+    path = min(series.iterdir())
+    with quiet_pydicom():
+        edit(path, **{keyword: value})
+
+    found = str(reread(path).get(keyword, ""))
+
+    assert bool(found) == kept and "+" not in found and not found.startswith("2026")
 
 
 def test_bytes_do_not_depend_on_how_the_image_came(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from sparcc_pipeline.dicom import reception
+from sparcc_pipeline.dicom.connection import NodeLimits, server_tls
 from sparcc_pipeline.dicom.elements import quiet_pydicom
-from sparcc_pipeline.dicom.receive import Node, NodeLimits, Receiver, server_tls
+from sparcc_pipeline.dicom.receive import Node, Receiver
 from sparcc_pipeline.errors import ConfigError
 
 
@@ -63,7 +64,7 @@ class Nodes:
         names = itertools.count(1)
         node = Node(
             "127.0.0.1", 0, "SPARCC", {"SITE1": self.folder, "SITE2": self.folder},
-            lambda: f"dicom-{next(names)}", limits or NodeLimits(silence_s=5), tls,
+            lambda: f"dicom-{next(names)}", "dicom-", limits or NodeLimits(silence_s=5), tls,
         )  # fmt: skip
         receiver = Receiver(node, lambda event, **fields: said.append((event, fields)))
         self.running.append(receiver)
@@ -147,8 +148,10 @@ def test_an_association_aborted_in_the_middle_leaves_what_was_acknowledged(nodes
 
 
 def test_what_a_killed_node_had_acknowledged_is_found_when_it_starts_again(nodes: Nodes) -> None:
-    left = nodes.folder / "dicom-0.partial"
-    left.mkdir()
+    left, other = nodes.folder / "dicom-0.partial", nodes.folder / "inbox-0.partial"
+    for folder in (left, other):
+        folder.mkdir()
+    (other / "000001.dcm").write_bytes(b"being copied by another program")
     (left / "000001.dcm").write_bytes(b"acknowledged")
     (left / "000002.dcm.partial").write_bytes(b"half")
 
@@ -242,6 +245,25 @@ def test_one_sender_does_not_shut_out_the_others(nodes: Nodes) -> None:
         association.release()
 
 
+def test_connections_that_only_wait_are_bounded_and_go(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(associations=2, silence_s=1.5))
+    waiting = [socket.create_connection(("127.0.0.1", node.receiver.port)) for _ in range(9)]
+    node.wait("too many connections")
+    time.sleep(2)
+
+    assert storescu(node, "+sd", series) == 0
+    for each in waiting:
+        each.close()
+
+
+def test_many_associations_one_after_the_other_are_no_harm(nodes: Nodes) -> None:
+    node = nodes.start(NodeLimits(associations=1, silence_s=30))
+    for _ in range(8):
+        associate(node).release()
+
+    assert not any(event == "too many connections" for event, _ in node.said)
+
+
 def test_a_full_disk_is_said_and_nothing_half_stays(
     nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,20 +279,27 @@ def test_a_full_disk_is_said_and_nothing_half_stays(
     assert node.uploads == []
 
 
-def test_two_nodes_cannot_share_a_port(nodes: Nodes) -> None:
+def test_two_nodes_cannot_share_a_port_and_the_second_touches_nothing(nodes: Nodes, series: Path) -> None:
     node = nodes.start()
-    taken = Node("127.0.0.1", node.receiver.port, "SPARCC", {"SITE1": nodes.folder}, lambda: "x")
+    association = associate(node)
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+    taken = Node("127.0.0.1", node.receiver.port, "SPARCC", {"SITE1": nodes.folder}, lambda: "x", "x")
 
     with pytest.raises(ConfigError, match=r"receive\.port"):
         Receiver(taken, lambda *_, **__: None)
+
+    assert node.uploads == []
+    association.release()
+    node.wait("association ended")
+    assert len(node.files()) == 1
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     key, pem = folder / "key.pem", folder / "certificate.pem"
-    command = [require("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem,
-               "-days", "2", "-subj", "/CN=localhost"]  # fmt: skip
+    options = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command = [require("openssl"), "req", "-x509", *options, "-keyout", str(key), "-out", str(pem)]
     subprocess.run(command, capture_output=True, check=True)
     return pem, key
 

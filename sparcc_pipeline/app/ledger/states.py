@@ -31,11 +31,16 @@ NEXT: Final[Mapping[State, State]] = {
 ASIDE: Final = (State.QUARANTINED, State.REJECTED, State.FAILED)
 """Where a study waits for a person, for its site, or for another attempt; it remembers the step that it waits for."""
 
+_LEFT_FOR: Final = frozenset(
+    # What a person decides about is found by intake or on delivery; scoring refuses or fails.
+    {(state, aside) for state in NEXT for aside in ASIDE} - {(State.DEIDENTIFIED, State.QUARANTINED)}
+)
+
 TRANSITIONS: Final = frozenset(
     {
         *NEXT.items(),
-        *((state, aside) for state in NEXT for aside in ASIDE),
-        *((aside, state) for state in NEXT for aside in ASIDE),
+        *_LEFT_FOR,
+        *((aside, state) for state, aside in _LEFT_FOR),
         (State.QUARANTINED, State.REJECTED),
         (State.FAILED, State.REJECTED),
     }

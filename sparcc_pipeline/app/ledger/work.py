@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, or_, select, union, update
 from sparcc_pipeline.app.ledger.book import Book, find_version
 from sparcc_pipeline.app.ledger.leases import LeaseLostError, claim_row, is_free, renew_row, settle_row
 from sparcc_pipeline.app.ledger.records import StudyVersion, version_of
-from sparcc_pipeline.app.ledger.states import NEXT, State
+from sparcc_pipeline.app.ledger.states import NEXT, TRANSITIONS, State
 from sparcc_pipeline.app.ledger.tables import change, study_version
 from sparcc_pipeline.message import Message, to_plain
 
@@ -74,6 +74,7 @@ class WorkBook(Book):
         Raises
         ------
         LeaseLostError : it was given to another worker
+        ValueError : there is no such transition (see `states.TRANSITIONS`)
         """
         state = NEXT[version.state]
         return self._move(version, state, None, facts, {TIMES[state]: self._clock(), "attempts": 0, "resume": None})
@@ -172,6 +173,8 @@ class WorkBook(Book):
         values: Mapping[str, Any],
     ) -> StudyVersion:  # fmt: skip
         """Settle a claimed study in another state, with a line in the history."""
+        if (version.state, state) not in TRANSITIONS:
+            raise ValueError(f"no study goes from {version.state} to {state}")
         added = dict(facts or {})
 
         def work(connection: Connection) -> StudyVersion:

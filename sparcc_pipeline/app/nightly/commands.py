@@ -88,6 +88,22 @@ def report(config: SettingsFile = DEFAULT_FILE) -> None:
 
 
 @nightly_app.command()
+def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
+    """Print patient identifier, accession number and date of a study, to find its row in the manifest.
+
+    Only for who may read the identity folder. Nothing of it is logged.
+    """
+    from sparcc_pipeline.app.nightly.intake import whose as identities
+    from sparcc_pipeline.app.nightly.settings import load_settings
+    from sparcc_pipeline.app.nightly.status import open_ledger
+
+    with open_ledger(config) as ledger:
+        version = ledger.version(study)
+    for patient, accession, day in identities(load_settings(config), version):
+        typer.echo(f"patient {patient}, accession {accession or 'none'}, study date {day or 'none'}")
+
+
+@nightly_app.command()
 def retry(study: Study, config: SettingsFile = DEFAULT_FILE, by: MaybeBy = None) -> None:
     """Try a study again that failed or was rejected, at the next run."""
     from sparcc_pipeline.app.nightly.status import open_ledger, told

@@ -188,6 +188,11 @@ def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
     """Open for reading what is no link; of pipes and devices nothing is waited for."""
     try:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
+    except FileNotFoundError as error:
+        raise OutputError(
+            "expected an upload that nobody changes any more, found that a part of it went while it was copied; it is "
+            "tried again"
+        ) from error
     except OSError as error:
         raise RefusedUpload(
             Message("the upload holds a link, a device or a file that cannot be read: send plain files and folders")

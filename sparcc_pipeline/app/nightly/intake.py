@@ -33,20 +33,30 @@ from sparcc_pipeline.message import Message
 WAITS_FOR: Final = "waits_for"
 """Fact that says which check put a study into quarantine: a release lets it pass that one."""
 
+BY_ITSELF: Final = "intake"
+"""Who releases a study that waited for what is there now; no person has looked at it."""
+
 MANIFEST: Final = "manifest"
+RAW_FILES: Final = "raw_files"
 SLICES: Final = "slices"
 PATIENTS: Final = "patients"
 BURNT_IN: Final = "burnt_in"
 
 
 def take_in(context: Context) -> None:
-    """Take in what came by every way; give back studies that waited for a row of the manifest which is there now."""
+    """Take in what came by every way; give back studies that waited for what is there now.
+
+    Where another process is at it, it does that for this one, too.
+    """
     perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    take_from_inboxes(context, perimeter)
-    pull_all(context, perimeter)
-    sort_uploads(context, perimeter)
-    _look_at_manifests_again(context, perimeter)
-    clean_raw(context, perimeter)
+    with perimeter.alone() as alone:
+        if not alone:
+            return
+        take_from_inboxes(context, perimeter)
+        pull_all(context, perimeter)
+        sort_uploads(context, perimeter)
+        _look_again(context, perimeter)
+        clean_raw(context, perimeter)
 
 
 def check_complete(context: Context, version: StudyVersion) -> Outcome:
@@ -72,7 +82,14 @@ def check_complete(context: Context, version: StudyVersion) -> Outcome:
             "the images of this study carry different patient identifiers: the site should say whose it is"
         )
         return Quarantined(reason, {WAITS_FOR: PATIENTS})
-    discovery = discover(raw_files(perimeter, instances))
+    files = raw_files(perimeter, instances)
+    if not all(file.is_file() for file in files):
+        reason = Message(
+            "more of this study came after its first files had been deleted (keep_raw_days): the site should send the "
+            "whole study again"
+        )
+        return Quarantined(reason, {WAITS_FOR: RAW_FILES})
+    discovery = discover(files)
     if not _passes(version, SLICES) and (gap := _gap(context, discovery)):
         return Quarantined(gap, {WAITS_FOR: SLICES})
     return Done({"instances": len(instances), "series": len(discovery.series)})
@@ -191,7 +208,7 @@ def _facts(context: Context, folder: Path) -> dict[str, Any]:
 def _passes(version: StudyVersion, check: str) -> bool:
     """True if a person let the study pass this check."""
     released = version.facts.get("released") or {}
-    return released.get("by") not in (None, MANIFEST) and version.facts.get(WAITS_FOR) == check
+    return released.get("by") not in (None, BY_ITSELF) and version.facts.get(WAITS_FOR) == check
 
 
 def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -> Assigned | Message:
@@ -204,13 +221,19 @@ def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -
     return manifest.assign(newest.patient_id, newest.accession, newest.study_date)
 
 
-def _look_at_manifests_again(context: Context, perimeter: Perimeter) -> None:
+def _look_again(context: Context, perimeter: Perimeter) -> None:
+    """Studies that waited for a row of the manifest, or for files that had been deleted, go on when these are there."""
     for version in context.ledger.versions(state=State.QUARANTINED):
-        if version.facts.get(WAITS_FOR) != MANIFEST or version.superseded_by is not None:
+        waits_for = version.facts.get(WAITS_FOR)
+        if version.superseded_by is not None or waits_for not in (MANIFEST, RAW_FILES):
             continue
         instances = perimeter.identities.instances(version.site, version.study_key)
-        if isinstance(_assigned(context.settings, version.site, instances), Assigned):
-            context.ledger.release(version.id, "the manifest has a row for it now", MANIFEST)
+        if waits_for == MANIFEST:
+            there = isinstance(_assigned(context.settings, version.site, instances), Assigned)
+        else:
+            there = all(file.is_file() for file in raw_files(perimeter, instances))
+        if there:
+            context.ledger.release(version.id, "what it waited for is there now", BY_ITSELF)
 
 
 def whose(settings: NightlySettings, version: StudyVersion) -> list[tuple[str, str, str]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -65,35 +66,26 @@ def send_letter(letter: Letter, settings: MailSettings) -> None:
     ConfigError : no server or sender, an address that is none, no password, or one that would go unprotected
     OutputError : no connection, refused, a certificate that is not trusted; may be tried again
     """
-    if settings.host is None or settings.sender is None:
-        raise ConfigError("expected host and sender in [mail] of the settings, found one of them missing; add it")
-    if settings.user is not None and settings.security == "none":
-        raise ConfigError(
-            'expected security = "starttls" or "tls" in [mail] with a user, found "none", which would send the '
-            "password in the clear; change it"
-        )
-    password = read_password(settings)
+    sender = settings.sender or ""
     try:
-        message = as_message(letter, settings.sender)
+        message = as_message(letter, sender)
     except ValueError as error:
         raise ConfigError(
             "expected addresses such as NAME@HOST in the settings, found one with other characters; change it"
         ) from error
-    try:
-        with _connect(settings, settings.host) as connection:
-            if settings.user is not None:
-                connection.login(settings.user, password or "")
-            refused = connection.send_message(message, settings.sender, list(letter.to))
-    except (OSError, smtplib.SMTPException) as error:
-        raise OutputError(
-            f"expected the mail server {settings.host}:{settings.port} to take the report, found "
-            f"{_fault(error, settings.timeout_seconds)}; check [mail] in the settings: the report is in its folder"
-        ) from error
+    with _told(settings), _logged_in(settings) as connection:
+        refused = connection.send_message(message, sender, list(letter.to))
     if refused:
         raise OutputError(
             f"expected the mail server to take all {len(letter.to)} recipients, found {len(refused)} refused; check "
             "their addresses in the settings"
         )
+
+
+def greet(settings: MailSettings) -> None:
+    """Connect and log in, and send nothing (errors: see `send_letter`)."""
+    with _told(settings), _logged_in(settings):
+        pass
 
 
 def as_message(letter: Letter, sender: str) -> EmailMessage:
@@ -108,6 +100,34 @@ def as_message(letter: Letter, sender: str) -> EmailMessage:
         main, _, sub = media_type.partition("/")
         message.add_attachment(content, maintype=main, subtype=sub, filename=name)
     return message
+
+
+@contextmanager
+def _told(settings: MailSettings) -> Iterator[None]:
+    """What goes wrong with the server, as an error of ours."""
+    try:
+        yield
+    except (OSError, smtplib.SMTPException) as error:
+        raise OutputError(
+            f"expected the mail server {settings.host}:{settings.port} to take the report, found "
+            f"{_fault(error, settings.timeout_seconds)}; check [mail] in the settings: the report is in its folder"
+        ) from error
+
+
+@contextmanager
+def _logged_in(settings: MailSettings) -> Iterator[smtplib.SMTP]:
+    if settings.host is None or settings.sender is None:
+        raise ConfigError("expected host and sender in [mail] of the settings, found one of them missing; add it")
+    if settings.user is not None and settings.security == "none":
+        raise ConfigError(
+            'expected security = "starttls" or "tls" in [mail] with a user, found "none", which would send the '
+            "password in the clear; change it"
+        )
+    password = read_password(settings)
+    with _connect(settings, settings.host) as connection:
+        if settings.user is not None:
+            connection.login(settings.user, password or "")
+        yield connection
 
 
 def _connect(settings: MailSettings, host: str) -> smtplib.SMTP:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.message import Message
+
+if TYPE_CHECKING:
+    # The DICOM node logs, and knows no ledger.
+    from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion
 
 Clock = Callable[[], datetime]
 """The time now, UTC."""
@@ -74,7 +77,7 @@ class Failed:
 
 Outcome = Done | NotYet | Quarantined | Rejected | Failed
 
-Step = Callable[[Context, StudyVersion], Outcome]
+Step = Callable[[Context, "StudyVersion"], Outcome]
 """One step of one study. It may raise: a `SparccError` becomes `Rejected` (InputError) or `Failed` (all others), any
 other exception `Failed` with its kind and place, never its words. It is run again after a crash at any point of it:
 what it leaves behind must not be in its own way."""

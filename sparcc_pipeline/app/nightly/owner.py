@@ -13,17 +13,17 @@ _PROC: Final = Path("/proc")
 def this_process() -> str:
     """Host, start of the machine, process, start of the process."""
     pid = os.getpid()
-    return f"{socket.gethostname()}:{_boot()}:{pid}:{_started(pid)}"
+    return f"{socket.gethostname()}:{_boot()}:{pid}:{started(pid)}"
 
 
 def is_dead(owner: str) -> bool:
     """True for a process of this host that is certainly no more; of other hosts nothing is known."""
     host, _, rest = owner.partition(":")
     boot, _, process = rest.partition(":")
-    pid, _, started = process.partition(":")
+    pid, _, begun = process.partition(":")
     if host != socket.gethostname() or not pid.isdigit():
         return False
-    return boot != _boot() or started != _started(int(pid))
+    return boot != _boot() or begun != started(int(pid))
 
 
 def _boot() -> str:
@@ -33,8 +33,8 @@ def _boot() -> str:
         return "unknown"
 
 
-def _started(pid: int) -> str:
-    """When a process started, in ticks since the machine did; a number that is used again starts later."""
+def started(pid: int) -> str:
+    """When a process started, in ticks since the machine did; a number is used again by a later one."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:

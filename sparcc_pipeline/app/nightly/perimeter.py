@@ -6,9 +6,12 @@ the folder cannot tell whose a de-identified image is.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +20,7 @@ from sparcc_pipeline.app.nightly.identity_map import IdentityMap
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 KEY_FILE: Final = "key"
+LOCK_FILE: Final = "lock"
 MAP_FILE: Final = "identity.sqlite"
 INCOMING: Final = "incoming"
 PARTIAL: Final = ".partial"
@@ -51,6 +55,20 @@ class Perimeter:
             ) from error
         identities = IdentityMap(folder / MAP_FILE)
         return cls(folder, key, identities)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether this process alone takes in what came, for as long as the context lasts; a killed one lets go."""
+        descriptor = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(descriptor)
 
     def incoming(self, site: str) -> Path:
         """Where the uploads of a site lie, each in a folder of its own; made if absent."""

@@ -14,7 +14,7 @@ from sparcc_pipeline.app.nightly.outcome import Context
 from sparcc_pipeline.app.nightly.perimeter import PARTIAL, Perimeter
 from sparcc_pipeline.app.nightly.receiving import new_name, serve
 from sparcc_pipeline.app.nightly.settings import PullSettings
-from sparcc_pipeline.app.nightly.sorting import study_key
+from sparcc_pipeline.app.nightly.sorting import PULL_WAY, study_key
 from sparcc_pipeline.app.trial.dictionary import compact
 from sparcc_pipeline.app.trial.tables import read_table
 from sparcc_pipeline.dicom.pull import (
@@ -29,7 +29,6 @@ from sparcc_pipeline.dicom.pull import (
 from sparcc_pipeline.dicom.send import Entity, WebService, parse_target
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError, SparccError
 
-PULL_WAY: Final = "pull"
 ACCESSION_HEADERS: Final = ("accession", "accession_number", "检查号", "检查编号")
 
 

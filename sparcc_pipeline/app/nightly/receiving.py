@@ -9,7 +9,8 @@ from typing import Final
 from sparcc_pipeline.app.nightly.outcome import Clock, Log
 from sparcc_pipeline.app.nightly.perimeter import incoming_folder
 from sparcc_pipeline.app.nightly.settings import NightlySettings
-from sparcc_pipeline.dicom.receive import Node, NodeLimits, Receiver, server_tls
+from sparcc_pipeline.dicom.connection import NodeLimits, server_tls
+from sparcc_pipeline.dicom.receive import Node, Receiver
 from sparcc_pipeline.dicom.send import Entity, parse_target
 from sparcc_pipeline.errors import ConfigError
 
@@ -43,6 +44,7 @@ def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
         receive.ae_title,
         _senders(settings),
         lambda: new_name(DICOM_WAY, clock),
+        DICOM_WAY,
         limits,
         tls,
     )

@@ -99,7 +99,9 @@ def update_metrics(settings: NightlySettings, ledger: Ledger, now: datetime) -> 
     OutputError : the ledger does not answer, or the file cannot be written
     """
     work = settings.paths.work_folder
-    return write_metrics(night_metrics(morning_of(ledger, settings, now), work), work / "metrics")
+    runs = ledger.history(event="run")
+    metrics = night_metrics(morning_of(ledger, settings, now), work, runs[-1] if runs else None)
+    return write_metrics(metrics, work / "metrics")
 
 
 def mail_report(settings: NightlySettings, ledger: Ledger, now: datetime, log: Log) -> int:

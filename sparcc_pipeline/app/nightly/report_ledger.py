@@ -8,7 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion, Upload
-from sparcc_pipeline.app.ledger.states import State, UploadState
+from sparcc_pipeline.app.ledger.states import ChangeState, State, UploadState
 from sparcc_pipeline.app.nightly.deviations import ImageFacts, deviations
 from sparcc_pipeline.app.nightly.report_model import Delivery, Morning, Reason, Site, Standing, StudyNow
 from sparcc_pipeline.app.nightly.report_words import BY_KIND
@@ -50,11 +50,17 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         for each in versions
         if each.visit == settings.run.baseline_visit and each.superseded_by is None
     }
+    not_compared = {
+        each.follow_up_id: _reason(each.reason, each.facts.get("reason_kind"))
+        for each in ledger.changes()
+        if each.state in (ChangeState.REFUSED, ChangeState.FAILED) and each.reason is not None
+    }
     studies = [
         _study(
             each,
             (replaced if each.superseded_by is not None else moved).get(each.id, each.received_at),
             None if each.visit == settings.run.baseline_visit else baselines.get((each.site, each.participant)),
+            not_compared.get(each.id),
             settings,
         )
         for each in versions
@@ -88,7 +94,13 @@ def report_zone(settings: NightlySettings, now: datetime) -> tzinfo:
         ) from error
 
 
-def _study(version: StudyVersion, since: datetime, baseline: ImageFacts | None, settings: NightlySettings) -> StudyNow:
+def _study(
+    version: StudyVersion,
+    since: datetime,
+    baseline: ImageFacts | None,
+    not_compared: Reason | None,
+    settings: NightlySettings,
+) -> StudyNow:
     standing, delivery = _standing(version), _delivery(version)
     reason = None if version.reason is None else _reason(version.reason, version.facts.get("reason_kind"))
     scored = standing is Standing.SCORED
@@ -110,7 +122,9 @@ def _study(version: StudyVersion, since: datetime, baseline: ImageFacts | None, 
         delivery=delivery,
         delivery_reason=reason if scored and version.state is State.FAILED else None,
         deviations=deviations(ImageFacts.of(version.facts), baseline, settings.report),
+        not_compared=not_compared,
         superseded=version.superseded_by is not None,
+        waits_for_manifest=version.facts.get("waits_for") == "manifest",
     )
 
 

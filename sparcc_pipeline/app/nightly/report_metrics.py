@@ -9,16 +9,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.ledger.ledger import Event
 from sparcc_pipeline.app.nightly.metrics import Metric
 from sparcc_pipeline.app.nightly.report_model import Counts, Delivery, Morning, Standing, StudyNow
 
 
-def night_metrics(morning: Morning, work_folder: Path) -> list[Metric]:
+def night_metrics(morning: Morning, work_folder: Path, last_run: Event | None = None) -> list[Metric]:
     """All families of `sparcc.prom`.
 
     Parameters
     ----------
     work_folder : whose free space is told
+    last_run : the end of the last `sparcc nightly run`; None before the first
     """
     counts = {site.code: morning.of_site(site.code).counts() for site in morning.sites}
 
@@ -40,6 +42,7 @@ def night_metrics(morning: Morning, work_folder: Path) -> list[Metric]:
         Metric("sparcc_build_info", "gauge", "Version of the program.", [({"version": __version__}, 1.0)]),
         Metric("sparcc_report_timestamp_seconds", "gauge", "When these figures were made, Unix time.",
                [({}, round(morning.made_at.timestamp(), 3))]),
+        *_of_run(last_run),
         Metric("sparcc_studies", "gauge", "Study versions that are not superseded, by where they stand.", standings),
         Metric("sparcc_study_versions_total", "counter", "Study versions ever received.",
                ever(lambda study: not study.is_upload)),
@@ -61,6 +64,17 @@ def night_metrics(morning: Morning, work_folder: Path) -> list[Metric]:
                by_site(lambda each: _seconds(each.to_score_worst))),
         Metric("sparcc_disk_free_bytes", "gauge", "Free space where the work folder lies.",
                [({}, float(disk.f_bavail * disk.f_frsize))]),
+    ]  # fmt: skip
+
+
+def _of_run(run: Event | None) -> list[Metric]:
+    """When it ended and how; 0: every study has a result or waits with a reason."""
+    ended: list[tuple[dict[str, str], float]] = [] if run is None else [({}, round(run.at.timestamp(), 3))]
+    code = None if run is None else run.facts.get("exit_code")
+    return [
+        Metric("sparcc_last_run_timestamp_seconds", "gauge", "When the last nightly run ended, Unix time.", ended),
+        Metric("sparcc_last_run_exit_code", "gauge", "Exit code of the last nightly run; 0: nothing failed.",
+               [] if code is None else [({}, float(code))]),
     ]  # fmt: skip
 
 

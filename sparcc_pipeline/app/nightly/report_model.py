@@ -70,7 +70,9 @@ class StudyNow:
     participant, visit : None until the manifest has said
     since : when it came to stand where it does
     next_try : when a failed step is tried again
+    not_compared : why the change since baseline could not be computed
     is_upload : an upload that is not sorted into studies; `study` is then its ID
+    waits_for_manifest : it goes on by itself once the manifest knows it
     """
 
     study: str
@@ -90,8 +92,10 @@ class StudyNow:
     delivery: Delivery = Delivery.NONE
     delivery_reason: Reason | None = None
     deviations: tuple[Message, ...] = ()
+    not_compared: Reason | None = None
     superseded: bool = False
     is_upload: bool = False
+    waits_for_manifest: bool = False
 
     @property
     def to_score(self) -> timedelta | None:
@@ -230,6 +234,11 @@ class Morning:
     def deviating(self) -> list[StudyNow]:
         """Studies scored in the night with a deviation from the protocol."""
         found = [s for s in self.studies if s.deviations and self.in_night(s.scored_at) and not s.superseded]
+        return sorted(found, key=lambda s: (s.site, s.participant or "", s.visit or "", s.study))
+
+    def not_compared(self) -> list[StudyNow]:
+        """Follow-ups scored in the night whose change since baseline could not be computed."""
+        found = [s for s in self.studies if s.not_compared and self.in_night(s.scored_at) and not s.superseded]
         return sorted(found, key=lambda s: (s.site, s.participant or "", s.visit or "", s.study))
 
     def without_score(self) -> list[StudyNow]:

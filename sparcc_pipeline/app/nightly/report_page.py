@@ -84,8 +84,12 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         nights=morning.nights_shown,
         stuck=stuck,
         problems=morning.problems,
-        deviating=[_shown(s, morning, words, site) for s in morning.deviating()],
-        without_score=[_shown(s, morning, words, site) for s in morning.without_score()],
+        deviating=[{**_shown(s, morning, words, site), "reasons": ()} for s in morning.deviating()],
+        not_compared=[
+            {**_shown(s, morning, words, site), "reasons": [s.not_compared], "deviations": ()}
+            for s in morning.not_compared()
+        ],
+        without_score=[{**_shown(s, morning, words, site), "deviations": ()} for s in morning.without_score()],
         plot=_plot(morning, words),
         links=links,
         version=__version__,
@@ -187,7 +191,7 @@ def _shown(study: StudyNow, morning: Morning, words: Language, site: Site | None
         "files": study.files,
         "reasons": [_for_whom(reason, study, site) for reason in study.reasons],
         "deviations": study.deviations,
-        "command": None if site is not None else _command(study),
+        "commands": [] if site is not None else _commands(study),
     }
 
 
@@ -209,18 +213,22 @@ def _shown_delivery(study: StudyNow, morning: Morning, words: Language) -> dict[
         **_shown(study, morning, words, None),
         "reasons": [] if study.delivery_reason is None else [study.delivery_reason],
         "next_try": None if study.next_try is None or given_up else _local(study.next_try, morning),
-        "command": f"sparcc nightly retry {study.study}" if given_up else None,
+        "commands": [f"sparcc nightly retry {study.study}"] if given_up else [],
     }
 
 
-def _command(study: StudyNow) -> str | None:
+def _commands(study: StudyNow) -> list[str]:
+    """What a coordinator may type about a study."""
+    whose = [] if study.is_upload else [f"sparcc nightly whose {study.study}"]
     match study.standing:
+        case Standing.QUARANTINED if study.waits_for_manifest:
+            return whose
         case Standing.QUARANTINED:
-            return f'sparcc nightly release {study.study} --by NAME --reason "..."'
+            return [*whose, f'sparcc nightly release {study.study} --by NAME --reason "..."']
         case Standing.GIVEN_UP:
-            return f"sparcc nightly retry {study.study}"
+            return [f"sparcc nightly retry {study.study}"]
         case _:
-            return None
+            return []
 
 
 def _label(study: StudyNow, words: Language, *, with_site: bool = True) -> str:

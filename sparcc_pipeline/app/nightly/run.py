@@ -1,12 +1,11 @@
-"""`sparcc nightly run` and `watch`, and `sparcc receive`: the night from outside."""
+"""`sparcc nightly run` and `watch`: the night from outside."""
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +13,12 @@ import typer
 
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.logs import open_log
 from sparcc_pipeline.app.nightly.night import Night, Part
 from sparcc_pipeline.app.nightly.outcome import Context
 from sparcc_pipeline.app.nightly.owner import this_process
+from sparcc_pipeline.app.nightly.process import now, stopped_by_signals
 from sparcc_pipeline.app.nightly.reasons import failure_of
 from sparcc_pipeline.app.nightly.report import write_report
 from sparcc_pipeline.app.nightly.settings import NightlySettings, load_settings
@@ -31,10 +32,7 @@ SECONDS_BETWEEN_REPORTS: Final = 3600.0
 
 FAILED_CODE: Final = OutputError.exit_code
 
-
-def now() -> datetime:
-    """The time of this machine, UTC."""
-    return datetime.now(UTC)
+_TOLD: Final = (State.SCORED, State.DELIVERED, State.QUARANTINED, State.REJECTED, State.FAILED)
 
 
 @contextmanager
@@ -63,21 +61,26 @@ def run_night(file: Path, part: Part) -> int:
 
     Raises
     ------
-    ConfigError, OutputError : the settings or the ledger cannot be used
+    ConfigError, OutputError : the settings or the ledger cannot be used, or the ledger was lost
     """
     settings, stop = load_settings(file), threading.Event()
-    with open_context(settings, "run") as context, _stopped_by_signals(stop), ExitStack() as ends:
+    with open_context(settings, "run") as context, stopped_by_signals(stop), ExitStack() as ends:
         workers = DaskWorkers(settings.run)
         ends.callback(workers.close)
         night = Night(context, real_steps(), workers, this_process(), stop, part)
         tally = night.run()
         workers.close()
-        code = _code(tally, night.problems)
-        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
-        for line in _summary(tally, night.problems):
-            typer.echo(line)
+        problems = list(night.problems)
         if part != Part.INTAKE:
-            typer.echo(f"Report: {write_report(context, [failure_of(each) for each in night.problems])}")
+            try:
+                typer.echo(f"Report: {write_report(context, [failure_of(each) for each in problems])}")
+            except Exception as error:
+                context.log("the report was not written", error=error)
+                problems.append(error)
+        code = _code(tally, problems)
+        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
+        for line in _summary(tally, problems):
+            typer.echo(line)
     return code
 
 
@@ -93,7 +96,7 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
     ConfigError, OutputError : the settings or the ledger cannot be used when it starts
     """
     settings, stop = load_settings(file), threading.Event()
-    with open_context(settings, "watch") as context, _stopped_by_signals(stop), ExitStack() as ends:
+    with open_context(settings, "watch") as context, stopped_by_signals(stop), ExitStack() as ends:
         if receive:
             from sparcc_pipeline.app.nightly.receiving import serve
 
@@ -107,7 +110,7 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
             try:
                 tally = night.round()
                 reporter.tell(tally, night.problems)
-            except SparccError as error:
+            except Exception as error:
                 # The ledger, or the report: the service outlives both.
                 context.log("the round was not finished", error=error)
                 tally = Tally()
@@ -115,25 +118,6 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
                 workers.close()
                 stop.wait(settings.run.poll_seconds)
         context.log("watch ends")
-
-
-def run_receiver(file: Path) -> None:
-    """Be the DICOM node until SIGTERM or Ctrl-C.
-
-    Raises
-    ------
-    ConfigError, OutputError : the node cannot be started
-    """
-    from sparcc_pipeline.app.nightly.receiving import serve
-
-    settings, stop = load_settings(file), threading.Event()
-    with _stopped_by_signals(stop):
-        receiver = serve(settings, now, open_log(settings, now, "receive"))
-        try:
-            typer.echo(f"Receiving as {settings.receive.ae_title} on {settings.receive.host}, port {receiver.port}")
-            stop.wait()
-        finally:
-            receiver.stop()
 
 
 class _Reporter:
@@ -160,24 +144,7 @@ def _code(tally: Tally, problems: Sequence[Exception]) -> int:
 
 def _summary(tally: Tally, problems: Sequence[Exception]) -> list[str]:
     """A few lines for the log of cron."""
-    states = ", ".join(f"{count} {state}" for state, count in tally.states.items() if count) or "nothing was due"
+    states = ", ".join(f"{tally.states[state]} {state}" for state in _TOLD if tally.states[state])
     changes = ", ".join(f"{count} {state}" for state, count in tally.changes.items() if count)
-    lines = [f"Studies: {states}", *([f"Changes: {changes}"] if changes else [])]
+    lines = [f"Studies: {states or 'none was scored or set aside'}", *([f"Changes: {changes}"] if changes else [])]
     return [*lines, *(f"Problem: {failure_of(each)}" for each in problems)]
-
-
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and Ctrl-C ask for the end; a second Ctrl-C does not wait for it."""
-
-    def ask(number: int, frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

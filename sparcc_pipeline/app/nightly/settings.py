@@ -114,13 +114,13 @@ class IntakeSettings(_Table):
 
     Parameters
     ----------
-    trial : code of the trial, written into de-identified images
+    trial : registration number or name of the trial (64 ASCII characters), written into de-identified images
     quiet_minutes : no file of a study came for so long
     max_files, max_bytes, max_file_bytes : of one upload, unpacked
     keep_raw_days : how long raw files of finished studies stay in the identity folder; None: for ever
     """
 
-    trial: Code = "TRIAL"
+    trial: Annotated[str, Field(pattern=r"^[!-~](?:[ -~]{0,62}[!-~])?$")] = "SPARCC trial"
     quiet_minutes: Minutes = 10.0
     max_files: Count = 5000
     max_bytes: Count = 4 * 2**30

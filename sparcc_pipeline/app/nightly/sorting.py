@@ -24,6 +24,7 @@ from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.message import Message
 
 INBOX_WAY: Final = "inbox"
+PULL_WAY: Final = "pull"
 
 
 def study_key(perimeter: Perimeter, site: str, study_uid: str) -> str:
@@ -141,7 +142,15 @@ def raw_files(perimeter: Perimeter, instances: Iterable[Instance]) -> list[Path]
 
 
 def clean_raw(context: Context, perimeter: Perimeter) -> None:
-    """Delete raw uploads that are older than the settings keep them and all of whose studies are done with."""
+    """Delete raw uploads that are older than the settings keep them and all of whose studies are done with.
+
+    And what copies that were killed left. Receptions are not among these: the node finishes them.
+    """
+    for site in context.settings.site:
+        for way in (INBOX_WAY, PULL_WAY):
+            # Only one process takes in at a time: these are nobody's.
+            for partial in perimeter.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
+                shutil.rmtree(partial, ignore_errors=True)
     days = context.settings.intake.keep_raw_days
     if days is None:
         return

@@ -13,7 +13,7 @@ import typer
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion, Upload
 from sparcc_pipeline.app.ledger.states import State, UploadState
-from sparcc_pipeline.app.nightly.run import now
+from sparcc_pipeline.app.nightly.process import now
 from sparcc_pipeline.app.nightly.settings import load_settings
 
 _WAITING: Final = (State.QUARANTINED, State.REJECTED, State.FAILED)

@@ -19,6 +19,7 @@ from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.message import Message
 
+from ..databases import Cluster
 from .conftest import ATTEMPTS, LEASE, Books, Clock
 
 BROKEN = Message("it failed: {error}", error="disk")
@@ -241,4 +242,20 @@ def test_a_sqlite_file_that_another_program_locks_is_waited_for(tmp_path: Any, m
     with pytest.raises(LedgerLostError):
         Ledger(engine, Clock(), patience_s=0.1).claim(State.RECEIVED, "hasty", LEASE, ATTEMPTS)
     other.close()
+    engine.dispose()
+
+
+def test_a_postgresql_server_that_stops_and_starts_again_is_waited_for(cluster: Cluster, ledger_template: str) -> None:
+    engine = open_database(cluster.url(ledger_template))
+    books = Books(Ledger(engine, Clock(), patience_s=60), Clock())
+    books.study()
+    held = books.claim(State.RECEIVED)
+    cluster.stop()
+    started = threading.Thread(target=cluster.start)
+    started.start()
+
+    assert books.ledger.finish(held).state == State.COMPLETE
+
+    started.join()
+    assert _recorded(books, State.COMPLETE) == 1
     engine.dispose()

@@ -212,6 +212,7 @@ def test_a_change_is_leased_as_a_study_is(books: Books) -> None:
     assert books.ledger.claim_change("heir", LEASE, ATTEMPTS) is None
     assert books.ledger.give_up_changes(ATTEMPTS) == 1
 
+    assert dead is not None
     with pytest.raises(LeaseLostError):
         books.ledger.finish_change(dead, {})
     assert books.ledger.changes()[0].state == ChangeState.FAILED

@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,14 @@ def test_the_coordinators_page_says_what_to_do_and_what_to_type(code: LanguageCo
     assert "SPAIR" in said, "the program's own words are quoted"
 
 
+def test_what_waits_for_the_manifest_is_not_to_be_released_by_hand() -> None:
+    waiting = study(1, standing=Standing.QUARANTINED, participant=None, visit=None, waits_for_manifest=True)
+
+    said = words(page(morning(waiting)))
+
+    assert "sparcc nightly whose 1" in said and "sparcc nightly release" not in said
+
+
 def test_a_sites_page_shows_its_own_studies_and_no_commands() -> None:
     said = words(page(busy_morning(), "zh", site=1))
 
@@ -163,11 +172,25 @@ def test_a_chinese_page_is_chinese() -> None:
     # Names of sites, the tests' own reasons and what is quoted from the program are as they are.
     for known in (*(site.name for site in SITES), "No line of the manifest is for this study", "Add it to the manifest",
                   "Burnt-in annotation on 3 of 25 images", "expected a STIR series, found fat-suppressed T2 (SPAIR)",
-                  "accept it with --accept-fat-suppressed", "sparcc nightly release", "sparcc nightly retry",
-                  "sparcc doctor", "sparcc-pipeline", "STIR", "PACS"):  # fmt: skip
+                  "accept it with --accept-fat-suppressed", "sparcc nightly release", "sparcc nightly whose",
+                  "sparcc nightly retry",
+                  "sparcc doctor", "sparcc-pipeline", "STIR", "PACS", "--reason"):  # fmt: skip
         said = said.replace(known, "")
 
     assert re.findall(r"[a-z]{3,}", said) == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_follow_up_that_could_not_be_compared_is_told_with_what_to_do(code: LanguageCode) -> None:
+    refused = BY_KIND["Registration"]
+    told = study(1, not_compared=replace(refused, quoted="expected bones that lie on each other"))
+    old = study(2, not_compared=refused, received_at=ago(days=3), participant="URM-999")
+
+    said = words(page(morning(told, old), code))
+
+    assert refused.remedy is not None and language(code).sentence(refused.remedy) in said
+    assert "expected bones that lie on each other" in said and "URM-999" not in said
+    assert morning(told).counts().needs_somebody == 0
 
 
 def test_what_a_site_wrote_is_text_and_no_markup() -> None:
@@ -269,6 +292,11 @@ def test_every_state_of_the_ledger_has_its_place(settings: NightlySettings) -> N
     told.scored({"field_strength_tesla": 1.5, "spacing_mm": 3.3, "has_t1": True}, visit="W12")
     told.ledger.fail(told.claim(State.SCORED), Message("the results could not be delivered: {error}", error="no PACS"),
                      NOW + timedelta(hours=1), {"reason_kind": "Output"})  # fmt: skip
+    told.ledger.plan_changes("W0")
+    change = told.ledger.claim_change("me", timedelta(minutes=9), 5)
+    assert change is not None and change.follow_up_id == 2
+    told.ledger.refuse_change(change, Message("the images were refused: {error}", error="tilted"),
+                              {"reason_kind": "Registration"})  # fmt: skip
     told.study(participant="P2")
     told.ledger.reject(told.claim(State.RECEIVED), Message("it failed: {error}", error="too few"),
                        {"status": "unscorable", "reason_kind": "TooFewSlices"})  # fmt: skip
@@ -292,6 +320,7 @@ def test_every_state_of_the_ledger_has_its_place(settings: NightlySettings) -> N
     assert fifth.standing is Standing.GIVEN_UP
     assert (upload.standing, upload.study, upload.is_upload) == (Standing.REJECTED, "broken", True)
     assert found.counts().needs_somebody == 3
+    assert second.not_compared is not None and second.not_compared.what == BY_KIND["Registration"].what
     assert [each.study for each in found.stuck_deliveries()] == [second.study]
 
 

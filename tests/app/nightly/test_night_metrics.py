@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparcc_pipeline.app.ledger.ledger import Event
 from sparcc_pipeline.app.nightly.metrics import Metric, metrics_text, write_metrics
 from sparcc_pipeline.app.nightly.report_metrics import night_metrics
 from sparcc_pipeline.errors import OutputError
 
-from .morning_builders import busy_morning, morning
+from .morning_builders import NOW, busy_morning, morning
 
 # The grammar of the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats), typed again.
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -58,6 +59,16 @@ def test_the_figures_of_a_night(tmp_path: Path) -> None:
     # A site without scores has no median; 0 would be a very fast one.
     assert '{site="SHZ"}' not in found["sparcc_time_to_score_median_seconds"]
     assert not re.search(r"W12|W0|KSH-|participant", text)
+
+
+def test_the_last_run_is_told_once_there_was_one(tmp_path: Path) -> None:
+    ended = Event(1, NOW, "run", None, None, None, None, None, "me", None, {"exit_code": 6})
+
+    found = parse(metrics_text(night_metrics(morning(), tmp_path, ended)))
+
+    assert found["sparcc_last_run_exit_code"] == {"": 6.0}
+    assert found["sparcc_last_run_timestamp_seconds"] == {"": NOW.timestamp()}
+    assert "sparcc_last_run_exit_code" not in parse(metrics_text(night_metrics(morning(), tmp_path)))
 
 
 def test_an_empty_night(tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ def test_it_does_not_show_what_it_holds(tmp_path: Path) -> None:
     assert not any(word in repr(INSTANCE) for word in ("4711", "A1'", "20260101", "1.2'"))
 
 
+def test_one_process_takes_in_at_a_time(tmp_path: Path) -> None:
+    perimeter = Perimeter.open(tmp_path / "identity")
+    with perimeter.alone() as first, Perimeter.open(tmp_path / "identity").alone() as second:
+        assert (first, second) == (True, False)
+    with perimeter.alone() as again:
+        assert again
+
+
 @pytest.fixture
 def identities(tmp_path: Path) -> IdentityMap:
     return IdentityMap(tmp_path / "identity.sqlite")
