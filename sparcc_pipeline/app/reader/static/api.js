@@ -36,3 +36,24 @@ export async function request(method, path, body) {
 }
 
 export const load = (path) => request("GET", path);
+
+const AGAIN_MS = 2000;
+
+/** Begin a page; while the server cannot be reached say so and try again, after a sign-out go and sign in. */
+export async function begin(start) {
+  const trouble = document.getElementById("trouble");
+  for (;;) {
+    try {
+      await start();
+      trouble.hidden = true;
+      document.body.dataset.ready = "true";
+      return;
+    } catch (error) {
+      if (error.code === "sign_in") location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+      trouble.hidden = false;
+      trouble.textContent = error.message;
+      if (error.code !== "offline") throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}

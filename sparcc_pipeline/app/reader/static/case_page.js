@@ -1,6 +1,6 @@
 // The page on which a case is read, locked, corrected and, in training, compared with what is known.
 
-import { load, request } from "./api.js";
+import { begin, load, request } from "./api.js";
 import { Desk } from "./desk.js";
 import { enter, make, mention, tell } from "./dialogs.js";
 import { differenceList } from "./differences.js";
@@ -193,12 +193,6 @@ class CasePage {
 export const qualityName = (quality) =>
   ({ good: say("good"), adequate: say("adequate"), poor: say("poor") })[quality] ?? "–";
 
-try {
+await begin(async () => {
   window.page = new CasePage(await load(api));
-  document.body.dataset.ready = "true";
-} catch (error) {
-  if (error.code === "sign_in") location.assign("/login");
-  byId("trouble").hidden = false;
-  byId("trouble").textContent = error.message ?? String(error);
-  throw error;
-}
+});

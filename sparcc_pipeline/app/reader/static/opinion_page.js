@@ -1,7 +1,7 @@
 // The second opinion, after locking only: the machine's overlay and points beside the reader's, and a revised reading
 // with a reason for each changed point.
 
-import { load, request } from "./api.js";
+import { begin, load, request } from "./api.js";
 import { Desk } from "./desk.js";
 import { enter, make, mention, tell } from "./dialogs.js";
 import { differenceList } from "./differences.js";
@@ -254,24 +254,17 @@ class OpinionPage {
 
 const keyOf = ({ label, slice, joint, item }) => `${label} ${slice} ${joint} ${item}`;
 
-async function begin(method) {
+async function open(method) {
   const path = `${api}/second-opinion`;
   const [kase, opinion] = await Promise.all([load(api), method === "POST" ? request("POST", path, {}) : load(path)]);
   byId("closed").hidden = true;
   byId("opened").hidden = false;
   window.page = new OpinionPage(kase, opinion);
-  document.body.dataset.ready = "true";
-}
-
-function failed(error) {
-  if (error.code === "sign_in") location.assign("/login");
-  byId("trouble").hidden = false;
-  byId("trouble").textContent = error.message ?? String(error);
 }
 
 if (document.body.dataset.state === "available") {
   byId("closed").hidden = false;
-  byId("open").addEventListener("click", () => begin("POST").catch(failed));
+  byId("open").addEventListener("click", () => begin(() => open("POST")));
 } else {
-  begin("GET").catch(failed);
+  begin(() => open("GET"));
 }

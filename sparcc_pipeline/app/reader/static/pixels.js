@@ -64,6 +64,7 @@ export class Stack {
     for (let attempt = 0; ; attempt += 1) {
       try {
         const answer = await fetch(this.path(slice));
+        if (answer.status === 401) document.dispatchEvent(new Event("signed-out"));
         if (!answer.ok) throw new Error(answer.statusText);
         this.slices.set(slice, new Uint16Array(await answer.arrayBuffer()));
         this.failed = false;

@@ -28,6 +28,7 @@ export class Saver {
     // What was sent with this revision and never answered: the server may have saved it all the same.
     this.unanswered = [];
     window.addEventListener("online", () => this.retry());
+    document.addEventListener("signed-out", () => this.failed({ code: "sign_in" }));
     window.addEventListener("beforeunload", (event) => {
       if (this.dirty) event.preventDefault();
     });

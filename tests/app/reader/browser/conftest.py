@@ -1,4 +1,7 @@
-"""A browser and a served page, shared by the tests of one worker; each test has users of its own."""
+"""A browser and a served page, shared by the tests of one module; each test has users of its own.
+
+They end with the module: Playwright keeps an event loop running in the thread, in which no other may run meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from .browsing import Reader, Served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine() -> Iterator[Playwright]:
     """Playwright itself; it downloads nothing, the browser is the system's."""
     from playwright.sync_api import sync_playwright
@@ -27,7 +30,7 @@ def engine() -> Iterator[Playwright]:
         yield engine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(engine: Playwright) -> Iterator[Browser]:
     """Chromium."""
     from .browsing import ARGUMENTS, CHROMIUM
@@ -37,7 +40,7 @@ def browser(engine: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Served]:
     """A page that is served by a process of its own."""
     from .browsing import Served

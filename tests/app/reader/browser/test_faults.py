@@ -77,6 +77,18 @@ def test_what_the_server_never_got_comes_back_with_the_page(reader: Reader) -> N
     assert reader.points() == set(POINTS)
 
 
+def test_a_page_that_cannot_load_says_so_and_tries_again(reader: Reader) -> None:
+    page = reader.page
+    cut = re.compile(r"/api/cases/[^/]+$")
+    page.route(cut, lambda route: route.abort())
+    page.goto("/worklist")
+    page.click(".progress a.button")
+    expect(page.locator("#trouble")).to_contain_text("cannot be reached")
+    page.unroute(cut)
+    reader.wait()
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
 def test_an_answer_that_was_lost_is_no_conflict(reader: Reader) -> None:
     """The server saved, and the line broke before it could say so."""
     reader.open_next()
