@@ -22,6 +22,7 @@ from sparcc_pipeline.app.reader.image_view import view_images
 from sparcc_pipeline.app.reader.machine_result import machine_result, overlay_of, read_score
 from sparcc_pipeline.app.reader.picture_store import IMAGES, MACHINE, PictureStore, as_uint16
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, VISITS
+from sparcc_pipeline.app.reader.trail import digest_of, plain
 from sparcc_pipeline.app.saved_study import STUDY_FILE, load_study
 from sparcc_pipeline.app.study import Request, Segmented, read_study
 from sparcc_pipeline.app.trial.tables import read_table
@@ -193,7 +194,15 @@ def _insert(database: ReaderDatabase, row: ManifestRow, true: Known | None, fold
     with database.writing() as work:
         case = _case_for(work.connection, row.participant, training)
         work.connection.execute(VISITS.insert().values(case_id=case, visit=row.visit, known=known, **folders))
-        new = {"visit": row.visit, "training": training, "case": case, "known": known, **folders, "digests": digests}
+        new: dict[str, Any] = {
+            "visit": row.visit,
+            "training": training,
+            "case": case,
+            "known": known,
+            **folders,
+            "files": len(digests),
+        }
+        new["digest"] = digest_of(plain(digests))
         work.record(SYSTEM, "import", row.participant, new=new)
 
 

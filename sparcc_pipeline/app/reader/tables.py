@@ -69,8 +69,8 @@ VISITS = Table(
     Column("known", Text),
     UniqueConstraint("case_id", "visit"),
 )
-"""`images` and `machine` are random folders of the store; `known` the true items of a training visit (JSON). The
-SHA-256 of each stored file is in the trail."""
+"""`images` and `machine` are random folders of the store; `known` the true items of a training visit (JSON). A
+digest of all its stored files is in the trail."""
 
 ASSIGNMENTS = Table(
     "reader_assignments",

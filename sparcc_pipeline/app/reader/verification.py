@@ -38,7 +38,7 @@ def _images(connection: Connection, store: PictureStore) -> Iterator[Message]:
         if row.machine is not None:
             found |= store.digests(MACHINE, row.machine)
         same = all(new[name] == getattr(row, column) for name, column in _KEPT.items())
-        if found != new["digests"] or not same:
+        if trail.digest_of(trail.plain(found)) != new["digest"] or not same:
             yield Message("images or the machine's result of time point {number} were changed", number=row.id)
     if imported:
         yield Message("{count} time points were imported and are no longer there", count=len(imported))
