@@ -22,7 +22,7 @@ from sparcc_pipeline.app.reader.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
 from sparcc_pipeline.app.reader.importing import Known, ManifestRow, import_cases
 from sparcc_pipeline.app.reader.run import serve
-from sparcc_pipeline.app.reader.settings import SETTINGS_FILE, ReaderSettings, load_settings
+from sparcc_pipeline.app.reader.settings import LOOPBACK, SETTINGS_FILE, ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.site import utc_now
 from sparcc_pipeline.app.reader.tables import USERS as TABLE_OF_USERS
 from sparcc_pipeline.app.reader.users import Role, add_user
@@ -108,9 +108,11 @@ def run_demo(keep: Path | None, port: int, lang: LanguageCode | None = None) -> 
     ConfigError : `keep` holds something else, or the port is taken
     OutputError : it cannot be written
     """
+    # Asked first: the studies take a while.
+    here = {"host": LOOPBACK[0], "port": _free_port(LOOPBACK[0], port)}
     with _folder(keep) as folder:
         settings = demo_settings(folder)
-        server = settings.server.model_copy(update={"port": _free_port(settings.server.host, port)})
+        server = settings.server.model_copy(update=here)
         if lang is not None:
             _speak(settings, lang)
         _announce(f"http://{server.host}:{server.port}")

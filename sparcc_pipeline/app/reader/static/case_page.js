@@ -194,5 +194,6 @@ export const qualityName = (quality) =>
   ({ good: say("good"), adequate: say("adequate"), poor: say("poor") })[quality] ?? "–";
 
 await begin(async () => {
+  // In sight of the browser's console and of the tests.
   window.page = new CasePage(await load(api));
 });

@@ -3,6 +3,7 @@
 import { ask, make, mention } from "./dialogs.js";
 import { listen } from "./gestures.js";
 import { PRESETS } from "./hanging.js";
+import { keyName, keyOf } from "./keys.js";
 import { say } from "./words.js";
 
 const ZOOM = 1.25;
@@ -78,8 +79,7 @@ export class Desk {
       event.preventDefault();
       return;
     }
-    const shifted = event.shiftKey && event.key.length > 1;
-    const name = `${shifted ? "Shift+" : ""}${event.key}`;
+    const name = keyOf(event);
     const command = this.commands.find((each) => each.keys.includes(name));
     if (!command) return;
     event.preventDefault();
@@ -200,8 +200,3 @@ export class Desk {
     );
   }
 }
-
-const keyName = (key) =>
-  key
-    .replace("ArrowRight", "→").replace("ArrowLeft", "←").replace("ArrowUp", "↑").replace("ArrowDown", "↓")
-    .replace("PageUp", "PgUp").replace("PageDown", "PgDn").replace("Escape", "Esc").replace("Enter", "⏎").replace(/^ $/, say("Space"));

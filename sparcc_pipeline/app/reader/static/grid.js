@@ -1,6 +1,7 @@
 // The compact grid of one time point: six slices, and in the order of the image the items of both joints. One cell is in
 // the tab order; arrow keys move, and the images follow to the slice.
 
+import { keyOf } from "./keys.js";
 import { ITEMS, SLICES } from "./reading.js";
 import { say } from "./words.js";
 
@@ -200,11 +201,12 @@ export class Grid {
       1: () => this.press(slice, column, 1),
       0: () => this.press(slice, column, 0),
       n: () => this.press(slice, column, null),
-      N: () => column < COLUMNS.length && this.acts.notEvaluable(slice, COLUMNS[column][0], ITEMS),
+      "Shift+n": () => column < COLUMNS.length && this.acts.notEvaluable(slice, COLUMNS[column][0], ITEMS),
       Enter: () => this.acts.next(slice),
     };
-    if (moves[event.key] && !event.shiftKey) this.move(...moves[event.key]);
-    else if (acts[event.key]) acts[event.key]();
+    const name = keyOf(event);
+    if (moves[name]) this.move(...moves[name]);
+    else if (acts[name]) acts[name]();
     else return;
     event.preventDefault();
     event.stopPropagation();
