@@ -105,13 +105,13 @@ export function diamond(context, [x, y]) {
   context.stroke(shape);
 }
 
-/** Lines through a place, open about it so that what lies there is seen. */
-export function crosshair(context, [x, y], width, height, exact) {
+/** Lines through a place, open about it so that what lies there is seen; broken where the place is on another slice. */
+export function crosshair(context, [x, y], width, height, onSlice) {
   const { unit } = context;
   const gap = 8 * unit;
   context.strokeStyle = COLOUR.crosshair;
   context.lineWidth = unit;
-  context.setLineDash(exact ? [] : [4 * unit, 4 * unit]);
+  context.setLineDash(onSlice ? [] : [4 * unit, 4 * unit]);
   context.beginPath();
   for (const [from, to] of [[[0, y], [x - gap, y]], [[x + gap, y], [width, y]], [[x, 0], [x, y - gap]], [[x, y + gap], [x, height]]]) {
     context.moveTo(...from);

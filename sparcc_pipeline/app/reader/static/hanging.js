@@ -193,10 +193,10 @@ export class Hanging {
     return this.reading.isFocused(visit, this.positionOf(visit), joint, item);
   }
 
-  /** Put the crosshair on a place of a panel; the other time points follow to its slice. */
+  /** Put the crosshair on a place of a panel; on the other time points it is as far from the middle of the joints. */
   point(panel, place) {
     if (!panel.linked) return;
-    this.crosshair = { visit: panel.visit, offset: fromCentre(panel.visit, panel.stirIndex(place)) };
+    this.crosshair = { offset: fromCentre(panel.visit, panel.stirIndex(place)) };
     this.redraw();
   }
 

@@ -213,10 +213,9 @@ export class Panel {
   }
 
   drawCrosshair(context, width, height) {
-    const { offset, visit } = this.hanging.crosshair;
-    const index = atCentre(this.visit, offset);
-    const [row, column] = this.linked ? moved(this.fromStir, index).slice(1) : index.slice(1);
-    draw.crosshair(context, this.place([row, column]), width, height, visit === this.visit);
+    const index = atCentre(this.visit, this.hanging.crosshair.offset);
+    const onSlice = Math.abs(index[0] - this.hanging.sliceOf(this.visit)) <= 0.5;
+    draw.crosshair(context, this.place(moved(this.fromStir, index).slice(1)), width, height, onSlice);
   }
 
   isHovered(joint, item) {
