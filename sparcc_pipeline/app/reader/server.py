@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import MutableMapping
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.reader import refusal
@@ -71,30 +73,59 @@ def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
     app.include_router(office_routes(site))
     app.include_router(api_routes(site))
     _answer_errors(app, site)
-    _guard(app, site)
+    app.add_middleware(Guard, site=site)
     return app
 
 
-def _guard(app: FastAPI, site: Site) -> None:
-    """Headers of every answer, a random value for guests, no bodies without end."""
-    https = site.settings.server.https
+class Guard:
+    """Headers of every answer, a random value for guests, no bodies without end, and no error that tells its cause."""
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app, self._site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
         known = request.cookies.get(GUEST_COOKIE)
         request.state.guest = known or new_guest()
-        length = request.headers.get("content-length", "0" if request.method in ("GET", "HEAD") else "")
-        if not length.isdigit() or int(length) > LONGEST_BODY:
-            response: Response = _json(request, _TOO_LARGE)
-        else:
-            response = await _answer(request, call_next, site)
+        begun = False
+
+        async def send_guarded(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                self._add_headers(MutableHeaders(scope=message), request, new=known is None)
+            await send(message)
+
+        if not _has_an_end(request):
+            await _json(request, _TOO_LARGE)(scope, receive, send_guarded)
+            return
+        try:
+            await self._app(scope, receive, send_guarded)
+        except Exception as error:
+            # Its kind and place only: its words may hold what a person sent, or a reading.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("request failed: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+            if not begun:
+                await _refused(request, _FAILED, self._site)(scope, receive, send_guarded)
+
+    def _add_headers(self, headers: MutableHeaders, request: Request, *, new: bool) -> None:
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if https:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        if known is None and not request.url.path.startswith(("/static/", "/api/")):
-            response.set_cookie(GUEST_COOKIE, request.state.guest, **site.cookie)
-        return response
+            headers.setdefault(name, value)
+        if self._site.settings.server.https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        if new and not request.url.path.startswith(("/static/", "/api/")):
+            cookie = Response()
+            cookie.set_cookie(GUEST_COOKIE, request.state.guest, **self._site.cookie)
+            headers.append("Set-Cookie", cookie.headers["set-cookie"])
+
+
+def _has_an_end(request: Request) -> bool:
+    """True if the request says how long its body is, and that is not too long."""
+    length = request.headers.get("content-length", "0" if request.method in ("GET", "HEAD") else "")
+    return length.isdigit() and int(length) <= LONGEST_BODY
 
 
 def _answer_errors(app: FastAPI, site: Site) -> None:
@@ -121,17 +152,6 @@ def _answer_errors(app: FastAPI, site: Site) -> None:
     async def ours(request: Request, error: SparccError) -> Response:
         log.error("%s: %s", type(error).__name__, error)
         return answer(request, _FAILED)
-
-
-async def _answer(request: Request, call_next: Callable[[Request], Awaitable[Response]], site: Site) -> Response:
-    """The answer of a route, or a plain one where it fails."""
-    try:
-        return await call_next(request)
-    except Exception as error:
-        # Its kind and place only: its words may hold what a person sent, or a reading.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        log.error("request failed: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
-        return _refused(request, _FAILED, site)
 
 
 def _refused(request: Request, error: Refusal, site: Site) -> Response:
