@@ -64,9 +64,8 @@ def test_cases_come_from_the_ledger_of_the_night(world: World, manifest: Path, t
     work = tmp_path / "work"
     work.mkdir()
     nightly = tmp_path / "nightly.toml"
-    nightly.write_text(
-        f'[paths]\nidentity_folder = "{tmp_path / "identity"}"\nwork_folder = "{work}"\n[[site]]\ncode = "S1"\nname = "One"\nmanifest = "m.csv"\n'
-    )
+    paths = f'[paths]\nidentity_folder = "{tmp_path / "identity"}"\nwork_folder = "{work}"\n'
+    nightly.write_text(paths + '[[site]]\ncode = "S1"\nname = "One"\nmanifest = "m.csv"\n')
     engine = open_database(f"sqlite:///{work / 'ledger.sqlite'}")
     study = {"site": "S1", "received_at": NOW, "study_folder": f"{manifest.parent}/SECRETFILE-P001-W0",
              "result_folder": f"{manifest.parent}/scores/P001-W0", "visit": "W0", "facts": {}}  # fmt: skip

@@ -216,8 +216,8 @@ def _remove_image(folder: Path) -> None:
     ("statement", "found"),
     [
         (
-            "UPDATE reader_assignments SET visit_order = CASE visit_order WHEN '[1, 2]' THEN '[2, 1]' ELSE '[1, 2]' END "
-            "WHERE case_id = 1",
+            "UPDATE reader_assignments SET visit_order = CASE visit_order WHEN '[1, 2]' THEN '[2, 1]' "
+            "ELSE '[1, 2]' END WHERE case_id = 1",
             "as it was given out",
         ),
         ("UPDATE reader_assignments SET user_id = 4 WHERE case_id = 3 AND user_id = 1", "as it was given out"),
