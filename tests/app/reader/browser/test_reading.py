@@ -19,7 +19,8 @@ from .browsing import Reader, Served
 def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> None:
     page, keys = reader.page, reader.keys
     page.goto("/worklist")
-    keys.press("Enter")  # the case whose turn it is has the keyboard
+    expect(page.locator(".progress a.button")).to_be_focused()  # the case whose turn it is has the keyboard
+    keys.press("Enter")
     reader.wait()
     labels = list(reader.case()["reading"]["content"]["visits"])
 
