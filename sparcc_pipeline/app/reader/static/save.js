@@ -14,6 +14,15 @@ const canonical = (value) =>
       : each,
   );
 
+/** What the browser keeps; one that may keep nothing still sends everything at once. */
+function store(act) {
+  try {
+    return act(localStorage);
+  } catch {
+    return null;
+  }
+}
+
 export class Saver {
   /**
    * Saves the content of `reading` by PUT to `path`. `extra()` is sent besides; `said(state)` is told of "saved", "saving",
@@ -36,13 +45,13 @@ export class Saver {
 
   /** What the browser kept and the server never got: put it back, if the server has nothing newer. */
   recover() {
-    const kept = JSON.parse(localStorage.getItem(this.key) ?? "null");
+    const kept = JSON.parse(store((all) => all.getItem(this.key)) ?? "null");
     if (kept === null) return false;
     // The server may have saved what was on its way when the browser or the line broke, without our hearing of it.
     const arrived = kept.revision + 1 === this.revision && kept.unanswered.includes(canonical(this.reading.content));
     const unchanged = canonical(kept.content) === canonical(this.reading.content);
     if (unchanged || !(arrived || kept.revision === this.revision)) {
-      localStorage.removeItem(this.key);
+      store((kept) => kept.removeItem(this.key));
       return false;
     }
     this.reading.content = kept.content;
@@ -55,6 +64,7 @@ export class Saver {
     this.dirty = true;
     this.keep();
     clearTimeout(this.pause);
+    if (this.failures === 0 && !this.stopped) this.said("saving");
     if (typing) this.pause = setTimeout(() => this.send(), TYPING_MS);
     // Entries of one gesture go together.
     else queueMicrotask(() => this.send());
@@ -62,7 +72,7 @@ export class Saver {
 
   keep() {
     const { revision, unanswered, reading } = this;
-    localStorage.setItem(this.key, JSON.stringify({ revision, unanswered, content: reading.content }));
+    store((kept) => kept.setItem(this.key, JSON.stringify({ revision, unanswered, content: reading.content })));
   }
 
   /** Everything is with the server when this is done; throws what keeps it from being so. */
@@ -97,7 +107,7 @@ export class Saver {
         this.keep();
         this.send();
       } else {
-        localStorage.removeItem(this.key);
+        store((kept) => kept.removeItem(this.key));
         this.said("saved");
       }
     } catch (error) {
@@ -147,7 +157,7 @@ export class Saver {
     this.dirty = false;
     if (takeNewer) {
       this.reading.content = this.newer.content;
-      localStorage.removeItem(this.key);
+      store((kept) => kept.removeItem(this.key));
       this.said("saved");
     } else {
       this.change();
