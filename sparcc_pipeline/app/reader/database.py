@@ -98,12 +98,12 @@ class ReaderDatabase:
         """The head of the trail that is kept beside the database."""
         return trail.read_head(self.folder / HEAD_FILE)
 
-    def verify(self, kept: trail.Head | None = None) -> trail.Verdict:
-        """Check the audit trail and the locked readings, against `kept` or the head beside the database."""
+    def verify(self, noted: trail.Head | None = None) -> trail.Verdict:
+        """Check the audit trail and the locked readings, against the head beside the database and one noted down."""
         # Read first: the head that is kept is never ahead of the database.
-        head = kept or self.kept_head()
+        kept = self.kept_head()
         with self.reading() as connection:
-            return trail.verify(connection, self.key, head)
+            return trail.verify(connection, self.key, kept, noted)
 
     def is_locked(self, connection: Connection) -> bool:
         """True from the database lock on: nothing is read any more, and scores may be seen."""

@@ -102,8 +102,14 @@ def read_head(file: Path) -> Head | None:
         return None
 
 
-def verify(connection: Connection, key: bytes, kept: Head | None) -> Verdict:
-    """Check every entry, the head, and every locked reading against the entry that locked it."""
+def verify(connection: Connection, key: bytes, kept: Head | None, noted: Head | None = None) -> Verdict:
+    """Check every entry, the heads, and every locked reading against the entry that locked it.
+
+    Parameters
+    ----------
+    kept : the head beside the database; None where it is missing
+    noted : an earlier head that was written down elsewhere
+    """
     findings: list[Message] = []
     expected, before, hashes = 1, "", {0: ""}
     locked: dict[str, str] = {}
@@ -119,20 +125,26 @@ def verify(connection: Connection, key: bytes, kept: Head | None) -> Verdict:
         if row.action in LOCKED_ACTIONS:
             locked.update(json.loads(row.new).get("readings", {}) if row.new else {})
     newest = Head(expected - 1, before)
-    findings += _head_findings(newest, head_of(connection), kept, hashes)
+    findings += _head_findings(newest, head_of(connection), kept)
+    for head in (kept, noted):
+        if head is not None:
+            findings += _against(head, newest, hashes)
     findings += _reading_findings(connection, locked)
     return Verdict(newest.seq, tuple(findings))
 
 
-def _head_findings(newest: Head, stored: Head, kept: Head | None, hashes: Mapping[int, str]) -> Iterator[Message]:
+def _head_findings(newest: Head, stored: Head, kept: Head | None) -> Iterator[Message]:
     if newest != stored:
         yield Message("the newest entry is {seq}, and the database says {stored}", seq=newest.seq, stored=stored.seq)
     if kept is None:
         yield Message("no head of the trail is kept beside the database: whether its end is missing cannot be said")
-    elif kept.seq > newest.seq:
-        yield Message("entries {first} to {last} were cut off", first=newest.seq + 1, last=kept.seq)
-    elif hashes.get(kept.seq) != kept.hash:
-        yield Message("entry {seq} is not the one whose hash was kept", seq=kept.seq)
+
+
+def _against(head: Head, newest: Head, hashes: Mapping[int, str]) -> Iterator[Message]:
+    if head.seq > newest.seq:
+        yield Message("entries {first} to {last} were cut off", first=newest.seq + 1, last=head.seq)
+    elif hashes.get(head.seq) != head.hash:
+        yield Message("entry {seq} is not the one whose hash was kept", seq=head.seq)
 
 
 def _reading_findings(connection: Connection, locked: Mapping[str, str]) -> Iterator[Message]:

@@ -23,7 +23,7 @@ _KEPT: Final = {"visit": "visit", "case": "case_id", "known": "known", "machine"
 
 
 def verify_all(database: ReaderDatabase, noted: trail.Head | None = None) -> trail.Verdict:
-    """Check everything; `noted` is a head that was written down elsewhere, else the one beside the database."""
+    """Check everything; `noted` is an earlier head that was written down elsewhere."""
     verdict = database.verify(noted)
     with database.reading() as connection:
         found = [
