@@ -14,6 +14,7 @@ import typer
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.nightly.commands import DEFAULT_FILE, nightly_app
+from sparcc_pipeline.app.reader.commands import reader_app
 from sparcc_pipeline.app.trial.commands import trial_app
 from sparcc_pipeline.errors import SparccError
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 
 app.add_typer(nightly_app)
 app.add_typer(trial_app)
+app.add_typer(reader_app)
 
 
 class EngineName(StrEnum):

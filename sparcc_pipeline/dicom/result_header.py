@@ -28,6 +28,7 @@ class Kind(Enum):
     VOLUMES = (9103, "SPARCC volumes")
     OVERLAY = (9104, "SPARCC overlay")
     PRESENTATION = (9105, "SPARCC presentation state")
+    READING = (9106, "SPARCC reading by a person")
 
     @property
     def series_number(self) -> int:

@@ -16,7 +16,7 @@ from sparcc_pipeline.dicom.presentation import Marked, make_presentation_states
 from sparcc_pipeline.dicom.result_header import Origin, ResultHeader
 from sparcc_pipeline.dicom.seg import Segment, make_segmentation, quadrant_segments, segments_of
 from sparcc_pipeline.dicom.source_header import SourceHeader
-from sparcc_pipeline.dicom.sr import Uncertainty, make_score_report, make_volume_report
+from sparcc_pipeline.dicom.sr import Uncertainty, make_reading_report, make_score_report, make_volume_report
 from sparcc_pipeline.dicom.uids import ResultUids
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore
@@ -25,6 +25,7 @@ from sparcc_pipeline.volume import TissueMaps, Volume
 SEGMENTATION_FILE = "seg.dcm"
 SCORE_REPORT_FILE = "score.sr.dcm"
 VOLUME_REPORT_FILE = "volumes.sr.dcm"
+READING_FILE = "reading.sr.dcm"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,22 @@ def make_results(source: SourceHeader, result: Result, origin: Origin, codes: Co
     header = ResultHeader(source, origin, uids, codes)
     with quiet_pydicom():
         yield from _files(header, result, segments)
+
+
+def make_reading(source: SourceHeader, score: SparccScore, reader: str, asas_positive: bool | None, origin: Origin,
+                 codes: CodeTable) -> ResultFile:  # fmt: skip
+    """A person's locked reading as a report that the reader verified; `origin.created_at` is when it was locked.
+
+    Raises
+    ------
+    ConfigError : the table lacks a code
+    """
+    says = repr((score.joints, score.slices, reader, asas_positive, origin, codes.scheme, sorted(codes.codes.items())))
+    uids = ResultUids(source.identity.series_uid, hashlib.sha256(says.encode()).hexdigest())
+    header = ResultHeader(source, origin, uids, codes)
+    with quiet_pydicom():
+        report = make_reading_report(header, score, reader, asas_positive)
+        return ResultFile(READING_FILE, report.SOPInstanceUID, header.encode(report))
 
 
 def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) -> Iterator[ResultFile]:

@@ -6,7 +6,7 @@ names its source image. Not evaluable is a value of its own, and a number that w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import highdicom.sr as hd
@@ -39,11 +39,23 @@ def make_score_report(
     header: ResultHeader, score: SparccScore, tissue: TissueMaps, joints: Joints, uncertainty: Uncertainty
 ) -> Dataset:
     """One group for the totals, then for each joint-slice one for the joint and one for each quadrant."""
-    groups: list[Group] = [_totals(header, score, uncertainty)]
+    groups: list[Group] = [_totals(header, score, uncertainty, _algorithm(header), score.asas_positive)]
     for joint in score.joints:
         groups.append(_joint_slice(header, score, joint))
-        groups += _quadrants(header, score, joint, tissue, joints)
+        groups += _quadrants(header, score, joint, _areas(score, joint, tissue, joints))
     return _report(header, Kind.SCORE, groups, _evidence(header, score.slices.indices))
+
+
+def make_reading_report(header: ResultHeader, score: SparccScore, reader: str, asas_positive: bool | None) -> Dataset:
+    """A person's locked reading, in the groups of a score; its observer and verifier is the reader, by a code.
+
+    `asas_positive` is the reader's own answer.
+    """
+    groups: list[Group] = [_totals(header, score, Uncertainty(), None, asas_positive)]
+    for joint in score.joints:
+        groups.append(_joint_slice(header, score, joint))
+        groups += _quadrants(header, score, joint, dict.fromkeys(Quadrant))
+    return _report(header, Kind.READING, groups, _evidence(header, score.slices.indices), reader)
 
 
 def make_volume_report(
@@ -59,20 +71,20 @@ def make_volume_report(
 
 
 def _report(
-    header: ResultHeader, kind: Kind, groups: Sequence[Group | VolumeGroup], evidence: list[Dataset]
+    header: ResultHeader,
+    kind: Kind,
+    groups: Sequence[Group | VolumeGroup],
+    evidence: list[Dataset],
+    reader: str | None = None,
 ) -> Dataset:
-    """A preliminary, unverified report whose observer is a device. Its first group names all of its evidence."""
-    origin, codes = header.origin, header.codes
-    device = hd.DeviceObserverIdentifyingAttributes(
-        uid=derived_uid("sparcc device", origin.software_version, origin.model_sha256),
-        name=origin.software,
-        manufacturer_name=origin.software,
-        model_name=f"{origin.model} {origin.model_version}",
-        serial_number=origin.model_sha256,
-    )
-    observer = hd.ObserverContext(observer_type=codes["device"], observer_identifying_attributes=device)
+    """A preliminary, unverified report of a device, or a final one that `reader` verified (a code, never a name).
+
+    Its first group names all of its evidence.
+    """
+    codes = header.codes
+    person = None if reader is None else f"Reader^{reader}"
     content = hd.MeasurementReport(
-        observation_context=hd.ObservationContext(observer_device_context=observer),
+        observation_context=_device(header) if person is None else _person(header, person),
         procedure_reported=codes["mri"],
         imaging_measurements=groups[:1],
         title=codes["measurement_report"],
@@ -81,8 +93,10 @@ def _report(
         evidence=evidence,
         content=content,
         is_complete=True,
-        is_final=False,
-        is_verified=False,
+        is_final=person is not None,
+        is_verified=person is not None,
+        verifying_observer_name=person,
+        verifying_organization=None if person is None else header.origin.software,
         coding_schemes=[codes.scheme.item()],
         **header.common(kind),
     )
@@ -93,17 +107,50 @@ def _report(
     return report
 
 
+def _device(header: ResultHeader) -> hd.ObservationContext:
+    origin = header.origin
+    device = hd.DeviceObserverIdentifyingAttributes(
+        uid=derived_uid("sparcc device", origin.software_version, origin.model_sha256),
+        name=origin.software,
+        manufacturer_name=origin.software,
+        model_name=f"{origin.model} {origin.model_version}",
+        serial_number=origin.model_sha256,
+    )
+    observer = hd.ObserverContext(observer_type=header.codes["device"], observer_identifying_attributes=device)
+    return hd.ObservationContext(observer_device_context=observer)
+
+
+def _person(header: ResultHeader, name: str) -> hd.ObservationContext:
+    person = hd.PersonObserverIdentifyingAttributes(name=name)
+    observer = hd.ObserverContext(observer_type=header.codes["person"], observer_identifying_attributes=person)
+    return hd.ObservationContext(observer_person_context=observer)
+
+
+def _algorithm(header: ResultHeader) -> hd.AlgorithmIdentification:
+    return hd.AlgorithmIdentification(
+        name=header.origin.model,
+        version=header.origin.model_version,
+        parameters=[f"{name}={value}" for name, value in header.origin.parameters.items()],
+    )
+
+
 def _evidence(header: ResultHeader, indices: tuple[int, ...]) -> list[Dataset]:
     """The source images that a report refers to."""
     found = header.source.datasets()
     return found if header.source.is_multiframe else [found[index] for index in indices]
 
 
-def _totals(header: ResultHeader, score: SparccScore, uncertainty: Uncertainty) -> Group:
+def _totals(
+    header: ResultHeader,
+    score: SparccScore,
+    uncertainty: Uncertainty,
+    algorithm: hd.AlgorithmIdentification | None,
+    asas_positive: bool | None,
+) -> Group:
     codes, reference = header.codes, score.reference_signal
     low, high = uncertainty.interval_90 or (None, None)
     measured: list[tuple[str, float | None, str]] = [
-        ("total", score.total, "no_units"),
+        ("total", score.total if score.evaluable_maximum else None, "no_units"),
         ("edema_score", score.edema, "no_units"),
         ("intensity_score", score.intensity, "no_units"),
         ("depth_score", score.depth, "no_units"),
@@ -116,16 +163,12 @@ def _totals(header: ResultHeader, score: SparccScore, uncertainty: Uncertainty) 
     ]
     return Group(
         tracking_identifier=_tracking(header, "SPARCC sacroiliac inflammation score"),
-        algorithm_id=hd.AlgorithmIdentification(
-            name=header.origin.model,
-            version=header.origin.model_version,
-            parameters=[f"{name}={value}" for name, value in header.origin.parameters.items()],
-        ),
+        algorithm_id=algorithm,
         finding_sites=[hd.FindingSite(codes["sacroiliac_joint"])],
         measurements=_measurements(header, measured),
         qualitative_evaluations=[
             hd.QualitativeEvaluation(codes["intended_use"], codes["research_only"]),
-            hd.QualitativeEvaluation(codes["asas"], codes["present" if score.asas_positive else "absent"]),
+            _evaluation(header, "asas", None if asas_positive is None else int(asas_positive)),
         ],
         source_images=[_source_image(header, index) for index in score.slices.indices],
     )
@@ -155,18 +198,26 @@ def _joint_slice(header: ResultHeader, score: SparccScore, joint: JointSliceScor
     )
 
 
+def _areas(
+    score: SparccScore, joint: JointSliceScore, tissue: TissueMaps, joints: Joints
+) -> dict[Quadrant, float | None]:
+    """Edema in each evaluable quadrant of one joint on one slice, mm2."""
+    index = score.slices.indices[joint.slice]
+    found = joints.at(index, joint.side)
+    return {
+        quadrant: None
+        if found is None or joint.edema[quadrant] is None
+        else int((tissue.edema[index] & found.quadrants[quadrant]).sum()) * tissue.geometry.pixel_area_mm2
+        for quadrant in Quadrant
+    }
+
+
 def _quadrants(
-    header: ResultHeader, score: SparccScore, joint: JointSliceScore, tissue: TissueMaps, joints: Joints
+    header: ResultHeader, score: SparccScore, joint: JointSliceScore, areas: Mapping[Quadrant, float | None]
 ) -> Iterator[Group]:
     """Edema of each quadrant of one joint on one slice."""
     codes, index = header.codes, score.slices.indices[joint.slice]
-    found = joints.at(index, joint.side)
     for quadrant in Quadrant:
-        point = joint.edema[quadrant]
-        area = None
-        if found is not None and point is not None:
-            pixels = int((tissue.edema[index] & found.quadrants[quadrant]).sum())
-            area = pixels * tissue.geometry.pixel_area_mm2
         name = f"{joint.side.value} {quadrant.level.value} {quadrant.bone.value} quadrant, slice {index}"
         site = hd.FindingSite(
             codes[BONE_CODE[quadrant.bone]],
@@ -176,8 +227,8 @@ def _quadrants(
         yield Group(
             tracking_identifier=_tracking(header, name),
             finding_sites=[site],
-            measurements=_measurements(header, [("edema_area", area, "square_millimeter")]),
-            qualitative_evaluations=[_evaluation(header, "edema", point)],
+            measurements=_measurements(header, [("edema_area", areas[quadrant], "square_millimeter")]),
+            qualitative_evaluations=[_evaluation(header, "edema", joint.edema[quadrant])],
             source_images=[_source_image(header, index)],
         )
 

@@ -6,6 +6,7 @@ reader meets what sites send: classic files or one enhanced multi-frame file, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.volume import FloatArray, StorageOrder, Volume
 
 Style = Literal["siemens", "ge", "philips"]
+Contrast = Literal["stir", "t1"]
 
 LARGEST_STORED: Final = 65535
 
@@ -76,6 +78,20 @@ STIR_HEADERS: Final = MappingProxyType(
 )
 """Invented STIR headers in the manner of three vendors; times from the clinical reference, section 7."""
 
+T1_HEADER: Final = MappingProxyType(
+    {
+        "SeriesDescription": "t1_tse_cor_obl",
+        "ProtocolName": "t1_tse_cor_obl",
+        "ScanningSequence": "SE",
+        "SequenceVariant": ["SK", "SP", "OSP"],
+        "SequenceName": "*tse2d1_3",
+        "RepetitionTime": 560,
+        "EchoTime": 11,
+        "InversionTime": None,
+    }
+)
+"""What a T1-weighted series of any vendor has instead."""
+
 _CLASSIC_ONLY: Final = frozenset(
     {"ScanningSequence", "SequenceVariant", "SequenceName", "RepetitionTime", "EchoTime", "InversionTime"}
 )
@@ -104,8 +120,9 @@ def write_mr_series(
     enhanced: bool = False,
     series_number: int = 3,
     acquired: str = "2026-03-01",
+    contrast: Contrast = "stir",
 ) -> list[Path]:
-    """Write a volume as a STIR series and return the files.
+    """Write a volume as a STIR or T1-weighted series and return the files.
 
     Parameters
     ----------
@@ -119,23 +136,27 @@ def write_mr_series(
     enhanced : one multi-frame file instead of one file a slice
     acquired : day, or day and time, of study, series and images: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS. Without a time it
         is after 10:00, in the order of series numbers. Another day is another study
+    contrast : "t1" writes classic files only, into the study of the STIR series with the same seed, patient and day
 
     Raises
     ------
-    ValueError : `acquired` is no date
+    ValueError : `acquired` is no date, or an enhanced T1 is asked for
     OutputError : the signal does not fit, `stored` moves the slice axis, or a file cannot be written
     """
+    if enhanced and contrast != "stir":
+        raise ValueError("only STIR is written as one multi-frame file")
+    header = _header(style, contrast)
     layout = _layout(volume, stored or StorageOrder())
     count = len(layout.pixels)
     numbers = range(count, 0, -1) if reverse_instance_numbers else range(1, count + 1)
     begun = datetime.fromisoformat(acquired)
     if "T" not in acquired:
         begun = begun.replace(hour=10, minute=series_number % 60)
-    common = _common(volume, style, patient_id, seed, series_number, begun)
+    common = _common(volume, style, header, patient_id, seed, series_number, begun)
     if enhanced:
         datasets = [_enhanced(common, layout, style, list(numbers))]
     else:
-        datasets = [_classic(common, layout, style, index, number) for index, number in enumerate(numbers)]
+        datasets = [_classic(common, layout, style, header, index, number) for index, number in enumerate(numbers)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"IM_{index:04d}.dcm" for index in range(1, len(datasets) + 1)]
@@ -147,6 +168,12 @@ def write_mr_series(
             "choose another folder"
         ) from error
     return paths
+
+
+def _header(style: Style, contrast: Contrast) -> Mapping[str, Any]:
+    """The vendor's header for this contrast; what the contrast does not have is left out."""
+    header = STIR_HEADERS[style] if contrast == "stir" else {**STIR_HEADERS[style], **T1_HEADER}
+    return {keyword: value for keyword, value in header.items() if value is not None}
 
 
 def _layout(volume: Volume, order: StorageOrder) -> _Stored:
@@ -182,7 +209,8 @@ def _decimals(numbers: list[Any]) -> list[str]:
     return [format_number_as_ds(float(n)) for n in numbers]
 
 
-def _common(volume: Volume, style: Style, patient_id: str, seed: str, series_number: int, begun: datetime) -> Dataset:
+def _common(volume: Volume, style: Style, header: Mapping[str, Any], patient_id: str, seed: str, series_number: int,
+            begun: datetime) -> Dataset:  # fmt: skip
     """Patient, study, series, equipment and frame of reference."""
     day = f"{begun:%Y%m%d}"
     study_uid = derived_uid(seed, patient_id, day, "study")
@@ -196,7 +224,7 @@ def _common(volume: Volume, style: Style, patient_id: str, seed: str, series_num
     ds.Modality, ds.BodyPartExamined, ds.PatientPosition = "MR", "PELVIS", "HFS"
     ds.ReferringPhysicianName, ds.PositionReferenceIndicator, ds.Laterality = "", "", ""
     ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"] if style == "siemens" else ["ORIGINAL", "PRIMARY", "OTHER"]
-    for keyword, value in STIR_HEADERS[style].items():
+    for keyword, value in header.items():
         if keyword not in _CLASSIC_ONLY:
             setattr(ds, keyword, value)
     return ds
@@ -217,14 +245,15 @@ def _file_meta(ds: Dataset) -> Dataset:
     return ds
 
 
-def _classic(common: Dataset, layout: _Stored, style: Style, index: int, number: int) -> Dataset:
+def _classic(common: Dataset, layout: _Stored, style: Style, header: Mapping[str, Any], index: int,
+             number: int) -> Dataset:  # fmt: skip
     """One slice as MR Image Storage."""
     ds = Dataset()
     ds.update(common)
     ds.SOPClassUID, ds.SOPInstanceUID = MRImageStorage, derived_uid(common.SeriesInstanceUID, index)
     ds.InstanceNumber, ds.MRAcquisitionType, ds.ScanOptions, ds.EchoTrainLength = number, "2D", "", 15
-    for keyword in sorted(_CLASSIC_ONLY & STIR_HEADERS[style].keys()):
-        setattr(ds, keyword, STIR_HEADERS[style][keyword])
+    for keyword in sorted(_CLASSIC_ONLY & header.keys()):
+        setattr(ds, keyword, header[keyword])
     ds.ImageOrientationPatient, ds.PixelSpacing = layout.orientation, layout.pixel_spacing
     ds.ImagePositionPatient = _decimals(list(layout.positions_mm[index]))
     ds.SliceThickness = _decimals([float(layout.slice_spacing) / 1.1])[0]

@@ -16,6 +16,7 @@ from jinja2 import Environment, nodes
 import sparcc_pipeline
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.language import ENGLISH, language
+from sparcc_pipeline.app.reader.script_words import script_templates
 from sparcc_pipeline.dicom.classify import SeriesKind
 from sparcc_pipeline.message import Message, from_plain, to_plain
 from sparcc_pipeline.orientation import Plane
@@ -58,7 +59,7 @@ def _of_the_pages() -> Iterator[str]:
                 yield call.args[0].value
 
 
-ENGLISH_TEXTS = {*_of_the_code(), *_of_the_pages(), *FIELD_WORDS}
+ENGLISH_TEXTS = {*_of_the_code(), *_of_the_pages(), *script_templates(), *FIELD_WORDS}
 
 
 def _fields(template: str) -> list[tuple[str, str | None]]:

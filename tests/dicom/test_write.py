@@ -31,6 +31,26 @@ def test_every_style_is_recognised_as_stir(tmp_path: Path, volume: Volume, style
     assert len(files) == (1 if enhanced else 8)
 
 
+@pytest.mark.parametrize("style", ["siemens", "ge", "philips"])
+def test_a_t1_lies_in_the_study_of_its_stir(tmp_path: Path, volume: Volume, style: Style) -> None:
+    stir = write_mr_series(volume, tmp_path, style=style, patient_id="P1", seed="s")
+    t1 = write_mr_series(
+        volume, tmp_path / "t1", style=style, patient_id="P1", seed="s", series_number=9, contrast="t1"
+    )
+    found = discover([*stir, *t1]).series
+    assert [series.kind for series in found] == [SeriesKind.STIR, SeriesKind.T1]
+    headers = [pydicom.dcmread(files[0]) for files in (stir, t1)]
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID"):
+        assert headers[0][keyword].value == headers[1][keyword].value
+    assert "InversionTime" not in headers[1]
+
+
+def test_a_t1_is_not_written_as_one_file(tmp_path: Path, volume: Volume) -> None:
+    with pytest.raises(ValueError, match="multi-frame"):
+        write_mr_series(volume, tmp_path, style="ge", patient_id="P", seed="s", contrast="t1", enhanced=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_seed_gives_the_same_bytes_another_gives_other_uids(tmp_path: Path, volume: Volume) -> None:
     first = [p.read_bytes() for p in write_mr_series(volume, tmp_path / "1", style="ge", patient_id="P", seed="a")]
     again = [p.read_bytes() for p in write_mr_series(volume, tmp_path / "2", style="ge", patient_id="P", seed="a")]

@@ -1,0 +1,1 @@
+"""The page on which blinded readers score studies: `sparcc reader`."""

@@ -1,0 +1,159 @@
+"""Which reader reads which case, in which order, under which code: random for each reader, with a seed that is stored.
+
+A share of the cases comes again under another code, with the time points in another order. Cases are read in the order
+given, one after the other; so a reader can neither pick nor look ahead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, Row, func, select
+
+from sparcc_pipeline.app.reader.database import Writing
+from sparcc_pipeline.app.reader.settings import Reading
+from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, READINGS, USERS, VISITS
+
+PRIMARY: Final = "primary"
+ADJUDICATION: Final = "adjudication"
+TRAINING: Final = "training"
+
+_CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Without those that are mistaken for each other."""
+
+SMALLEST_DISTANCE: Final = 0.3
+"""A repeat comes at least this share of the reader's cases after the first reading."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One case as one reader has it. `visits` are ids in the order of the labels."""
+
+    id: int
+    code: str
+    case_id: int
+    user_id: int
+    kind: str
+    repeat: int
+    position: float
+    visits: tuple[int, ...]
+    second_opinion_at: str | None
+
+
+def assign(work: Writing, reader: Row[Any], cases: Sequence[int], settings: Reading, *, kind: str = PRIMARY,
+           repeat: int = 1, by: str) -> int:  # fmt: skip
+    """Give cases to a reader, after those that the reader has; gives how many were new.
+
+    Parameters
+    ----------
+    repeat : the round of a training set; 1 else, and blind repeats are added by the settings' share
+    """
+    connection = work.connection
+    mine = ASSIGNMENTS.c.user_id == reader.id, ASSIGNMENTS.c.kind == kind
+    has = set(connection.execute(select(ASSIGNMENTS.c.case_id).where(*mine, ASSIGNMENTS.c.repeat == repeat)).scalars())
+    new = sorted(set(cases) - has)
+    last = connection.execute(select(func.max(ASSIGNMENTS.c.position)).where(*mine)).scalar_one()
+    start = 0.0 if last is None else floor(last) + 1.0
+    places = [(case, repeat, _share(settings.seed, kind, reader.id, case, repeat, "place")) for case in new]
+    if kind == PRIMARY:
+        places += [
+            (case, 2, _after(place, _share(settings.seed, kind, reader.id, case, 2, "place")))
+            for case, _, place in places
+            if _share(settings.seed, kind, reader.id, case, 2, "chosen") < settings.repeat_share
+        ]
+    # Repeats lie in (0, 2): halved, one call fills one unit, and the next one comes after it.
+    for case, number, place in sorted(places, key=lambda each: each[2]):
+        _insert(work, reader, case, settings.seed, kind, number, start + place / 2, by)
+    return len(new)
+
+
+def _insert(work: Writing, reader: Row[Any], case: int, seed: int, kind: str, repeat: int, position: float,
+            by: str) -> None:  # fmt: skip
+    visits = list(work.connection.execute(select(VISITS.c.id).where(VISITS.c.case_id == case)).scalars())
+    generator = np.random.default_rng(_number(seed, kind, reader.id, case, repeat, "labels"))
+    order = [int(each) for each in generator.permutation(sorted(visits))]
+    code = new_code()
+    work.connection.execute(
+        ASSIGNMENTS.insert().values(
+            code=code, case_id=case, user_id=reader.id, kind=kind, repeat=repeat, position=position, seed=seed,
+            visit_order=json.dumps(order),
+        )
+    )  # fmt: skip
+    new = {"case": case, "reader": reader.name, "kind": kind, "repeat": repeat, "seed": seed, "visit_order": order}
+    work.record(by, "assign", code, new=new)
+
+
+def new_code() -> str:
+    """A code that tells nothing and cannot be guessed."""
+    letters = [secrets.choice(_CODE_LETTERS) for _ in range(10)]
+    return f"{''.join(letters[:5])}-{''.join(letters[5:])}"
+
+
+def assignments_of(connection: Connection, user_id: int, *kinds: str) -> list[Assignment]:
+    """The cases of a user, in reading order."""
+    rows = connection.execute(
+        select(ASSIGNMENTS)
+        .where(ASSIGNMENTS.c.user_id == user_id, ASSIGNMENTS.c.kind.in_(kinds))
+        .order_by(ASSIGNMENTS.c.position, ASSIGNMENTS.c.id)
+    )
+    return [_assignment(row) for row in rows]
+
+
+def find_assignment(connection: Connection, user_id: int, code: str) -> Assignment | None:
+    """A user's own case by its code; None for another's case as for none."""
+    mine = ASSIGNMENTS.c.user_id == user_id, ASSIGNMENTS.c.code == code
+    row = connection.execute(select(ASSIGNMENTS).where(*mine)).first()
+    return None if row is None else _assignment(row)
+
+
+def is_next(connection: Connection, assignment: Assignment) -> bool:
+    """True if all cases before it are locked: then it may be opened."""
+    done = select(READINGS.c.assignment_id).where(READINGS.c.state == "locked")
+    before = connection.execute(
+        select(ASSIGNMENTS.c.id).where(
+            ASSIGNMENTS.c.user_id == assignment.user_id,
+            ASSIGNMENTS.c.kind == assignment.kind,
+            ASSIGNMENTS.c.position < assignment.position,
+            ASSIGNMENTS.c.id.not_in(done),
+        )
+    )
+    return before.first() is None
+
+
+def readers(connection: Connection, role: str) -> list[Row[Any]]:
+    """Active users of a role, by name."""
+    chosen = USERS.c.role == role, USERS.c.active.is_(True)
+    return list(connection.execute(select(USERS).where(*chosen).order_by(USERS.c.name)))
+
+
+def cases(connection: Connection, *, training: bool) -> list[Row[Any]]:
+    """All cases of the trial, or of the training set."""
+    chosen = CASES.c.training.is_(training)
+    return list(connection.execute(select(CASES).where(chosen).order_by(CASES.c.participant, CASES.c.round)))
+
+
+def _assignment(row: Row[Any]) -> Assignment:
+    return Assignment(row.id, row.code, row.case_id, row.user_id, row.kind, row.repeat, row.position,
+                      tuple(json.loads(row.visit_order)), row.second_opinion_at)  # fmt: skip
+
+
+def _after(place: float, share: float) -> float:
+    """Where a repeat comes: between SMALLEST_DISTANCE after its first reading and the end."""
+    low = place + SMALLEST_DISTANCE
+    return low + share * max(1.0 + SMALLEST_DISTANCE - low, 0.0)
+
+
+def _number(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def _share(*parts: object) -> float:
+    """A number in [0, 1) that depends on `parts` only."""
+    return _number(*parts) / 2**64

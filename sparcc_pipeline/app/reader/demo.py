@@ -1,0 +1,246 @@
+"""`sparcc reader demo`: the reading page with synthetic studies and a user of each role, ready to click."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import typer
+from sqlalchemy import update
+
+from sparcc_pipeline.app.config import PipelineConfig, load_config
+from sparcc_pipeline.app.language import LanguageCode
+from sparcc_pipeline.app.provenance import Run
+from sparcc_pipeline.app.reader.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
+from sparcc_pipeline.app.reader.importing import Known, ManifestRow, import_cases
+from sparcc_pipeline.app.reader.run import serve
+from sparcc_pipeline.app.reader.settings import LOOPBACK, SETTINGS_FILE, ReaderSettings, load_settings
+from sparcc_pipeline.app.reader.site import utc_now
+from sparcc_pipeline.app.reader.tables import USERS as TABLE_OF_USERS
+from sparcc_pipeline.app.reader.users import Role, add_user
+from sparcc_pipeline.app.result import json_text, score_document
+from sparcc_pipeline.app.saved_study import STUDY_FILE, save_study
+from sparcc_pipeline.app.score_command import load_installed_segmenter
+from sparcc_pipeline.app.store import SCORE_FILE, write_text
+from sparcc_pipeline.app.study import Outcome, Request, Scored, score_study
+from sparcc_pipeline.dicom.write import write_mr_series
+from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.training.phantom import PhantomSpec, known_score, make_phantom, random_spec
+
+PASSWORD: Final = "sparcc-demo-reading"
+"""Of every user of the demo, which holds synthetic images only and listens on this machine only."""
+
+USERS: Final = {
+    "anna": Role.READER,
+    "bo": Role.READER,
+    "chen": Role.ADJUDICATOR,
+    "dora": Role.COORDINATOR,
+    "emil": Role.ADMINISTRATOR,
+    "fay": Role.AUDITOR,
+}
+
+SETTINGS: Final = """# Written by `sparcc reader demo`: synthetic images only.
+
+[paths]
+store_folder = "store"
+
+[reading]
+repeat_share = 0.0
+second_opinion = "each"
+
+[calibration]
+required = false
+visits = 3
+"""
+
+PIXEL_MM: Final = 0.9
+SLICE_SPACING_MM: Final = 4.0
+T1_SIGNAL: Final = {
+    "air": 6.0, "fat": 620.0, "muscle": 190.0, "marrow": 430.0, "joint": 90.0, "cortex": 30.0,
+    "ligament": 260.0, "disc": 170.0, "vessel": 240.0, "bladder": 110.0,
+}  # fmt: skip
+"""Signal of each tissue on T1: fat and fatty marrow bright, fluid dark; edema, a share of the vessels', is dark too."""
+
+
+@dataclass(frozen=True)
+class DemoVisit:
+    """One time point of the demo: how many of the person's lesions are there."""
+
+    participant: str
+    visit: str
+    seed: int
+    lesions: int
+    t1: bool = True
+    training: bool = False
+
+
+VISITS: Final = (
+    DemoVisit("D001", "W00", 11, 11),
+    DemoVisit("D001", "W12", 11, 5),
+    DemoVisit("D001", "W24", 11, 1),
+    DemoVisit("D002", "W00", 37, 4, t1=False),
+    DemoVisit("T001", "W00", 41, 8, training=True),
+    DemoVisit("T002", "W00", 53, 3, training=True),
+    DemoVisit("T002", "W12", 53, 9, training=True),
+)
+"""A case of three time points, one without T1, and a training set of three, as many as can be passed with."""
+
+
+def run_demo(keep: Path | None, port: int, lang: LanguageCode | None = None) -> None:
+    """Make the demo, say how to sign in, and serve it until it is interrupted.
+
+    Parameters
+    ----------
+    keep : folder in which the demo stays and is found again the next time; None: a temporary one
+    port : 0 for any free one
+    lang : language of every user's pages; None: English, or what they chose in an earlier demo
+
+    Raises
+    ------
+    ConfigError : `keep` holds something else, or the port is taken
+    OutputError : it cannot be written
+    """
+    # Asked first: the studies take a while.
+    here = {"host": LOOPBACK[0], "port": _free_port(LOOPBACK[0], port)}
+    with _folder(keep) as folder:
+        settings = demo_settings(folder)
+        server = settings.server.model_copy(update=here)
+        if lang is not None:
+            _speak(settings, lang)
+        _announce(f"http://{server.host}:{server.port}")
+        serve(settings.model_copy(update={"server": server}))
+
+
+def demo_settings(folder: Path, visits: Sequence[DemoVisit] = VISITS) -> ReaderSettings:
+    """The settings of the demo in `folder`, which is filled if it is empty.
+
+    Raises
+    ------
+    ConfigError : `folder` holds something else
+    """
+    file = folder / SETTINGS_FILE
+    if not file.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ConfigError(
+                f"expected an empty folder or one of an earlier demo, found files in {folder}; choose another"
+            )
+        _fill(folder, visits)
+    return load_settings(file)
+
+
+def _free_port(host: str, port: int) -> int:
+    """`port` if nothing listens there, any free one for 0."""
+    with socket.socket() as listening:
+        # As the server does: a port that a process just gave back is free.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"expected a free port, found {port} taken by another process; give another one, or --port 0"
+            ) from error
+        return int(listening.getsockname()[1])
+
+
+def _speak(settings: ReaderSettings, lang: LanguageCode) -> None:
+    database = open_reader_database(settings, utc_now)
+    with database.writing() as work:
+        work.connection.execute(update(TABLE_OF_USERS).values(language=lang))
+    database.engine.dispose()
+
+
+def _announce(address: str) -> None:
+    typer.echo(f"\nReading page with synthetic images: {address}\n")
+    for name, role in USERS.items():
+        typer.echo(f"  {name:<6} {PASSWORD}   {role.value}")
+    typer.echo("\nStop it with Ctrl-C. Research use only.")
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="sparcc-reader-demo-") as folder:
+        yield Path(folder)
+
+
+def _fill(folder: Path, visits: Sequence[DemoVisit]) -> None:
+    """Images, scores, cases, users; the settings come last, so that what is half made is not taken for a demo."""
+    config = load_config()
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{SETTINGS_FILE}.part"
+    write_text(draft, SETTINGS)
+    settings = load_settings(draft)
+    database = open_reader_database(settings, utc_now)
+    _import(database, folder, visits, config)
+    for number, (name, role) in enumerate(USERS.items(), 1):
+        add_user(database, settings.session, name, f"U{number}", role, password=PASSWORD, must_change=False)
+    with database.writing() as work:
+        for reader in readers(work.connection, Role.READER.value):
+            everything = [case.id for case in cases(work.connection, training=False)]
+            assign(work, reader, everything, settings.reading, by="dora")
+    database.engine.dispose()
+    draft.rename(folder / SETTINGS_FILE)
+
+
+def _import(database: ReaderDatabase, folder: Path, visits: Sequence[DemoVisit], config: PipelineConfig) -> None:
+    segmenter = load_installed_segmenter(config)
+    for training in (False, True):
+        chosen = [each for each in visits if each.training is training]
+        rows, known = [], {}
+        for number, each in enumerate(chosen, 1):
+            typer.echo(f"Making and scoring {each.participant} {each.visit}", err=True)
+            place = folder / "studies" / each.participant / each.visit
+            spec = _write_images(each, place / "dicom")
+            outcome = score_study(place / "dicom", Request(), lambda: segmenter, lambda _: None)
+            _write_score(outcome, config, place / "score")
+            rows.append(ManifestRow(number, each.participant, each.visit, place / "dicom", place / "score"))
+            known[each.participant, each.visit] = _known(spec)
+        report = import_cases(database, rows, known=known if training else None)
+        for _, error in report.failed:
+            raise error
+
+
+def _write_images(visit: DemoVisit, folder: Path) -> PhantomSpec:
+    """STIR, and T1 of the same person; each visit has its own noise and its own gain."""
+    person = random_spec(visit.seed, lesions=12, pixel_mm=PIXEL_MM, slice_spacing_mm=SLICE_SPACING_MM)
+    later = int(visit.visit.removeprefix("W"))
+    spec = replace(person, lesions=person.lesions[: visit.lesions], seed=1000 * visit.seed + later)
+    write = partial(
+        write_mr_series, style="siemens", patient_id=visit.participant, seed=f"{visit.participant} {visit.visit}"
+    )
+    write(make_phantom(spec).volume, folder)
+    if visit.t1:
+        t1 = replace(spec, signal=T1_SIGNAL, seed=spec.seed + 1)
+        write(make_phantom(t1).volume, folder / "t1", series_number=9, contrast="t1")
+    return spec
+
+
+def _write_score(outcome: Outcome, config: PipelineConfig, folder: Path) -> None:
+    """What the import reads of a score."""
+    if not isinstance(outcome, Scored):
+        raise outcome.error
+    folder.mkdir(parents=True)
+    run = Run(config, Request(), created_at=datetime.now(UTC))
+    write_text(folder / SCORE_FILE, json_text(score_document(outcome, run)))
+    save_study(outcome, folder / STUDY_FILE)
+
+
+def _known(spec: PhantomSpec) -> Known:
+    """What is known of a phantom by construction, by "slice_index.joint.item"."""
+    score = known_score(spec)
+    known: dict[str, int | None] = {}
+    for (position, side), points in score.edema.items():
+        place = f"{score.first_slice + position}.{side.value}"
+        known |= {f"{place}.{quadrant.value}": point for quadrant, point in points.items()}
+        known |= {f"{place}.intense": score.intense[position, side], f"{place}.deep": score.deep[position, side]}
+    return known

@@ -1,0 +1,185 @@
+"""What the commands of `sparcc reader` do."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import typer
+from sqlalchemy import update
+
+from sparcc_pipeline.app.reader import audit_files
+from sparcc_pipeline.app.reader.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.backup import restore_backup, write_backup
+from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, open_reader_database
+from sparcc_pipeline.app.reader.importing import ManifestRow, import_cases, read_known, read_manifest
+from sparcc_pipeline.app.reader.refusal import Refusal
+from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
+from sparcc_pipeline.app.reader.site import utc_now
+from sparcc_pipeline.app.reader.tables import STATE
+from sparcc_pipeline.app.reader.trail import Head
+from sparcc_pipeline.app.reader.users import Accounts, Role
+from sparcc_pipeline.app.reader.verification import verify_all
+from sparcc_pipeline.app.store import write_text
+from sparcc_pipeline.errors import ConfigError, InputError, OutputError
+
+SECONDS_TO_FINISH = 10
+
+
+def run_serve(settings_file: Path | None) -> None:
+    """Serve the page until interrupted."""
+    settings = load_settings(settings_file)
+    typer.echo(f"The reading page is at http://{settings.server.host}:{settings.server.port}; Ctrl-C ends it.")
+    serve(settings)
+
+
+def serve(settings: ReaderSettings) -> None:
+    """Serve the page of these settings until interrupted."""
+    import uvicorn
+
+    from sparcc_pipeline.app.reader.server import make_app
+
+    app = make_app(settings)
+    logging.basicConfig(level=logging.WARNING)
+    server = settings.server
+    uvicorn.run(
+        app,
+        host=server.host,
+        port=server.port,
+        # A proxy with TLS tells the scheme; addresses of people are kept nowhere.
+        proxy_headers=server.https,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    )
+
+
+def run_import(manifest: Path | None, nightly: Path | None, settings_file: Path | None, training: Path | None) -> None:
+    """Bring cases in from a manifest, or from the ledger; a row that fails is told and does not stop the others."""
+    _, database = _open(settings_file)
+    rows = read_manifest(manifest) if manifest is not None else _rows_of_the_night(nightly)
+    known = None if training is None else read_known(training)
+    report = import_cases(database, rows, known=known, progress=lambda step: typer.echo(step, err=True))
+    typer.echo(f"{report.imported} time points imported, {report.there} there already, {len(report.failed)} failed.")
+    for number, error in report.failed:
+        typer.echo(f"row {number}: {' '.join(str(error).split())}", err=True)
+    if report.failed:
+        raise typer.Exit(report.failed[0][1].exit_code)
+
+
+def _rows_of_the_night(nightly: Path | None) -> list[ManifestRow]:
+    from sparcc_pipeline.app.reader.from_ledger import rows_of_ledger
+
+    assert nightly is not None
+    return rows_of_ledger(nightly, utc_now)
+
+
+def run_user_add(name: str, role: str, code: str, settings_file: Path | None) -> None:
+    """Add a user and print the first password."""
+    settings, database = _open(settings_file)
+    typer.echo(Accounts(database, settings.session).add(name, code, Role(role)))
+
+
+def run_user_reset(name: str, settings_file: Path | None) -> None:
+    """Give a user a new password and print it."""
+    settings, database = _open(settings_file)
+    try:
+        typer.echo(Accounts(database, settings.session).reset(name))
+    except Refusal as error:
+        raise ConfigError("expected the name of a user, found another; see the administrator's page") from error
+
+
+def run_assign(names: list[str], settings_file: Path | None) -> None:
+    """Give all cases of the trial to readers."""
+    settings, database = _open(settings_file)
+    with database.writing() as work:
+        known = {row.name: row for row in readers(work.connection, Role.READER)}
+        if unknown := sorted(set(names) - set(known)):
+            raise ConfigError(f"expected names of active readers, found {unknown[0]!r}; add the user first")
+        every = [row.id for row in cases(work.connection, training=False)]
+        for name in sorted(set(names)):
+            count = assign(work, known[name], every, settings.reading, by=SYSTEM)
+            typer.echo(f"{name}: {count} cases")
+
+
+def run_lock_database(reason: str, settings_file: Path | None) -> None:
+    """Lock the database for good."""
+    _, database = _open(settings_file)
+    if not reason.strip():
+        raise ConfigError("expected a reason, found none; say why with --reason")
+    with database.writing() as work:
+        if database.is_locked(work.connection):
+            raise ConfigError("expected an open database, found it locked already; nothing was changed")
+        work.connection.execute(update(STATE).values(database_locked_at=work.now))
+        work.record(SYSTEM, "lock_database", "database", reason=reason.strip())
+    typer.echo("The database is locked.")
+
+
+def run_export(out: Path, settings_file: Path | None, before_lock: str | None, manifest: Path | None, *,
+               force: bool) -> None:  # fmt: skip
+    """Write readings and comparisons as tables, and DICOM SR if asked."""
+    from sparcc_pipeline.app.reader.export import export_readings
+
+    settings, database = _open(settings_file)
+    counts = export_readings(database, settings, out, before_lock, manifest, force=force)
+    typer.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
+
+
+def run_backup(file: Path, settings_file: Path | None) -> None:
+    """Save everything into one file."""
+    settings, database = _open(settings_file)
+    write_backup(database, settings, file)
+    typer.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def run_restore(file: Path, settings_file: Path | None) -> None:
+    """Bring a backup back and verify it."""
+    settings = load_settings(settings_file)
+    restore_backup(settings, file)
+    _tell(open_reader_database(settings, utc_now), None)
+
+
+def run_audit_verify(settings_file: Path | None, head: str | None) -> None:
+    """Check the trail, the locked readings and the stored images."""
+    _, database = _open(settings_file)
+    try:
+        number, _, digest = (head or "0:").partition(":")
+        noted = Head(int(number), digest) if head else None
+    except ValueError as error:
+        raise ConfigError("expected --head as NUMBER:HASH, found another form; copy it as it was printed") from error
+    _tell(database, noted)
+
+
+def run_audit_export(file: Path, settings_file: Path | None) -> None:
+    """Write the trail as CSV."""
+    _, database = _open(settings_file)
+    if file.exists():
+        raise OutputError(f"expected a new file, found {file} there already; choose another name")
+    with database.reading() as connection:
+        write_text(file, "".join(audit_files.csv_of(connection)))
+    typer.echo(str(file))
+
+
+def _tell(database: ReaderDatabase, noted: Head | None) -> None:
+    """Say what a check of the trail found.
+
+    Raises
+    ------
+    InputError : something was tampered with
+    """
+    verdict = verify_all(database, noted)
+    if not verdict.sound:
+        raise InputError(
+            f"expected {verdict.entries} entries as they were written, found: {'; '.join(verdict.findings)}; stop the "
+            "page, keep everything as it is, and compare with a backup"
+        )
+    kept = database.kept_head()
+    newest = "" if kept is None else f" Newest entry {kept.seq}:{kept.hash}: note it down elsewhere."
+    typer.echo(f"{verdict.entries} entries, locked readings and images are as they were written.{newest}")
+
+
+def _open(settings_file: Path | None) -> tuple[ReaderSettings, ReaderDatabase]:
+    settings = load_settings(settings_file)
+    return settings, open_reader_database(settings, utc_now)

@@ -1,0 +1,199 @@
+// The page on which a case is read, locked, corrected and, in training, compared with what is known.
+
+import { begin, load, request } from "./api.js";
+import { Desk } from "./desk.js";
+import { enter, make, mention, tell } from "./dialogs.js";
+import { differenceList } from "./differences.js";
+import { Form } from "./form.js";
+import { Hanging } from "./hanging.js";
+import { Reading } from "./reading.js";
+import { Saver } from "./save.js";
+import { savedWords } from "./saved_words.js";
+import { say } from "./words.js";
+
+const byId = (id) => document.getElementById(id);
+const code = document.body.dataset.code;
+const api = `/api/cases/${code}`;
+
+class CasePage {
+  constructor(kase) {
+    this.kase = kase;
+    const state = kase.reading;
+    this.reading = new Reading(state.content, (typing) => this.changed(typing));
+    this.reading.editable = state.state === "open";
+    this.saver = new Saver(`${api}/reading`, this.reading, state.revision, (saved, error) => this.showSaved(saved, error));
+    this.hanging = new Hanging(byId("hanging"), api, kase.visits, this.answers(), () => this.looked());
+    this.form = new Form(kase, this.reading, this.hanging);
+    this.desk = new Desk(this.hanging, (panel, target, event) => this.pressed(panel, target, event), this.commands());
+    if (this.reading.editable && this.saver.recover()) mention(say("What you had entered last was put back."));
+    else this.showSaved(this.reading.editable ? "saved" : "locked");
+    this.showState();
+    this.looked();
+  }
+
+  /** What the images ask of the reading. */
+  answers() {
+    const { reading } = this;
+    return {
+      first: (visit) => reading.visit(visit.label).first,
+      points: (visit, slice, joint) => reading.joint(visit.label, slice, joint),
+      isFocused: (visit, slice, joint, item) => visit === this.hanging?.active && this.form?.grid.isAt(slice, joint, item),
+    };
+  }
+
+  commands() {
+    const command = (id, keys, words, run) => ({ id, keys, words, run });
+    return [
+      command("next", ["Enter"], say("This slice is read; next slice to read"), () => this.form.next(this.form.slice)),
+      command("grid", ["g"], say("Keyboard to the points"), () => this.form.grid.focus()),
+      command("toggle", [" "], say("Points: give or take (also 1 and 0)"), () => this.form.grid.focus()),
+      command("not-evaluable", ["n"], say("Points: not evaluable (Shift+N: the whole joint of this slice)"), () => this.form.grid.focus()),
+      command("earlier", ["("], say("Read slices further to the front"), () => byId("earlier").click()),
+      command("later", [")"], say("Read slices further to the back"), () => byId("later").click()),
+      command("lock", ["l"], say("Lock this reading with your password"), () => this.lock()),
+    ];
+  }
+
+  changed(typing) {
+    this.saver.change(typing);
+    this.show();
+  }
+
+  looked() {
+    const slice = this.form?.slice ?? null;
+    if (slice !== null && this.form.grid.at.row !== slice - 1) this.form.grid.follow(slice);
+    this.show();
+  }
+
+  show() {
+    if (!this.form) return;
+    this.form.show();
+    this.desk?.show();
+    this.hanging.redraw();
+    if (!this.reading.editable) return;
+    const missing = this.kase.visits.flatMap((visit) => this.reading.missing(visit.label));
+    byId("lock").classList.toggle("strong", missing.length === 0);
+  }
+
+  pressed(panel, target, event) {
+    const slice = this.hanging.positionOf(panel.visit);
+    if (slice === null) return;
+    if (event.button === 2) this.form.notEvaluable(slice, target.joint, [target.item]);
+    else if (this.reading.joint(panel.visit.label, slice, target.joint)[target.item] === null)
+      this.form.notEvaluable(slice, target.joint, [target.item]);
+    else this.form.toggle(slice, target.joint, target.item);
+  }
+
+  showSaved(state, error) {
+    savedWords(state, error, this.saver.failures, (takeNewer) => this.resolve(takeNewer));
+  }
+
+  resolve(takeNewer) {
+    this.saver.resolve(takeNewer);
+    this.show();
+  }
+
+  // Lock, correction
+
+  async lock() {
+    if (!this.reading.editable) return;
+    const missing = this.kase.visits
+      .map((visit) => [visit.label, this.reading.missing(visit.label)])
+      .filter(([, what]) => what.length > 0);
+    if (missing.length > 0) {
+      const lines = missing.map(([label, what]) => say("{label}: {missing}", { label, missing: what.join("; ") }));
+      await tell(say("Not yet complete"), lines);
+      const [label] = missing[0];
+      const next = this.reading.nextUnread(label);
+      if (next) this.form.go(...next);
+      else this.form.go(label, 1);
+      return;
+    }
+    const locked = await enter(say("Lock this reading"), {
+      text: say("After this nothing of it can change. With your password you sign that this is your reading."),
+      content: this.summary(),
+      label: say("Your password"),
+      type: "password",
+      button: say("Sign and lock"),
+      wide: true,
+      act: async (password) => {
+        await this.saver.flush();
+        return request("POST", `${api}/lock`, { revision: this.saver.revision, password });
+      },
+    });
+    if (locked !== null) location.reload();
+  }
+
+  /** What will be locked, a row for each time point. */
+  summary() {
+    const heads = [
+      say("Time point"), say("Six slices"), "SPARCC", say("Edema"), say("Intensity"), say("Depth"), say("Evaluable"),
+      say("ASAS-positive"), say("Image quality"),
+    ];
+    const rows = this.kase.visits.map(({ label, proposed_first: proposed }) => {
+      const visit = this.reading.visit(label);
+      const { total, edema, intensity, depth, maximum } = this.reading.totals(label);
+      const moved = visit.first === proposed ? "" : ` (${say("moved")})`;
+      const cells = [
+        `${visit.first + 1}–${visit.first + 6}${moved}`, total ?? "–", edema, intensity, depth, `${maximum} / 72`,
+        visit.asas_positive ? say("yes") : say("no"), qualityName(visit.image_quality),
+      ];
+      return make("tr", {}, make("th", { scope: "row" }, label), ...cells.map((cell) => make("td", {}, String(cell))));
+    });
+    return make("table", { class: "summary" },
+      make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), make("tbody", {}, ...rows));
+  }
+
+  showState() {
+    const { kase, reading } = this;
+    byId("lock").hidden = !reading.editable;
+    byId("next").hidden = !reading.editable;
+    byId("lock").addEventListener("click", () => this.lock());
+    byId("next").addEventListener("click", () => this.form.next(this.form.slice));
+    const correct = byId("correct");
+    const mayCorrect = !reading.editable && kase.mode !== "training" && !["opened", "filed"].includes(kase.second_opinion);
+    correct.hidden = !mayCorrect;
+    correct.addEventListener("click", () => this.correct());
+    byId("onward").hidden = reading.editable;
+    byId("opinion").hidden = reading.editable || !["available", "opened", "filed"].includes(kase.second_opinion);
+    // What comes next has the keyboard.
+    if (!reading.editable) (kase.second_opinion === "available" ? byId("opinion") : byId("onward")).focus();
+    byId("later-note").hidden = reading.editable || kase.second_opinion !== "later";
+    const version = kase.reading.version;
+    if (version > 1) byId("version").textContent = say("Version {version}", { version });
+    if (kase.mode === "training" && !reading.editable) this.feedback();
+  }
+
+  async correct() {
+    const done = await enter(say("Correct this reading"), {
+      text: say("The locked version stays as it is. A new version opens with the same content, and both are kept."),
+      label: say("Why must it be corrected?"),
+      type: "area",
+      button: say("Open a new version"),
+      act: (reason) => request("POST", `${api}/correction`, { reason }),
+    });
+    if (done !== null) location.reload();
+  }
+
+  /** Training: what was known of the images, beside what was read. */
+  async feedback() {
+    const { visits } = await load(`${api}/feedback`);
+    const place = byId("feedback");
+    place.hidden = false;
+    const blocks = this.kase.visits.map(({ label }) => {
+      const { total, known_total: known, differences } = visits[label];
+      return make("section", {},
+        make("h3", {}, say("{label}: your total {total}, known {known}", { label, total: total ?? "–", known: known ?? "–" })),
+        differenceList(differences, (each) => this.form.go(label, each.slice), say("known"), "known"));
+    });
+    place.replaceChildren(make("h2", {}, say("What is known of these images")), ...blocks);
+  }
+}
+
+export const qualityName = (quality) =>
+  ({ good: say("good"), adequate: say("adequate"), poor: say("poor") })[quality] ?? "–";
+
+await begin(async () => {
+  // In sight of the browser's console and of the tests.
+  window.page = new CasePage(await load(api));
+});

@@ -1,0 +1,264 @@
+// All images of a case: what they share (slice, zoom, window, crosshair, ruler), and how they are laid out.
+
+import { boxOf, fromCentre } from "./geometry.js";
+import { Panel } from "./panel.js";
+
+const MARGIN_MM = [16, 30];
+const WHOLE_IMAGE_SHARE = 0.98;
+/** Width and middle of a window, as shares of the one that the server proposes. */
+export const PRESETS = [
+  { width: 1, centre: 0.5 },
+  { width: 0.6, centre: 0.35 },
+  { width: 1.6, centre: 0.75 },
+];
+export const LAYOUTS = ["both", "stir", "t1"];
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+export class Hanging {
+  /**
+   * The images of `visits` in `host`, fetched below `api`. `reading` answers for the points: `first(visit)`, `points(visit, joint)`,
+   * `isFocused(visit, joint, item)`; `changed` is called when another slice or time point is looked at.
+   */
+  constructor(host, api, visits, reading, changed) {
+    Object.assign(this, { host, api, visits, reading, changed });
+    this.active = visits[0];
+    this.offsetMm = 0;
+    this.apart = new Map(visits.map((visit) => [visit, 0]));
+    this.tool = "window";
+    this.quadrantsShown = true;
+    this.single = false;
+    this.hasT1 = visits.some((visit) => visit.series.t1 !== null);
+    this.layout = this.hasT1 ? "both" : "stir";
+    this.windowing = { stir: { ...PRESETS[0] }, t1: { ...PRESETS[0] } };
+    this.ruler = null;
+    this.crosshair = null;
+    this.overlay = null;
+    // Text and lines on the images grow with the page's own.
+    this.textScale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+    this.panels = visits.flatMap((visit) =>
+      ["stir", "t1"].filter((kind) => visit.series[kind] !== null).map((kind) => new Panel(this, visit, kind)),
+    );
+    this.resetView();
+    this.lay();
+    window.addEventListener("resize", () => this.lay());
+    for (const panel of this.panels) panel.stack.want(panel.slice ?? 0);
+  }
+
+  imagePath(visit, kind, slice) {
+    return `${this.api}/images/${visit.label}/${kind}/${slice}`;
+  }
+
+  redraw() {
+    for (const panel of this.panels) panel.redraw();
+  }
+
+  // What is looked at
+
+  /** The STIR slice of a time point that is shown. */
+  sliceOf(visit) {
+    const { spacing_mm: spacing, slices } = visit.series.stir;
+    const steps = Math.round(this.offsetMm / spacing[0]) + this.apart.get(visit);
+    return clamp(this.reading.first(visit) + steps, 0, slices - 1);
+  }
+
+  /** 1-6 where the slice that is shown is one of the six, else null. */
+  positionOf(visit) {
+    const position = this.sliceOf(visit) - this.reading.first(visit) + 1;
+    return position >= 1 && position <= 6 ? position : null;
+  }
+
+  /** Show a slice of the active time point, and those of the others that belong to it. */
+  showSlice(slice, alone = false) {
+    const { spacing_mm: spacing, slices } = this.active.series.stir;
+    const wanted = clamp(slice, 0, slices - 1);
+    const steps = wanted - this.reading.first(this.active);
+    if (alone) this.apart.set(this.active, steps - Math.round(this.offsetMm / spacing[0]));
+    else this.offsetMm = (steps - this.apart.get(this.active)) * spacing[0];
+    this.changed();
+    this.redraw();
+  }
+
+  scroll(steps, alone = false) {
+    this.showSlice(this.sliceOf(this.active) + steps, alone);
+  }
+
+  /** All time points on the same of the six slices again. */
+  link() {
+    const slice = this.sliceOf(this.active);
+    for (const visit of this.visits) this.apart.set(visit, 0);
+    this.showSlice(slice);
+  }
+
+  get unlinked() {
+    return [...this.apart.values()].some((steps) => steps !== 0);
+  }
+
+  activate(visit) {
+    if (visit === this.active) return;
+    this.active = visit;
+    this.lay();
+    this.changed();
+  }
+
+  // Window, zoom, position
+
+  windowOf(series, kind) {
+    const [black, white] = series.window;
+    const { width, centre } = this.windowing[kind];
+    const middle = black + centre * (white - black);
+    const half = (width * (white - black)) / 2;
+    return [Math.round(middle - half), Math.round(middle + half)];
+  }
+
+  /** Wider or narrower, brighter or darker, by shares of the proposed window. */
+  changeWindow(kind, wider, higher) {
+    const now = this.windowing[kind];
+    now.width = clamp(now.width * Math.exp(wider), 0.02, 20);
+    now.centre = clamp(now.centre + higher, -2, 8);
+    this.redraw();
+  }
+
+  preset(number) {
+    for (const kind of ["stir", "t1"]) this.windowing[kind] = { ...PRESETS[number] };
+    this.redraw();
+  }
+
+  /** Larger or smaller about a place (down, left) in mm from the middle of the panels, which stays where it is. */
+  zoomBy(factor, about = [0, 0]) {
+    const before = this.zoom;
+    this.zoom = clamp(before * factor, 0.3, 12);
+    const shift = before / this.zoom - 1;
+    this.pan = [this.pan[0] + about[0] * shift, this.pan[1] + about[1] * shift];
+    this.redraw();
+  }
+
+  panBy(downMm, leftMm) {
+    this.pan = [this.pan[0] + downMm, this.pan[1] + leftMm];
+    this.redraw();
+  }
+
+  /** The joints as large as the panels allow; the whole image if they fill them already. */
+  resetView() {
+    const atJoints = this.zoom === 1 && this.pan[0] === 0 && this.pan[1] === 0 && !this.whole;
+    this.whole = atJoints;
+    this.zoom = 1;
+    this.pan = [0, 0];
+    this.boxMm = this.whole ? this.wholeBox() : this.jointBox();
+    this.redraw();
+  }
+
+  /** Height and width in mm of what all panels show: the joints of every time point on its six slices. */
+  jointBox() {
+    const boxes = this.visits.map((visit) => this.jointsOf(visit)).filter((box) => box !== null);
+    if (boxes.length === 0) return this.wholeBox();
+    const extent = (range, spacing) => (range[1] - range[0]) * spacing;
+    return [
+      Math.max(...boxes.map(({ box, spacing }) => extent(box.rows, spacing[1]))) + 2 * MARGIN_MM[0],
+      Math.max(...boxes.map(({ box, spacing }) => extent(box.columns, spacing[2]))) + 2 * MARGIN_MM[1],
+    ];
+  }
+
+  wholeBox() {
+    const series = this.visits.map((visit) => visit.series.stir);
+    return [
+      Math.max(...series.map(({ rows, spacing_mm: spacing }) => rows * spacing[1])) / WHOLE_IMAGE_SHARE,
+      Math.max(...series.map(({ columns, spacing_mm: spacing }) => columns * spacing[2])) / WHOLE_IMAGE_SHARE,
+    ];
+  }
+
+  jointsOf(visit) {
+    const first = visit.proposed_first;
+    const joints = visit.joints.filter((joint) => joint.slice_index >= first && joint.slice_index < first + 6);
+    const points = joints.flatMap((joint) => joint.line);
+    return points.length === 0 ? null : { box: boxOf(points), spacing: visit.series.stir.spacing_mm };
+  }
+
+  /** (row, column) of STIR in the middle of the panels. */
+  centreOf(visit) {
+    const { rows, columns } = visit.series.stir;
+    if (this.whole) return [(rows - 1) / 2, (columns - 1) / 2];
+    const found = this.jointsOf(visit)?.box;
+    if (!found) return visit.centre.slice(1);
+    return [(found.rows[0] + found.rows[1]) / 2, (found.columns[0] + found.columns[1]) / 2];
+  }
+
+  // Points, crosshair, ruler
+
+  pointsOf(visit, joint) {
+    return this.positionOf(visit) === null ? null : this.reading.points(visit, this.positionOf(visit), joint.joint);
+  }
+
+  isFocused(visit, joint, item) {
+    return this.reading.isFocused(visit, this.positionOf(visit), joint, item);
+  }
+
+  /** Put the crosshair on a place of a panel; on the other time points it is as far from the middle of the joints. */
+  point(panel, place) {
+    if (!panel.linked) return;
+    this.crosshair = { offset: fromCentre(panel.visit, panel.stirIndex(place)) };
+    this.redraw();
+  }
+
+  rulerOn(panel) {
+    const { ruler } = this;
+    return ruler && ruler.panel === panel && ruler.slice === panel.slice ? ruler : null;
+  }
+
+  setRuler(panel, from, to) {
+    this.ruler = { panel, slice: panel.slice, from, to };
+    panel.redraw();
+  }
+
+  clearMarks() {
+    this.ruler = null;
+    this.crosshair = null;
+    this.redraw();
+  }
+
+  // Layout
+
+  /** Time points side by side; STIR over T1, or beside it where one time point is larger so. */
+  lay() {
+    const visits = this.single ? [this.active] : this.visits;
+    const kinds = this.layout === "both" ? ["stir", "t1"] : [this.layout];
+    const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kinds.includes(panel.kind));
+    const rows = kinds.filter((kind) => shown.some((panel) => panel.kind === kind));
+    const beside = visits.length === 1 && this.scaleWith(rows.length, 1) > this.scaleWith(1, rows.length);
+    this.host.style.gridTemplateColumns = `repeat(${beside ? rows.length : visits.length}, minmax(0, 1fr))`;
+    this.host.style.gridTemplateRows = `repeat(${beside ? 1 : rows.length}, minmax(0, 1fr))`;
+    for (const panel of shown) {
+      const column = beside ? rows.indexOf(panel.kind) : visits.indexOf(panel.visit);
+      panel.element.style.gridColumn = column + 1;
+      panel.element.style.gridRow = beside ? 1 : rows.indexOf(panel.kind) + 1;
+    }
+    const now = shown.map((panel) => panel.element);
+    if (now.length !== this.host.children.length || now.some((element, i) => element !== this.host.children[i]))
+      this.host.replaceChildren(...now);
+    for (const panel of this.panels) panel.element.classList.toggle("active", panel.visit === this.active && this.visits.length > 1);
+    this.redraw();
+  }
+
+  /** How large the joints are where the host is divided so, in CSS pixels a millimetre. */
+  scaleWith(columns, rows) {
+    const { clientWidth, clientHeight } = this.host;
+    return Math.min(clientWidth / columns / this.boxMm[1], clientHeight / rows / this.boxMm[0]);
+  }
+
+  nextLayout() {
+    if (!this.hasT1) return;
+    this.layout = LAYOUTS[(LAYOUTS.indexOf(this.layout) + 1) % LAYOUTS.length];
+    this.lay();
+  }
+
+  toggleSingle() {
+    this.single = !this.single && this.visits.length > 1;
+    this.lay();
+  }
+
+  /** The STIR panel of the active time point, or the one of T1 where only that is shown. */
+  get activePanel() {
+    const kind = this.layout === "t1" && this.active.series.t1 !== null ? "t1" : "stir";
+    return this.panels.find((panel) => panel.visit === this.active && panel.kind === kind);
+  }
+}

@@ -1,0 +1,180 @@
+// A reading as it is filled in: points, what is not evaluable, and the rules that no entry may break. Content and words
+// are those of the server (`Content`), which checks all of it again.
+
+import { say } from "./words.js";
+
+export const QUADRANTS = ["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral"];
+export const ITEMS = [...QUADRANTS, "intense", "deep"];
+export const JOINTS = ["right", "left"];
+export const SLICES = [1, 2, 3, 4, 5, 6];
+
+const fresh = (slice, joint) => ({
+  slice,
+  joint,
+  read: false,
+  ...Object.fromEntries(ITEMS.map((item) => [item, 0])),
+  reason: null,
+});
+
+export class Reading {
+  /** `changed(typing)` is called after every change of the content; `typing` says that more of a text will follow. */
+  constructor(content, changed) {
+    this.content = content;
+    this.changed = changed;
+    this.editable = true;
+  }
+
+  visit(label) {
+    return this.content.visits[label];
+  }
+
+  joint(label, slice, joint) {
+    return this.visit(label).joints.find((each) => each.slice === slice && each.joint === joint);
+  }
+
+  /** Set an item to 0, 1 or null. Returns a sentence where that is impossible, or where it changed something besides. */
+  set(label, slice, joint, item, value) {
+    const entry = this.joint(label, slice, joint);
+    const isQuadrant = QUADRANTS.includes(item);
+    if (value === 1 && !isQuadrant && !QUADRANTS.some((quadrant) => entry[quadrant] === 1))
+      return item === "deep"
+        ? say("Depth needs edema: give a quadrant of this joint and slice its point first.")
+        : say("Intensity needs edema: give a quadrant of this joint and slice its point first.");
+    entry[item] = value;
+    const said = isQuadrant ? this.follow(entry) : null;
+    if (!ITEMS.some((each) => entry[each] === null)) entry.reason = null;
+    this.changed();
+    return said;
+  }
+
+  /** Intensity and depth go with the edema that they belong to. */
+  follow(entry) {
+    const none = QUADRANTS.every((quadrant) => entry[quadrant] === null);
+    if (none) {
+      entry.intense = null;
+      entry.deep = null;
+      return null;
+    }
+    // Both together come from a joint without an evaluable quadrant, which this now is no longer.
+    if (entry.intense === null && entry.deep === null) {
+      entry.intense = 0;
+      entry.deep = 0;
+    }
+    if (QUADRANTS.some((quadrant) => entry[quadrant] === 1)) return null;
+    const lost = ["intense", "deep"].filter((item) => entry[item] === 1);
+    for (const item of lost) entry[item] = 0;
+    return lost.length === 0 ? null : say("Without edema there is no intensity and no depth: their points were taken back.");
+  }
+
+  toggle(label, slice, joint, item) {
+    const now = this.joint(label, slice, joint)[item];
+    return this.set(label, slice, joint, item, now === 0 ? 1 : 0);
+  }
+
+  /** Items of a joint-slice cannot be evaluated, and why. */
+  setNotEvaluable(label, slice, joint, items, reason) {
+    const entry = this.joint(label, slice, joint);
+    for (const item of items) entry[item] = null;
+    const said = this.follow(entry);
+    entry.reason = reason;
+    this.changed();
+    return said;
+  }
+
+  /** True if both joints of a slice were read. */
+  isRead(label, slice) {
+    return JOINTS.every((joint) => this.joint(label, slice, joint).read);
+  }
+
+  setRead(label, slice, read) {
+    for (const joint of JOINTS) this.joint(label, slice, joint).read = read;
+    this.changed();
+  }
+
+  /** The first slice that is not read, from this time point on: [label, slice], or null. */
+  nextUnread(label) {
+    const labels = Object.keys(this.content.visits);
+    const from = labels.indexOf(label);
+    const order = [...labels.slice(from), ...labels.slice(0, from)];
+    for (const each of order) for (const slice of SLICES) if (!this.isRead(each, slice)) return [each, slice];
+    return null;
+  }
+
+  /** Read another six slices. Slices in both windows keep their points, the others are to be read. */
+  shift(label, first) {
+    const visit = this.visit(label);
+    const by = first - visit.first;
+    visit.joints = SLICES.flatMap((slice) =>
+      JOINTS.map((joint) => {
+        const before = this.joint(label, slice + by, joint);
+        return before ? { ...before, slice } : fresh(slice, joint);
+      }),
+    );
+    visit.first = first;
+    this.changed();
+  }
+
+  /** Points a shift would lose. */
+  lostBy(label, first) {
+    const by = first - this.visit(label).first;
+    const gone = this.visit(label).joints.filter(({ slice }) => slice - by < 1 || slice - by > 6);
+    return gone.some((entry) => entry.read || ITEMS.some((item) => entry[item] !== 0));
+  }
+
+  answer(label, field, value) {
+    this.visit(label)[field] = value;
+    this.changed();
+  }
+
+  comment(label, text) {
+    this.visit(label).comment = text;
+    this.changed(true);
+  }
+
+  caseComment(text) {
+    this.content.comment = text;
+    this.changed(true);
+  }
+
+  /** Points and evaluable maximum; total null where nothing is evaluable. */
+  totals(label) {
+    const { joints } = this.visit(label);
+    const sum = (items) => joints.reduce((n, entry) => n + items.filter((item) => entry[item] === 1).length, 0);
+    const maximum = joints.reduce((n, entry) => n + ITEMS.filter((item) => entry[item] !== null).length, 0);
+    return {
+      edema: sum(QUADRANTS),
+      intensity: sum(["intense"]),
+      depth: sum(["deep"]),
+      total: maximum === 0 ? null : sum(ITEMS),
+      maximum,
+    };
+  }
+
+  /** Two lesions on a slice, or one on two consecutive slices: the ASAS rule on what was entered, as a hint. */
+  asasByRule(label) {
+    const lesions = SLICES.map((slice) =>
+      JOINTS.flatMap((joint) =>
+        QUADRANTS.filter((quadrant) => this.joint(label, slice, joint)[quadrant] === 1).map(
+          (quadrant) => `${joint} ${quadrant.split("_")[1]}`,
+        ),
+      ),
+    );
+    const consecutive = lesions.slice(1).some((here, i) => here.some((lesion) => lesions[i].includes(lesion)));
+    return consecutive || lesions.some((here) => here.length >= 2);
+  }
+
+  /** What a lock still wants of a time point, as sentences. */
+  missing(label) {
+    const visit = this.visit(label);
+    const unread = SLICES.filter((slice) => !this.isRead(label, slice));
+    const needsComment = visit.joints.some((entry) => entry.reason === "other") && visit.comment.trim() === "";
+    const unreasoned = visit.joints.some((entry) => entry.reason === null && ITEMS.some((item) => entry[item] === null));
+    return [
+      unread.length > 0 && say("slices not marked as read: {slices}", { slices: unread.join(", ") }),
+      unreasoned && say("a reason why something is not evaluable"),
+      needsComment && say("a comment that explains the reason \"other\""),
+      visit.asas_positive === null && say("the ASAS question"),
+      visit.image_quality === null && say("the image quality"),
+    ].filter(Boolean);
+  }
+}

@@ -1,0 +1,165 @@
+"""Tables of the reading page, beside the ledger's, and the triggers that make locked readings and the trail immutable.
+
+Times are ISO 8601 in UTC, as text: the audit trail hashes what it stores. No date of a visit and no identity is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from sparcc_pipeline.app.ledger.tables import metadata
+
+USERS = Table(
+    "reader_users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("code", String(16), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", String(256), nullable=False),
+    Column("must_change", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", String(32)),
+    Column("language", String(8), nullable=False),
+)
+
+SESSIONS = Table(
+    "reader_sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("reader_users.id"), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("seen_at", String(32), nullable=False),
+)
+
+CASES = Table(
+    "reader_cases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("participant", String(32), nullable=False),
+    Column("training", Boolean, nullable=False),
+    Column("round", Integer, nullable=False),
+    UniqueConstraint("participant", "training", "round"),
+)
+"""A participant's time points that are read together. Those that come after the case was given out make a new round."""
+
+VISITS = Table(
+    "reader_visits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("reader_cases.id"), nullable=False),
+    Column("visit", String(32), nullable=False),
+    Column("images", String(32), nullable=False, unique=True),
+    Column("machine", String(32), unique=True),
+    Column("known", Text),
+    UniqueConstraint("case_id", "visit"),
+)
+"""`images` and `machine` are random folders of the store; `known` the true items of a training visit (JSON). A
+digest of all its stored files is in the trail."""
+
+ASSIGNMENTS = Table(
+    "reader_assignments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(16), nullable=False, unique=True),
+    Column("case_id", ForeignKey("reader_cases.id"), nullable=False),
+    Column("user_id", ForeignKey("reader_users.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("repeat", Integer, nullable=False),
+    Column("position", Float, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("visit_order", Text, nullable=False),
+    Column("second_opinion_at", String(32)),
+    UniqueConstraint("case_id", "user_id", "kind", "repeat"),
+)
+"""One case for one reader; `visit_order` has the ids of its visits in the order of the labels A, B, C (JSON)."""
+
+READINGS = Table(
+    "reader_readings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("assignment_id", ForeignKey("reader_assignments.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("saved_at", String(32), nullable=False),
+    Column("locked_at", String(32)),
+    UniqueConstraint("assignment_id", "kind", "version"),
+    CheckConstraint("state IN ('open', 'locked')", name="state"),
+)
+
+AUDIT = Table(
+    "reader_audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("who", String(32), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("old", Text, nullable=False),
+    Column("new", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+STATE = Table(
+    "reader_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("database_locked_at", String(32)),
+)
+"""One row: the head of the audit trail, which every writer takes first, and when the database was locked."""
+
+_UNCHANGEABLE = {"reader_audit": "the audit trail is append-only", "reader_readings": "a locked reading never changes"}
+
+
+def triggers(dialect: str) -> Iterator[str]:
+    """The statements that keep the audit trail append-only and locked readings as they are."""
+    for table, why in _UNCHANGEABLE.items():
+        when = " WHEN (OLD.state = 'locked')" if table == "reader_readings" else ""
+        if dialect == "postgresql":
+            yield (
+                f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION '{why}'; END $$"
+            )
+            yield (
+                f"CREATE TRIGGER {table}_immutable BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW{when} "
+                f"EXECUTE FUNCTION {table}_refuse()"
+            )
+            yield (
+                f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+                f"EXECUTE FUNCTION {table}_refuse()"
+            )
+        else:
+            for event in ("UPDATE", "DELETE"):
+                yield (
+                    f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} FOR EACH ROW{when} "
+                    f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
+                )
+            # INSERT OR REPLACE deletes without asking the trigger above.
+            key = "seq" if table == "reader_audit" else "id"
+            yield (
+                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} FOR EACH ROW "
+                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) BEGIN SELECT RAISE(ABORT, '{why}'); END"
+            )
