@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from sparcc_pipeline.dicom.confidentiality import cleaned_description, kept_numbers, kept_time, kept_words, read_profile
-from sparcc_pipeline.dicom.headers import SEQUENCE_WORDS
+from sparcc_pipeline.dicom.protocol import SEQUENCE_WORDS
 
 PROFILE = read_profile()
 

@@ -43,7 +43,7 @@ class PhantomBones:
     provenance: Mapping[str, str] = {"name": "known"}
 
     def find_bones(self, volume: Volume) -> BoneMaps:
-        return BoneMaps(phantom().tissue.anatomy, phantom().tissue.ligamentous, (STIR,))
+        return BoneMaps(phantom().tissue.anatomy, phantom().tissue.ligamentous, (STIR,), certainty=1.0)
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, errors: list[RigidTransform | None]) -> dict[str, Any]:

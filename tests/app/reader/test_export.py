@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sparcc_pipeline.app.reader.backup import restore_backup, write_backup
 from sparcc_pipeline.app.reader.export import export_readings
 from sparcc_pipeline.app.reader.settings import load_settings
-from sparcc_pipeline.app.trial.imaging import read_readings
+from sparcc_pipeline.app.trial.readings import read_readings
 from sparcc_pipeline.app.trial.rows import Queries
 from sparcc_pipeline.app.trial.sources import load_protocol
 from sparcc_pipeline.errors import BlindingError, InputError, OutputError

@@ -1,4 +1,4 @@
-"""The reading page: users, cases, assignments, readings, and its audit trail; locked readings and the trail never change.
+"""The reading page: users, cases, assignments, readings, its audit trail. What is locked, and the trail, never change.
 
 The triggers are part of the migration: a later one that changes them says so itself.
 """
