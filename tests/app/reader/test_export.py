@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sparcc_pipeline.app.reader.backup import restore_backup, write_backup
 from sparcc_pipeline.app.reader.export import export_readings
 from sparcc_pipeline.app.reader.settings import load_settings
-from sparcc_pipeline.app.trial.readings import read_readings
+from sparcc_pipeline.app.trial.readings import read_items, read_readings
 from sparcc_pipeline.app.trial.rows import Queries
 from sparcc_pipeline.app.trial.sources import load_protocol
 from sparcc_pipeline.errors import BlindingError, InputError, OutputError
@@ -72,6 +72,9 @@ def test_tables_hold_what_was_read(read: World, manifest: Path, tmp_path: Path) 
     queries = Queries()
     taken = read_readings([out / "readings.csv"], ["P001", "P002", "P003"], load_protocol(), queries)
     assert len(taken) == 10 and not queries, "sparcc trial takes them as they are"
+    files = [out / "reading_items.csv"]
+    readings_of_items = read_items(files, taken, ["P001", "P002", "P003"], load_protocol(), queries)
+    assert len(readings_of_items) == 10 and not queries, "and the points that they are made of"
     items = rows(out / "reading_items.csv")
     assert len(items) == 10 * 72
     assert sum(int(row["value"]) for row in items) == sum(int(row["total"]) for row in readings)
