@@ -69,9 +69,6 @@ def _catalogue(code: str) -> tuple[dict[str, Any], dict[str, str]]:
     catalogue: dict[str, str] = {}
     for file in sorted((files("sparcc_pipeline.app") / "languages" / code).iterdir(), key=lambda file: file.name):
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-        text = content.pop("text", {})
-        if twice := sorted(set(text) & set(catalogue)):
-            raise ValueError(f"{file.name}: already said in another file of this language: {twice}")
+        catalogue |= content.pop("text", {})
         about |= content
-        catalogue |= text
     return about, catalogue

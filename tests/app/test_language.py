@@ -7,6 +7,8 @@ import copy
 import json
 import pickle
 import string
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +76,12 @@ def test_the_sentences_were_found() -> None:
 
 def test_everything_is_said_in_chinese() -> None:
     assert sorted(ENGLISH_TEXTS - set(CHINESE.catalogue)) == []
+
+
+def test_nothing_is_said_in_two_files() -> None:
+    files = (PACKAGE / "app" / "languages" / "zh").glob("*.toml")
+    said = Counter(key for file in files for key in tomllib.loads(file.read_text(encoding="utf-8")).get("text", {}))
+    assert len(said) > 1000 and [key for key, count in said.items() if count > 1] == []
 
 
 def test_nothing_is_left_over_in_the_catalogue() -> None:
