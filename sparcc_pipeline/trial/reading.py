@@ -114,6 +114,9 @@ def counted_score(
 ) -> CountedScore:
     """The score of one visit that counts.
 
+    A third reading that is locked counts, whatever it was asked for: readers who agree on a total may still differ in its
+    change, or lie on two sides of the cut-off.
+
     Parameters
     ----------
     readings : all of this visit, locked or not
@@ -133,7 +136,7 @@ def counted_score(
         blind = ", ".join(reading.reader for reading in first if reading.total is None)
         return _none(f"not evaluable for reader {blind}")
     difference = abs(totals[0] - totals[1])
-    if difference <= adjudication_limit:
+    if difference <= adjudication_limit and not (third and third[0].total is not None):
         return CountedScore(_mean(totals), ScoreSource.TWO_READINGS, _names(first), difference,
                             asas_positive=_agreed(first))  # fmt: skip
     if not third:

@@ -44,8 +44,19 @@ def test_a_third_reading_settles_it_with_the_two_that_agree(
     assert (score.value, score.source, score.readers) == (value, ScoreSource.ADJUDICATED, readers)
 
 
-def test_a_third_reading_changes_nothing_where_two_agree() -> None:
+def test_a_third_reading_far_from_two_that_agree_changes_nothing() -> None:
     assert counted(readings(4, 5, third=20)).value == 4.5
+
+
+def test_a_third_reading_says_on_which_side_of_the_cut_off_two_readers_lie_who_are_within_the_limit() -> None:
+    assert counted(readings(1, 3)).value == 2
+    settled = counted(readings(1, 3, third=1))
+    assert (settled.value, settled.source, settled.readers) == (1, ScoreSource.ADJUDICATED, ("R1", "ADJ"))
+
+
+def test_two_readings_within_the_limit_count_where_the_third_could_not_evaluate() -> None:
+    third = Reading("P001", "W0", "ADJ", None, locked=True, adjudicator=True)
+    assert counted([*readings(4, 5), third]).source is ScoreSource.TWO_READINGS
 
 
 @pytest.mark.parametrize(
