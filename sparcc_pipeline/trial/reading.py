@@ -114,8 +114,8 @@ def counted_score(
 ) -> CountedScore:
     """The score of one visit that counts.
 
-    A third reading that is locked counts, whatever it was asked for: readers who agree on a total may still differ in its
-    change, or lie on two sides of the cut-off.
+    A third reading that is locked counts, whatever it was asked for: readers who agree on a total may still differ in
+    its change, or lie on two sides of the cut-off.
 
     Parameters
     ----------
