@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,20 @@ def write_outputs(
     OutputError : a file cannot be written
     """
     drawn = draw_overlays(scored, language(run.config.lang))
-    overlays = [png(picture) for picture in drawn]
-    for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
-        write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
-    _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=pdf)
-    write_text(folder / "score.csv", csv_text(document))
-    write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, pdf=pdf, dicom=dicom))
-    if nifti:
-        _write_maps(scored, folder)
-    if dicom:
-        write_dicom_results(scored, document, run, drawn, folder)
-    save_study(scored, folder / STUDY_FILE)
+    # What is compressed needs no Python meanwhile: it goes on beside the rest.
+    with ThreadPoolExecutor(run.config.threads) as pool:
+        saved = pool.submit(save_study, scored, folder / STUDY_FILE)
+        overlays = list(pool.map(png, drawn))
+        for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
+            write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
+        _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=pdf)
+        write_text(folder / "score.csv", csv_text(document))
+        write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, pdf=pdf, dicom=dicom))
+        if nifti:
+            _write_maps(scored, folder)
+        if dicom:
+            write_dicom_results(scored, document, run, drawn, folder)
+        saved.result()
     write_text(folder / SCORE_FILE, json_text(document))
 
 

@@ -117,16 +117,22 @@ def values_of(ds: Dataset, keyword: str) -> list[Any]:
 
 
 def _plain_values(element: RawDataElement, vr: str) -> list[Any] | None:
-    """One small number, or values in ASCII, which mean the same in every character set; None for any other element."""
+    """One small number, or values in printable ASCII, which mean the same in every character set.
+
+    None for any other element, and where a value is empty or holds a control character: pydicom has its own rules there.
+    """
     content = element.value
     if vr == "US" and content is not None and len(content) == 2:
         return [int.from_bytes(content, "little" if element.is_little_endian else "big")]
-    if content is None or not content.isascii() or b"\x1b" in content:
+    if content is None:
         return None
     if vr not in _TEXT_VRS and (vr not in _NUMBER_VRS or content.strip(_NUMBER_BYTES)):
         return None
-    text = content.decode("ascii").rstrip(" \0")
-    return text.split("\\") if text else []
+    body = content.rstrip(b" \0")
+    values = body.split(b"\\") if body else []
+    if not all(value.strip() for value in values) or any(byte < 0x20 or byte > 0x7E for byte in body):
+        return None
+    return [value.decode("ascii") for value in values]
 
 
 def items_of(ds: Dataset, keyword: str) -> list[Dataset]:

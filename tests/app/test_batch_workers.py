@@ -20,12 +20,8 @@ from sparcc_pipeline.dicom.write import write_mr_series
 from .conftest import make_stir
 
 KNOWN_MODEL = """
-import importlib.util, os, sys, time
-from pathlib import Path
-spec = importlib.util.spec_from_file_location("known_study", {conftest!r})
-known = importlib.util.module_from_spec(spec)
-sys.modules["known_study"] = known
-spec.loader.exec_module(known)
+import os, time
+import tests.app.conftest as known
 from sparcc_pipeline.app import score_command
 
 class Slow(known.KnownSegmenter):
@@ -48,8 +44,7 @@ class Machines:
         self.folder = folder
         self.asked = folder / "asked"
         self._preload = folder / "known.py"
-        conftest = Path(__file__).with_name("conftest.py")
-        self._preload.write_text(KNOWN_MODEL.format(conftest=str(conftest), asked=str(self.asked)))
+        self._preload.write_text(KNOWN_MODEL.format(asked=str(self.asked)))
         self._started: list[subprocess.Popen[str]] = []
         self._cwd = folder / "cwd"
         self._cwd.mkdir()

@@ -117,6 +117,9 @@ KEYWORDS = {
 @example("SeriesNumber", b"3.0 ", None, True)
 @example("ImagePositionPatient", b"1\\\\3", None, False)
 @example("ImageType", b"A\\ B \\", None, False)
+@example("ImageType", b"\x01\x00\\", None, False)
+@example("SeriesDescription", b"\x00\\", None, False)
+@example("ImagePositionPatient", b"0\\", None, False)
 @example("SequenceName", b"\x1b$)A\x44\x61", b"ISO 2022 IR 6\\ISO 2022 IR 58", False)
 def test_plain_elements_are_what_pydicom_makes_of_them(
     keyword: str, content: bytes, character_set: bytes | None, implicit: bool
