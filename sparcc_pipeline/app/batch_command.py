@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import typer
@@ -60,7 +62,7 @@ def run_batch_command(
     # A worker has one thread: two workers of one thread do more than one worker of two.
     config = config.model_copy(update={"threads": 1})
     run = Run(config, request, created_at=datetime.now(UTC))
-    with _interruptible(), batch_folder(out):
+    with _interruptible() as interrupted, batch_folder(out):
         with score_command.progress_display() as progress:
             progress("Looking for studies")
             found = find_sources(sources, out)
@@ -80,7 +82,7 @@ def run_batch_command(
                 else cluster.existing_cluster(str(scheduler)) as client,
                 _progress_bar(len(found.studies) + len(found.refused), batch) as told,
             ):
-                run_batch(client, batch, told)
+                run_batch(client, batch, _until(interrupted, told))
         except KeyboardInterrupt:
             typer.echo(summary(batch, out), err=True)
             typer.echo("Interrupted: run the same command again; finished studies are skipped.", err=True)
@@ -102,13 +104,34 @@ def summary(batch: Batch, out: Path) -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """A polite end (SIGTERM) is treated as Ctrl-C is: rows are written, workers and their folders go."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _interruptible() -> Iterator[threading.Event]:
+    """A polite end (SIGTERM) is treated as Ctrl-C is: rows are written, workers and their folders go.
+
+    The event is set by either, for where the interruption came a library may have caught it.
+    """
+    interrupted = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interrupted
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _until(interrupted: threading.Event, told: Callable[[Row], None]) -> Callable[[Row], None]:
+    """Tell each row; the end of a study is the latest moment at which an interruption is noticed."""
+
+    def tell(row: Row) -> None:
+        told(row)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+    return tell
 
 
 @contextmanager

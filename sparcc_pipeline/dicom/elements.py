@@ -119,7 +119,7 @@ def values_of(ds: Dataset, keyword: str) -> list[Any]:
 def _plain_values(element: RawDataElement, vr: str) -> list[Any] | None:
     """One small number, or values in printable ASCII, which mean the same in every character set.
 
-    None for any other element, and where a value is empty or holds a control character: pydicom has its own rules there.
+    None for any other element, and where a value is empty or holds a control character: pydicom has rules for those.
     """
     content = element.value
     if vr == "US" and content is not None and len(content) == 2:
