@@ -15,7 +15,7 @@ from typing import Final
 import typer
 
 from sparcc_pipeline.app import cluster, score_command
-from sparcc_pipeline.app.batch import TABLE_FILE, Batch, batch_folder, exit_code, run_batch
+from sparcc_pipeline.app.batch import TABLE_FILE, Batch, batch_folder, exit_code, run_batch, write_tables
 from sparcc_pipeline.app.batch_sources import find_sources
 from sparcc_pipeline.app.batch_table import STATUSES
 from sparcc_pipeline.app.batch_task import Row
@@ -84,6 +84,8 @@ def run_batch_command(
             ):
                 run_batch(client, batch, _until(interrupted, told))
         except KeyboardInterrupt:
+            # It may have come before the first study, or while the tables were written.
+            write_tables(batch)
             typer.echo(summary(batch, out), err=True)
             typer.echo("Interrupted: run the same command again; finished studies are skipped.", err=True)
             return INTERRUPTED_CODE
