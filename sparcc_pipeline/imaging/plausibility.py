@@ -15,6 +15,7 @@ import numpy as np
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import NotSacroiliacError, NotStirError
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, LabelArray, Volume
 
 FLUID_REFUSED: Final = 1.8
@@ -85,9 +86,12 @@ def require_stir_contrast(volume: Volume) -> None:
     contrast = fluid_contrast(volume.signal)
     if contrast < FLUID_REFUSED:
         raise NotStirError(
-            "expected a STIR, on which only fluid is bright (the brightest thousandth of the body 2.6 to 4.2 times as "
-            f"bright as the brightest twentieth), found {contrast:.1f} times: fat is not suppressed, or the image is "
-            "empty; score the STIR series of this study"
+            Message(
+                "expected a STIR, on which only fluid is bright (the brightest thousandth of the body 2.6 to 4.2 times "
+                "as bright as the brightest twentieth), found {contrast:.1f} times: fat is not suppressed, or the image "
+                "is empty; score the STIR series of this study",
+                contrast=contrast,
+            )
         )
 
 
@@ -116,21 +120,42 @@ def require_sacroiliac(evidence: BoneEvidence) -> None:
     ------
     NotSacroiliacError : with the figure that says so
     """
-    faults = []
+    faults: list[Message] = []
     if evidence.certainty < SMALLEST_CERTAINTY:
-        faults.append(f"bones with a certainty of {evidence.certainty:.2f} (at least {SMALLEST_CERTAINTY:g})")
+        faults.append(
+            Message(
+                "bones with a certainty of {certainty:.2f} (at least {limit:g})",
+                certainty=evidence.certainty,
+                limit=SMALLEST_CERTAINTY,
+            )  # fmt: skip
+        )
     low, high = SIDEWAYS_MM
     for side, away in zip(Side, evidence.sideways_mm, strict=True):
         if away is not None and not low <= away <= high:
-            faults.append(f"the {side.value} ilium {away:.0f} mm to the side of the sacrum ({low:g} to {high:g} mm)")
+            faults.append(
+                Message(
+                    "the {side} ilium {away:.0f} mm to the side of the sacrum ({low:g} to {high:g} mm)",
+                    side=side.value,
+                    away=away,
+                    low=low,
+                    high=high,
+                )  # fmt: skip
+            )
     if evidence.overlap is not None and evidence.overlap < SMALLEST_OVERLAP:
         faults.append(
-            f"bones that overlap by {evidence.overlap:.2f} from slice to slice ({SMALLEST_OVERLAP:g} or more)"
+            Message(
+                "bones that overlap by {overlap:.2f} from slice to slice ({limit:g} or more)",
+                overlap=evidence.overlap,
+                limit=SMALLEST_OVERLAP,
+            )  # fmt: skip
         )
     if faults:
         raise NotSacroiliacError(
-            f"expected the sacroiliac joints, found {', '.join(faults)}: another body part, or images that lie another "
-            "way than their headers say; look at the series and choose another with --series"
+            Message(
+                "expected the sacroiliac joints, found {faults}: another body part, or images that lie another way "
+                "than their headers say; look at the series and choose another with --series",
+                faults=tuple(faults),
+            )
         )
 
 
