@@ -88,8 +88,8 @@ def require_stir_contrast(volume: Volume) -> None:
         raise NotStirError(
             Message(
                 "expected a STIR, on which only fluid is bright (the brightest thousandth of the body 2.6 to 4.2 times "
-                "as bright as the brightest twentieth), found {contrast:.1f} times: fat is not suppressed, or the image "
-                "is empty; score the STIR series of this study",
+                "as bright as the brightest twentieth), found {contrast:.1f} times: fat is not suppressed, or the "
+                "image is empty; score the STIR series of this study",
                 contrast=contrast,
             )
         )
