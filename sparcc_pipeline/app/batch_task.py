@@ -11,7 +11,6 @@ import json
 import resource
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from sparcc_pipeline import __version__
 from sparcc_pipeline.app import score_command
 from sparcc_pipeline.app.batch_sources import BatchStudy
 from sparcc_pipeline.app.config import PipelineConfig
+from sparcc_pipeline.app.faults import place_of
 from sparcc_pipeline.app.outputs import write_outputs
 from sparcc_pipeline.app.provenance import Run
 from sparcc_pipeline.app.result import json_text, score_document, score_row
@@ -95,10 +95,10 @@ def score_task(task: StudyTask) -> Row:
             row = failed_row(task.study.key, error, task.study.found.study_uid)
         except Exception as error:
             # Its words may quote a header: only its kind and its place are told.
-            place = traceback.extract_tb(error.__traceback__)[-1]
+            file, line = place_of(error)
             fault = SparccError(
-                f"expected no fault of the program, found {type(error).__name__} in {Path(place.filename).name}, line "
-                f"{place.lineno}; report it with this line"
+                f"expected no fault of the program, found {type(error).__name__} in {file}, line {line}; report it "
+                "with this line"
             )
             row = failed_row(task.study.key, fault, task.study.found.study_uid)
     return row if "seconds" in row else row | _measured(begun)

@@ -14,11 +14,11 @@ import logging
 import os
 import re
 import sys
-import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from sparcc_pipeline.app.faults import place_of
 from sparcc_pipeline.app.nightly.outcome import Clock, Log
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 
@@ -154,6 +154,5 @@ def _plain(value: object) -> object:
 
 def _exception(error: BaseException) -> dict[str, str]:
     """Class and place. An exception's own words may quote a header, a path or a query."""
-    place = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(place[-1].filename).name}:{place[-1].lineno}" if place else ""
-    return {"exception": type(error).__name__, "where": where}
+    file, line = place_of(error)
+    return {"exception": type(error).__name__, "where": f"{file}:{line}" if file else ""}

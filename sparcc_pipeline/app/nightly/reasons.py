@@ -6,9 +6,7 @@ coordinator can do about it goes by its kind, which the study's facts hold as `r
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
-
+from sparcc_pipeline.app.faults import place_of
 from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.message import Message, words_of
 
@@ -36,8 +34,8 @@ def failure_of(error: Exception) -> Message:
     """Why a step failed: the sentence of an error of ours; of any other only its kind and place, for it may quote."""
     if isinstance(error, SparccError):
         return failed_because(words_of(error))
-    place = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = place_of(error)
     return Message(
         "a fault of the program: {kind} in {file}, line {line}; it should be reported with this line",
-        kind=type(error).__name__, file=Path(place.filename).name, line=place.lineno,
+        kind=type(error).__name__, file=file, line=line,
     )  # fmt: skip

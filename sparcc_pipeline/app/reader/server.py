@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.faults import place_of
 from sparcc_pipeline.app.reader import refusal
 from sparcc_pipeline.app.reader.access import GUEST_COOKIE, LONGEST_BODY, new_guest
 from sparcc_pipeline.app.reader.api_routes import api_routes
@@ -106,8 +106,7 @@ class Guard:
             await self._app(scope, receive, send_guarded)
         except Exception as error:
             # Its kind and place only: its words may hold what a person sent, or a reading.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            log.error("request failed: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+            log.error("request failed: %s at %s:%s", type(error).__name__, *place_of(error))
             if not begun:
                 await _refused(request, _FAILED, self._site)(scope, receive, send_guarded)
 

@@ -133,6 +133,34 @@ def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: 
             visit: str) -> tuple[tuple[NsaidIntake, ...] | None, float | None]:  # fmt: skip
     """What was taken, None where that is not known, and the period."""
     taken, period = values.get("nsaid_taken"), values.get("nsaid_period_days")
+    intakes = _intakes(period, values, rows, queries, visit)
+    if intakes is None:
+        return None, period
+    if taken is False and intakes:
+        queries.ask(
+            QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken",
+            Message("yes where drugs are listed"),
+            Message("no"),
+            Message("correct it or remove the drugs"),
+            visit=visit,
+        )  # fmt: skip
+        return None, period
+    if taken and not intakes:
+        queries.ask(
+            QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug",
+            Message("at least one drug where NSAIDs were taken"),
+            Message("none"),
+            Message("fill in drug, dose and days"),
+            visit=visit,
+        )  # fmt: skip
+    if intakes:
+        return intakes, period
+    return (() if taken is False else None), period
+
+
+def _intakes(period: float | None, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
+             visit: str) -> tuple[NsaidIntake, ...] | None:  # fmt: skip
+    """Drug, dose and days of each slot that is filled in; None, with a query, where one cannot be used."""
     intakes = []
     for n in range(1, NSAID_SLOTS + 1):
         names = [f"nsaid_{n}_{part}" for part in ("drug", "dose_mg", "days")]
@@ -149,7 +177,7 @@ def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: 
                 Message("fill it in"),
                 visit=visit,
             )  # fmt: skip
-            return None, period
+            return None
         drug = str(values[names[0]]).strip()
         drug = CHINESE_DRUGS.get(drug, drug.casefold())
         drug = "indometacin" if drug == "indomethacin" else drug
@@ -169,25 +197,6 @@ def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: 
                 Message("correct the days or the period"),
                 visit=visit,
             )  # fmt: skip
-            return None, period
+            return None
         intakes.append(NsaidIntake(drug, float(values[names[1]]), float(values[names[2]])))
-    if taken is False and intakes:
-        queries.ask(
-            QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken",
-            Message("yes where drugs are listed"),
-            Message("no"),
-            Message("correct it or remove the drugs"),
-            visit=visit,
-        )  # fmt: skip
-        return None, period
-    if taken and not intakes:
-        queries.ask(
-            QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug",
-            Message("at least one drug where NSAIDs were taken"),
-            Message("none"),
-            Message("fill in drug, dose and days"),
-            visit=visit,
-        )  # fmt: skip
-    if intakes:
-        return tuple(intakes), period
-    return (() if taken is False else None), period
+    return tuple(intakes)
