@@ -81,7 +81,7 @@ def _put_in_place(partial: Path, target: Path, replaced: Path) -> None:
         target.rename(replaced)
     partial.rename(target)
     shutil.rmtree(replaced, ignore_errors=True)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -104,8 +104,9 @@ def _hashes(folder: Path) -> dict[str, str]:
     return found
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """A file, or the names in a folder, are on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.app.ledger.records import Leased
+from sparcc_pipeline.app.nightly.folder_copy import sync
 from sparcc_pipeline.app.store import PARTIAL_PREFIX
 from sparcc_pipeline.errors import OutputError
 
@@ -56,11 +56,11 @@ def publish(made: Path, place: Path) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         for path in (made, *made.rglob("*")):
-            _sync(path)
+            sync(path)
         if place.exists():
             place.rename(made.with_name(_REPLACED))
         made.rename(place)
-        _sync(place.parent)
+        sync(place.parent)
     except OSError as error:
         raise OutputError(
             f"expected to move a result into the work folder, found the place not usable "
@@ -103,12 +103,3 @@ def sweep(alive: Iterable[Claim], found: Iterable[tuple[Claim | None, Path]]) ->
             unmake(folder)
             removed += 1
     return removed
-
-
-def _sync(path: Path) -> None:
-    """A file, or the names in a folder, are on the disk before the ledger says so."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
