@@ -1,6 +1,7 @@
 """`sparcc evaluate --overlays`: what the folds found beside what was read, one sheet of slices a person.
 
-For developers. The pictures are of people's scans: they stay on the machine and never belong into the repository.
+For developers. The pictures are of people's scans that may not be passed on: they stay on the machine, and the folder
+tells git to leave them out.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from sparcc_pipeline.app.overlay import (
 )
 from sparcc_pipeline.app.picture_marks import PAPER, TEXT
 from sparcc_pipeline.app.picture_sheet import Cell, Entry, sheet, with_scale
-from sparcc_pipeline.app.store import write_bytes
+from sparcc_pipeline.app.store import write_bytes, write_text
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.edema import edema_points
 from sparcc_pipeline.training.measure import Prediction
 from sparcc_pipeline.volume import BoolArray, FloatArray
 
-COLUMNS: Final = 4
-PIXELS_PER_MM: Final = 3.0
+COLUMNS: Final = 3
+PIXELS_PER_MM: Final = 4.0
 
 READERS: Final = "#009E73"
 DRAWN_JOINT: Final = "#F0E442"
@@ -72,6 +73,8 @@ def write_picture(folder: Path, contrast: str, prediction: Prediction, figures: 
         raise OutputError(
             f"expected a folder for the pictures at {folder}, found none can be made ({error.strerror}); choose another"
         ) from error
+    # So that nobody commits them unawares.
+    write_text(folder / ".gitignore", "*\n")
     write_bytes(folder / f"{prediction.person.name}_{contrast}.png", png(draw_person(prediction, contrast, figures)))
 
 
@@ -116,8 +119,8 @@ def _panel(prediction: Prediction, k: int, view: View, window: tuple[float, floa
     pen, readings = Pen(view), prediction.person.readings
     if readings is not None:
         drawn: BoolArray = readings[:, k].mean(axis=0) >= MOST_READINGS
-        pen.outline(drawn, READERS, 1.6)
-    pen.outline(prediction.tissue.edema[k], EDEMA, 1.6)
+        pen.outline(drawn, READERS, 1.4)
+    pen.outline(prediction.tissue.edema[k], EDEMA, 1.4)
     for side in Side:
         line, joint = _drawn_mm(prediction, k, side), prediction.joints.at(k, side)
         if line is not None:
@@ -133,7 +136,7 @@ def _titles(prediction: Prediction, k: int) -> tuple[Message, Message]:
     first, last = prediction.person.six_slices
     title = Message("Slice {slice}", slice=k)
     if first <= k <= last:
-        title = Message("slice {slice}, {place} of the six", slice=k, place=k - first + 1)
+        title = Message("Slice {slice}, {place} of the six", slice=k, place=k - first + 1)
     area, edema = prediction.person.stir.geometry.pixel_area_mm2, prediction.tissue.edema[k]
     counts = []
     for side in Side:

@@ -19,6 +19,7 @@ from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.training.calibrate import fit_calibration, measure_calibration, read_items
+from sparcc_pipeline.training.dataset import joints_of
 from sparcc_pipeline.training.evaluation_goals import goals_of
 from sparcc_pipeline.training.labels import PEOPLE, PEOPLE_WITH_LESIONS, Person
 from sparcc_pipeline.training.measure import (
@@ -112,7 +113,7 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
     thresholds = {name: _best_threshold(table, leaving_out=name) for name in everybody}
     measured = {name: everybody[name].at(thresholds[name]) for name in everybody}
     plain = _plain([everybody[name].person for name in lesions])
-    lines = {name: line_distances(prediction) for name, prediction in measured.items()}
+    lines = {name: line_distances(prediction.person, prediction.joints) for name, prediction in measured.items()}
     people = {name: _person(prediction, lines[name], plain.get(name)) for name, prediction in measured.items()}
     threshold = _best_threshold(table, leaving_out=None)
     calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in predictions}
@@ -123,12 +124,18 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
         "people": people,
         "failures": dict(failures),
         "joint_line": line_figures(pooled(lines.values())),
+        "joint_line_of_the_labels": line_figures(pooled(_labels_line(each.person) for each in measured.values())),
         "plain_dice_mean": float(np.mean(list(plain.values()))),
         **_agreement([measured[name] for name in lesions], people),
         **_empty([measured[name] for name in predictions]),
     }
     result["goals"] = [asdict(goal) for goal in goals_of(result)]
     return result
+
+
+def _labels_line(person: Person) -> LineDistances:
+    """What bones as labelled would reach: the drawn lines are rough, the found ones smooth."""
+    return line_distances(person, joints_of(person))
 
 
 def _agreement(with_lesions: Sequence[Prediction], people: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.training.labels import PERSON_WITH_UNREAD_EDEMA, UNREAD_EDEMA_SLICES
 from sparcc_pipeline.training.measure_points import ITEMS
 
 PERSON_COLUMNS: Final = (
@@ -70,6 +72,7 @@ def _beside(result: Figures) -> list[str]:
     """What has no goal of its own."""
     line, totals = result["joint_line"], result["total_differences"]
     found, back = (_number(line[key]) for key in ("percentile_95_found_mm", "percentile_95_from_found_mm"))
+    labels = result["joint_line_of_the_labels"]["percentile_95_mm"]
     return [
         f"- Threshold of the model: {result['edema_threshold']:.2f}.",
         f"- Edema Dice of a plain threshold inside perfect bones and joints: {result['plain_dice_mean']:.2f}.",
@@ -77,7 +80,7 @@ def _beside(result: Figures) -> list[str]:
         f"{result['empty_quadrants']}.",
         "- Joint line, from every drawn point to the found line (infinitely far where no joint was found): median "
         f"{_number(line['median_found_mm'])} mm, 95 % within {found} mm where it was found. From the found line to the "
-        f"drawn one, beside it: 95 % within {back} mm.",
+        f"drawn one, beside it: 95 % within {back} mm. Bones as labelled would reach {_number(labels)} mm.",
         f"- Drawn joints that were not found: {len(line['missing'])} of {line['joint_slices']}.",
         f"- Totals of two readings by different readers differ by {totals['reader_reading']:.1f} on average, the "
         f"machine's and a reading's by {totals['machine_reading']:.1f}.",
@@ -135,14 +138,18 @@ def _called(people: Figures) -> list[str]:
     """Where edema was called in those whom no reader read."""
     lines = []
     for name, each in people.items():
-        if not each["reader_totals"]:
-            called = each["called"]
-            first, last = called["six_slices"]
-            lines.append(f"- {name}, drawn by no reader: {called['quadrants_on_the_six']} quadrants called on slices "
-                         f"{first}-{last}.")  # fmt: skip
-            for side in ("right", "left"):
-                slices = [f"{s['slice']} ({_quadrants(s)})" for s in called["slices"] if s["side"] == side]
-                lines.append(f"  - {side} joint, all slices: {', '.join(slices) or 'none'}")
+        if each["reader_totals"]:
+            continue
+        called = each["called"]
+        first, last = called["six_slices"]
+        where = f"on its six slices {first}-{last}, as read"
+        lines.append(f"- {name}, drawn by no reader: {called['quadrants_on_the_six']} quadrants called {where}.")
+        for side in Side:
+            slices = [f"{s['slice']} ({_quadrants(s)})" for s in called["slices"] if s["side"] == side.value]
+            known = ""
+            if name == PERSON_WITH_UNREAD_EDEMA:
+                known = " (edema lies in the upper sacrum on {}-{})".format(*UNREAD_EDEMA_SLICES[side])
+            lines.append(f"  - {side.value} joint, all slices{known}: {', '.join(slices) or 'none'}")
     return lines
 
 

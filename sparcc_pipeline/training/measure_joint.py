@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from sparcc_pipeline.anatomy import Side
-from sparcc_pipeline.training.measure import Prediction
+from sparcc_pipeline.sparcc.joint import Joints
+from sparcc_pipeline.training.labels import Person
 from sparcc_pipeline.volume import BoolArray, FloatArray
 
 PERCENTILE: Final = 95
@@ -57,16 +58,15 @@ def distance_from_line(points_mm: FloatArray, line_mm: FloatArray) -> tuple[Floa
     return distance[every, nearest], ~(before | behind)
 
 
-def line_distances(prediction: Prediction) -> LineDistances:
+def line_distances(person: Person, joints: Joints) -> LineDistances:
     """All drawn joint lines on the cartilaginous slices of one person against the joints that were found."""
-    person = prediction.person
     first, last = person.cartilaginous
     from_drawn: list[FloatArray] = [np.empty(0)]
     from_found: list[FloatArray] = [np.empty(0)]
     missing: list[tuple[int, Side]] = []
     drawn = {key: line for key, line in person.joint_lines.items() if first <= key[0] <= last}
     for (k, side), line in drawn.items():
-        line_mm, found = line * np.array(person.stir.geometry.in_plane_mm), prediction.joints.at(k, side)
+        line_mm, found = line * np.array(person.stir.geometry.in_plane_mm), joints.at(k, side)
         if found is None:
             missing.append((k, side))
             from_drawn.append(np.full(len(line), np.inf))
