@@ -149,7 +149,7 @@ def _titles(prediction: Prediction, k: int) -> tuple[Message, Message]:
 def _caption(prediction: Prediction, contrast: str, figures: Mapping[str, Any]) -> tuple[str, str]:
     """Totals and Dice; then where the joint line and the six slices lie. For developers, so English alone."""
     points = "{total} ({edema} + {intensity} + {depth})"
-    readings = ", ".join(map(str, figures["reader_totals"])) or "not read"
+    readings = ", ".join(map(str, figures["reader_totals"])) or "none"
     dice = figures["edema_dice_mean"]
     edema = "" if dice is None else f"    edema Dice {dice:.2f} (readers {figures['reader_dice']:.2f})"
     line = figures["joint_line"]["percentile_95_found_mm"]
@@ -157,7 +157,7 @@ def _caption(prediction: Prediction, contrast: str, figures: Mapping[str, Any]) 
     bones = ", ".join(f"{name} {value:.3f}" for name, value in figures["bone_dice"].items())
     return (
         f"{prediction.person.name}, {contrast.replace('_', ' ')}    total {points.format(**figures['score'])}, on its "
-        f"own six {points.format(**figures['score_own_slices'])}    readings {readings}{edema}",
+        f"own six {points.format(**figures['score_own_slices'])}    readings: {readings}{edema}",
         f"threshold {figures['edema_threshold']:.2f}    first of the six {figures['first_slice']} (read "
         f"{figures['first_slice_read']})    joint line, 95 % within {off} mm    "
         f"Dice {bones}",
