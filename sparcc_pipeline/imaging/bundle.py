@@ -85,6 +85,11 @@ class Bundle:
         return float(self.networks["edema"]["threshold"])
 
     @property
+    def edema_inputs(self) -> tuple[str, ...]:
+        """What the edema network sees besides the STIR, see `normalize.edema_input`."""
+        return tuple(self.networks["edema"].get("inputs", ()))
+
+    @property
     def calibration(self) -> Calibration | None:
         """How sure the model is of its points, measured out of fold; None for a model that was not calibrated."""
         stored = self.networks["edema"].get("calibration")

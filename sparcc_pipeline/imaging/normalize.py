@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,37 @@ class JointCrop:
         return image
 
 
-def edema_input(log_ratio: Float32Array, joint: JointSlice, crop: JointCrop) -> Float32Array:
-    """(3, size, size): log ratio of three neighbouring slices about one joint-slice."""
-    return np.stack([crop.take(image) for image in neighbours(log_ratio, joint.slice_index)])
+def edema_input(log_ratio: Float32Array, anatomy: LabelArray, joint: JointSlice, crop: JointCrop,
+                inputs: Sequence[str] = (), t1_log_ratio: Float32Array | None = None) -> Float32Array:  # fmt: skip
+    """(channels, size, size): what the edema network sees about one joint-slice.
+
+    Parameters
+    ----------
+    log_ratio : (slices, rows, columns), three neighbouring slices of which are shown
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
+    inputs : what the network sees besides, in this order: "joint" (marrow of sacrum and this ilium, and
+        `joint_closeness`), "t1" (T1 of the same slice, 0 where the study has none)
+    """
+    k = joint.slice_index
+    channels = [crop.take(image) for image in neighbours(log_ratio, k)]
+    for name in inputs:
+        if name == "joint":
+            bone = np.isin(anatomy[k], [AnatomyLabel.SACRUM, ILIUM_LABEL[joint.side]])
+            channels += [crop.take(bone), joint_closeness(crop.take(joint.surface_distance_mm))]
+        elif name == "t1":
+            channels.append(np.zeros_like(channels[0]) if t1_log_ratio is None else crop.take(t1_log_ratio[k]))
+        else:
+            raise ValueError(f"expected an input joint or t1, found {name!r}")
+    return np.stack(channels)
+
+
+JOINT_IN_SIGHT_MM: Final = 40.0
+"""Farther from the joint line than this, the edema network is told no distance."""
+
+Array = TypeVar("Array", bound=Any)
+
+
+def joint_closeness(distance_mm: Array) -> Array:
+    """-1 at the joint line, 1 from JOINT_IN_SIGHT_MM on; the same for numpy arrays and torch tensors."""
+    closeness: Array = distance_mm.clip(0, JOINT_IN_SIGHT_MM) / (JOINT_IN_SIGHT_MM / 2) - 1
+    return closeness

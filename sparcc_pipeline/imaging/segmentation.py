@@ -7,7 +7,7 @@ Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,12 +94,15 @@ class Segmenter:
 
     Parameters
     ----------
+    edema_inputs : what the edema network sees besides the STIR, see `normalize.edema_input`
     callers : threads that may call the networks at one time; slices are independent, so each takes one after the other
     """
 
     def __init__(self, bones: Network, edema: Network, edema_threshold: float, provenance: dict[str, str],
-                 calibration: Calibration | None = None, callers: int = 1) -> None:  # fmt: skip
+                 calibration: Calibration | None = None, edema_inputs: Sequence[str] = (),
+                 callers: int = 1) -> None:  # fmt: skip
         self._bones, self._edema, self._callers = bones, edema, callers
+        self._edema_inputs = tuple(edema_inputs)
         self._edema_threshold = edema_threshold
         self.provenance = provenance
         self.calibration = calibration
@@ -222,7 +225,7 @@ class Segmenter:
         def look(k: int) -> None:
             for joint in (found for side in Side if (found := joints.at(k, side)) is not None):
                 crop = JointCrop(joint, in_plane, CROP_PIXELS)
-                patch = self._edema(edema_input(ratio, joint, crop)[None])[0, 0]
+                patch = self._edema(edema_input(ratio, anatomy, joint, crop, self._edema_inputs)[None])[0, 0]
                 marrow_here = _marrow_beside(joint.surface_distance_mm, anatomy[k], ILIUM_LABEL[joint.side])
                 native = np.where(marrow_here, crop.put_back(patch, shape), np.float32(0))
                 np.maximum(probability[k], native, out=probability[k])
@@ -314,5 +317,11 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> S
             networks[name] = OnnxNetwork(bundle.file(f"models/{name}.onnx"), threads=1)
     provenance = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine}
     return Segmenter(
-        networks["bones"], networks["edema"], bundle.edema_threshold, provenance, bundle.calibration, callers
+        networks["bones"],
+        networks["edema"],
+        bundle.edema_threshold,
+        provenance,
+        bundle.calibration,
+        bundle.edema_inputs,
+        callers,
     )

@@ -138,6 +138,28 @@ def add_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, 
     return torch.where(chosen, brighter, log_signal), torch.where(chosen, torch.maximum(target, raised), target)
 
 
+def transplant_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, bone: Tensor,
+                       donor_signal: Tensor, donor_target: Tensor, share: float) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Brighten the marrow as the edema of another joint does, where that joint has it, and call it edema.
+
+    Parameters
+    ----------
+    log_signal, donor_signal : (n, 3, size, size) log ratio of three slices to normal marrow
+    target, donor_target : (n, 3, size, size) edema 0..1 on the same slices
+    bone : (n, 1, size, size) marrow 0..1 of the joint that receives
+    share : of the batch that gets lesions
+    """
+    strength = uniform(generator, 0.6, 1.1, len(log_signal))[:, None, None, None]
+    # The rim that some readers draw and others do not goes along, softly.
+    given = blur(donor_target).clamp(0, 1) * bone
+    brighter = torch.maximum(log_signal, log_signal + (donor_signal * strength - log_signal) * given)
+    chosen = uniform(generator, 0, 1, len(log_signal))[:, None, None, None] < share
+    return (
+        torch.where(chosen, brighter, log_signal),
+        torch.where(chosen, torch.maximum(target, donor_target * bone), target),
+    )
+
+
 def add_distractors(generator: torch.Generator, log_signal: Tensor, distance_mm: Tensor, edge_mm: Tensor,
                     share: float) -> Tensor:  # fmt: skip
     """Brighten what is not edema: fluid in the joint line, the outer cortex (chemical shift), thin vessels in marrow.

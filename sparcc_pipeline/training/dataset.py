@@ -16,9 +16,9 @@ from sparcc_pipeline.imaging.normalize import (
     BONE_PIXEL_MM,
     JointCrop,
     compress_signal,
-    edema_input,
     joint_distance_mm,
     marrow_log_ratio,
+    neighbours,
     normal_marrow_signal,
     resample_in_plane,
 )
@@ -39,14 +39,16 @@ class EdemaSamples:
 
     Parameters
     ----------
-    images : (n, 3, size, size) float16, see `normalize.edema_input`
+    images : (n, 3, size, size) float16, log ratio to normal marrow of three neighbouring slices
+    t1 : (n, size, size) float16, the same of T1; 0 where there is none
     bone : (n, size, size) float16 sacrum and the ilium of this side
-    target : (n, size, size) float16 share of readings
+    target : (n, 3, size, size) float16 share of readings, on three neighbouring slices
     distance_mm, edge_mm : (n, size, size) float16 from the joint line, from the outline of the bones
     person : (n,) index into `people`
     """
 
     images: NDArray[np.float16]
+    t1: NDArray[np.float16]
     bone: NDArray[np.float16]
     target: NDArray[np.float16]
     distance_mm: NDArray[np.float16]
@@ -61,13 +63,14 @@ class BoneSamples:
 
     `signal[i]` (slices, rows, columns) float16 compressed, `label[i]` uint8, `joint_mm[i]` float16 distance from where
     sacrum and ilium meet, `behind_cm[i]` (slices,) float32 place behind the transitional slice or NaN where unknown,
-    `kind[i]` "stir", "t1", "pelvic" or "phantom", `person[i]` a name.
+    `spacing_mm[i]` distance of slices, `kind[i]` "stir", "t1", "pelvic" or "phantom", `person[i]` a name.
     """
 
     signal: tuple[NDArray[np.float16], ...]
     label: tuple[LabelArray, ...]
     joint_mm: tuple[NDArray[np.float16], ...]
     behind_cm: tuple[Float32Array, ...]
+    spacing_mm: tuple[float, ...]
     kind: tuple[str, ...]
     person: tuple[str, ...]
 
@@ -98,6 +101,7 @@ class _Labelled:
 
     name: str
     signal: Float32Array
+    t1: Float32Array | None
     joints: Joints
     anatomy: LabelArray
     edema: Float32Array
@@ -109,6 +113,7 @@ def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> Edem
         _Labelled(
             person.name,
             person.stir.signal,
+            person.t1,
             joints_of(person),
             np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
             soft_edema(person),
@@ -118,27 +123,39 @@ def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> Edem
     for phantom in phantoms:
         tissue = phantom.tissue
         sources.append(
-            _Labelled(PHANTOM, phantom.volume.signal, find_joints(tissue), tissue.anatomy, tissue.edema_probability)
+            _Labelled(
+                PHANTOM, phantom.volume.signal, None, find_joints(tissue), tissue.anatomy, tissue.edema_probability
+            )
         )
     names = tuple(dict.fromkeys(source.name for source in sources))
     patches = [(patch, names.index(source.name)) for source in sources for patch in _edema_patches(source)]
     parts = [np.asarray(part, dtype=np.float16) for part in zip(*(patch for patch, _ in patches), strict=True)]
-    images, bone, target, distance, edge = parts
-    return EdemaSamples(images, bone, target, distance, edge, np.array([owner for _, owner in patches]), names)
+    images, t1, bone, target, distance, edge = parts
+    return EdemaSamples(images, t1, bone, target, distance, edge, np.array([owner for _, owner in patches]), names)
 
 
 def _edema_patches(source: _Labelled) -> Iterator[tuple[Float32Array, ...]]:
-    """Image, bone, edema, distance from the joint and from the bones' outline of each joint-slice."""
+    """Image, T1, bone, edema, distance from the joint and from the bones' outline of each joint-slice."""
     in_plane = source.joints.geometry.in_plane_mm
-    marrow = normal_marrow_signal(source.signal, source.anatomy, joint_distance_mm(source.joints))
-    ratio = marrow_log_ratio(source.signal, marrow)
+    from_joint = joint_distance_mm(source.joints)
+    ratio = marrow_log_ratio(source.signal, normal_marrow_signal(source.signal, source.anatomy, from_joint))
+    t1 = np.zeros_like(ratio)
+    if source.t1 is not None:
+        t1 = marrow_log_ratio(source.t1, normal_marrow_signal(source.t1, source.anatomy, from_joint))
     for joint in source.joints:
         k = joint.slice_index
         crop = JointCrop(joint, in_plane, CANVAS_PIXELS)
         bone = np.isin(source.anatomy[k], [AnatomyLabel.SACRUM, ILIUM_LABEL[joint.side]])
         outline = ndimage.distance_transform_edt(bone, sampling=in_plane)
-        shown = (bone, source.edema[k], joint.surface_distance_mm, outline)
-        yield edema_input(ratio, joint, crop), *(crop.take(image) for image in shown)
+        edema = np.stack([crop.take(image) for image in neighbours(source.edema, k)])
+        yield (
+            np.stack([crop.take(image) for image in neighbours(ratio, k)]),
+            crop.take(t1[k]),
+            crop.take(bone),
+            edema,
+            crop.take(joint.surface_distance_mm),
+            crop.take(outline),
+        )
 
 
 def bone_stack(
@@ -173,7 +190,7 @@ class _Stack:
     signal: Float32Array
     label: LabelArray
     behind_cm: Float32Array
-    in_plane_mm: tuple[float, float]
+    spacing_mm: tuple[float, float, float]
 
 
 def bone_samples(people: Sequence[Person], pelves: Sequence[Pelvis], phantoms: Sequence[Phantom]) -> BoneSamples:
@@ -183,10 +200,10 @@ def bone_samples(people: Sequence[Person], pelves: Sequence[Pelvis], phantoms: S
         geometry = person.stir.geometry
         behind = _behind_cm(len(person.anatomy), person.six_slices[1], geometry.spacing_mm[0])
         for kind, signal in (("stir", person.stir.signal), ("t1", person.t1)):
-            stacks.append(_Stack(kind, person.name, signal, person.anatomy, behind, geometry.in_plane_mm))
+            stacks.append(_Stack(kind, person.name, signal, person.anatomy, behind, geometry.spacing_mm))
     for pelvis in pelves:
         unknown = np.full(len(pelvis.anatomy), np.nan, dtype=np.float32)
-        stacks.append(_Stack("pelvic", pelvis.name, pelvis.signal, pelvis.anatomy, unknown, pelvis.in_plane_mm))
+        stacks.append(_Stack("pelvic", pelvis.name, pelvis.signal, pelvis.anatomy, unknown, pelvis.spacing_mm))
     for index, phantom in enumerate(phantoms):
         geometry, spec = phantom.volume.geometry, phantom.spec
         behind = _behind_cm(geometry.shape[0], spec.transitional_slice, geometry.spacing_mm[0])
@@ -197,15 +214,16 @@ def bone_samples(people: Sequence[Person], pelves: Sequence[Pelvis], phantoms: S
                 phantom.volume.signal,
                 phantom.tissue.anatomy,
                 behind,
-                geometry.in_plane_mm,
+                geometry.spacing_mm,
             )
         )
-    made = [bone_stack(stack.signal, stack.label, stack.in_plane_mm) for stack in stacks]
+    made = [bone_stack(stack.signal, stack.label, stack.spacing_mm[1:]) for stack in stacks]
     return BoneSamples(
         signal=tuple(signal for signal, _ in made),
         label=tuple(label for _, label in made),
         joint_mm=tuple(_from_joint_mm(label) for _, label in made),
         behind_cm=tuple(stack.behind_cm for stack in stacks),
+        spacing_mm=tuple(stack.spacing_mm[0] for stack in stacks),
         kind=tuple(stack.kind for stack in stacks),
         person=tuple(stack.person for stack in stacks),
     )

@@ -57,7 +57,11 @@ def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2
     # 2014 is in no training of edema: the network of everybody else is that of everybody.
     left_out = person.name if person.name in PEOPLE_FOR_EDEMA else None
     segmenter = Segmenter(
-        TorchNetwork(run.bones(person.name), threads), TorchNetwork(run.edema(left_out), threads), 0.5, {}
+        TorchNetwork(run.bones(person.name), threads),
+        TorchNetwork(run.edema(left_out), threads),
+        0.5,
+        {},
+        edema_inputs=run.plan.edema.inputs,
     )
     t1 = Volume(person.t1, person.stir.geometry, person.stir.series) if with_t1 else None
     return Prediction(person, *segmenter.segment(person.stir, t1))

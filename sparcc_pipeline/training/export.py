@@ -14,15 +14,16 @@ from torch import nn
 from sparcc_pipeline import __version__
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.imaging.bundle import FORMAT
-from sparcc_pipeline.imaging.networks import BONE_NETWORK, EDEMA_NETWORK, export_onnx, mean_of
+from sparcc_pipeline.imaging.networks import BONE_NETWORK, export_onnx, mean_of
 from sparcc_pipeline.training.evaluation_report import evaluation_markdown
-from sparcc_pipeline.training.train import TrainingRun
+from sparcc_pipeline.training.fit_edema import edema_network
+from sparcc_pipeline.training.train import DATA_FILE, PLAN_FILE, TrainingRun
 
 INTENDED_USE: Final = (
     "Research only: sacrum, ilia and bone marrow edema on semicoronal STIR of the sacroiliac joints, for a SPARCC "
     "score that a reader checks. Not for diagnosis or treatment."
 )
-EXAMPLE_SHAPES: Final = {"bones": (1, 3, 256, 256), "edema": (1, 3, 160, 160)}
+EXAMPLE_SIZES: Final = {"bones": 256, "edema": 160}
 
 
 def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, version: str, folder: Path) -> None:
@@ -37,12 +38,14 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
     bones, edema = run.bones(None), run.edema_members(None)
     for part in ("models", "configs", "docs"):
         (folder / part).mkdir(parents=True)
-    _write_network("bones", [bones], bones, folder)
-    _write_network("edema", edema, mean_of(edema), folder)
+    definition = edema_network(run.plan.edema)
+    _write_network("bones", [bones], bones, BONE_NETWORK["in_channels"], folder)
+    _write_network("edema", edema, mean_of(edema), definition["in_channels"], folder)
     inference = {
         "bones": {"network_def": BONE_NETWORK, "members": 1, "mean_probability": False},
         "edema": {
-            "network_def": EDEMA_NETWORK,
+            "network_def": definition,
+            "inputs": list(run.plan.edema.inputs),
             "members": len(edema),
             "mean_probability": True,
             "threshold": evaluation["edema_threshold"],
@@ -50,7 +53,8 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
         },
     }
     _write_json(inference, folder / "configs" / "inference.json")
-    _write_json(json.loads((run.folder / "plan.json").read_text(encoding="utf-8")), folder / "configs" / "train.json")
+    for source, name_in_bundle in ((PLAN_FILE, "train.json"), (DATA_FILE, "data.json")):
+        _write_json(json.loads((run.folder / source).read_text(encoding="utf-8")), folder / "configs" / name_in_bundle)
     _write_json(evaluation, folder / "docs" / "evaluation.json")
     (folder / "docs" / "evaluation.md").write_text(evaluation_markdown(evaluation), encoding="utf-8")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
@@ -64,7 +68,7 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
         "task": "segmentation of sacrum, ilia and bone marrow edema on sacroiliac STIR",
         "intended_use": INTENDED_USE,
         "data": "sij_mri (Hepburn et al., arXiv 2106.11343) and pelvic_t1 (CPTAC-UCEC); see models/README.md",
-        "network_data_format": _data_format(),
+        "network_data_format": _data_format(definition["in_channels"]),
         "changelog": {version: "trained as configs/train.json says"},
         "sha256": {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
@@ -73,13 +77,14 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
     _write_json(metadata, folder / "configs" / "metadata.json")
 
 
-def _write_network(name: str, members: list[nn.Module], whole: nn.Module, folder: Path) -> None:
+def _write_network(name: str, members: list[nn.Module], whole: nn.Module, channels: int, folder: Path) -> None:
     weights = {str(index): member.state_dict() for index, member in enumerate(members)}
     torch.save(weights, folder / "models" / f"{name}.pt")
-    export_onnx(whole, EXAMPLE_SHAPES[name], folder / "models" / f"{name}.onnx")
+    size = EXAMPLE_SIZES[name]
+    export_onnx(whole, (1, channels, size, size), folder / "models" / f"{name}.onnx")
 
 
-def _data_format() -> dict[str, Any]:
+def _data_format(edema_channels: int) -> dict[str, Any]:
     """What goes in and comes out of both networks, as MONAI bundles say it."""
     return {
         "bones": {
@@ -91,10 +96,11 @@ def _data_format() -> dict[str, Any]:
                                               "place behind the transitional slice in cm"}},
         },
         "edema": {
-            "inputs": {"image": {"num_channels": 3, "spatial_shape": ["8*n", "8*n"], "dtype": "float32",
+            "inputs": {"image": {"num_channels": edema_channels, "spatial_shape": ["16*n", "16*n"], "dtype": "float32",
                                  "value_range": "log(signal / normal marrow), -3 to 3",
-                                 "meaning": "slice before, slice, slice after, centred on one joint; pixels of 0.6 mm; "
-                                            "left joints mirrored"}},
+                                 "meaning": "slice before, slice, slice after, then the inputs that "
+                                            "configs/inference.json names (normalize.edema_input); centred on one "
+                                            "joint; pixels of 0.6 mm; left joints mirrored"}},
             "outputs": {"output": {"num_channels": 1, "dtype": "float32", "value_range": "0 to 1",
                                    "meaning": "probability of bone marrow edema"}},
         },

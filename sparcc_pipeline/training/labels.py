@@ -196,7 +196,7 @@ class Pelvis:
     name: str
     signal: Float32Array
     anatomy: LabelArray
-    in_plane_mm: tuple[float, float]
+    spacing_mm: tuple[float, float, float]
 
 
 def load_pelvis(data: Path, name: str) -> Pelvis:
@@ -204,7 +204,7 @@ def load_pelvis(data: Path, name: str) -> Pelvis:
     root = data / "pelvic_t1"
     image = read_nifti(root / f"{name}_T1.nii.gz")
     drawn = np.rint(read_nifti(root / f"{name}_bones.nii.gz").signal).astype(np.uint8)
-    in_plane = image.geometry.in_plane_mm
+    spacing = image.geometry.spacing_mm
     anatomy = np.zeros(drawn.shape, dtype=np.uint8)
     anatomy[drawn == PELVIC_SACRUM] = AnatomyLabel.SACRUM
     anatomy[drawn == PELVIC_SPINE] = AnatomyLabel.LUMBAR_VERTEBRA
@@ -214,8 +214,8 @@ def load_pelvis(data: Path, name: str) -> Pelvis:
     anatomy[hip & (columns < middle)] = AnatomyLabel.RIGHT_ILIUM
     anatomy[hip & (columns >= middle)] = AnatomyLabel.LEFT_ILIUM
     for k in range(len(anatomy)):
-        _close_joint(anatomy[k], in_plane)
-    return Pelvis(name, image.signal, anatomy, in_plane)
+        _close_joint(anatomy[k], spacing[1:])
+    return Pelvis(name, image.signal, anatomy, spacing)
 
 
 def _close_joint(anatomy: LabelArray, in_plane_mm: tuple[float, float]) -> None:

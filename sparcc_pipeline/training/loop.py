@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,18 @@ from torch import Tensor, nn
 
 CHECKPOINT_STEPS = 100
 """A killed training loses at most this many steps."""
+
+MOMENTUM = 0.1
+"""Of the running statistics of batch normalisation while training; torch's own."""
+
+STATISTICS_BATCHES = 60
+"""Batches from which the batch normalisation of the averaged weights is measured at the end."""
+
+COMPILED_FROM_STEPS = 300
+"""Compiling takes as long as some hundred steps; fewer are faster without."""
+
+Forward = Callable[[Tensor], Tensor]
+"""A network as the loss calls it: images in, float32 out."""
 
 Progress = Callable[[int, int, float], None]
 """Told (step, steps, loss) now and then."""
@@ -27,9 +40,11 @@ class Schedule:
     average: float = 0.995
 
 
-def train_steps(network: nn.Module, next_loss: Callable[[nn.Module], Tensor], generator: torch.Generator,
+def train_steps(network: nn.Module, next_loss: Callable[[Forward], Tensor], generator: torch.Generator,
                 schedule: Schedule, checkpoint: Path | None, progress: Progress | None) -> nn.Module:  # fmt: skip
     """Take all steps of `schedule`, from `checkpoint` on where it exists, and return the averaged network.
+
+    Processors that compute in bfloat16 do so, in half the time (`precision` says which); others in float32.
 
     Parameters
     ----------
@@ -46,8 +61,9 @@ def train_steps(network: nn.Module, next_loss: Callable[[nn.Module], Tensor], ge
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.peak_learning_rate, total_steps=schedule.steps)
     parts: dict[str, Any] = {"network": network, "averaged": averaged, "optimizer": optimizer, "rate": rate}
     first = _resume(checkpoint, parts, generator) if checkpoint is not None and checkpoint.exists() else 0
+    forward = _forward(network, compiled=schedule.steps >= COMPILED_FROM_STEPS)
     for step in range(first, schedule.steps):
-        loss = next_loss(network)
+        loss = next_loss(forward)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -59,7 +75,44 @@ def train_steps(network: nn.Module, next_loss: Callable[[nn.Module], Tensor], ge
         if progress is not None and (done % 10 == 0 or done == schedule.steps):
             progress(done, schedule.steps, float(loss.detach()))
     trained: nn.Module = averaged.module
+    _measure_statistics(trained, next_loss)
     return trained.eval()
+
+
+def precision() -> str:
+    """What this processor trains in: "bfloat16" where it computes in it, else "float32"."""
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def _forward(network: nn.Module, *, compiled: bool) -> Forward:
+    """The network in the precision of this processor, compiled if wanted and where there is a compiler."""
+    called = torch.compile(network) if compiled and shutil.which("g++") else network
+
+    def forward(image: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bfloat16"):
+            output: Tensor = called(image.contiguous(memory_format=torch.channels_last))
+        return output.float()
+
+    return forward
+
+
+def _measure_statistics(network: nn.Module, next_loss: Callable[[Forward], Tensor]) -> None:
+    """Measure the batch normalisation of averaged weights: the statistics of single steps are those of other weights.
+
+    Without it a short training ends with a network that finds nothing (Dice 0 against 0.71, one fold of the bones).
+    """
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    network.train()
+    with torch.no_grad():
+        for _ in range(STATISTICS_BATCHES):
+            next_loss(network)
+    for norm in norms:
+        norm.momentum = MOMENTUM
 
 
 def _save(checkpoint: Path, parts: dict[str, Any], generator: torch.Generator, done: int) -> None:

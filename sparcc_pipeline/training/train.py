@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from sparcc_pipeline.errors import ConfigError, InputError
-from sparcc_pipeline.imaging.networks import BONE_NETWORK, EDEMA_NETWORK, build_network, mean_of
+from sparcc_pipeline.imaging.networks import BONE_NETWORK, build_network, mean_of
+from sparcc_pipeline.training.data_list import data_hashes
 from sparcc_pipeline.training.dataset import BoneSamples, EdemaSamples, bone_samples, edema_samples
-from sparcc_pipeline.training.fit_bones import BonePlan, fit_bones
-from sparcc_pipeline.training.fit_edema import EdemaPlan, fit_edema
+from sparcc_pipeline.training.fit_bones import BonePlan, fit_bones, fit_shapes
+from sparcc_pipeline.training.fit_edema import EdemaPlan, edema_network, fit_edema
 from sparcc_pipeline.training.labels import (
     PEOPLE,
     PEOPLE_WITH_LESIONS,
@@ -32,6 +33,7 @@ PEOPLE_FOR_EDEMA: Final = (*PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA)
 """Who can teach and measure edema. 2014 has edema that no reader drew: never among them."""
 
 PLAN_FILE: Final = "plan.json"
+DATA_FILE: Final = "data.json"
 
 Told = Callable[[str, int, int, float], None]
 """Told (network, step, steps, loss) now and then."""
@@ -63,7 +65,7 @@ class TrainingRun:
 
     Raises
     ------
-    ConfigError : the folder was begun with another plan
+    ConfigError : the folder was begun with another plan or with other data
     InputError : the data is not there
     """
 
@@ -73,7 +75,8 @@ class TrainingRun:
                 f"expected a folder with sij_mri/ and pelvic_t1/, found neither in {data}; see models/README.md"
             )
         self.folder, self.plan, self._data, self._progress = folder, plan, data, progress
-        _keep_plan(folder / PLAN_FILE, plan)
+        _keep(folder / PLAN_FILE, json.loads(json.dumps(asdict(plan))), "plan of this version")
+        _keep(folder / DATA_FILE, data_hashes(data), "hashes of this data")
 
     @cached_property
     def people(self) -> dict[str, Person]:
@@ -105,7 +108,7 @@ class TrainingRun:
     def edema_members(self, without: str | None) -> list[nn.Module]:
         """The edema networks of everybody but `without`, one for each seed."""
         seeds = range(self.plan.seed, self.plan.seed + self.plan.edema_members)
-        return [self._network("edema", EDEMA_NETWORK, without, seed) for seed in seeds]
+        return [self._network("edema", edema_network(self.plan.edema), without, seed) for seed in seeds]
 
     def _network(self, kind: str, definition: dict[str, Any], without: str | None, seed: int) -> nn.Module:
         name = f"{kind}-{'all' if without is None else f'without-{without}'}-{seed}"
@@ -124,20 +127,20 @@ class TrainingRun:
             if self._progress is not None:
                 self._progress(name, step, steps, loss)
 
+        if kind == "shapes":
+            return fit_shapes(self._bone_samples, self.plan.bones, seed, checkpoint=checkpoint, progress=told)
         if kind == "bones":
-            return fit_bones(self._bone_samples, without, self.plan.bones, seed, checkpoint=checkpoint, progress=told)
+            shapes = self._network("shapes", BONE_NETWORK, None, self.plan.seed)
+            return fit_bones(self._bone_samples, without, self.plan.bones, seed, shapes, checkpoint, told)
         people = [person for person in self._edema_samples.people if person != without]
         return fit_edema(self._edema_samples, people, self.plan.edema, seed, checkpoint=checkpoint, progress=told)
 
 
-def _keep_plan(path: Path, plan: TrainingPlan) -> None:
-    """Write the plan beside the networks, or refuse to mix networks of two plans."""
-    content = json.loads(json.dumps(asdict(plan)))
+def _keep(path: Path, content: dict[str, Any], what: str) -> None:
+    """Write what the networks of a run are made from beside them, or refuse to mix networks of two makes."""
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != content:
-            raise ConfigError(
-                f"expected {path} to hold the plan of this version, found another one; choose a new folder for the run"
-            )
+            raise ConfigError(f"expected {path} to hold the {what}, found another one; choose a new folder for the run")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -130,10 +130,14 @@ def test_mirrored_bodies_give_one_input_for_both_sides() -> None:
     right = joint(Side.RIGHT)
     left = joint(Side.LEFT, middle_mm=(MIDDLE_MM[0], (SHAPE[1] - 1) * IN_PLANE[1] - MIDDLE_MM[1]))
 
-    seen_right = edema_input(ratio, right, JointCrop(right, IN_PLANE, 32))
-    seen_left = edema_input(ratio[:, :, ::-1], left, JointCrop(left, IN_PLANE, 32))
+    anatomy = np.full(ratio.shape, AnatomyLabel.SACRUM, dtype=np.uint8)
+    anatomy[:, :, : SHAPE[1] // 2] = AnatomyLabel.RIGHT_ILIUM
+    mirrored = np.where(anatomy == AnatomyLabel.RIGHT_ILIUM, AnatomyLabel.LEFT_ILIUM, anatomy)[:, :, ::-1]
 
-    assert seen_right.shape == (3, 32, 32)
+    seen_right = edema_input(ratio, anatomy, right, JointCrop(right, IN_PLANE, 32), ["joint"])
+    seen_left = edema_input(ratio[:, :, ::-1], mirrored, left, JointCrop(left, IN_PLANE, 32), ["joint"])
+
+    assert seen_right.shape == (5, 32, 32)
     assert_allclose(seen_left, seen_right, atol=1e-3)
     assert np.ptp(seen_right) > 1
 

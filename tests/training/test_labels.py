@@ -96,7 +96,7 @@ def test_a_pelvis_has_its_joints_closed(shared_data: Path) -> None:
     file = sorted((shared_data / "pelvic_t1").glob("*_T1.nii.gz"))[0]
     pelvis = load_pelvis(shared_data, file.name.removesuffix("_T1.nii.gz"))
 
-    signal, label = bone_stack(pelvis.signal, pelvis.anatomy, pelvis.in_plane_mm)
+    signal, label = bone_stack(pelvis.signal, pelvis.anatomy, pelvis.spacing_mm[1:])
 
     assert signal.shape == label.shape
     sacrum = label == AnatomyLabel.SACRUM

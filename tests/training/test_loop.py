@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparcc_pipeline.training.loop import CHECKPOINT_STEPS, Schedule, train_steps
+from sparcc_pipeline.training.loop import CHECKPOINT_STEPS, Forward, Schedule, train_steps
 
 STEPS = 2 * CHECKPOINT_STEPS
 
@@ -24,13 +24,13 @@ def fit(checkpoint: Path | None, stop_after: int | None = None) -> tuple[dict[st
     generator = torch.Generator().manual_seed(7)
     taken = 0
 
-    def next_loss(network: nn.Module) -> Tensor:
+    def next_loss(forward: Forward) -> Tensor:
         nonlocal taken
         if taken == stop_after:
             raise Stopped
         taken += 1
         image = torch.randn((2, 1, 8, 8), generator=generator)
-        loss: Tensor = (network(image) - image[:, :, 1:-1, 1:-1]).square().mean()
+        loss: Tensor = (forward(image) - image[:, :, 1:-1, 1:-1]).square().mean()
         return loss
 
     trained = train_steps(network, next_loss, generator, Schedule(STEPS, 1e-2), checkpoint, None)
