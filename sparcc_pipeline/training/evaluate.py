@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -113,13 +114,12 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
             f"{len(lesions)} ({'; '.join(failures.values())}); look at the networks of this run"
         )
     predictions = {name: everybody[name] for name in PEOPLE_FOR_EDEMA if name in everybody}
-    table = {name: _threshold_curve(everybody[name]) for name in lesions}
-    thresholds = {name: _best_threshold(table, leaving_out=name) for name in everybody}
+    thresholds = {name: best_threshold(predictions, leaving_out=name) for name in everybody}
     measured = {name: everybody[name].at(thresholds[name]) for name in everybody}
     plain = _plain([everybody[name].person for name in lesions])
     lines = {name: line_distances(prediction.person, prediction.joints) for name, prediction in measured.items()}
     people = {name: _person(prediction, lines[name], plain.get(name)) for name, prediction in measured.items()}
-    threshold = _best_threshold(table, leaving_out=None)
+    threshold = best_threshold(predictions, leaving_out=None)
     calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in predictions}
     result: dict[str, Any] = {
         "edema_threshold": threshold,
@@ -174,14 +174,19 @@ def _calibration(predictions: Mapping[str, Prediction], threshold: float, leavin
     return fit_calibration([reading for other in others for reading in read_items(other.at(threshold))])
 
 
-def _threshold_curve(prediction: Prediction) -> list[float]:
+@lru_cache(maxsize=32)
+def _threshold_curve(prediction: Prediction) -> tuple[float, ...]:
     """Mean edema Dice of one person at each of THRESHOLDS."""
-    return [float(np.mean(edema_dice(prediction, threshold))) for threshold in THRESHOLDS]
+    return tuple(float(np.mean(edema_dice(prediction, threshold))) for threshold in THRESHOLDS)
 
 
-def _best_threshold(curves: Mapping[str, Sequence[float]], leaving_out: str | None) -> float:
+def best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
     """The threshold with the highest mean edema Dice over the people with lesions but one."""
-    chosen = [curve for name, curve in curves.items() if name != leaving_out]
+    chosen = [
+        _threshold_curve(predictions[name])
+        for name in PEOPLE_WITH_LESIONS
+        if name in predictions and name != leaving_out
+    ]
     return float(THRESHOLDS[int(np.argmax(np.mean(chosen, axis=0)))])
 
 

@@ -44,16 +44,18 @@ def test_pooled_kappa_looks_at_what_both_evaluated() -> None:
     assert pooled_kappa([(first, second)]) == 1.0
 
 
-def test_a_threshold_never_sees_its_own_fold() -> None:
+def test_a_threshold_never_sees_its_own_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     best = dict(zip(PEOPLE_WITH_LESIONS, (0.2, 0.3, 0.3, 0.3, 0.3), strict=True))
 
-    def curves() -> dict[str, list[float]]:
-        return {name: [1.0 - abs(threshold - at) for threshold in evaluate.THRESHOLDS] for name, at in best.items()}
+    def edema_dice(prediction: tuple[str, float], threshold: float) -> list[float]:
+        return [1.0 - abs(threshold - prediction[1])]
 
-    others = evaluate._best_threshold(curves(), leaving_out="1007")
-    best["1007"] = 0.9
+    monkeypatch.setattr(evaluate, "edema_dice", edema_dice)
+    predictions: dict[str, Any] = {name: (name, at) for name, at in best.items()}
+    others = evaluate.best_threshold(predictions, leaving_out="1007")
+    predictions["1007"] = ("1007", 0.9)
 
-    assert evaluate._best_threshold(curves(), leaving_out="1007") == others == pytest.approx(0.3)
+    assert evaluate.best_threshold(predictions, leaving_out="1007") == others == pytest.approx(0.3)
 
 
 def test_readers_agree_as_published(shared_data: Path) -> None:
