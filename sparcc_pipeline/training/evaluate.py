@@ -107,13 +107,13 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
             f"{len(lesions)} ({'; '.join(failures.values())}); look at the networks of this run"
         )
     predictions = {name: everybody[name] for name in PEOPLE_FOR_EDEMA if name in everybody}
-    thresholds = {name: _best_threshold(predictions, leaving_out=name) for name in everybody}
+    thresholds = {name: best_threshold(predictions, leaving_out=name) for name in everybody}
     measured = {name: everybody[name].at(thresholds[name]) for name in everybody}
     with_lesions = [measured[name] for name in lesions]
     plain = _plain([prediction.person for prediction in with_lesions])
     people = {name: _person(prediction, plain.get(name)) for name, prediction in measured.items()}
     called, empty = empty_called([measured[name] for name in predictions])
-    threshold = _best_threshold(predictions, leaving_out=None)
+    threshold = best_threshold(predictions, leaving_out=None)
     calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in predictions}
     result: dict[str, Any] = {
         "edema_threshold": threshold,
@@ -139,7 +139,7 @@ def _calibration(predictions: Mapping[str, Prediction], threshold: float, leavin
     return fit_calibration([reading for other in others for reading in read_items(other.at(threshold))])
 
 
-def _best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
+def best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
     """The threshold with the highest mean edema Dice over the people with lesions but one."""
     chosen = [predictions[name] for name in PEOPLE_WITH_LESIONS if name in predictions and name != leaving_out]
     means = [np.mean([np.mean(edema_dice(p, threshold)) for p in chosen]) for threshold in THRESHOLDS]

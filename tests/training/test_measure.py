@@ -50,10 +50,10 @@ def test_a_threshold_never_sees_its_own_fold(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(evaluate, "edema_dice", edema_dice)
     predictions: dict[str, Prediction] = {name: name for name in PEOPLE_WITH_LESIONS}  # type: ignore[misc]
-    others = evaluate._best_threshold(predictions, leaving_out="1007")
+    others = evaluate.best_threshold(predictions, leaving_out="1007")
     best["1007"] = 0.9
 
-    assert evaluate._best_threshold(predictions, leaving_out="1007") == others == pytest.approx(0.3)
+    assert evaluate.best_threshold(predictions, leaving_out="1007") == others == pytest.approx(0.3)
 
 
 def test_readers_agree_as_published(shared_data: Path) -> None:
