@@ -16,18 +16,16 @@ from typing import Final
 import numpy as np
 from scipy.special import expit, softmax
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.bundle import Bundle
+from sparcc_pipeline.imaging.edema import find_edema
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.normalize import (
     BONE_PIXEL_MM,
-    JointCrop,
     compress_signal,
-    edema_input,
     joint_distance_mm,
-    marrow_log_ratio,
     neighbours,
     normal_marrow_signal,
     resample_in_plane,
@@ -36,12 +34,11 @@ from sparcc_pipeline.imaging.normalize import (
 from sparcc_pipeline.imaging.plausibility import bone_evidence, require_sacroiliac, require_stir_contrast
 from sparcc_pipeline.imaging.second_contrast import Laid, lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
-from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, find_joints
+from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.volume import (
     STIR,
     T1,
-    BoolArray,
     Float32Array,
     FloatArray,
     Geometry,
@@ -58,9 +55,6 @@ decision)."""
 
 SAME_BONES: Final = 0.80
 """Overlap of the bones found on STIR and on T1 from which both show the patient in one position (project decision)."""
-
-CROP_PIXELS: Final = 160
-"""Side of the patch about a joint: 96 mm, the joint and 30 mm on both sides of it."""
 
 PLACE_REACH_CM: Final = 1.0
 """Slices this far from the transitional one (by their own account) still say well where it is, farther ones less."""
@@ -131,7 +125,9 @@ class Segmenter:
         tissue = TissueMaps(
             geometry=volume.geometry,
             anatomy=anatomy,
-            edema_probability=self.find_edema(volume, anatomy, joints, marrow),
+            edema_probability=find_edema(
+                self._edema, self._edema_inputs, volume.signal, anatomy, joints, marrow, each=self._each
+            ),
             edema_threshold=self._edema_threshold,
             vessel=find_presacral_vessels(volume.signal, anatomy, volume.geometry, marrow),
             ligamentous=bones.ligamentous,
@@ -216,23 +212,6 @@ class Segmenter:
             for _ in pool.map(work, items):
                 pass  # raises what the work raised
 
-    def find_edema(self, volume: Volume, anatomy: LabelArray, joints: Joints, marrow: float) -> Float32Array:
-        """(slices, rows, columns) float32 edema probability, 0 away from the joints and outside sacrum and ilium."""
-        in_plane, shape = volume.geometry.in_plane_mm, (volume.geometry.shape[1], volume.geometry.shape[2])
-        ratio = marrow_log_ratio(volume.signal, marrow)
-        probability = np.zeros(volume.geometry.shape, dtype=np.float32)
-
-        def look(k: int) -> None:
-            for joint in (found for side in Side if (found := joints.at(k, side)) is not None):
-                crop = JointCrop(joint, in_plane, CROP_PIXELS)
-                patch = self._edema(edema_input(ratio, anatomy, joint, crop, self._edema_inputs)[None])[0, 0]
-                marrow_here = _marrow_beside(joint.surface_distance_mm, anatomy[k], ILIUM_LABEL[joint.side])
-                native = np.where(marrow_here, crop.put_back(patch, shape), np.float32(0))
-                np.maximum(probability[k], native, out=probability[k])
-
-        self._each(look, range(len(probability)))
-        return probability
-
     def _bones_of(self, output: Float32Array, geometry: Geometry, found_on: tuple[str, ...]) -> BoneMaps:
         """The bones on the pixels of `geometry`, from the output of the network on its own pixels."""
         shape = geometry.shape
@@ -287,11 +266,6 @@ def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spac
     transitional = vote[order][np.searchsorted(share, 0.5)]
     probability: Float32Array = expit((index - transitional + 0.5) * spacing_mm / LIGAMENTOUS_SPREAD_MM)
     return probability.astype(np.float32)
-
-
-def _marrow_beside(distance_mm: Float32Array, anatomy: LabelArray, ilium: AnatomyLabel) -> BoolArray:
-    """(rows, columns) bool: sacrum and one ilium within reach of their joint."""
-    return np.isin(anatomy, [AnatomyLabel.SACRUM, ilium]) & (distance_mm <= QUADRANT_REACH_MM)
 
 
 def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> Segmenter:

@@ -64,3 +64,17 @@ def test_progress_ends_with_the_last_step() -> None:
     )
 
     assert told == [(10, 25), (20, 25), (25, 25)]
+
+
+def test_batch_normalisation_is_that_of_the_averaged_weights() -> None:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1))
+    generator = torch.Generator().manual_seed(7)
+
+    def next_loss(forward: Forward) -> Tensor:
+        return (forward(torch.randn((16, 1, 8, 8), generator=generator) + 3) - 1).square().mean()
+
+    trained = train_steps(network, next_loss, generator, Schedule(20, 0.3), None, None)
+
+    weight = float(next(trained.parameters()))
+    assert float(trained[1].running_mean) == pytest.approx(3 * weight, rel=0.02)  # type: ignore[index,arg-type]

@@ -61,6 +61,14 @@ def test_a_folder_holds_networks_of_one_plan(run: TrainingRun, data: Path) -> No
         TrainingRun(run.folder, data, replace(TWO_STEPS, seed=1))
 
 
+def test_a_folder_holds_networks_of_one_data_set(run: TrainingRun, data: Path) -> None:
+    (data / "sij_mri" / "stir").mkdir()
+    (data / "sij_mri" / "stir" / "1_STIR.nii.gz").write_bytes(b"another person")
+
+    with pytest.raises(ConfigError, match="expected .*data.json .* found another one"):
+        TrainingRun(run.folder, data, TWO_STEPS)
+
+
 def test_data_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder with sij_mri/"):
         TrainingRun(tmp_path / "run", tmp_path, TrainingPlan())

@@ -1,0 +1,134 @@
+"""Designs of the edema network, compared on one protocol.
+
+Each person is measured with networks that never saw that person, inside bones and joints as they are labelled: what is
+compared is the reading of edema alone, so the figures are ceilings. Every design takes the same steps from the same
+seed, and the threshold of each person is chosen on the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sparcc_pipeline.imaging.edema import find_edema
+from sparcc_pipeline.imaging.engines import TorchNetwork
+from sparcc_pipeline.imaging.normalize import joint_distance_mm, marrow_log_ratio, normal_marrow_signal
+from sparcc_pipeline.training.dataset import joints_of
+from sparcc_pipeline.training.evaluate import best_threshold
+from sparcc_pipeline.training.fit_edema import EdemaPlan
+from sparcc_pipeline.training.labels import IGNORE, PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
+from sparcc_pipeline.training.loop import Schedule
+from sparcc_pipeline.training.measure import (
+    Prediction,
+    edema_dice,
+    empty_called,
+    machine_kappa,
+    machine_points,
+    reader_points,
+)
+from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingPlan, TrainingRun
+from sparcc_pipeline.volume import TissueMaps
+
+_PLAIN: Final = EdemaPlan(
+    schedule=Schedule(steps=500, peak_learning_rate=3e-3, average=0.99), inputs=(), transplant_share=0.0
+)
+_JOINT: Final = replace(_PLAIN, inputs=("joint",), transplant_share=0.35)
+
+DESIGNS: Final[dict[str, EdemaPlan]] = {
+    "STIR alone": _PLAIN,
+    "lesions transplanted": replace(_PLAIN, transplant_share=0.35),
+    "lesions transplanted, joint shown": _JOINT,
+    "the same, gain varied more": replace(_JOINT, gain_overall=0.2, gain_smooth=0.3),
+    "the same, T1 shown": replace(_JOINT, inputs=("joint", "t1")),
+    "the same, five levels": replace(_JOINT, channels=(16, 32, 64, 128, 192)),
+}
+"""Name -> plan. The losers stay in the table: what did not help is worth knowing too."""
+
+
+def compare_designs(
+    folder: Path, data: Path, names: Iterable[str], told: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """The figures of each design; networks that `folder` holds already are not trained again.
+
+    Raises
+    ------
+    InputError : the data is not there
+    ConfigError : `folder` was begun with another plan or with other data
+    """
+    rows = {}
+    for name in names:
+        run = TrainingRun(folder / name.replace(" ", "_").replace(",", ""), data, TrainingPlan(edema=DESIGNS[name]))
+        for with_t1 in (False, True) if "t1" in run.plan.edema.inputs else (False,):
+            predictions = {}
+            for person in PEOPLE_FOR_EDEMA:
+                told(f"{name}{', study with T1' if with_t1 else ''}: without {person}")
+                predictions[person] = predict_in_labels(run, run.people[person], with_t1=with_t1)
+            rows[f"{name}, study with T1" if with_t1 else name] = design_figures(predictions)
+    return rows
+
+
+def predict_in_labels(run: TrainingRun, person: Person, *, with_t1: bool = False) -> Prediction:
+    """Edema by networks that never saw a person, in the bones and joints that are labelled."""
+    joints, anatomy = joints_of(person), np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
+    from_joint = joint_distance_mm(joints)
+    t1 = marrow_log_ratio(person.t1, normal_marrow_signal(person.t1, anatomy, from_joint)) if with_t1 else None
+    nothing = np.zeros(anatomy.shape, dtype=np.float32)
+    tissue = TissueMaps(
+        geometry=person.stir.geometry,
+        anatomy=anatomy,
+        edema_probability=find_edema(
+            TorchNetwork(run.edema(person.name), 2),
+            run.plan.edema.inputs,
+            person.stir.signal,
+            anatomy,
+            joints,
+            normal_marrow_signal(person.stir.signal, anatomy, from_joint),
+            t1,
+        ),
+        edema_threshold=0.5,
+        vessel=nothing > 0,
+        ligamentous=nothing[:, 0, 0],
+    )
+    return Prediction(person, tissue, joints)
+
+
+def design_figures(predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+    """Edema Dice, quadrant kappa, empty quadrants called, difference of the edema points from the readers' mean."""
+    thresholds = {name: best_threshold(predictions, leaving_out=name) for name in predictions}
+    measured = {name: prediction.at(thresholds[name]) for name, prediction in predictions.items()}
+    lesions = [measured[name] for name in PEOPLE_WITH_LESIONS]
+    people = {each.person.name: float(np.mean(edema_dice(each, each.tissue.edema_threshold))) for each in lesions}
+    called, empty = empty_called(list(measured.values()))
+    points = {name: sum(machine_points(prediction).values()) for name, prediction in measured.items()}
+    read = {each.person.name: np.mean([sum(r.values()) for r in reader_points(each.person)]) for each in lesions}
+    return {
+        "edema_dice": people,
+        "edema_dice_mean": float(np.mean(list(people.values()))),
+        "quadrant_kappa": machine_kappa(lesions),
+        "empty_quadrants": empty,
+        "empty_quadrants_called": called,
+        "edema_points_difference": float(np.mean([abs(points[name] - read[name]) for name in read])),
+        "edema_points_without_edema": points[PERSON_WITHOUT_EDEMA],
+    }
+
+
+def designs_markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """The comparison as a Markdown table, in the order it was asked for."""
+    people = " | ".join(PEOPLE_WITH_LESIONS)
+    lines = [
+        f"| design | edema Dice | {people} | quadrant kappa | empty quadrants called | edema points, mean difference "
+        f"from the readers | edema points of {PERSON_WITHOUT_EDEMA} |",
+        f"|---|---|{'---|' * len(PEOPLE_WITH_LESIONS)}---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        each = " | ".join(f"{row['edema_dice'][person]:.2f}" for person in PEOPLE_WITH_LESIONS)
+        lines.append(
+            f"| {name} | {row['edema_dice_mean']:.3f} | {each} | {row['quadrant_kappa']:.3f} | "
+            f"{row['empty_quadrants_called']} of {row['empty_quadrants']} | {row['edema_points_difference']:.1f} | "
+            f"{row['edema_points_without_edema']} |"
+        )
+    return "\n".join(lines) + "\n"
