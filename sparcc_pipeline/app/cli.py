@@ -297,6 +297,9 @@ def evaluate(
     repeats: Annotated[
         int, typer.Option(min=2, max=100, help="Random scans of each, for --retest and --registration.")
     ] = 10,
+    overlays: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also a picture of everybody: never to be passed on.")
+    ] = None,
 ) -> None:
     """Measure the model with one person left out at a time; trains what is missing (hours on two cores)."""
     if retest or registration or stress:
@@ -311,7 +314,7 @@ def evaluate(
         return
     from sparcc_pipeline.app.train_command import run_evaluate
 
-    run_evaluate(data, run, seed)
+    run_evaluate(data, run, seed, overlays)
 
 
 @app.command()

@@ -7,6 +7,7 @@ which people with colour blindness tell apart.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,7 +34,7 @@ from sparcc_pipeline.imaging.normalize import joint_distance_mm, normal_marrow_r
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray
 
 JOINT_LINE: Final = "#56B4E9"
 EDEMA: Final = "#E69F00"
@@ -142,9 +143,13 @@ def display_window(scored: Scored) -> tuple[float, float]:
     Measured on marrow without edema, so that neither a bright lesion nor the scanner's units change the impression.
     """
     indices = list(scored.score.slices.indices)
-    signal = scored.study.stir.signal[indices]
-    anatomy = scored.tissue.anatomy[indices]
-    marrow = np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]) & ~scored.tissue.edema[indices]
+    signal, anatomy = scored.study.stir.signal[indices], scored.tissue.anatomy[indices]
+    return window_about(signal, anatomy, scored.tissue.edema[indices])
+
+
+def window_about(signal: Float32Array, anatomy: LabelArray, edema: BoolArray) -> tuple[float, float]:
+    """Black and white of `display_window`, from the (slices, rows, columns) that are shown."""
+    marrow = np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]) & ~edema
     black = float(np.percentile(signal, 1))
     middle = float(np.median(signal[marrow])) if marrow.any() else float(np.median(signal))
     white = black + WHITE_TIMES_MARROW * (middle - black)
@@ -154,9 +159,13 @@ def display_window(scored: Scored) -> tuple[float, float]:
 def view_of(scored: Scored) -> View:
     """What pictures show: the box of all joint lines on the six slices with a margin, cut at the edge of the image."""
     lines = [j.joint_line for j in scored.joints if j.slice_index in scored.score.slices.indices]
-    points = np.vstack(lines)
-    spacing = scored.study.stir.geometry.in_plane_mm
-    shape = scored.study.stir.geometry.shape[1:]
+    return view_about(lines, scored.study.stir.geometry)
+
+
+def view_about(lines_mm: Sequence[FloatArray], geometry: Geometry) -> View:
+    """The box of `view_of` about joint lines, each (n, 2) (row_mm, column_mm)."""
+    points = np.vstack(lines_mm)
+    spacing, shape = geometry.in_plane_mm, geometry.shape[1:]
     low = np.floor((points.min(axis=0) - MARGIN_MM) / spacing).astype(int)
     high = np.ceil((points.max(axis=0) + MARGIN_MM) / spacing).astype(int)
     first = (max(int(low[0]), 0), max(int(low[1]), 0))

@@ -6,11 +6,15 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from sparcc_pipeline import __version__
 from sparcc_pipeline.app.store import write_text
 from sparcc_pipeline.errors import ConfigError, ModelError
 
@@ -18,22 +22,39 @@ if TYPE_CHECKING:
     from sparcc_pipeline.training.train import TrainingPlan, TrainingRun
 
 EVALUATION_FILE: Final = "evaluation.json"
+EVALUATION_SCHEMA: Final = "sparcc-evaluation/2"
 STEPS_BETWEEN_LINES: Final = 100
 
 
-def run_evaluate(data: Path, folder: Path, seed: int) -> None:
+def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = None) -> None:
     """Measure the leave-one-person-out figures into `folder`, training the folds that it does not hold yet.
+
+    What `--stress` and `sparcc benchmark` left in `folder` stands beside them. `overlays` gets a picture of everybody;
+    these are people's scans and may not be passed on.
 
     Raises
     ------
     ModelError : torch and MONAI are not installed
     InputError : the data is not there
     ConfigError : `folder` holds a run of another plan
+    UnscorableError : too few people could be scored
+    OutputError : the figures or the pictures cannot be written
     """
     with _training_run(data, folder, seed) as run:
-        from sparcc_pipeline.training.evaluate import evaluate, evaluation_markdown
+        from sparcc_pipeline.app.evaluation_pictures import write_picture
+        from sparcc_pipeline.training.evaluate import evaluate
+        from sparcc_pipeline.training.evaluation_goals import goals_elsewhere
+        from sparcc_pipeline.training.evaluation_report import evaluation_markdown
 
-        result = evaluate(run, lambda line: typer.echo(line, err=True))
+        seen = None if overlays is None else partial(write_picture, overlays)
+        result = {
+            "schema": EVALUATION_SCHEMA,
+            "date": datetime.now(UTC).date().isoformat(),
+            "software": __version__,
+            "command": f"sparcc evaluate --data DATA --run RUN --seed {seed}",
+            **evaluate(run, lambda line: typer.echo(line, err=True), seen),
+            "elsewhere": [asdict(goal) for goal in goals_elsewhere(folder)],
+        }
         write_text(folder / EVALUATION_FILE, json.dumps(result, indent=2) + "\n")
         write_text(folder / "evaluation.md", evaluation_markdown(result))
         typer.echo(evaluation_markdown(result))
@@ -46,7 +67,7 @@ def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -
     ------
     ModelError : torch and MONAI are not installed
     InputError : the data is not there
-    ConfigError : `folder` holds a run of another plan, or no evaluation
+    ConfigError : `folder` holds a run of another plan, or no evaluation of today's schema
     OutputError : the bundle's folder exists
     """
     measured = folder / EVALUATION_FILE
@@ -56,6 +77,11 @@ def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -
             "and figures come from there"
         )
     evaluation = json.loads(measured.read_text(encoding="utf-8"))
+    if evaluation.get("schema") != EVALUATION_SCHEMA:
+        raise ConfigError(
+            f"expected {measured} with figures of schema {EVALUATION_SCHEMA}, found {evaluation.get('schema')}; run "
+            "`sparcc evaluate` with the same --run again: it keeps the networks"
+        )
     with _training_run(data, folder, seed) as run:
         from sparcc_pipeline.training.export import export_bundle
 

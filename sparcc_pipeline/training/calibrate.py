@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -41,19 +42,21 @@ class ReadItems:
     given: FloatArray
 
 
+@lru_cache(maxsize=32)
 def margins_of(prediction: Prediction) -> tuple[JointSliceMargins, ...]:
     """Margins of the person's six slices at the prediction's threshold."""
     score = score_on_window(prediction)
     return item_margins(prediction.person.stir, prediction.tissue, prediction.joints, score)
 
 
-def read_items(prediction: Prediction) -> list[ReadItems]:
+@lru_cache(maxsize=32)
+def read_items(prediction: Prediction) -> tuple[ReadItems, ...]:
     """What each reading gave where the prediction has a margin; one empty reading of a person without edema."""
     margins = margins_of(prediction)
     scores = reader_scores(prediction)
     if prediction.person.readings is None:
         scores = scores[:1]
-    return [_pair(margins, score.joints) for score in scores]
+    return tuple(_pair(margins, score.joints) for score in scores)
 
 
 def _pair(margins: Sequence[JointSliceMargins], read: Sequence[JointSliceScore]) -> ReadItems:

@@ -7,7 +7,8 @@ never saw them), so that nothing is chosen on the fold it is measured on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -15,12 +16,14 @@ import numpy as np
 from sparcc_pipeline.errors import SparccError, UnscorableError
 from sparcc_pipeline.imaging.engines import TorchNetwork
 from sparcc_pipeline.imaging.segmentation import Segmenter
+from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.training.calibrate import fit_calibration, measure_calibration, read_items
-from sparcc_pipeline.training.labels import PEOPLE, PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
+from sparcc_pipeline.training.dataset import joints_of
+from sparcc_pipeline.training.evaluation_goals import goals_of
+from sparcc_pipeline.training.labels import PEOPLE, PEOPLE_WITH_LESIONS, Person
 from sparcc_pipeline.training.measure import (
-    PLAIN_FACTORS,
     Prediction,
     bone_dice,
     edema_dice,
@@ -32,6 +35,8 @@ from sparcc_pipeline.training.measure import (
     reader_scores,
     score_on_window,
 )
+from sparcc_pipeline.training.measure_joint import LineDistances, line_distances, line_figures, pooled
+from sparcc_pipeline.training.measure_points import called_edema, item_agreement, total_differences
 from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingRun
 from sparcc_pipeline.volume import Volume
 
@@ -40,21 +45,12 @@ FEWEST_FOR_A_THRESHOLD: Final = 2
 
 THRESHOLDS: Final = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
 
+WITH_T1: Final = "with_t1"
+STIR_ALONE: Final = "stir_alone"
+CONTRASTS: Final = (WITH_T1, STIR_ALONE)
 
-PERSON_COLUMNS: Final = (
-    "person", "sacrum", "right ilium", "left ilium", "first slice (read)", "threshold", "edema Dice", "readers",
-    "plain", "total", "totals of the readings",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A figure of the model card, and what it was meant to reach; the value is None where it could not be measured."""
-
-    name: str
-    value: float | None
-    goal: str
-    reached: bool
+Seen = Callable[[str, Prediction, Mapping[str, Any]], None]
+"""Shown (contrast, prediction at the person's threshold, the person's figures) of everybody who could be scored."""
 
 
 def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2) -> Prediction:
@@ -72,7 +68,7 @@ def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2
     return Prediction(person, *segmenter.segment(person.stir, t1))
 
 
-def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:
+def evaluate(run: TrainingRun, told: Callable[[str], None], seen: Seen | None = None) -> dict[str, Any]:
     """All figures of the model card, ready for JSON; trains the folds that the run does not hold yet.
 
     The figures are those of studies with T1; "stir_alone" holds the same without it. A person whose fold finds no joint
@@ -82,12 +78,23 @@ def evaluate(run: TrainingRun, told: Callable[[str], None]) -> dict[str, Any]:
     ------
     UnscorableError : fewer than two people with readers' lesions could be scored, so that no threshold can be chosen
     """
-    return {**_evaluate(run, told, with_t1=True), "stir_alone": _evaluate(run, told, with_t1=False)}
+    result: dict[str, dict[str, Any]] = {}
+    for contrast in CONTRASTS:
+        everybody, failures = _predict_everybody(run, told, contrast)
+        result[contrast] = figures(everybody, failures)
+        if seen is not None:
+            for name, person in result[contrast]["people"].items():
+                seen(contrast, everybody[name].at(person["edema_threshold"]), person)
+    return {**result[WITH_T1], STIR_ALONE: result[STIR_ALONE]}
 
 
-def _evaluate(run: TrainingRun, told: Callable[[str], None], *, with_t1: bool) -> dict[str, Any]:
+def _predict_everybody(
+    run: TrainingRun, told: Callable[[str], None], contrast: str
+) -> tuple[dict[str, Prediction], dict[str, str]]:
+    """What the folds say of those who can be scored, and why the others cannot."""
     everybody: dict[str, Prediction] = {}
     failures: dict[str, str] = {}
+    with_t1 = contrast == WITH_T1
     for name in PEOPLE:
         told(f"measuring {name} {'with T1' if with_t1 else 'on STIR alone'} with networks that never saw {name}")
         try:
@@ -95,7 +102,7 @@ def _evaluate(run: TrainingRun, told: Callable[[str], None], *, with_t1: bool) -
         except SparccError as error:
             failures[name] = " ".join(str(error).split())
             told(f"{name} could not be scored: {failures[name]}")
-    return figures(everybody, failures)
+    return everybody, failures
 
 
 def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) -> dict[str, Any]:
@@ -109,10 +116,9 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
     predictions = {name: everybody[name] for name in PEOPLE_FOR_EDEMA if name in everybody}
     thresholds = {name: best_threshold(predictions, leaving_out=name) for name in everybody}
     measured = {name: everybody[name].at(thresholds[name]) for name in everybody}
-    with_lesions = [measured[name] for name in lesions]
-    plain = _plain([prediction.person for prediction in with_lesions])
-    people = {name: _person(prediction, plain.get(name)) for name, prediction in measured.items()}
-    called, empty = empty_called([measured[name] for name in predictions])
+    plain = _plain([everybody[name].person for name in lesions])
+    lines = {name: line_distances(prediction.person, prediction.joints) for name, prediction in measured.items()}
+    people = {name: _person(prediction, lines[name], plain.get(name)) for name, prediction in measured.items()}
     threshold = best_threshold(predictions, leaving_out=None)
     calibrations = {name: _calibration(predictions, thresholds[name], leaving_out=name) for name in predictions}
     result: dict[str, Any] = {
@@ -121,16 +127,45 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
         "certainty": measure_calibration({name: measured[name] for name in predictions}, calibrations),
         "people": people,
         "failures": dict(failures),
-        "edema_dice_mean": float(np.mean([people[name]["edema_dice_mean"] for name in lesions])),
-        "reader_dice_mean": float(np.mean([people[name]["reader_dice"] for name in lesions])),
+        "joint_line": line_figures(pooled(lines.values())),
+        "joint_line_of_the_labels": line_figures(pooled(_labels_line(each.person) for each in measured.values())),
         "plain_dice_mean": float(np.mean(list(plain.values()))),
-        "quadrant_kappa": machine_kappa(with_lesions),
-        "reader_quadrant_kappa": reader_kappa([prediction.person for prediction in with_lesions]),
-        "empty_quadrants": empty,
-        "empty_quadrants_called": called,
+        **_agreement([measured[name] for name in lesions], people),
+        **_empty([measured[name] for name in predictions]),
     }
-    result["goals"] = [vars(goal) for goal in _goals(result)]
+    result["goals"] = [asdict(goal) for goal in goals_of(result)]
     return result
+
+
+def _labels_line(person: Person) -> LineDistances:
+    """What bones as labelled would reach: the drawn lines are rough, the found ones smooth."""
+    return line_distances(person, joints_of(person))
+
+
+def _agreement(with_lesions: Sequence[Prediction], people: Mapping[str, Any]) -> dict[str, Any]:
+    """Edema, points and totals of the people whom readers read: machine and readers, readers among themselves."""
+    names = [prediction.person.name for prediction in with_lesions]
+    readings = {name: people[name]["reader_totals"] for name in names}
+    as_read, own = ({name: people[name][key]["total"] for name in names} for key in ("score", "score_own_slices"))
+    return {
+        "edema_dice_mean": float(np.mean([people[name]["edema_dice_mean"] for name in names])),
+        "reader_dice_mean": float(np.mean([people[name]["reader_dice"] for name in names])),
+        "quadrant_kappa": _or_none(machine_kappa(with_lesions)),
+        "reader_quadrant_kappa": _or_none(reader_kappa([prediction.person for prediction in with_lesions])),
+        "total_differences": total_differences(as_read, readings),
+        "total_differences_own_slices": total_differences(own, readings),
+        "items": item_agreement(with_lesions),
+    }
+
+
+def _empty(predictions: Sequence[Prediction]) -> dict[str, int]:
+    called, empty = empty_called(predictions)
+    return {"empty_quadrants": empty, "empty_quadrants_called": called}
+
+
+def _or_none(kappa: float) -> float | None:
+    """JSON knows no NaN."""
+    return kappa if np.isfinite(kappa) else None
 
 
 def _calibration(predictions: Mapping[str, Prediction], threshold: float, leaving_out: str | None) -> Calibration:
@@ -139,16 +174,25 @@ def _calibration(predictions: Mapping[str, Prediction], threshold: float, leavin
     return fit_calibration([reading for other in others for reading in read_items(other.at(threshold))])
 
 
+@lru_cache(maxsize=32)
+def _threshold_curve(prediction: Prediction) -> tuple[float, ...]:
+    """Mean edema Dice of one person at each of THRESHOLDS."""
+    return tuple(float(np.mean(edema_dice(prediction, threshold))) for threshold in THRESHOLDS)
+
+
 def best_threshold(predictions: Mapping[str, Prediction], leaving_out: str | None) -> float:
     """The threshold with the highest mean edema Dice over the people with lesions but one."""
-    chosen = [predictions[name] for name in PEOPLE_WITH_LESIONS if name in predictions and name != leaving_out]
-    means = [np.mean([np.mean(edema_dice(p, threshold)) for p in chosen]) for threshold in THRESHOLDS]
-    return float(THRESHOLDS[int(np.argmax(means))])
+    chosen = [
+        _threshold_curve(predictions[name])
+        for name in PEOPLE_WITH_LESIONS
+        if name in predictions and name != leaving_out
+    ]
+    return float(THRESHOLDS[int(np.argmax(np.mean(chosen, axis=0)))])
 
 
 def _plain(people: Sequence[Person]) -> dict[str, float]:
     """Dice of the plain threshold for each person, its factor chosen on the others."""
-    table = {person.name: np.array([plain_dice(person, factor) for factor in PLAIN_FACTORS]) for person in people}
+    table = {person.name: np.array(plain_dice(person)) for person in people}
     best = {
         name: int(np.argmax(np.mean([curve for other, curve in table.items() if other != name], axis=0)))
         for name in table
@@ -156,15 +200,17 @@ def _plain(people: Sequence[Person]) -> dict[str, float]:
     return {name: float(curve[best[name]]) for name, curve in table.items()}
 
 
-def _person(prediction: Prediction, plain: float | None) -> dict[str, Any]:
+def _person(prediction: Prediction, line: LineDistances, plain: float | None) -> dict[str, Any]:
     """The figures of one person."""
     person = prediction.person
     six = choose_six_slices(prediction.joints, prediction.tissue.ligamentous)
-    score = score_on_window(prediction)
+    own = score_sparcc(person.stir, prediction.tissue, prediction.joints, six)
     has_lesions = person.readings is not None
     per_reading = edema_dice(prediction, prediction.tissue.edema_threshold) if has_lesions else []
+    readings = reader_scores(prediction) if has_lesions else ()
     return {
         "bone_dice": bone_dice(prediction),
+        "joint_line": line_figures(line),
         "first_slice": six.first,
         "first_slice_read": person.six_slices[0],
         "edema_threshold": prediction.tissue.edema_threshold,
@@ -172,97 +218,13 @@ def _person(prediction: Prediction, plain: float | None) -> dict[str, Any]:
         "edema_dice_mean": float(np.mean(per_reading)) if has_lesions else None,
         "reader_dice": reader_dice(person) if has_lesions else None,
         "plain_dice": plain,
-        "score": {"edema": score.edema, "intensity": score.intensity, "depth": score.depth, "total": score.total},
-        "reader_totals": [reading.total for reading in reader_scores(prediction)] if has_lesions else [],
+        "score": _points(score_on_window(prediction)),
+        "score_own_slices": _points(own),
+        "reader_totals": [reading.total for reading in readings],
+        "reader_scores": [_points(reading) for reading in readings],
+        "called": called_edema(prediction),
     }
 
 
-def _goals(result: Mapping[str, Any]) -> list[Goal]:
-    people, everyone = result["people"], len(result["people"]) + len(result["failures"])
-    sacrum = float(np.mean([each["bone_dice"]["sacrum"] for each in people.values()]))
-    ilium = float(np.mean([v for e in people.values() for k, v in e["bone_dice"].items() if k != "sacrum"]))
-    within = sum(abs(each["first_slice"] - each["first_slice_read"]) <= 1 for each in people.values())
-    called = result["empty_quadrants_called"] / result["empty_quadrants"]
-    without_edema = people[PERSON_WITHOUT_EDEMA]["score"]["total"] if PERSON_WITHOUT_EDEMA in people else None
-    quiet = without_edema is not None and without_edema <= 2
-    return [
-        Goal("people who could be scored", len(people), f"all {everyone}", len(people) == everyone),
-        Goal("Dice of the sacrum within 25 mm of the joint", sacrum, ">= 0.92", sacrum >= 0.92),
-        Goal("Dice of the ilium within 25 mm of the joint", ilium, ">= 0.94", ilium >= 0.94),
-        Goal("first of the six slices within one of the reading", within, f"all {everyone}", within == everyone),
-        Goal("edema Dice, mean", result["edema_dice_mean"], ">= 0.45", result["edema_dice_mean"] >= 0.45),
-        Goal("quadrant kappa", result["quadrant_kappa"], ">= 0.40", result["quadrant_kappa"] >= 0.40),
-        Goal("share of empty quadrants called", called, "<= 0.10", called <= 0.10),
-        Goal("total of 2015, without edema", without_edema, "<= 2", quiet),
-    ]
-
-
-def evaluation_markdown(result: Mapping[str, Any]) -> str:
-    """The figures as Markdown tables: with T1, and on STIR alone."""
-    return "\n".join(
-        [
-            "### With T1\n",
-            *_figures(result),
-            "\n### STIR alone\n",
-            *_figures(result["stir_alone"]),
-            "\n### How sure (with T1)\n",
-            *_certainty(result["certainty"]),
-        ]
-    ) + "\n"  # fmt: skip
-
-
-def _figures(result: Mapping[str, Any]) -> list[str]:
-    rows = ["| figure | value | goal | reached |", "|---|---|---|---|"]
-    for g in result["goals"]:
-        value = "" if g["value"] is None else format(g["value"], ".3g")
-        rows.append(f"| {g['name']} | {value} | {g['goal']} | {'yes' if g['reached'] else '**no**'} |")
-    rows += [
-        "",
-        f"Beside them: edema Dice of reader against reader {result['reader_dice_mean']:.2f}, of a plain threshold",
-        f"inside perfect bones and joints {result['plain_dice_mean']:.2f}; quadrant kappa of the readers among",
-        f"themselves {result['reader_quadrant_kappa']:.2f};",
-        f"{result['empty_quadrants_called']} of {result['empty_quadrants']}",
-        f"quadrants that no reading marks were called. Threshold: {result['edema_threshold']:.2f}.",
-        "",
-        f"| {' | '.join(PERSON_COLUMNS)} |",
-        f"|{'---|' * len(PERSON_COLUMNS)}",
-    ]
-    for name, each in result["people"].items():
-        bones = " | ".join(f"{each['bone_dice'][key]:.3f}" for key in ("sacrum", "right ilium", "left ilium"))
-        edema = " | ".join(
-            "" if each[key] is None else f"{each[key]:.2f}" for key in ("edema_dice_mean", "reader_dice", "plain_dice")
-        )
-        first = f"{each['first_slice']} ({each['first_slice_read']})"
-        score = "{total} ({edema} + {intensity} + {depth})".format(**each["score"])
-        readings = ", ".join(map(str, each["reader_totals"]))
-        rows.append(f"| {name} | {bones} | {first} | {each['edema_threshold']:.2f} | {edema} | {score} | {readings} |")
-    blank = " |" * (len(PERSON_COLUMNS) - 2)
-    rows += [f"| {name} | not scored: {reason} |{blank}" for name, reason in result["failures"].items()]
-    return rows
-
-
-def _certainty(result: Mapping[str, Any]) -> list[str]:
-    """Intervals and reliability, each person by the calibration of the others."""
-    rows = [
-        "| person | expected | 90 % interval | chance of remission | totals of the readings |",
-        "|---|---|---|---|---|",
-    ]
-    for name, each in result["people"].items():
-        low, high = each["interval_90"]
-        totals = ", ".join(map(str, each["reader_totals"]))
-        rows.append(
-            f"| {name} | {each['expected']:.1f} | {low}-{high} | {each['probability_remission']:.2f} | {totals} |"
-        )
-    rows += [
-        "",
-        f"The interval holds {result['totals_covered']} of {result['totals']} totals. Brier score of the quadrants",
-        f"{result['brier']:.3f} ({result['brier_of_the_mean']:.3f} for one who always says the mean).",
-        "",
-        "| probability said | quadrants | said on average | happened |",
-        "|---|---|---|---|",
-    ]
-    rows += [
-        f"| {b['from']:g}-{b['to']:g} | {b['items']} | {b['said']:.2f} | {b['happened']:.2f} |"
-        for b in result["reliability"]
-    ]
-    return rows
+def _points(score: SparccScore) -> dict[str, int]:
+    return {"edema": score.edema, "intensity": score.intensity, "depth": score.depth, "total": score.total}

@@ -15,7 +15,7 @@ from sparcc_pipeline import __version__
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.imaging.bundle import FORMAT
 from sparcc_pipeline.imaging.networks import BONE_NETWORK, export_onnx, mean_of
-from sparcc_pipeline.training.evaluate import evaluation_markdown
+from sparcc_pipeline.training.evaluation_report import evaluation_markdown
 from sparcc_pipeline.training.fit_edema import edema_network
 from sparcc_pipeline.training.train import DATA_FILE, PLAN_FILE, TrainingRun
 

@@ -25,6 +25,9 @@ PERSON_WITHOUT_EDEMA: Final = "2015"
 PERSON_WITH_UNREAD_EDEMA: Final = "2014"
 """2014 has edema that no reader drew: its bones may be learned from, its marrow never as free of edema."""
 
+UNREAD_EDEMA_SLICES: Final = {Side.RIGHT: (6, 10), Side.LEFT: (7, 9)}
+"""First and last slice on which 2014 shows edema, in the upper sacrum beside each joint (our own reading)."""
+
 PEOPLE: Final = (*PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, PERSON_WITH_UNREAD_EDEMA)
 READINGS: Final = ("R11", "R12", "R21", "R22")
 """Reader 1 twice (R11, R12), reader 2 twice (R21, R22)."""

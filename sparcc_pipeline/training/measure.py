@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Final
@@ -39,10 +39,13 @@ class Prediction:
     person: Person
     tissue: TissueMaps
     joints: Joints
+    _at: dict[float, Prediction] = field(default_factory=dict, init=False, repr=False)
 
     def at(self, threshold: float) -> Prediction:
-        """The same with another edema threshold."""
-        return replace(self, tissue=replace(self.tissue, edema_threshold=threshold))
+        """The same with another edema threshold; one object a threshold, so that what is measured on it is kept."""
+        if threshold not in self._at:
+            self._at[threshold] = replace(self, tissue=replace(self.tissue, edema_threshold=threshold))
+        return self._at[threshold]
 
 
 def dice(a: BoolArray, b: BoolArray) -> float:
@@ -85,8 +88,9 @@ def readers(person: Person) -> NDArray[np.bool_]:
 
 def edema_dice(prediction: Prediction, threshold: float) -> list[float]:
     """Dice of the predicted edema against each reading inside `edema_region`."""
-    found = (prediction.tissue.edema_probability >= threshold) & edema_region(prediction.person)
-    return [dice(found, reading) for reading in readers(prediction.person)]
+    inside = edema_region(prediction.person)
+    found = prediction.tissue.edema_probability[inside] >= np.float32(threshold)
+    return [dice(found, reading[inside]) for reading in readers(prediction.person)]
 
 
 def reader_dice(person: Person) -> float:
@@ -95,12 +99,15 @@ def reader_dice(person: Person) -> float:
     return float(np.mean([dice(drawn[a], drawn[b]) for a in (0, 1) for b in (2, 3)]))
 
 
-def plain_dice(person: Person, factor: float) -> float:
-    """Mean Dice of "signal over `factor` times normal marrow" inside perfect bones and joints."""
+@lru_cache(maxsize=16)
+def plain_dice(person: Person) -> tuple[float, ...]:
+    """Mean Dice of "signal over a factor times normal marrow" inside perfect bones and joints, for PLAIN_FACTORS."""
     anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
     marrow = normal_marrow_signal(person.stir.signal, anatomy, joint_distance_mm(joints_of(person)))
-    found = (person.stir.signal > factor * marrow) & edema_region(person)
-    return float(np.mean([dice(found, reading) for reading in readers(person)]))
+    # Only what lies in the region counts.
+    inside = edema_region(person)
+    signal, drawn = person.stir.signal[inside], [reading[inside] for reading in readers(person)]
+    return tuple(float(np.mean([dice(signal > f * marrow, reading) for reading in drawn])) for f in PLAIN_FACTORS)
 
 
 def quadrant_points(joints: Joints, edema: BoolArray, window: tuple[int, int]) -> dict[QuadrantKey, int]:
@@ -164,13 +171,15 @@ def empty_called(predictions: Sequence[Prediction]) -> tuple[int, int]:
     return called, empty
 
 
+@lru_cache(maxsize=32)
 def score_on_window(prediction: Prediction) -> SparccScore:
     """SPARCC of the prediction on the six slices of the person."""
     six = six_slices_from_user(*prediction.person.six_slices, prediction.joints)
     return score_sparcc(prediction.person.stir, prediction.tissue, prediction.joints, six)
 
 
-def reader_scores(prediction: Prediction) -> list[SparccScore]:
+@lru_cache(maxsize=32)
+def reader_scores(prediction: Prediction) -> tuple[SparccScore, ...]:
     """SPARCC of each reading by the labels' bones and joints, with the prediction's reference vessels."""
     person, joints = prediction.person, joints_of(prediction.person)
     anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
@@ -181,4 +190,4 @@ def reader_scores(prediction: Prediction) -> list[SparccScore]:
             prediction.tissue, anatomy=anatomy.copy(), edema_probability=reading.astype(np.float32), edema_threshold=0.5
         )
         scores.append(score_sparcc(person.stir, tissue, joints, six))
-    return scores
+    return tuple(scores)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.errors import UnscorableError
-from sparcc_pipeline.training import evaluate
+from sparcc_pipeline.training import evaluate, evaluation_report
 from sparcc_pipeline.training.dataset import joints_of
-from sparcc_pipeline.training.labels import IGNORE, PEOPLE_WITH_LESIONS, load_person
+from sparcc_pipeline.training.labels import IGNORE, PEOPLE_WITH_LESIONS, Person, load_person
 from sparcc_pipeline.training.measure import (
     Prediction,
     dice,
@@ -45,13 +47,13 @@ def test_pooled_kappa_looks_at_what_both_evaluated() -> None:
 def test_a_threshold_never_sees_its_own_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     best = dict(zip(PEOPLE_WITH_LESIONS, (0.2, 0.3, 0.3, 0.3, 0.3), strict=True))
 
-    def edema_dice(prediction: str, threshold: float) -> list[float]:
-        return [1.0 - abs(threshold - best[prediction])]
+    def edema_dice(prediction: tuple[str, float], threshold: float) -> list[float]:
+        return [1.0 - abs(threshold - prediction[1])]
 
     monkeypatch.setattr(evaluate, "edema_dice", edema_dice)
-    predictions: dict[str, Prediction] = {name: name for name in PEOPLE_WITH_LESIONS}  # type: ignore[misc]
+    predictions: dict[str, Any] = {name: (name, at) for name, at in best.items()}
     others = evaluate.best_threshold(predictions, leaving_out="1007")
-    best["1007"] = 0.9
+    predictions["1007"] = ("1007", 0.9)
 
     assert evaluate.best_threshold(predictions, leaving_out="1007") == others == pytest.approx(0.3)
 
@@ -93,33 +95,77 @@ def test_points_of_no_edema_are_0(shared_data: Path) -> None:
     assert not any(points.values())
 
 
-def test_a_fold_without_a_joint_is_a_row_that_says_so(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two people as the labels have them, and 1234, whose fold found nothing: the two are measured all the same."""
-    monkeypatch.setattr(evaluate, "THRESHOLDS", (0.5,))
-    monkeypatch.setattr(evaluate, "PLAIN_FACTORS", (1.8,))
-    people = {name: load_person(shared_data, name) for name in ("1007", "1013")}
-    found = {}
-    for name, person in people.items():
-        edema = np.zeros(person.anatomy.shape, dtype=np.float32) if person.readings is None else readers(person)[0]
-        tissue = TissueMaps(
-            geometry=person.stir.geometry,
-            anatomy=np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
-            edema_probability=edema.astype(np.float32),
-            edema_threshold=0.5,
-            vessel=np.zeros(person.anatomy.shape, dtype=bool),
-            ligamentous=(np.arange(len(person.anatomy)) >= person.six_slices[1]).astype(np.float32),
-        )
-        found[name] = Prediction(person, tissue, joints_of(person))
+def as_labelled(person: Person) -> Prediction:
+    """Bones and joints of the labels, edema of the first reading."""
+    tissue = TissueMaps(
+        geometry=person.stir.geometry,
+        anatomy=np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
+        edema_probability=readers(person)[0].astype(np.float32),
+        edema_threshold=0.5,
+        vessel=np.zeros(person.anatomy.shape, dtype=bool),
+        ligamentous=(np.arange(len(person.anatomy)) >= person.six_slices[1]).astype(np.float32),
+    )
+    return Prediction(person, tissue, joints_of(person))
 
-    result = evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
-    text = "\n".join(evaluate._figures(result))
+
+@pytest.fixture(scope="module")
+def two_people(shared_data: Path) -> dict[str, Any]:
+    """The figures of 1007, 1013 and 2014 as the labels have them, and of 1234, whose fold found nothing."""
+    found = {name: as_labelled(load_person(shared_data, name)) for name in ("1007", "1013", "2014")}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(evaluate, "THRESHOLDS", (0.5,))
+        return evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
+
+
+def test_a_fold_without_a_joint_is_a_row_that_says_so(two_people: dict[str, Any]) -> None:
+    text = "\n".join(evaluation_report._figures(two_people))
 
     assert "| 1234 | not scored: expected a joint on both sides, found none |" in text
-    assert list(result["people"]) == list(people)
-    goals = {goal["name"]: goal for goal in result["goals"]}
+    assert list(two_people["people"]) == ["1007", "1013", "2014"]
+    goals = {goal["name"]: goal for goal in two_people["goals"]}
     assert not goals["people who could be scored"]["reached"]
-    assert goals["total of 2015, without edema"]["value"] is None
-    assert not goals["total of 2015, without edema"]["reached"]
-    assert result["people"]["1007"]["edema_dice"][0] == pytest.approx(1.0)
+    quiet = goals["total of 2015, without edema, six as read or its own"]
+    assert quiet["value"] is None and not quiet["reached"]
+    assert not goals["edema Dice against the readings, mean"]["reached"], "two of five people are not all"
     with pytest.raises(UnscorableError, match="at least 2 people"):
-        evaluate.figures({"1013": found["1013"]}, {"1007": "no joint"})
+        evaluate.figures({}, {"1007": "no joint"})
+
+
+def test_the_first_reading_agrees_with_itself(two_people: dict[str, Any]) -> None:
+    """What was predicted is the first reading: its Dice and differences are 0 or 1 where they must be."""
+    person = two_people["people"]["1007"]
+
+    assert person["edema_dice"][0] == pytest.approx(1.0)
+    assert set(person["bone_dice"].values()) == {1.0}
+    assert person["score"] == person["score_own_slices"] == person["reader_scores"][0]
+    assert person["first_slice"] == person["first_slice_read"] == 5
+    assert two_people["joint_line"] == two_people["joint_line_of_the_labels"]
+    assert two_people["joint_line"]["percentile_95_mm"] < 1.0 and not two_people["joint_line"]["missing"]
+    for counts in (each["machine"] for each in two_people["items"].values()):
+        assert counts["both"] + counts["neither"] >= counts["first_only"] + counts["second_only"]
+    edema = two_people["items"]["edema"]["machine"]
+    assert sum(edema[key] for key in ("both", "first_only", "second_only", "neither")) == 2 * 4 * 48
+    totals = {name: each["reader_totals"] for name, each in two_people["people"].items() if each["reader_totals"]}
+    by_hand = np.mean([abs(r[0] - np.mean(r)) for r in totals.values()])
+    assert two_people["total_differences"]["machine"] == pytest.approx(by_hand)
+
+
+def test_json_and_markdown_carry_the_figures(two_people: dict[str, Any]) -> None:
+    result = {
+        **two_people, "stir_alone": two_people, "date": "2026-11-26", "software": "0.1.0", "command": "sparcc evaluate",
+        "elsewhere": [{"name": "stress", "value": None, "goal": "<= 4", "reached": None, "note": "not measured"}],
+    }  # fmt: skip
+    result = json.loads(json.dumps(result, allow_nan=False))
+
+    text = evaluation_report.evaluation_markdown(result)
+
+    assert text.startswith("2026-11-26, sparcc-pipeline 0.1.0: `sparcc evaluate`\n")
+    headings = [line for line in text.splitlines() if line.startswith("### ")]
+    assert headings[:3] == ["### With T1", "### STIR alone", "### How sure (with T1)"]
+    assert "| stress |  | <= 4 | not measured |" in text
+    assert "| joint line, 95th percentile of the distance, mm | 0." in text
+    assert "- 2014, drawn by no reader: 0 quadrants called on its six slices 9-14, as read." in text
+    assert "  - right joint, all slices (edema lies in the upper sacrum on 6-10): none" in text
+    for table in text.split("\n\n"):
+        rows = [row for row in table.splitlines() if row.startswith("|")]
+        assert len({row.count("|") for row in rows}) <= 1, "every row of a table has its columns"
