@@ -292,8 +292,13 @@ def evaluate(
     stress: Annotated[
         bool, typer.Option("--stress", help="Measure instead how far other acquisitions move the score.")
     ] = False,
+    designs: Annotated[
+        bool, typer.Option("--designs", help="Train and compare instead other designs of the edema network.")
+    ] = False,
     people: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these, for --stress.")] = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these changes, for --stress.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only these changes or designs, for --stress or --designs.")
+    ] = None,
     repeats: Annotated[
         int, typer.Option(min=2, max=100, help="Random scans of each, for --retest and --registration.")
     ] = 10,
@@ -312,20 +317,23 @@ def evaluate(
         if stress:
             run_stress(data, run, seed, people or [], only or [])
         return
-    from sparcc_pipeline.app.train_command import run_evaluate
+    from sparcc_pipeline.app.train_command import run_designs, run_evaluate
 
+    if designs:
+        run_designs(data, run, only or [])
+        return
     run_evaluate(data, run, seed, overlays)
 
 
 @app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder with sij_mri/ and pelvic_t1/ (see models/README.md).")],
-    run: Annotated[Path, typer.Option(help="Folder of this training, already evaluated.")],
+    run: Annotated[Path, typer.Option(help="Folder of this training; goes on where it was stopped.")],
     bundle: Annotated[Path, typer.Option(help="Folder for the model bundle; made by this command.")],
     version: Annotated[str, typer.Option(help="Version of the model.")],
     seed: Annotated[int, typer.Option(help="Seed of weights and augmentation.")] = 0,
 ) -> None:
-    """Train on everybody and write the model bundle; goes on where it was stopped."""
+    """From the data to the model bundle: folds, figures, training on everybody (hours on two cores)."""
     from sparcc_pipeline.app.train_command import run_train
 
     run_train(data, run, bundle, version, seed)

@@ -16,10 +16,10 @@ import typer
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.store import write_text
-from sparcc_pipeline.errors import ConfigError, ModelError
+from sparcc_pipeline.errors import ConfigError, ModelError, OutputError
 
 if TYPE_CHECKING:
-    from sparcc_pipeline.training.train import TrainingPlan, TrainingRun
+    from sparcc_pipeline.training.train import Told, TrainingRun
 
 EVALUATION_FILE: Final = "evaluation.json"
 EVALUATION_SCHEMA: Final = "sparcc-evaluation/2"
@@ -61,27 +61,21 @@ def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = No
 
 
 def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -> None:
-    """Train on everybody and write the bundle, with the threshold that `sparcc evaluate` found in the same folder.
+    """From the data to the bundle: train the folds, measure them, train on everybody; what `folder` holds is kept.
 
     Raises
     ------
     ModelError : torch and MONAI are not installed
     InputError : the data is not there
-    ConfigError : `folder` holds a run of another plan, or no evaluation of today's schema
+    ConfigError : `folder` holds a run of another plan
     OutputError : the bundle's folder exists
     """
+    if bundle.exists():
+        raise OutputError(f"expected a new folder for the bundle, found {bundle}; move it away or choose another one")
     measured = folder / EVALUATION_FILE
-    if not measured.is_file():
-        raise ConfigError(
-            f"expected {measured}, found none; run `sparcc evaluate` with the same --run first: the model's threshold "
-            "and figures come from there"
-        )
+    if not measured.is_file() or json.loads(measured.read_text(encoding="utf-8")).get("schema") != EVALUATION_SCHEMA:
+        run_evaluate(data, folder, seed)
     evaluation = json.loads(measured.read_text(encoding="utf-8"))
-    if evaluation.get("schema") != EVALUATION_SCHEMA:
-        raise ConfigError(
-            f"expected {measured} with figures of schema {EVALUATION_SCHEMA}, found {evaluation.get('schema')}; run "
-            "`sparcc evaluate` with the same --run again: it keeps the networks"
-        )
     with _training_run(data, folder, seed) as run:
         from sparcc_pipeline.training.export import export_bundle
 
@@ -89,18 +83,51 @@ def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -
     typer.echo(f"Model bundle: {bundle}")
 
 
+def run_designs(data: Path, folder: Path, only: list[str]) -> None:
+    """Compare the designs of the edema network; `folder` gets designs.json and designs.md, and keeps the networks.
+
+    Raises
+    ------
+    ModelError : torch and MONAI are not installed
+    InputError : the data is not there
+    ConfigError : no design of that name, or `folder` holds networks of another plan
+    """
+    with _needs_torch():
+        from sparcc_pipeline.training.designs import DESIGNS, compare_designs, designs_markdown
+    unknown = [name for name in only if name not in DESIGNS]
+    if unknown:
+        raise ConfigError(f"expected --only to name designs among {', '.join(DESIGNS)}; found {', '.join(unknown)}")
+    with _told() as told:
+        rows = compare_designs(folder, data, only or list(DESIGNS), told)
+    write_text(folder / "designs.json", json.dumps(rows, indent=2) + "\n")
+    write_text(folder / "designs.md", designs_markdown(rows))
+    typer.echo(designs_markdown(rows))
+
+
 @contextmanager
 def _training_run(data: Path, folder: Path, seed: int) -> Iterator[TrainingRun]:
     """The run in `folder`; a line or a bar tells how far each network is."""
-    try:
+    with _needs_torch():
         from sparcc_pipeline.training.train import TrainingPlan, TrainingRun
+    with _told() as told:
+        yield TrainingRun(folder, data, TrainingPlan(seed=seed), told)
+
+
+@contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as missing:
         raise ModelError(
             f"expected torch and MONAI for training, found no module {missing.name}; install 'sparcc-pipeline[train]'"
         ) from missing
-    plan: TrainingPlan = TrainingPlan(seed=seed)
+
+
+@contextmanager
+def _told() -> Iterator[Told]:
+    """What is told (network, step, steps, loss): a bar a network on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
-        yield TrainingRun(folder, data, plan, _say_now_and_then)
+        yield _say_now_and_then
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -114,7 +141,7 @@ def _training_run(data: Path, folder: Path, seed: int) -> Iterator[TrainingRun]:
                 known[name] = bars.add_task(name, total=steps, loss=loss)
             bars.update(known[name], completed=step, loss=loss)
 
-        yield TrainingRun(folder, data, plan, told)
+        yield told
 
 
 def _say_now_and_then(name: str, step: int, steps: int, loss: float) -> None:

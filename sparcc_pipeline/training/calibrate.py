@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logsumexp
+from scipy.stats import norm, t
 
 from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.sparcc.margins import JointSliceMargins, item_margins
 from sparcc_pipeline.sparcc.score import JointSliceScore
-from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic, reading_offsets, score_likelihood
+from sparcc_pipeline.sparcc.uncertainty import INTERVAL, Calibration, Logistic, reading_offsets, score_likelihood
 from sparcc_pipeline.training.measure import Prediction, reader_scores, score_on_window
 from sparcc_pipeline.volume import FloatArray
 
@@ -29,6 +30,8 @@ PRIOR_SLOPE: Final = (1.0, 0.5)
 PRIOR_INTERCEPT: Final = (0.0, 2.0)
 PRIOR_LOG_SD: Final = (-0.5, 0.7)
 """Mean and standard deviation: probabilities that need no correction, within a factor of three or so."""
+
+FEWEST_PEOPLE: Final = 2
 
 RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
@@ -69,8 +72,12 @@ def _pair(margins: Sequence[JointSliceMargins], read: Sequence[JointSliceScore])
     return ReadItems(kind.astype(int), margin, given)
 
 
-def fit_calibration(readings: Sequence[ReadItems]) -> Calibration:
-    """The lines and the spread that make the readings most likely."""
+def fit_calibration(people: Sequence[Sequence[ReadItems]]) -> Calibration:
+    """The lines and the spread that make the readings of all people most likely, the spread as it is for a new person.
+
+    `people` holds the readings of each person.
+    """
+    readings = [reading for person in people for reading in person]
 
     def loss(parameters: FloatArray) -> float:
         intercepts, slopes, log_sd = parameters[:3], parameters[3:6], parameters[6]
@@ -88,7 +95,19 @@ def fit_calibration(readings: Sequence[ReadItems]) -> Calibration:
     bounds = [(-6.0, 6.0)] * 3 + [(0.02, 4.0)] * 3 + [(-4.0, 1.5)]
     found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
     lines = {kind: Logistic(float(found[i]), float(found[3 + i])) for i, kind in enumerate(KINDS)}
-    return Calibration(**lines, reading_sd=float(np.exp(found[6])))
+    return Calibration(**lines, reading_sd=float(np.exp(found[6])) * widening_for_a_new_person(len(people)))
+
+
+def widening_for_a_new_person(people: int) -> float:
+    """Factor on a spread that is known from few people, so that the 90 % interval of one more person holds 90 %.
+
+    The prediction interval of one more draw from a normal distribution: Student's t with people - 1 degrees of freedom,
+    and the mean is known no better than from so many. The readings of one person are no more people.
+    """
+    if people < FEWEST_PEOPLE:
+        raise ValueError(f"expected readings of at least {FEWEST_PEOPLE} people to calibrate on, found {people}")
+    tail = (1 + INTERVAL) / 2
+    return float(t.ppf(tail, people - 1) / norm.ppf(tail) * np.sqrt(1 + 1 / people))
 
 
 def _prior(values: FloatArray, prior: tuple[float, float]) -> float:

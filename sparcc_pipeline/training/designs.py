@@ -7,7 +7,7 @@ seed, and the threshold of each person is chosen on the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ from sparcc_pipeline.training.measure import (
     machine_points,
     reader_points,
 )
-from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingPlan, TrainingRun
+from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, Told, TrainingPlan, TrainingRun
 from sparcc_pipeline.volume import TissueMaps
 
 _PLAIN: Final = EdemaPlan(
@@ -39,18 +39,20 @@ _PLAIN: Final = EdemaPlan(
 _JOINT: Final = replace(_PLAIN, inputs=("joint",), transplant_share=0.35)
 
 DESIGNS: Final[dict[str, EdemaPlan]] = {
-    "STIR alone": _PLAIN,
-    "lesions transplanted": replace(_PLAIN, transplant_share=0.35),
-    "lesions transplanted, joint shown": _JOINT,
-    "the same, gain varied more": replace(_JOINT, gain_overall=0.2, gain_smooth=0.3),
-    "the same, T1 shown": replace(_JOINT, inputs=("joint", "t1")),
-    "the same, five levels": replace(_JOINT, channels=(16, 32, 64, 128, 192)),
+    "plain": _PLAIN,
+    "transplants": replace(_PLAIN, transplant_share=0.35),
+    "joint": _JOINT,
+    "gain": replace(_JOINT, gain_overall=0.2, gain_smooth=0.3),
+    "t1": replace(_JOINT, inputs=("joint", "t1")),
+    "deep": replace(_JOINT, channels=(16, 32, 64, 128, 192)),
+    "focus": replace(_JOINT, focus=1.0),
 }
-"""Name -> plan. The losers stay in the table: what did not help is worth knowing too."""
+"""Name -> plan: the plan of the model in fewer steps; lesions transplanted from other joints; besides them the joint
+shown; gain varied more; T1 shown; five levels; a focal loss. The losers stay in the table."""
 
 
 def compare_designs(
-    folder: Path, data: Path, names: Iterable[str], told: Callable[[str], None]
+    folder: Path, data: Path, names: Iterable[str], told: Told | None = None
 ) -> dict[str, dict[str, Any]]:
     """The figures of each design; networks that `folder` holds already are not trained again.
 
@@ -61,11 +63,10 @@ def compare_designs(
     """
     rows = {}
     for name in names:
-        run = TrainingRun(folder / name.replace(" ", "_").replace(",", ""), data, TrainingPlan(edema=DESIGNS[name]))
+        run = TrainingRun(folder / name.replace(" ", "_"), data, TrainingPlan(edema=DESIGNS[name]), told)
         for with_t1 in (False, True) if "t1" in run.plan.edema.inputs else (False,):
             predictions = {}
             for person in PEOPLE_FOR_EDEMA:
-                told(f"{name}{', study with T1' if with_t1 else ''}: without {person}")
                 predictions[person] = predict_in_labels(run, run.people[person], with_t1=with_t1)
             rows[f"{name}, study with T1" if with_t1 else name] = design_figures(predictions)
     return rows

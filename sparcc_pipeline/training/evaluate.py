@@ -171,7 +171,7 @@ def _or_none(kappa: float) -> float | None:
 def _calibration(predictions: Mapping[str, Prediction], threshold: float, leaving_out: str | None) -> Calibration:
     """How sure the model is, from everybody but one, at the threshold that was chosen without that one."""
     others = [prediction for name, prediction in predictions.items() if name != leaving_out]
-    return fit_calibration([reading for other in others for reading in read_items(other.at(threshold))])
+    return fit_calibration([read_items(other.at(threshold)) for other in others])
 
 
 @lru_cache(maxsize=32)

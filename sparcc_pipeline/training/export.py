@@ -17,6 +17,7 @@ from sparcc_pipeline.imaging.bundle import FORMAT
 from sparcc_pipeline.imaging.networks import BONE_NETWORK, export_onnx, mean_of
 from sparcc_pipeline.training.evaluation_report import evaluation_markdown
 from sparcc_pipeline.training.fit_edema import edema_network
+from sparcc_pipeline.training.loop import precision
 from sparcc_pipeline.training.train import DATA_FILE, PLAN_FILE, TrainingRun
 
 INTENDED_USE: Final = (
@@ -65,6 +66,7 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
         "made_with": f"sparcc-pipeline {__version__}",
         "monai_version": "1.6.1",
         "pytorch_version": torch.__version__.split("+")[0],
+        "trained_in": precision(),
         "task": "segmentation of sacrum, ilia and bone marrow edema on sacroiliac STIR",
         "intended_use": INTENDED_USE,
         "data": "sij_mri (Hepburn et al., arXiv 2106.11343) and pelvic_t1 (CPTAC-UCEC); see models/README.md",

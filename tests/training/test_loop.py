@@ -76,5 +76,5 @@ def test_batch_normalisation_is_that_of_the_averaged_weights() -> None:
 
     trained = train_steps(network, next_loss, generator, Schedule(20, 0.3), None, None)
 
-    weight = float(next(trained.parameters()))
-    assert float(trained[1].running_mean) == pytest.approx(3 * weight, rel=0.02)  # type: ignore[index,arg-type]
+    weight = float(next(trained.parameters()).detach())
+    assert float(trained[1].running_mean) == pytest.approx(3 * weight, rel=0.02)  # type: ignore[index]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparcc_pipeline.app.train_command import run_train
-from sparcc_pipeline.errors import ConfigError, InputError
+from sparcc_pipeline.app import train_command
+from sparcc_pipeline.errors import ConfigError, InputError, OutputError, UnscorableError
 from sparcc_pipeline.training import train
 from sparcc_pipeline.training.dataset import PHANTOM, edema_samples
 from sparcc_pipeline.training.fit_edema import EdemaPlan, fit_edema
@@ -74,11 +74,28 @@ def test_data_that_is_not_there_is_said(tmp_path: Path) -> None:
         TrainingRun(tmp_path / "run", tmp_path, TrainingPlan())
 
 
-def test_no_model_without_figures(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(ConfigError, match="run `sparcc evaluate`"):
-        run_train(data, tmp_path / "run", tmp_path / "bundle", "1.0", 0)
+def test_no_model_without_figures(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot_be_measured(*_: object) -> None:
+        raise UnscorableError("expected people, found none")
+
+    monkeypatch.setattr(train_command, "run_evaluate", cannot_be_measured)
+
+    with pytest.raises(UnscorableError):
+        train_command.run_train(data, tmp_path / "run", tmp_path / "bundle", "1.0", 0)
 
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_bundle_is_never_overwritten(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+
+    with pytest.raises(OutputError, match="expected a new folder"):
+        train_command.run_train(data, tmp_path / "run", tmp_path / "bundle", "1.0", 0)
+
+
+def test_a_design_that_does_not_exist_is_said(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(ConfigError, match="expected --only to name designs among plain.*found nonsense"):
+        train_command.run_designs(data, tmp_path / "run", ["nonsense"])
 
 
 def test_one_seed_is_one_network() -> None:
@@ -98,8 +115,9 @@ def test_lesions_of_a_phantom_are_its_target() -> None:
 
     assert samples.people == (PHANTOM,)
     assert len(samples.images) == len(samples.person)
-    marked = samples.target.astype(float).max(axis=(1, 2)) > 0.9
+    target = samples.target[:, 1].astype(float)
+    marked = target.max(axis=(1, 2)) > 0.9
     lesions = {(lesion.slice_index, lesion.side) for lesion in phantom.spec.lesions}
     assert marked.sum() == len(lesions)
-    inside = samples.target.astype(float) > 0.9
+    inside = target > 0.9
     assert samples.images[:, 1].astype(float)[inside].mean() > 0.5, "log ratio: brighter than normal marrow"
