@@ -141,6 +141,6 @@ def test_with_none_intensity_is_not_evaluable_and_the_maximum_says_so() -> None:
 
     assert found.reference_signal is None
     assert len(with_edema) == 2 and all(joint.intense is None for joint in with_edema)
-    assert [joint.intense for joint in found.joints] == [known.intense[joint.slice, joint.side] for joint in found.joints]
+    assert {(joint.slice, joint.side): joint.intense for joint in found.joints} == known.intense
     assert found.evaluable_maximum == score(phantom()).evaluable_maximum - len(with_edema)
     assert found.intensity == 0 and any("not evaluable" in warning for warning in found.warnings)

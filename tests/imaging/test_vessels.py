@@ -178,7 +178,7 @@ def test_bright_fat_with_noise_is_no_vessel(signal: Float32Array, anatomy: Label
     signal[1:5, 64:100, 35:105] = fat
     bright = (fat >= BRIGHTER_THAN_MARROW * MARROW).sum()
 
-    assert find(signal, anatomy).sum() < 0.02 * bright
+    assert find(signal, anatomy).sum() < 0.1 * bright
     signal[TUBE] = VESSEL
     assert find(signal, anatomy)[TUBE].mean() > 0.9
 

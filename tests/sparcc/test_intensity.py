@@ -69,7 +69,8 @@ def test_a_hundred_cubic_millimetres_of_vessel_are_needed(voxel_mm3: float, meas
     vessel = np.zeros((2, 5, 5), dtype=bool)
     vessel.flat[:10] = True
 
-    found = measure_reference_signal(np.full((2, 5, 5), 700, dtype=np.float32), {"presacral_vessels": vessel}, voxel_mm3)
+    signal = np.full((2, 5, 5), 700, dtype=np.float32)
+    found = measure_reference_signal(signal, {"presacral_vessels": vessel}, voxel_mm3)
 
     assert found == (ReferenceSignal("presacral_vessels", 700.0) if measured else None)
 
