@@ -91,7 +91,8 @@ def _presacral(anatomy: LabelArray, in_plane: tuple[float, float]) -> BoolArray:
     place[: rows[0]] = False
     first, last = _columns_between_ilia(anatomy)
     inside = np.arange(anatomy.shape[1])
-    return place & ((inside > first) & (inside < last))
+    between: BoolArray = (inside > first) & (inside < last)
+    return place & between
 
 
 def _closed(bones: BoolArray, radius_mm: float, in_plane: tuple[float, float]) -> BoolArray:

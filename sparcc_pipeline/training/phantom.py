@@ -248,7 +248,8 @@ class _Slice:
     def _draw_canal(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         if not self._spec.csf or self._behind_mm < 8.0:
             return np.zeros(self._u.shape, dtype=bool)
-        return (np.abs(self._u) < 8.0) & (self._v > self._middle_v - 70.0) & (self._v < self._middle_v - 12.0)
+        along = (self._v > self._middle_v - 70.0) & (self._v < self._middle_v - 12.0)
+        return np.asarray((np.abs(self._u) < 8.0) & along)
 
     def _draw_vessels(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         vessel = np.zeros(self._u.shape, dtype=bool)
