@@ -21,7 +21,7 @@ MARROW: Final = "#CC79A7"
 
 REFERENCE_MARKS: Final = {
     VESSELS: Message("reference vessels"),
-    CSF: Message("reference cerebrospinal fluid"),
+    CSF: Message("reference CSF"),
     DISC: Message("reference disc"),
 }
 """The tissue outlined on the pictures, by kind of reference signal."""

@@ -47,7 +47,7 @@ def test_the_reference_that_was_measured_is_outlined(scored: Scored) -> None:
     assert (outlines[0] == outlines[1]).all()
     assert not outlines[2].any()
     assert [str(words) for _, words in reference_legend([scored, as_csf])][:2] == [
-        "reference vessels", "reference cerebrospinal fluid"
+        "reference vessels", "reference CSF"
     ]  # fmt: skip
 
 
