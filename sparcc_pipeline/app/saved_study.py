@@ -144,7 +144,8 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
         normal_marrow=facts["normal_marrow"],
         bones_from=_as_tuples(facts["bones_from"]),
         bones_certainty=facts.get("bones_certainty"),
-        **{name: region(name) for name in FLUIDS if name in stored},
+        csf=region("csf") if "csf" in stored else None,
+        disc=region("disc") if "disc" in stored else None,
         marrow_at_height=stored.get("marrow_at_height"),
     )
     study = Study(

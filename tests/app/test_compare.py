@@ -194,7 +194,7 @@ def test_a_saved_study_is_the_study(scored: Scored, sparcc: Compare, study: Path
     assert (saved.series.person, saved.series.sop_instance_uids) == (stir.series.person, stir.series.sop_instance_uids)
     np.testing.assert_array_equal(loaded.tissue.vessel, scored.tissue.vessel)
     np.testing.assert_array_equal(loaded.tissue.anatomy, scored.tissue.anatomy)
-    assert loaded.tissue.csf is loaded.tissue.disc is loaded.tissue.marrow_at_height is None
+    assert all(getattr(loaded.tissue, name) is None for name in ("csf", "disc", "marrow_at_height"))
 
 
 def test_a_saved_study_keeps_its_other_references(scored: Scored, tmp_path: Path) -> None:

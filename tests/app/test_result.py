@@ -99,7 +99,9 @@ def test_signal_is_held_against_marrow_at_the_same_height(study: Path, run_at: R
 def test_another_reference_is_said(study: Path, run_at: RunAt, kind: str) -> None:
     """The vessels serve as the other tissue: the same points, another name, and a warning."""
     tissue = make_tissue()
-    known = KnownSegmenter(replace(tissue, vessel=np.zeros_like(tissue.vessel), **{kind: tissue.vessel}))
+    nothing, csf = np.zeros_like(tissue.vessel), kind == "csf"
+    other = replace(tissue, vessel=nothing, csf=tissue.vessel if csf else nothing, disc=None if csf else tissue.vessel)
+    known = KnownSegmenter(other)
     outcome = score_study(study, Request(), lambda: known, lambda _: None)
     document = score_document(outcome, run_at(Request()))
 
