@@ -54,8 +54,8 @@ def marrow_by_height(signal: Float32Array, region: BoolArray, geometry: Geometry
     smooth = ndimage.gaussian_filter1d(log_ratio, SMOOTHING_MM / STEP_MM, axis=1, mode="nearest")
     at = np.arange(rows)
     by_row = np.stack([np.interp(at, middles, each) for each in smooth])
-    found: Float32Array = (marrow * np.exp(by_row)).astype(np.float32)
-    return found
+    profile: Float32Array = (marrow * np.exp(by_row)).astype(np.float32)
+    return profile
 
 
 def _drawn(values: FloatArray | Float32Array, marrow: float, voxel_mm3: float) -> float:

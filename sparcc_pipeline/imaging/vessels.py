@@ -66,7 +66,8 @@ def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, mar
     own, around = (np.bincount(tube, image[inside]) for image in (signal, _surroundings(signal, in_plane)))
     kept = ((area >= SMALLEST_VESSEL_MM2) & (own >= STANDS_OUT * around))[tubes] & inside
     # Partial volume dims the wall of a vessel: its brighter half is its own signal.
-    return kept & (signal >= np.median(signal[kept])) if kept.any() else kept
+    brightest: BoolArray = kept & (signal >= np.median(signal[kept])) if kept.any() else kept
+    return brightest
 
 
 def _presacral(anatomy: LabelArray, in_plane: tuple[float, float]) -> BoolArray:
