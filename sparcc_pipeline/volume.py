@@ -187,8 +187,11 @@ class TissueMaps:
     edema_probability : float32 in 0..1, already 0 outside sacrum and ilium
     edema_threshold : probability from which a voxel counts as edema; it belongs to the model
     vessel : bool, presacral vessels fit to serve as reference signal
+    csf, disc : bool, cerebrospinal fluid and the nucleus of the L5-S1 disc, which serve where no vessel can be
+        measured; None where they were not looked for
     ligamentous : (slices,) float32, probability that the ligamentous part of the joints shows on each slice
     normal_marrow : signal of sacral marrow away from the joints, in the units of the volume; None where unknown
+    marrow_at_height : (slices, rows) float32, the same at each height of each slice; None where unknown
     bones_from : the contrasts on which the bones were found, "STIR" and perhaps "T1"
     bones_certainty : mean probability that the network gives to what it calls sacrum or ilium; None where unknown
     """
@@ -202,12 +205,18 @@ class TissueMaps:
     normal_marrow: float | None = None
     bones_from: tuple[str, ...] = (STIR,)
     bones_certainty: float | None = None
+    csf: BoolArray | None = None
+    disc: BoolArray | None = None
+    marrow_at_height: Float32Array | None = None
 
     def __post_init__(self) -> None:
-        for name in ("anatomy", "edema_probability", "vessel"):
+        shapes = dict.fromkeys(("anatomy", "edema_probability", "vessel", "csf", "disc"), self.geometry.shape)
+        for name, shape in (*shapes.items(), ("marrow_at_height", self.geometry.shape[:2])):
             array = getattr(self, name)
-            if array.shape != self.geometry.shape:
-                raise GeometryError(f"expected {name} of shape {self.geometry.shape}, found {array.shape}")
+            if array is None:
+                continue
+            if array.shape != shape:
+                raise GeometryError(f"expected {name} of shape {shape}, found {array.shape}")
             object.__setattr__(self, name, _locked(array))
         if self.ligamentous.shape != self.geometry.shape[:1]:
             raise GeometryError(f"expected one ligamentous probability a slice, found {self.ligamentous.shape}")

@@ -25,11 +25,11 @@ from sparcc_pipeline.app.overlay import (
     display_window,
     panel,
     png,
-    reference_marrow,
     view_of,
 )
 from sparcc_pipeline.app.picture_marks import PAPER, RESEARCH_USE
 from sparcc_pipeline.app.picture_sheet import Cell, empty, sheet, with_scale
+from sparcc_pipeline.app.reference_marks import reference_legend, reference_marrow
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
@@ -105,7 +105,8 @@ class _Rows:
                     mm=matched.overlap_mm,
                 )
                 cells.append(self._cell(shown, title, matched.follow_up))
-        return sheet(cells, self._columns, [(None, RESEARCH_USE), *LEGEND, (None, ITEMS)], self._words)
+        references = reference_legend(each.scored for each in self._shown)
+        return sheet(cells, self._columns, [(None, RESEARCH_USE), *LEGEND, *references, (None, ITEMS)], self._words)
 
     def _cell(self, shown: _Shown, title: Message, slice_index: int) -> Cell:
         picture = Image.new("RGB", self._size, PAPER)

@@ -12,13 +12,14 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from sparcc_pipeline.app.study import Request, Scored, Segmented, Segmenter, Study, score_slices, six_slices
+from sparcc_pipeline.app.study import Request, Scored, Segmenter, Study, score_slices, six_slices
 from sparcc_pipeline.app.visits import Visit, VisitReader, movement_warnings
 from sparcc_pipeline.errors import InputError, RegistrationError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.follow_up import Alignment, align
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import MatchedSlices, match_six_slices
 from sparcc_pipeline.sparcc.change import ITEMS, ScoreChange, score_change
+from sparcc_pipeline.sparcc.intensity import REFERENCE_NAMES
 from sparcc_pipeline.volume import SeriesRef
 
 
@@ -111,7 +112,7 @@ def _compare(baseline: Visit, scored: Scored, visit: Visit, warnings: list[Messa
         matched=matched,
         change=change,
         days=days_between(fixed.study.stir.series, moving.study.stir.series),
-        warnings=(*warnings, *_difference_warnings(fixed, moving, change), *movement_warnings(visit)),
+        warnings=(*warnings, *_difference_warnings(scored, rescored, change), *movement_warnings(visit)),
     )
 
 
@@ -180,11 +181,21 @@ def days_between(baseline: SeriesRef, follow_up: SeriesRef) -> int | None:
     return (second.date() - first.date()).days
 
 
-def _difference_warnings(fixed: Segmented, moving: Segmented, change: ScoreChange) -> list[Message]:
+def _difference_warnings(baseline: Scored, follow_up: Scored, change: ScoreChange) -> list[Message]:
     """What else differs between the visits."""
     warnings = []
-    if fixed.model.get("sha256") != moving.model.get("sha256"):
+    if baseline.model.get("sha256") != follow_up.model.get("sha256"):
         warnings.append(Message("the visits were segmented by different models: score both again with one"))
+    before, after = baseline.score.reference_signal, follow_up.score.reference_signal
+    if before is not None and after is not None and before.kind != after.kind:
+        warnings.append(
+            Message(
+                "intensity was measured against the {before} at baseline and the {after} here: its change may be that "
+                "of the reference",
+                before=REFERENCE_NAMES[before.kind],
+                after=REFERENCE_NAMES[after.kind],
+            )
+        )
     if change.common_items < ITEMS and change.common_total != change.total:
         warnings.append(
             Message(

@@ -29,8 +29,14 @@ from sparcc_pipeline.app.picture_marks import (
     scale_bar,
     side_letters,
 )
+from sparcc_pipeline.app.reference_marks import (
+    MARROW,
+    REFERENCE,
+    marrow_values,
+    reference_legend,
+    reference_marrow,
+)
 from sparcc_pipeline.app.study import Scored
-from sparcc_pipeline.imaging.normalize import joint_distance_mm, normal_marrow_region
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore
@@ -38,18 +44,14 @@ from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry
 
 JOINT_LINE: Final = "#56B4E9"
 EDEMA: Final = "#E69F00"
-VESSEL: Final = "#009E73"
-MARROW: Final = "#CC79A7"
 QUADRANT: Final = "#FFFFFF"
 
 LEGEND: Final = (
     (JOINT_LINE, Message("joint")),
     (QUADRANT, Message("quadrants")),
     (EDEMA, Message("edema")),
-    (VESSEL, Message("reference vessels")),
-    (MARROW, Message("reference marrow")),
 )
-"""What the colours of an annotated panel mean."""
+"""What the colours of an annotated panel mean, beside those of the references (`reference_legend`)."""
 
 WHITE_TIMES_MARROW: Final = 4.0
 """Signal shown white, as a multiple of normal marrow over the background: edema is bright gray, vessels are white."""
@@ -125,11 +127,6 @@ def draw_thumbnails(scored: Scored) -> list[Image.Image]:
     return pictures
 
 
-def reference_marrow(scored: Scored) -> BoolArray:
-    """(slices, rows, columns) bool: the marrow whose median is normal, what raised signal is measured against."""
-    return normal_marrow_region(scored.tissue.anatomy, joint_distance_mm(scored.joints))
-
-
 def png(picture: Image.Image) -> bytes:
     """The picture as a PNG file, at the level that takes half of the usual time for a tenth more bytes."""
     content = io.BytesIO()
@@ -201,7 +198,7 @@ def annotated(
 ) -> Image.Image:
     """The panel with lines and outlines (drawn large and reduced, so that they are smooth), then the points.
 
-    `marrow` (rows, columns) is the reference marrow of this slice, where it shall be shown.
+    `marrow` (rows, columns) is the reference marrow of this slice, where it and its signal shall be shown.
     """
     pen = Pen(view)
     index = scored.score.slices.indices[position]
@@ -211,7 +208,7 @@ def annotated(
     found = {side: scored.joints.at(index, side) for side in Side}
     if marrow is not None:
         pen.outline(marrow, MARROW, 1.4, opacity=235)
-    pen.outline(scored.tissue.vessel[index], VESSEL, 1.2)
+    pen.outline(scored.reference_region[index], REFERENCE, 1.2)
     for side, joint in found.items():
         if joint is not None:
             for quadrant, mask in joint.quadrants.items():
@@ -228,6 +225,9 @@ def annotated(
     for side, joint in found.items():
         if joint is not None:
             _points(draw, joint, scores[side], view)
+    if marrow is not None:
+        for place, text in marrow_values(scored, [joint for joint in found.values() if joint is not None]):
+            _value(draw, view.place(place)[0], text)
     return marked
 
 
@@ -295,6 +295,12 @@ def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> N
     draw.text((x, y), text, font=picture_font(16, ENGLISH), fill=ink, anchor="mm")
 
 
+def _value(draw: ImageDraw.ImageDraw, at: Point, text: str) -> None:
+    """The signal of the reference marrow, at its height."""
+    font = picture_font(15, ENGLISH)
+    draw.text(at, text, font=font, fill=MARROW, anchor="mm", stroke_width=2, stroke_fill=PAPER)
+
+
 def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: View, words: Language) -> None:
     """Slice, sides, scale and legend."""
     width, height = view.size
@@ -319,7 +325,7 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
         side_letters(draw, (left, HEADER_PIXELS), width)
     scale_bar(draw, (12, bottom - 14), view.pixels_per_mm)
     x, y = float(width + GAP_PIXELS + 12), bottom + FOOTER_PIXELS / 2
-    for colour, meaning in LEGEND:
+    for colour, meaning in (*LEGEND, *reference_legend([scored])):
         x = legend_entry(draw, (x, y), colour, meaning, words)
     small = picture_font(15, words)
     draw.text((12, y), words.say(RESEARCH_USE), font=small, fill=MUTED, anchor="lm")

@@ -13,7 +13,9 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.grid import GRID, ITEM_NAMES, points_text
 from sparcc_pipeline.app.language import Language
 from sparcc_pipeline.app.pages import embedded, percent, template
+from sparcc_pipeline.app.reference_marks import REFERENCE, REFERENCE_MARKS
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.sparcc.intensity import REFERENCE_NAMES
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE
 
 FACT_NAMES: Final = {
@@ -37,7 +39,6 @@ FACT_NAMES: Final = {
 }
 """Facts of the series as a reader knows them, with their units; a fact without a name here is shown by its key."""
 
-REFERENCE_NAMES: Final = {"presacral_vessels": Message("presacral vessels")}
 CHOSEN_BY: Final = {
     "transitional slice": Message(
         "The transitional slice (the first, going posteriorly, that shows the ligamentous part of the joints) is the "
@@ -101,6 +102,8 @@ def report_html(document: Mapping[str, Any], series: SeriesText, pictures: Repor
         thumbnails=[embedded(png) for png in pictures.thumbnails],
         overlays=[embedded(png) for png in pictures.overlays],
         reference_name=REFERENCE_NAMES,
+        reference_key=(REFERENCE, REFERENCE_MARKS),
+        marrow_range=_marrow_range(document),
         chosen_by=CHOSEN_BY[document["chosen_by"]],
         facts=[_fact(name, value, words) for name, value in series.facts.items()],
         chosen_because=series.chosen_because,
@@ -147,6 +150,17 @@ def _sums(document: Mapping[str, Any], side: Side) -> dict[str, int]:
     joints = [joint for joint in document["joints"] if joint["side"] == side.value]
     sums = {quadrant.value: sum(joint["edema"][quadrant.value] or 0 for joint in joints) for quadrant in Quadrant}
     return sums | {item: sum(joint[item] or 0 for joint in joints) for item in ("intense", "deep")}
+
+
+def _marrow_range(document: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Lowest and highest normal marrow at the heights of the quadrants; None where it was not measured."""
+    values = [
+        value
+        for joint in document["joints"]
+        for value in (joint.get("marrow_signal") or {}).values()
+        if value is not None
+    ]
+    return (min(values), max(values)) if values else None
 
 
 def _fact(name: str, value: str | float, words: Language) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.provenance import Run, input_ref, provenance
 from sparcc_pipeline.app.study import Outcome, Rejected, Scored, Study, Unscorable
@@ -163,7 +165,11 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
         "bones_from": list(outcome.tissue.bones_from),
         "reference_signal": None
         if score.reference_signal is None
-        else {"kind": score.reference_signal.kind, "value": score.reference_signal.value},
+        else {
+            "kind": score.reference_signal.kind,
+            "value": score.reference_signal.value,
+            "slices": _reference_slices(outcome),
+        },
         "asas_positive": score.asas_positive,
         "coverage_mm": round(len(score.slices.indices) * geometry.spacing_mm[0], 3),
         "spacing_mm": [round(s, 4) for s in geometry.spacing_mm],
@@ -179,6 +185,11 @@ def _scored(outcome: Scored, run: Run) -> dict[str, Any]:
         ],
         "provenance": provenance(run, outcome.model, input_ref(study.stir, study.files)),
     }
+
+
+def _reference_slices(outcome: Scored) -> list[int]:
+    """Slices on which the reference signal was measured."""
+    return [int(k) for k in np.flatnonzero(outcome.reference_region.any(axis=(1, 2)))]
 
 
 def _flag(flag: QualityFlag) -> dict[str, Any]:
@@ -222,6 +233,7 @@ def _joint(joint: JointSliceScore, why: Explanation, likelihood: JointSliceLikel
         "height_mm": _rounded(joint.height_mm, 2),
         "depth_mm": _rounded(joint.depth_mm, 2),
         "edema_mm2": {q.value: _rounded(why.edema_mm2[q], 1) for q in Quadrant},
+        "marrow_signal": {q.value: _rounded(why.marrow[q], 4) for q in Quadrant},
         "signal_over_marrow": {q.value: _rounded(why.over_marrow[q], 2) for q in Quadrant},
         "signal_over_reference": _rounded(why.over_reference, 2),
         "probability": _probability(likelihood),

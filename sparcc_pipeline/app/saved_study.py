@@ -31,6 +31,9 @@ from sparcc_pipeline.volume import Geometry, SeriesRef, StorageOrder, TissueMaps
 STUDY_FILE: Final = "study.npz"
 FORMAT: Final = "sparcc-study/2"
 
+FLUIDS: Final = ("csf", "disc")
+"""Reference tissues that results of earlier versions do not keep."""
+
 _LARGEST_UINT16: Final = 65535
 
 
@@ -48,7 +51,10 @@ def save_study(scored: Scored, file: Path) -> None:
         "edema_probability": tissue.edema_probability,
         "vessel": np.packbits(tissue.vessel),
         "ligamentous": tissue.ligamentous,
+        **{name: np.packbits(region) for name in FLUIDS if (region := getattr(tissue, name)) is not None},
     }
+    if tissue.marrow_at_height is not None:
+        arrays["marrow_at_height"] = tissue.marrow_at_height
     facts = {
         "format": FORMAT,
         "geometry": asdict(study.stir.geometry),
@@ -123,17 +129,24 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
         **{n: v if n == "facts" else _as_tuples(v) for n, v in facts["series"].items()}, warnings=warnings
     )
     storage = StorageOrder(**{name: _as_tuples(value) for name, value in facts["storage"].items()})
-    vessel = np.unpackbits(stored["vessel"], count=int(np.prod(geometry.shape))).reshape(geometry.shape)
+
+    def region(name: str) -> NDArray[np.bool_]:
+        bits = np.unpackbits(stored[name], count=int(np.prod(geometry.shape)))
+        return bits.reshape(geometry.shape).astype(bool)
+
     tissue = TissueMaps(
         geometry=geometry,
         anatomy=stored["anatomy"],
         edema_probability=stored["edema_probability"],
         edema_threshold=float(facts["edema_threshold"]),
-        vessel=vessel.astype(bool),
+        vessel=region("vessel"),
         ligamentous=stored["ligamentous"],
         normal_marrow=facts["normal_marrow"],
         bones_from=_as_tuples(facts["bones_from"]),
         bones_certainty=facts.get("bones_certainty"),
+        csf=region("csf") if "csf" in stored else None,
+        disc=region("disc") if "disc" in stored else None,
+        marrow_at_height=stored.get("marrow_at_height"),
     )
     study = Study(
         Volume(stored["signal"], geometry, series, storage),

@@ -17,12 +17,13 @@ from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError,
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.imaging.quality import QualityFlag, assess_quality
 from sparcc_pipeline.message import Message, words_of
+from sparcc_pipeline.sparcc.intensity import reference_region
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.margins import item_margins
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
 from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, score_likelihood
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
 
 NO_T1: Final = Message("the study has no semicoronal T1-weighted series")
 
@@ -106,6 +107,11 @@ class Scored(Segmented):
 
     score: SparccScore
     likelihood: ScoreLikelihood | None = None
+
+    @property
+    def reference_region(self) -> BoolArray:
+        """(slices, rows, columns) bool: what the reference signal of intensity was measured on."""
+        return reference_region(self.tissue, self.score.reference_signal)
 
 
 @dataclass(frozen=True)

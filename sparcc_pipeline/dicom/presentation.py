@@ -27,6 +27,7 @@ from skimage import measure
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.dicom.result_header import RESEARCH_ONLY, Kind, ResultHeader
+from sparcc_pipeline.sparcc.intensity import CSF, DISC, VESSELS, reference_region
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, StorageOrder, TissueMaps
@@ -36,9 +37,14 @@ LAYERS: Final = {
     "QUADRANTS": "#FFFFFF",
     "EDEMA": "#E69F00",
     "VESSELS": "#009E73",
+    "CSF": "#009E73",
+    "DISC": "#009E73",
     "POINTS": "#FFFFFF",
 }
 """Graphic layers and their colours (those of the pictures), in the order in which they are drawn."""
+
+REFERENCE_LAYERS: Final = {VESSELS: "VESSELS", CSF: "CSF", DISC: "DISC"}
+"""The layer of each kind of reference signal; a state has only that of its own."""
 
 CONTENT_TIME: Final = ("content_date", "content_time")
 """A presentation state has a time of creation in their place."""
@@ -74,9 +80,12 @@ def _state(
     header: ResultHeader, marked: Marked, indices: list[int], rescale: tuple[float, float], number: int
 ) -> Dataset:
     datasets, multiframe = header.source.datasets(), header.source.is_multiframe
+    reference = marked.score.reference_signal
+    others = set(REFERENCE_LAYERS.values()) - ({REFERENCE_LAYERS[reference.kind]} if reference else set())
+    used = {name: colour for name, colour in LAYERS.items() if name not in others}
     layers = {
         name: GraphicLayer(name, order, display_color=CIELabColor.from_string(colour))
-        for order, (name, colour) in enumerate(LAYERS.items(), start=1)
+        for order, (name, colour) in enumerate(used.items(), start=1)
     }
     annotations = []
     for index in indices:
@@ -128,7 +137,9 @@ def _drawn(marked: Marked, index: int) -> Iterator[tuple[str, list[GraphicObject
     yield "JOINT", [pen.line(joint.joint_line) for joint in found], []
     yield "QUADRANTS", [line for joint in found for mask in joint.quadrants.values() for line in pen.outlines(mask)], []
     yield "EDEMA", list(pen.outlines(marked.tissue.edema[index])), []
-    yield "VESSELS", list(pen.outlines(marked.tissue.vessel[index])), []
+    if marked.score.reference_signal is not None:
+        region = reference_region(marked.tissue, marked.score.reference_signal)
+        yield REFERENCE_LAYERS[marked.score.reference_signal.kind], list(pen.outlines(region[index])), []
     yield "POINTS", [], [text for joint in found for text in _points(pen, joint, scores[joint.side])]
 
 

@@ -18,6 +18,7 @@ from sparcc_pipeline.dicom.seg import Segment, make_segmentation, quadrant_segme
 from sparcc_pipeline.dicom.source_header import SourceHeader
 from sparcc_pipeline.dicom.sr import Uncertainty, make_reading_report, make_score_report, make_volume_report
 from sparcc_pipeline.dicom.uids import ResultUids
+from sparcc_pipeline.sparcc.intensity import reference_region
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore
 from sparcc_pipeline.volume import TissueMaps, Volume
@@ -125,5 +126,5 @@ def _fingerprint(result: Result, segments: tuple[Segment, ...], origin: Origin, 
         digest.update(np.packbits(segment.voxels).tobytes())
     for picture in result.pictures:
         digest.update(np.ascontiguousarray(picture).tobytes())
-    digest.update(np.packbits(result.tissue.vessel).tobytes())
+    digest.update(np.packbits(reference_region(result.tissue, result.score.reference_signal)).tobytes())
     return digest.hexdigest()

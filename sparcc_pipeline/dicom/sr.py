@@ -18,6 +18,7 @@ from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.dicom.result_header import Kind, ResultHeader
 from sparcc_pipeline.dicom.seg import BONE_CODE, LEVEL_CODE, Segment
 from sparcc_pipeline.dicom.uids import derived_uid
+from sparcc_pipeline.sparcc.intensity import ReferenceSignal
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.volume import TissueMaps
@@ -169,9 +170,15 @@ def _totals(
         qualitative_evaluations=[
             hd.QualitativeEvaluation(codes["intended_use"], codes["research_only"]),
             _evaluation(header, "asas", None if asas_positive is None else int(asas_positive)),
+            *(() if reference is None else (_reference_tissue(header, reference),)),
         ],
         source_images=[_source_image(header, index) for index in score.slices.indices],
     )
+
+
+def _reference_tissue(header: ResultHeader, reference: ReferenceSignal) -> hd.QualitativeEvaluation:
+    """What the reference signal was measured on; the codes are called as the kinds of reference are."""
+    return hd.QualitativeEvaluation(header.codes["reference_tissue"], header.codes[reference.kind])
 
 
 def _joint_slice(header: ResultHeader, score: SparccScore, joint: JointSliceScore) -> Group:

@@ -21,12 +21,15 @@ from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fiel
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.edema import find_edema
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
+from sparcc_pipeline.imaging.fluid import find_csf, find_disc
+from sparcc_pipeline.imaging.marrow_height import marrow_by_height
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.normalize import (
     BONE_PIXEL_MM,
     compress_signal,
     joint_distance_mm,
     neighbours,
+    normal_marrow_region,
     normal_marrow_signal,
     resample_in_plane,
     sample_back,
@@ -102,7 +105,7 @@ class Segmenter:
         self.calibration = calibration
 
     def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
-        """Bones, edema probability, presacral vessels and ligamentous probability of one STIR volume, and its joints.
+        """Bones, edema, reference tissues and ligamentous probability of one STIR volume, and its joints.
 
         `t1` is the T1-weighted series of the same study; it helps to find the bones where it can be laid on the STIR.
 
@@ -121,7 +124,10 @@ class Segmenter:
             volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, bones.ligamentous
         )
         joints = find_joints(without_edema)
-        marrow = normal_marrow_signal(volume.signal, anatomy, joint_distance_mm(joints))
+        distance = joint_distance_mm(joints)
+        marrow = normal_marrow_signal(volume.signal, anatomy, distance)
+        region = normal_marrow_region(anatomy, distance)
+        place = (volume.signal, anatomy, volume.geometry, marrow)
         tissue = TissueMaps(
             geometry=volume.geometry,
             anatomy=anatomy,
@@ -129,11 +135,14 @@ class Segmenter:
                 self._edema, self._edema_inputs, volume.signal, anatomy, joints, marrow, each=self._each
             ),
             edema_threshold=self._edema_threshold,
-            vessel=find_presacral_vessels(volume.signal, anatomy, volume.geometry, marrow),
+            vessel=find_presacral_vessels(*place, bones.ligamentous),
             ligamentous=bones.ligamentous,
             normal_marrow=marrow,
             bones_from=bones.found_on,
             bones_certainty=bones.certainty,
+            csf=find_csf(*place),
+            disc=find_disc(*place, bones.ligamentous),
+            marrow_at_height=marrow_by_height(volume.signal, region, volume.geometry, marrow),
         )
         return tissue, joints
 

@@ -18,66 +18,125 @@ LARGEST_CALIBRE_MM: Final = 8.0
 BRIGHTER_THAN_MARROW: Final = 2.0
 SMALLEST_VESSEL_MM2: Final = 4.0
 
+FORAMEN_RADIUS_MM: Final = 12.0
+"""A notch of the bones that a disc of this radius does not enter is a sacral foramen or the L5-S1 disc: what is bright
+there is a nerve root or the disc. The presacral concavity is wider."""
 
-def find_presacral_vessels(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float) -> BoolArray:
+STANDS_OUT: Final = 4 / 3
+"""A vessel is so many times as bright as the tissue around it (project decision). Fat that is not suppressed near the
+coil is bright as a whole, and its noise is no vessel."""
+
+SURROUNDINGS_MM: Final = 27.0
+_SURROUNDINGS_STEP_MM: Final = 3.0
+
+
+def find_presacral_vessels(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float,
+                           ligamentous: Float32Array) -> BoolArray:  # fmt: skip
     """(slices, rows, columns) bool: bright tubular structures between the ilia, near the sacrum, outside bone.
 
     Parameters
     ----------
     marrow : normal marrow signal, in the units of `signal`
+    ligamentous : (slices,) probability that the ligamentous part of the joints shows
 
-    Slices on which the spinal canal can lie beside the sacrum (the posterior third of the sacrum) are left out, so
-    that cerebrospinal fluid is never taken for a vessel.
+    Slices that can cut the sacral canal (from the transitional one on, and the posterior third of the sacrum) are left
+    out, so that nerve roots and cerebrospinal fluid are never taken for a vessel.
     """
     vessel = np.zeros(signal.shape, dtype=bool)
     slices = np.flatnonzero((anatomy == AnatomyLabel.SACRUM).any(axis=(1, 2)))
     if not slices.size:
         return vessel
     for k in slices[: max(int(np.ceil(len(slices) * 2 / 3)), 1)]:
-        vessel[k] = _on_slice(signal[k], anatomy[k], geometry, marrow)
+        if ligamentous[k] < 0.5:
+            vessel[k] = _on_slice(signal[k], anatomy[k], geometry, marrow)
     return vessel
 
 
 def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float) -> BoolArray:
     in_plane = geometry.in_plane_mm
-    sacrum = anatomy == AnatomyLabel.SACRUM
-    near = ndimage.distance_transform_edt(~sacrum, sampling=in_plane) <= NEAR_SACRUM_MM
-    clear = ndimage.distance_transform_edt(anatomy == AnatomyLabel.BACKGROUND, sampling=in_plane) >= CLEAR_OF_BONE_MM
-    # Below the top of the sacrum: above it lie discs and the dural sac, as bright as vessels.
-    rows = np.flatnonzero(sacrum.any(axis=1))
-    below_top = np.arange(len(signal))[:, None] >= rows[0]
-    bright = (signal >= BRIGHTER_THAN_MARROW * marrow) & near & clear & below_top & _between_ilia(anatomy)
+    bright = (signal >= BRIGHTER_THAN_MARROW * marrow) & _presacral(anatomy, in_plane)
     if not bright.any():
+        return bright
+    tubes, count = ndimage.label(bright & ~_wide(signal >= BRIGHTER_THAN_MARROW * marrow, bright, in_plane))
+    if not count:
         return np.zeros(signal.shape, dtype=bool)
-    ball = _disc(LARGEST_CALIBRE_MM / 2, in_plane)
+    inside = tubes > 0
+    tube = tubes[inside]
+    area = np.bincount(tube) * geometry.pixel_area_mm2
+    own, around = (np.bincount(tube, image[inside]) for image in (signal, _surroundings(signal, in_plane)))
+    kept = ((area >= SMALLEST_VESSEL_MM2) & (own >= STANDS_OUT * around))[tubes] & inside
+    # Partial volume dims the wall of a vessel: its brighter half is its own signal.
+    brightest: BoolArray = kept & (signal >= np.median(signal[kept])) if kept.any() else kept
+    return brightest
+
+
+def _presacral(anatomy: LabelArray, in_plane: tuple[float, float]) -> BoolArray:
+    """(rows, columns) bool: where a presacral vessel can lie, near the sacrum and in no foramen, disc or bone.
+
+    Nothing above the top of the sacrum: there lie discs and the dural sac, as bright as vessels.
+    """
+    place = np.zeros(anatomy.shape, dtype=bool)
+    sacrum = anatomy == AnatomyLabel.SACRUM
+    rows, columns = (np.flatnonzero(sacrum.any(axis=axis)) for axis in (1, 0))
+    reach = [int(np.ceil((NEAR_SACRUM_MM + FORAMEN_RADIUS_MM) / step)) + 1 for step in in_plane]
+    # Distances are measured in the part of the slice that matters: it is a third of it.
+    window = (
+        slice(max(int(rows[0]) - reach[0], 0), int(rows[-1]) + reach[0] + 1),
+        slice(max(int(columns[0]) - reach[1], 0), int(columns[-1]) + reach[1] + 1),
+    )
+    bones = anatomy[window]
+    near = ndimage.distance_transform_edt(~sacrum[window], sampling=in_plane) <= NEAR_SACRUM_MM
+    clear = ndimage.distance_transform_edt(bones == AnatomyLabel.BACKGROUND, sampling=in_plane) >= CLEAR_OF_BONE_MM
+    spine = np.isin(bones, [AnatomyLabel.SACRUM, AnatomyLabel.LUMBAR_VERTEBRA])
+    place[window] = near & clear & ~_closed(spine, FORAMEN_RADIUS_MM, in_plane)
+    place[: rows[0]] = False
+    first, last = _columns_between_ilia(anatomy)
+    inside = np.arange(anatomy.shape[1])
+    between: BoolArray = (inside > first) & (inside < last)
+    return place & between
+
+
+def _closed(bones: BoolArray, radius_mm: float, in_plane: tuple[float, float]) -> BoolArray:
+    """Morphological closing with a disc, by distances; beyond the border of the image there is no bone."""
+    grown = np.pad(ndimage.distance_transform_edt(~bones, sampling=in_plane) <= radius_mm, 1)
+    deep = ndimage.distance_transform_edt(grown, sampling=in_plane)[1:-1, 1:-1] > radius_mm
+    return np.asarray(bones | deep)
+
+
+def _wide(seen: BoolArray, bright: BoolArray, in_plane: tuple[float, float]) -> BoolArray:
+    """(rows, columns) bool: what of `seen` is wider than a vessel, with a rim about it, near `bright`."""
+    ball = round_footprint(LARGEST_CALIBRE_MM / 2, in_plane)
     # Opening and dilation look three radii far: beyond that around the bright pixels nothing changes what is wide.
     window = tuple(
         slice(max(int(found[0]) - 3 * reach - 1, 0), int(found[-1]) + 3 * reach + 2)
         for found, reach in ((np.flatnonzero(bright.any(axis=1 - axis)), ball.shape[axis] // 2) for axis in (0, 1))
     )
     wide = np.zeros_like(bright)
-    seen = signal[window] >= BRIGHTER_THAN_MARROW * marrow
-    wide[window] = ndimage.binary_dilation(ndimage.binary_opening(seen, ball), ball)
-    tubes, count = ndimage.label(bright & ~wide)
-    if not count:
-        return np.zeros(signal.shape, dtype=bool)
-    area = ndimage.sum_labels(tubes > 0, tubes, np.arange(1, count + 1)) * geometry.pixel_area_mm2
-    kept = np.isin(tubes, 1 + np.flatnonzero(area >= SMALLEST_VESSEL_MM2))
-    # Partial volume dims the wall of a vessel: its brighter half is its own signal.
-    return kept & (signal >= np.median(signal[kept])) if kept.any() else kept
+    wide[window] = ndimage.binary_dilation(ndimage.binary_opening(seen[window], ball), ball)
+    return wide
 
 
-def _between_ilia(anatomy: LabelArray) -> BoolArray:
-    """(rows, columns) bool: between the median columns of both ilia; the image border stands in for a missing one."""
+def _surroundings(signal: Float32Array, in_plane: tuple[float, float]) -> Float32Array:
+    """(rows, columns) median signal within SURROUNDINGS_MM, of means over blocks: vessels are its smaller part."""
+    step = [max(round(_SURROUNDINGS_STEP_MM / spacing), 1) for spacing in in_plane]
+    rows, columns = (-(-length // size) for length, size in zip(signal.shape, step, strict=True))
+    missing = ((0, rows * step[0] - signal.shape[0]), (0, columns * step[1] - signal.shape[1]))
+    blocks = np.pad(signal, missing, mode="edge").reshape(rows, step[0], columns, step[1]).mean(axis=(1, 3))
+    reach = [round(SURROUNDINGS_MM / 2 / (size * spacing)) for size, spacing in zip(step, in_plane, strict=True)]
+    window = [2 * each + 1 for each in reach]
+    around: Float32Array = ndimage.median_filter(blocks, window, mode="nearest")
+    return around.repeat(step[0], axis=0).repeat(step[1], axis=1)[: signal.shape[0], : signal.shape[1]]
+
+
+def _columns_between_ilia(anatomy: LabelArray) -> tuple[float, float]:
+    """Median columns of the right and the left ilium; the border of the image stands in for a missing one."""
     right = np.flatnonzero((anatomy == AnatomyLabel.RIGHT_ILIUM).any(axis=0))
     left = np.flatnonzero((anatomy == AnatomyLabel.LEFT_ILIUM).any(axis=0))
-    columns = np.arange(anatomy.shape[1])[None, :]
-    first = np.median(right) if right.size else 0
-    last = np.median(left) if left.size else anatomy.shape[1]
-    return np.broadcast_to((columns > first) & (columns < last), anatomy.shape)
+    return float(np.median(right)) if right.size else 0.0, float(np.median(left)) if left.size else anatomy.shape[1]
 
 
-def _disc(radius_mm: float, in_plane_mm: tuple[float, float]) -> BoolArray:
+def round_footprint(radius_mm: float, in_plane_mm: tuple[float, float]) -> BoolArray:
+    """A disc for the morphology of one slice."""
     reach = [int(np.ceil(radius_mm / step)) for step in in_plane_mm]
     rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
     return np.asarray((rows * in_plane_mm[0]) ** 2 + (columns * in_plane_mm[1]) ** 2 <= radius_mm**2)

@@ -12,7 +12,7 @@ from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import Float32Array, TissueMaps, Volume
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,15 @@ class Explanation:
     Parameters
     ----------
     edema_mm2 : area of edema in each quadrant (a point from SMALLEST_EDEMA_MM2); None where not evaluable
-    over_marrow : median signal of that edema as a multiple of normal marrow; None without edema
+    marrow : signal of normal marrow of the sacrum at the height of that edema, or of the quadrant where there is none;
+        None where not evaluable or unknown
+    over_marrow : median signal of that edema as a multiple of normal marrow at the same height; None without edema
     over_reference : signal that SMALLEST_INTENSE_MM2 of the scored edema reach, as a multiple of the reference signal
         (intense from 1); None without scored edema or without reference
     """
 
     edema_mm2: Mapping[Quadrant, float | None]
+    marrow: Mapping[Quadrant, float | None]
     over_marrow: Mapping[Quadrant, float | None]
     over_reference: float | None
 
@@ -42,18 +45,22 @@ def _joint_slice(stir: Volume, tissue: TissueMaps, joints: Joints, score: Sparcc
     k = score.slices.indices[scored.slice]
     joint = joints.at(k, scored.side)
     area: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)
+    marrow: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)
     ratio: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)
     if joint is None:
-        return Explanation(area, ratio, None)
-    signal, pixel_area = stir.signal[k], stir.geometry.pixel_area_mm2
+        return Explanation(area, marrow, ratio, None)
+    signal, pixel_area, normal = stir.signal[k], stir.geometry.pixel_area_mm2, marrow_on_slice(tissue, k)
     counted = np.zeros(signal.shape, dtype=bool)
     for quadrant, point in scored.edema.items():
         if point is None:
             continue
         edema = tissue.edema[k] & joint.quadrants[quadrant]
         area[quadrant] = float(edema.sum() * pixel_area)
-        if edema.any() and tissue.normal_marrow:
-            ratio[quadrant] = float(np.median(signal[edema])) / tissue.normal_marrow
+        if normal is not None:
+            at = np.nonzero(edema if edema.any() else joint.quadrants[quadrant])[0]
+            marrow[quadrant] = float(np.median(normal[at])) if at.size else None
+            if edema.any():
+                ratio[quadrant] = float(np.median(signal[edema] / normal[at]))
         if point:
             counted |= edema
     reference = score.reference_signal
@@ -62,4 +69,17 @@ def _joint_slice(stir: Volume, tissue: TissueMaps, joints: Joints, score: Sparcc
         brightest = np.sort(signal[counted])[::-1]
         needed = min(max(ceil(SMALLEST_INTENSE_MM2 / pixel_area - 1e-9), 1), brightest.size)
         over = float(brightest[needed - 1]) / reference.value
-    return Explanation(area, ratio, over)
+    return Explanation(area, marrow, ratio, over)
+
+
+def marrow_on_slice(tissue: TissueMaps, slice_index: int) -> Float32Array | None:
+    """(rows,) signal of normal marrow at each height of one slice: that of the whole study where no other is known.
+
+    None where nothing is known.
+    """
+    if tissue.marrow_at_height is not None:
+        row: Float32Array = tissue.marrow_at_height[slice_index]
+        return row
+    if not tissue.normal_marrow:
+        return None
+    return np.full(tissue.geometry.shape[1], tissue.normal_marrow, dtype=np.float32)

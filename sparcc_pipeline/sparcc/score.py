@@ -11,7 +11,14 @@ from sparcc_pipeline.anatomy import Bone, Quadrant, Side
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.depth import depth_point, edema_depth_mm
 from sparcc_pipeline.sparcc.edema import edema_points
-from sparcc_pipeline.sparcc.intensity import ReferenceSignal, intensity_point, measure_reference_signal
+from sparcc_pipeline.sparcc.intensity import (
+    REFERENCE_NAMES,
+    VESSELS,
+    ReferenceSignal,
+    intensity_point,
+    measure_reference_signal,
+    reference_tissue,
+)
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import TissueMaps, Volume
@@ -99,7 +106,7 @@ class SparccScore:
 def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSlices) -> SparccScore:
     """Score six slices of one STIR volume by the published rules (`METHOD.md` lists rule, source and function)."""
     voxel_mm3 = float(np.prod(stir.geometry.spacing_mm))
-    reference = measure_reference_signal(stir.signal, tissue.vessel, voxel_mm3)
+    reference = measure_reference_signal(stir.signal, reference_tissue(tissue), voxel_mm3)
     scored = tuple(
         score_joint_slice(stir, tissue, joints.at(slice_index, side), position, side, reference)
         for position, slice_index in enumerate(slices.indices)
@@ -140,7 +147,16 @@ def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tup
     """What a reader of the score should know and the numbers do not say."""
     yield from slices.warnings
     if reference is None:
-        yield Message("no presacral vessel could be measured: intensity is not evaluable where there is edema")
+        yield Message(
+            "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where "
+            "there is edema"
+        )
+    elif reference.kind != VESSELS:
+        yield Message(
+            "no presacral vessel could be measured: the reference of intensity is the {kind}, and its points are not "
+            "like for like with those against vessels",
+            kind=REFERENCE_NAMES[reference.kind],
+        )
     for side in Side:
         unseen = [slices.indices[j.slice] for j in scored if j.side is side and j.height_mm is None]
         if unseen:

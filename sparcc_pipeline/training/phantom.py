@@ -67,6 +67,8 @@ class PhantomSpec:
     heights_mm : visible height of the joint on each slice, 0 where there is none
     joint_angle_degrees : of both joints from the vertical, the lower end medial
     lumbar_edema : raise the signal of the end plate of L5, which does not score
+    vessels : draw presacral vessels
+    csf : signal of cerebrospinal fluid in the canal behind the vertebral bodies, 0 for no canal
     noise, bias : spread of the noise and strength of the smooth gain, as shares of the marrow's signal
     """
 
@@ -79,6 +81,8 @@ class PhantomSpec:
     half_width_mm: float = 48.0
     lesions: tuple[Lesion, ...] = ()
     lumbar_edema: bool = False
+    vessels: bool = True
+    csf: float = 0.0
     signal: Mapping[str, float] = field(default_factory=lambda: SIGNAL)
     noise: float = 0.06
     bias: float = 0.08
@@ -91,6 +95,11 @@ class PhantomSpec:
             return self.heights_mm[slice_index]
         from_middle = (slice_index - self.transitional_slice + 2) * self.spacing_mm[0]
         return float(max(44.0 - 0.055 * from_middle**2, 0.0)) if abs(from_middle) <= 26.0 else 0.0
+
+    @property
+    def reference(self) -> float | None:
+        """Signal from which edema is intense: of the vessels, else of cerebrospinal fluid; None without both."""
+        return self.signal["vessel"] if self.vessels else self.csf or None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +131,8 @@ def known_score(spec: PhantomSpec) -> KnownScore:
     """The score of a phantom by the rules of the clinical reference, written down again and apart from `sparcc/`.
 
     A lesion of at least 8 mm2 outside the joint space (1.5 mm) gives its quadrant a point; joints lower than 30 mm
-    have upper quadrants only, joints of 10 mm or less none; intense from the vessels' signal on; deep from 10 mm on
-    for a lesion that touches the joint (within 3 mm).
+    have upper quadrants only, joints of 10 mm or less none; intense from the reference signal on (not evaluable
+    without one where there is edema); deep from 10 mm on for a lesion that touches the joint (within 3 mm).
     """
     first = spec.transitional_slice - SIX + 1
     edema: dict[tuple[int, Side], Points] = {}
@@ -142,10 +151,17 @@ def known_score(spec: PhantomSpec) -> KnownScore:
             ]
             hit = {lesion.quadrant for lesion in here}
             edema[position, side] = {q: int(q in hit) if q in scored else None for q in Quadrant}
-            intense[position, side] = int(any(lesion.signal >= 1 for lesion in here)) if scored else None
+            bright = [lesion.signal * spec.signal["vessel"] for lesion in here]
+            intense[position, side] = _known_intense(bright, spec.reference) if scored else None
             reach = [lesion.depth_mm for lesion in here if lesion.start_mm <= 3]
             deep[position, side] = int(max(reach, default=0) >= 10) if scored else None
     return KnownScore(first, edema, intense, deep)
+
+
+def _known_intense(signals: list[float], reference: float | None) -> int | None:
+    if not signals:
+        return 0
+    return None if reference is None else int(max(signals) >= reference)
 
 
 def make_phantom(spec: PhantomSpec) -> Phantom:
@@ -160,10 +176,10 @@ def make_phantom(spec: PhantomSpec) -> Phantom:
     anatomy = np.zeros(spec.shape, dtype=np.uint8)
     signal = np.empty(spec.shape, dtype=np.float32)
     edema = np.zeros(spec.shape, dtype=np.float32)
-    vessel = np.zeros(spec.shape, dtype=bool)
+    vessel, csf = np.zeros(spec.shape, dtype=bool), np.zeros(spec.shape, dtype=bool)
     for k in range(spec.shape[0]):
         drawn = _Slice(spec, k)
-        anatomy[k], edema[k], vessel[k] = drawn.anatomy, drawn.edema, drawn.vessel
+        anatomy[k], edema[k], vessel[k], csf[k] = drawn.anatomy, drawn.edema, drawn.vessel, drawn.csf
         signal[k] = ndimage.gaussian_filter(drawn.signal, 0.4)
     signal = _acquire(signal, spec, random)
     geometry = _geometry(spec)
@@ -172,7 +188,7 @@ def make_phantom(spec: PhantomSpec) -> Phantom:
     return Phantom(
         spec,
         Volume(signal, geometry, SeriesRef(None, None)),
-        TissueMaps(geometry, anatomy, edema, EDEMA_THRESHOLD, vessel, ligamentous),
+        TissueMaps(geometry, anatomy, edema, EDEMA_THRESHOLD, vessel, ligamentous, csf=csf),
     )
 
 
@@ -188,7 +204,7 @@ class _Joint:
 
 
 class _Slice:
-    """One slice: anatomy, signal, edema probability (0.5 on a lesion's border), vessels."""
+    """One slice: anatomy, signal, edema probability (0.5 on a lesion's border), vessels, cerebrospinal fluid."""
 
     def __init__(self, spec: PhantomSpec, slice_index: int) -> None:
         self._spec, self._k = spec, slice_index
@@ -200,6 +216,7 @@ class _Slice:
         self._middle_v = 0.46 * rows * dv
         self._behind_mm = (slice_index - spec.transitional_slice) * spec.spacing_mm[0]
         self._joints = {side: _Joint(spec, side, self._u, self._v, self._middle_v) for side in Side}
+        self.csf = self._draw_canal()
         self.anatomy = self._draw_bones()
         self.vessel = self._draw_vessels()
         self.signal = self._draw_soft_tissue()
@@ -225,11 +242,18 @@ class _Slice:
         if self._behind_mm < 0:
             lumbar = (np.abs(self._u) < 24.0) & (self._v < top - 7.0) & (self._v > top - 33.0)
             anatomy[lumbar] = AnatomyLabel.LUMBAR_VERTEBRA
+        anatomy[self.csf] = AnatomyLabel.BACKGROUND
         return anatomy
+
+    def _draw_canal(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+        if not self._spec.csf or self._behind_mm < 8.0:
+            return np.zeros(self._u.shape, dtype=bool)
+        along = (self._v > self._middle_v - 70.0) & (self._v < self._middle_v - 12.0)
+        return np.asarray((np.abs(self._u) < 8.0) & along)
 
     def _draw_vessels(self) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
         vessel = np.zeros(self._u.shape, dtype=bool)
-        if self._behind_mm > -8.0:
+        if self._behind_mm > -8.0 or not self._spec.vessels:
             return vessel
         lowest = self._v[self.anatomy == AnatomyLabel.SACRUM].max()
         for across in (-26.0, -14.0, 14.0, 26.0):
@@ -260,6 +284,7 @@ class _Slice:
         for joint in self._joints.values():
             signal[(np.abs(joint.off) < 0.9) & (np.abs(joint.along) <= half)] = tissue["joint"]
         signal[self.vessel] = tissue["vessel"]
+        signal[self.csf] = self._spec.csf
         return signal
 
     def _draw_lesions(self) -> FloatArray:

@@ -24,7 +24,7 @@ from scipy import ndimage
 from sparcc_pipeline.app import compare_command, score_command
 from sparcc_pipeline.app.change_document import CHANGE_COLUMNS, CHANGE_SCHEMA_FILE
 from sparcc_pipeline.app.result import SCHEMA_FILE
-from sparcc_pipeline.app.saved_study import load_study
+from sparcc_pipeline.app.saved_study import load_study, save_study
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
@@ -194,6 +194,20 @@ def test_a_saved_study_is_the_study(scored: Scored, sparcc: Compare, study: Path
     assert (saved.series.person, saved.series.sop_instance_uids) == (stir.series.person, stir.series.sop_instance_uids)
     np.testing.assert_array_equal(loaded.tissue.vessel, scored.tissue.vessel)
     np.testing.assert_array_equal(loaded.tissue.anatomy, scored.tissue.anatomy)
+    assert all(getattr(loaded.tissue, name) is None for name in ("csf", "disc", "marrow_at_height"))
+
+
+def test_a_saved_study_keeps_its_other_references(scored: Scored, tmp_path: Path) -> None:
+    vessel, shape = scored.tissue.vessel, scored.tissue.geometry.shape
+    heights = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape[:2])
+    tissue = replace(scored.tissue, csf=vessel, disc=~vessel, marrow_at_height=heights)
+    save_study(replace(scored, tissue=tissue), tmp_path / "study.npz")
+    content = {"slices": [{"slice_index": scored.score.slices.first}] * 6, "chosen_by": "user"}
+    (tmp_path / "score.json").write_text(json.dumps(content))
+    loaded, _ = load_study(tmp_path)
+
+    for name in ("csf", "disc", "marrow_at_height"):
+        np.testing.assert_array_equal(getattr(loaded.tissue, name), getattr(tissue, name))
 
 
 def test_each_visit_is_segmented_once_and_alone(

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.overlay import EDEMA, HEADER_PIXELS, JOINT_LINE, display_window, draw_overlays
+from sparcc_pipeline.app.reference_marks import REFERENCE, marrow_values, reference_legend
 from sparcc_pipeline.app.study import Scored
 from sparcc_pipeline.volume import BoolArray, Volume
 
@@ -25,6 +27,41 @@ def _halves(scored: Scored, position: int) -> tuple[BoolArray, BoolArray]:
     edema = _where(picture, EDEMA)
     middle = picture.shape[1] // 2
     return edema[:, : middle - 4], edema[:, middle + 4 :]
+
+
+def test_the_reference_that_was_measured_is_outlined(scored: Scored) -> None:
+    """Cerebrospinal fluid in the place of the vessels looks as they do; without any nothing is outlined."""
+    vessel, nothing = scored.tissue.vessel, np.zeros_like(scored.tissue.vessel)
+    assert scored.score.reference_signal is not None
+    as_csf = replace(
+        scored,
+        tissue=replace(scored.tissue, vessel=nothing, csf=vessel),
+        score=replace(scored.score, reference_signal=replace(scored.score.reference_signal, kind="csf")),
+    )
+    none = replace(as_csf, score=replace(scored.score, reference_signal=None))
+    outlines = [
+        _where(np.asarray(draw_overlays(each)[0])[HEADER_PIXELS:-34], REFERENCE) for each in (scored, as_csf, none)
+    ]
+
+    assert outlines[0].any()
+    assert (outlines[0] == outlines[1]).all()
+    assert not outlines[2].any()
+    assert [str(words) for _, words in reference_legend([scored, as_csf])][:2] == [
+        "reference vessels", "reference CSF"
+    ]  # fmt: skip
+
+
+def test_normal_marrow_is_written_at_its_height(scored: Scored) -> None:
+    heights = np.linspace(100, 300, scored.tissue.geometry.shape[1], dtype=np.float32)
+    by_height = np.tile(heights, (scored.tissue.geometry.shape[0], 1))
+    known = replace(scored, tissue=replace(scored.tissue, marrow_at_height=by_height))
+    joints = [joint for side in Side if (joint := known.joints.at(7, side)) is not None]
+    (upper_at, upper), (lower_at, lower) = marrow_values(known, joints)
+
+    row_mm = known.study.stir.geometry.in_plane_mm[0]
+    assert upper_at[0, 0] < lower_at[0, 0] and upper_at[0, 1] == pytest.approx(lower_at[0, 1], abs=2.0)
+    for at, text in ((upper_at, upper), (lower_at, lower)):
+        assert float(text) == pytest.approx(heights[round(at[0, 0] / row_mm)], abs=1.0)
 
 
 def test_six_pictures_of_one_size(scored: Scored) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.app.provenance import Run, input_ref
-from sparcc_pipeline.app.result import CSV_COLUMNS, SCHEMA_FILE, csv_text, json_text, score_document
+from sparcc_pipeline.app.result import CSV_COLUMNS, SCHEMA_FILE, csv_text, json_text, score_document, score_row
 from sparcc_pipeline.app.study import Rejected, Request, Scored, Unscorable, read_study, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import JointNotVisibleError, NotStirError
@@ -80,6 +80,38 @@ def test_each_point_says_what_was_measured(study: Path, run_at: RunAt) -> None:
     assert left["signal_over_reference"] == pytest.approx((VESSEL + 300) / VESSEL, abs=0.01)
 
 
+def test_signal_is_held_against_marrow_at_the_same_height(study: Path, run_at: RunAt) -> None:
+    tissue = make_tissue()
+    by_height = np.full(tissue.geometry.shape[:2], MARROW, dtype=np.float32)
+    by_height[5, 32:42] = 1.25 * MARROW
+    known = KnownSegmenter(replace(tissue, normal_marrow=MARROW, marrow_at_height=by_height))
+    document = score_document(score_study(study, Request(), lambda: known, lambda _: None), run_at(Request()))
+
+    VALIDATOR.validate(document)
+    right = document["joints"][2]
+    assert right["signal_over_marrow"]["upper_iliac"] == EDEMA / (1.25 * MARROW)
+    assert right["marrow_signal"]["upper_iliac"] == 1.25 * MARROW
+    assert right["marrow_signal"]["lower_sacral"] == MARROW
+    assert document["normal_marrow"] == MARROW
+
+
+@pytest.mark.parametrize("kind", ["csf", "disc"])
+def test_another_reference_is_said(study: Path, run_at: RunAt, kind: str) -> None:
+    """The vessels serve as the other tissue: the same points, another name, and a warning."""
+    tissue = make_tissue()
+    nothing, csf = np.zeros_like(tissue.vessel), kind == "csf"
+    other = replace(tissue, vessel=nothing, csf=tissue.vessel if csf else nothing, disc=None if csf else tissue.vessel)
+    known = KnownSegmenter(other)
+    outcome = score_study(study, Request(), lambda: known, lambda _: None)
+    document = score_document(outcome, run_at(Request()))
+
+    VALIDATOR.validate(document)
+    assert document["reference_signal"] == {"kind": kind, "value": 900.0, "slices": [3, 4, 5, 6, 7, 8]}
+    assert document["intensity"] == 1
+    assert any("no presacral vessel" in warning for warning in document["warnings"])
+    assert score_row(document)["reference_signal_kind"] == kind
+
+
 def test_t1_that_lies_elsewhere_is_said(scored: Scored, run_at: RunAt) -> None:
     with_t1 = replace(scored, study=replace(scored.study, t1=scored.study.stir))
     used = replace(with_t1, tissue=replace(with_t1.tissue, bones_from=("STIR", "T1")))
@@ -94,7 +126,7 @@ def test_a_scored_study_keeps_the_schema(document: dict[str, Any], scored: Score
     assert (document["schema"], document["status"], document["reason"]) == ("sparcc-score/1", "scored", None)
     assert (document["total"], document["edema"], document["intensity"], document["depth"]) == (4, 2, 1, 1)
     assert document["asas_positive"] is False
-    assert document["reference_signal"] == {"kind": "presacral_vessels", "value": 900.0}
+    assert document["reference_signal"] == {"kind": "presacral_vessels", "value": 900.0, "slices": [3, 4, 5, 6, 7, 8]}
     assert document["coverage_mm"] == 24.0
     assert [s["slice_index"] for s in document["slices"]] == list(range(FIRST_OF_SIX, FIRST_OF_SIX + 6))
     uids = scored.study.stir.series.sop_instance_uids

@@ -13,6 +13,7 @@ SHAPE = (12, 100, 140)
 IN_PLANE = (1.0, 1.0)
 MARROW, VESSEL = 100.0, 500.0
 SACRUM_SLICES = range(1, 11)
+BEFORE_THE_CANAL = np.zeros(SHAPE[0], dtype=np.float32)
 TUBE = (slice(1, 5), slice(72, 76), slice(60, 80))
 """4 mm wide, 20 mm long, 12 mm below the lower border of the sacrum, between the ilia."""
 
@@ -44,7 +45,7 @@ def signal(anatomy: LabelArray) -> Float32Array:
 
 
 def find(signal: Float32Array, anatomy: LabelArray, marrow: float = MARROW) -> BoolArray:
-    return find_presacral_vessels(signal, anatomy, geometry(), marrow)
+    return find_presacral_vessels(signal, anatomy, geometry(), marrow, BEFORE_THE_CANAL)
 
 
 def test_a_bright_tube_in_front_of_the_sacrum_is_found(signal: Float32Array, anatomy: LabelArray) -> None:
@@ -133,6 +134,55 @@ def test_the_spinal_canal_on_posterior_slices_is_no_vessel(signal: Float32Array,
     assert slices.tolist() == list(range(1, 8))
 
 
+def test_from_the_transitional_slice_on_there_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    signal[1:11, TUBE[1], TUBE[2]] = VESSEL
+    ligamentous = np.linspace(0.0, 1.0, SHAPE[0], dtype=np.float32)
+    found = find_presacral_vessels(signal, anatomy, geometry(), MARROW, ligamentous)
+
+    assert np.flatnonzero(found.any(axis=(1, 2))).tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_nerve_root_in_a_foramen_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    # A notch of 16 mm in the lower border of the sacrum, open below as the foramina are where its body is left out.
+    anatomy[1:11, 46:60, 62:78] = AnatomyLabel.BACKGROUND
+    signal[1:11, 46:60, 62:78] = 60.0
+    signal[1:5, 50:56, 67:73] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_a_vessel_in_the_concavity_of_the_sacrum_is_found(signal: Float32Array, anatomy: LabelArray) -> None:
+    # The bone on both sides, 36 mm apart: a vein that crosses in front of the body.
+    anatomy[1:11, 40:60, 52:88] = AnatomyLabel.BACKGROUND
+    signal[1:11, 40:60, 52:88] = 60.0
+    vein = (slice(1, 5), slice(50, 53), slice(58, 82))
+    signal[vein] = VESSEL
+
+    assert find(signal, anatomy)[vein].all()
+
+
+def test_a_disc_is_no_vessel_where_the_wings_of_the_sacrum_reach_above_it(
+    signal: Float32Array, anatomy: LabelArray
+) -> None:
+    anatomy[1:11, 14:20, 45:55] = anatomy[1:11, 14:20, 85:95] = AnatomyLabel.SACRUM
+    anatomy[1:11, 2:12, 57:83] = AnatomyLabel.LUMBAR_VERTEBRA
+    signal[1:5, 15:17, 60:80] = VESSEL
+
+    assert not find(signal, anatomy).any()
+
+
+def test_bright_fat_with_noise_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
+    # Fat under the skin near the coil, twice as bright as marrow as a whole.
+    fat = np.random.default_rng(1).normal(1.8 * MARROW, 0.2 * MARROW, (4, 36, 70))
+    fat = np.repeat(np.repeat(fat[:, ::2, ::2], 2, axis=1), 2, axis=2)
+    signal[1:5, 64:100, 35:105] = fat
+    bright = (fat >= BRIGHTER_THAN_MARROW * MARROW).sum()
+
+    assert find(signal, anatomy).sum() < 0.1 * bright
+    signal[TUBE] = VESSEL
+    assert find(signal, anatomy)[TUBE].mean() > 0.9
+
+
 def test_vessels_of_the_buttocks_lie_outside_the_ilia(signal: Float32Array, anatomy: LabelArray) -> None:
     signal[1:5, 72:76, 10:25] = VESSEL
     signal[1:5, 72:76, 112:130] = VESSEL
@@ -147,7 +197,7 @@ def test_what_lies_far_from_the_sacrum_is_no_presacral_vessel(
     signal[1:5, row : row + 3, 60:80] = VESSEL
 
     # Rows of 1.4 mm: 18 and 46 mm below the sacrum.
-    assert find_presacral_vessels(signal, anatomy, geometry((1.4, 1.0)), MARROW).any() == is_found
+    assert find_presacral_vessels(signal, anatomy, geometry((1.4, 1.0)), MARROW, BEFORE_THE_CANAL).any() == is_found
 
 
 def test_a_speck_is_noise(signal: Float32Array, anatomy: LabelArray) -> None:
@@ -161,7 +211,7 @@ def test_calibre_is_measured_in_mm_not_pixels(signal: Float32Array, anatomy: Lab
     signal[wide] = VESSEL
 
     assert not find(signal, anatomy).any()
-    fine = find_presacral_vessels(signal, anatomy, geometry((0.3, 1.0)), MARROW)
+    fine = find_presacral_vessels(signal, anatomy, geometry((0.3, 1.0)), MARROW, BEFORE_THE_CANAL)
     assert fine[wide].any()
 
 

@@ -47,12 +47,30 @@ def test_no_edema_is_never_intense() -> None:
     assert intensity_point(lesion(0), np.full(SHAPE, 5000, dtype=np.float32), REFERENCE, 1.0) == 0
 
 
+@pytest.mark.parametrize(
+    ("vessel", "csf", "kind", "value"),
+    [(10, 10, "presacral_vessels", 500.0), (9, 10, "csf", 900.0), (0, 10, "csf", 900.0), (9, 9, None, None)],
+)
+def test_the_next_tissue_serves_where_there_is_too_little_of_the_first(
+    vessel: int, csf: int, kind: str | None, value: float | None
+) -> None:
+    signal = np.where(np.arange(50) < 25, np.float32(500), np.float32(900)).reshape(2, 5, 5)
+    regions = np.zeros((2, 2, 5, 5), dtype=bool)
+    regions[0].flat[:vessel] = True
+    regions[1].flat[25 : 25 + csf] = True
+
+    found = measure_reference_signal(signal, {"presacral_vessels": regions[0], "csf": regions[1]}, 10.0)
+
+    assert (found and found.kind, found and found.value) == (kind, value)
+
+
 @pytest.mark.parametrize(("voxel_mm3", "measured"), [(9.9, False), (10.0, True), (10.1, True)])
 def test_a_hundred_cubic_millimetres_of_vessel_are_needed(voxel_mm3: float, measured: bool) -> None:
     vessel = np.zeros((2, 5, 5), dtype=bool)
     vessel.flat[:10] = True
 
-    found = measure_reference_signal(np.full((2, 5, 5), 700, dtype=np.float32), vessel, voxel_mm3)
+    signal = np.full((2, 5, 5), 700, dtype=np.float32)
+    found = measure_reference_signal(signal, {"presacral_vessels": vessel}, voxel_mm3)
 
     assert found == (ReferenceSignal("presacral_vessels", 700.0) if measured else None)
 
@@ -65,7 +83,7 @@ def test_the_reference_is_the_median_over_the_vessels_of_all_slices() -> None:
         vessel[k, 0] = True
         signal[k, 0] = value
 
-    found = measure_reference_signal(signal, vessel, 10.0)
+    found = measure_reference_signal(signal, {"presacral_vessels": vessel}, 10.0)
 
     assert found is not None
     assert found.value == 800.0
@@ -74,4 +92,5 @@ def test_the_reference_is_the_median_over_the_vessels_of_all_slices() -> None:
 def test_no_vessel_is_no_reference() -> None:
     nothing = np.zeros((2, 5, 5), dtype=bool)
 
-    assert measure_reference_signal(np.ones((2, 5, 5), dtype=np.float32), nothing, 1000.0) is None
+    candidates = {"presacral_vessels": nothing, "csf": nothing, "disc": nothing}
+    assert measure_reference_signal(np.ones((2, 5, 5), dtype=np.float32), candidates, 1000.0) is None

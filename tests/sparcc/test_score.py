@@ -121,7 +121,10 @@ def test_without_vessels_intensity_is_not_evaluable_where_there_is_edema() -> No
     assert joint_score(score, 4, Side.RIGHT).intense == 0
     assert score.evaluable_maximum == 71
     assert score.reference_signal is None
-    assert score.warnings == ("no presacral vessel could be measured: intensity is not evaluable where there is edema",)
+    assert score.warnings == (
+        "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where there is "
+        "edema",
+    )
 
 
 def test_edema_too_small_for_a_point_is_neither_intense_nor_deep() -> None:
