@@ -1,6 +1,7 @@
 """STIR volume -> tissue maps: bones on whole slices, then edema in a patch about each joint.
 
-Where the study has a T1-weighted series, the bones are found on both: the joint shows more clearly on T1.
+Where the study has a T1-weighted series, the bones are found on both: the joint shows more clearly on T1, and there
+sacrum and ilium are cut.
 
 Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 """
@@ -20,6 +21,7 @@ from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
+from sparcc_pipeline.imaging.joint_path import follow_joints
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.normalize import (
     BONE_PIXEL_MM,
@@ -187,7 +189,10 @@ class Segmenter:
                 for k in covered:
                     output[k] += T1_WEIGHT * (second[k] - output[k])
                 found_on = (STIR, T1)
-        return self._bones_of(output, geometry, found_on)
+        found = self._bones_of(output, geometry, found_on)
+        if laid is None or T1 not in found_on:
+            return found
+        return replace(found, anatomy=follow_joints(found.anatomy, geometry, laid, found.ligamentous))
 
     def _bone_output(self, signal: Float32Array, geometry: Geometry) -> Float32Array:
         """(slices, BONE_CLASSES + 1, rows, columns): the bone network on every slice, on pixels of BONE_PIXEL_MM."""
