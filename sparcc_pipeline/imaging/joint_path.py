@@ -39,13 +39,14 @@ LEAST_CONTRAST: Final = 0.1
 LARGEST_CONTRAST: Final = 1.0
 """Log of marrow over joint: what is less dark is no joint, what is darker says no more."""
 
-CONTRAST_WEIGHT: Final = 6.0
-OFFSET_WEIGHT: Final = 0.08
+CONTRAST_WEIGHT: Final = 10.0
+OFFSET_WEIGHT: Final = 0.04
 BEND_WEIGHT: Final = 1.0
 """Log odds, each mm of the joint: of a unit of contrast, of a mm2 of offset, of a squared slope against the network's
-line (project decision; measured by leaving one person out, models/README.md)."""
+line (project decision: those that bring lines which were moved by 1.5 to 2 mm back best, on people other than the one
+that is measured)."""
 
-NEIGHBOUR_WEIGHT: Final = 0.5
+NEIGHBOUR_WEIGHT: Final = 0.25
 """Share of a neighbouring slice's contrast, on the same rows, against the slice's own: the joint goes on there."""
 
 LIGAMENTOUS: Final = 0.8
