@@ -39,6 +39,9 @@ OPPOSITE_COSINE: Final = -0.7
 """Cosine of the angle (135 degrees) from which the nearest points of two bones lie opposite each other; so the joint
 line ends within a fifth of the joint's width of where the bones end (project decision)."""
 
+_MARGIN_PIXELS: Final = 4
+"""Pixels about what can be joint, so that nothing at its border depends on where the window ends."""
+
 LINE_SMOOTHING_MM: Final = 2.5
 LINE_STEP_MM: Final = 0.5
 BONE_GAP_MM: Final = 12.0
@@ -66,13 +69,7 @@ class JointSlice:
 
     def normals_into(self, bone: Bone) -> FloatArray:
         """(n, 2) unit vectors (row, column), perpendicular to the joint line, pointing into `bone`."""
-        tangent = np.gradient(ndimage.gaussian_filter1d(self.joint_line, 3.0 / LINE_STEP_MM, axis=0), axis=0)
-        normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
-        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-        # The right ilium lies at smaller columns than the joint, the left ilium at larger ones.
-        towards_larger_columns = (bone is Bone.ILIUM) == (self.side is Side.LEFT)
-        mean_column = float(normal[:, 1].mean())
-        return normal if (mean_column > 0) == towards_larger_columns else -normal
+        return line_normals(self.joint_line, self.side, bone)
 
 
 class Joints:
@@ -131,9 +128,7 @@ def find_joint_slice(anatomy: LabelArray, geometry: Geometry, slice_index: int, 
     """
     sampling = geometry.in_plane_mm
     sacrum, ilium = anatomy == AnatomyLabel.SACRUM, anatomy == ILIUM_LABEL[side]
-    if not sacrum.any() or not ilium.any():
-        return None
-    line = _joint_line(sacrum, ilium, sampling)
+    line = find_joint_line(anatomy, sampling, side)
     if line is None:
         return None
     distance = _distance_from_line(line, anatomy.shape, sampling)
@@ -156,6 +151,40 @@ def find_joint_slice(anatomy: LabelArray, geometry: Geometry, slice_index: int, 
         },
         surface_distance_mm=distance.astype(np.float32),
     )
+
+
+def find_joint_line(anatomy: LabelArray, in_plane_mm: tuple[float, float], side: Side) -> FloatArray | None:
+    """(n, 2) (row_mm, column_mm): the joint line of one side on one slice, upper end first, LINE_STEP_MM apart.
+
+    None where sacrum and ilium do not face each other. `anatomy` is (rows, columns) of `AnatomyLabel` codes.
+    """
+    sacrum, ilium = anatomy == AnatomyLabel.SACRUM, anatomy == ILIUM_LABEL[side]
+    if not sacrum.any() or not ilium.any():
+        return None
+    # Both bones come near the joint only where their boxes, widened by the joint, overlap.
+    window = []
+    for axis, step in enumerate(in_plane_mm):
+        wide = int(np.ceil(LARGEST_JOINT_WIDTH_MM / step)) + _MARGIN_PIXELS
+        ends = [np.flatnonzero(bone.any(axis=1 - axis))[[0, -1]] for bone in (sacrum, ilium)]
+        first, last = max(int(end[0]) for end in ends) - wide, min(int(end[1]) for end in ends) + wide
+        window.append(slice(max(first, 0), max(last + 1, 0)))
+    rows, columns = window
+    sacrum, ilium = sacrum[rows, columns], ilium[rows, columns]
+    if not sacrum.any() or not ilium.any():
+        return None
+    line = _joint_line(sacrum, ilium, in_plane_mm)
+    return None if line is None else line + np.array([rows.start, columns.start]) * in_plane_mm
+
+
+def line_normals(line: FloatArray, side: Side, bone: Bone) -> FloatArray:
+    """(n, 2) unit vectors (row, column), perpendicular to a joint line (n, 2) of `side`, pointing into `bone`."""
+    tangent = np.gradient(ndimage.gaussian_filter1d(line, 3.0 / LINE_STEP_MM, axis=0), axis=0)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    # The right ilium lies at smaller columns than the joint, the left ilium at larger ones.
+    towards_larger_columns = (bone is Bone.ILIUM) == (side is Side.LEFT)
+    mean_column = float(normal[:, 1].mean())
+    return normal if (mean_column > 0) == towards_larger_columns else -normal
 
 
 def _joint_line(sacrum: BoolArray, ilium: BoolArray, sampling: tuple[float, float]) -> FloatArray | None:
