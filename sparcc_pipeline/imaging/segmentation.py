@@ -23,8 +23,8 @@ from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.edema import find_edema
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.fluid import find_csf, find_disc
-from sparcc_pipeline.imaging.marrow_height import marrow_by_height
 from sparcc_pipeline.imaging.joint_path import follow_joints
+from sparcc_pipeline.imaging.marrow_height import marrow_by_height
 from sparcc_pipeline.imaging.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.normalize import (
     BONE_PIXEL_MM,
@@ -55,12 +55,12 @@ from sparcc_pipeline.volume import (
 SACROILIAC_BONES: Final = (AnatomyLabel.SACRUM, *ILIUM_LABEL.values())
 
 T1_WEIGHT: Final = 0.8
-"""Share of T1 in the bone logits of slices that both show: the joint is clearer there. On people left out 0.8 was as good
-as 0.6 or better, and better than T1 alone where it is at fault (project decision)."""
+"""Share of T1 in the bone logits of slices that both show: the joint is clearer there. On people left out 0.8 was as
+good as 0.6 or better (project decision)."""
 
 SAME_BONES: Final = 0.76
-"""Overlap of the bones found on STIR and on T1 from which both show the patient in one position. On people left out it was
-0.79-0.93, and at most 0.74 with T1 moved by 5 mm (project decision)."""
+"""Overlap of the bones found on STIR and on T1 from which both show the patient in one position. On people left out it
+was 0.79 or more, and at most 0.74 with T1 moved by 5 mm (project decision)."""
 
 PLACE_REACH_CM: Final = 1.0
 """Slices this far from the transitional one (by their own account) still say well where it is, farther ones less."""
