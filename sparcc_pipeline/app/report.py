@@ -15,7 +15,9 @@ from sparcc_pipeline.app.language import Language
 from sparcc_pipeline.app.pages import embedded, percent, template
 from sparcc_pipeline.app.reference_marks import REFERENCE, REFERENCE_MARKS
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.sparcc.intensity import REFERENCE_NAMES
+from sparcc_pipeline.sparcc.depth import DEPTH_THRESHOLD_MM
+from sparcc_pipeline.sparcc.edema import SMALLEST_EDEMA_MM2
+from sparcc_pipeline.sparcc.intensity import REFERENCE_NAMES, SMALLEST_INTENSE_MM2
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE
 
 FACT_NAMES: Final = {
@@ -99,6 +101,10 @@ def report_html(document: Mapping[str, Any], series: SeriesText, pictures: Repor
         ),
         doubtful_limits=DOUBTFUL,
         doubtful=_doubtful(document),
+        reasons=_reasons(document),
+        smallest_edema_mm2=SMALLEST_EDEMA_MM2,
+        smallest_intense_mm2=SMALLEST_INTENSE_MM2,
+        depth_threshold_mm=DEPTH_THRESHOLD_MM,
         thumbnails=[embedded(png) for png in pictures.thumbnails],
         overlays=[embedded(png) for png in pictures.overlays],
         reference_name=REFERENCE_NAMES,
@@ -130,6 +136,32 @@ def _doubtful(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     evaluable = [item for item in items if item["scored"] is not None]
     return sorted(evaluable, key=lambda item: abs(item["probability"] - 0.5))[:MOST_DOUBTFUL]
+
+
+def _reasons(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every point that was given, slice by slice, with what was measured for it; None where it does not apply."""
+    reasons = []
+    for joint in sorted(document["joints"], key=lambda joint: int(joint["slice"])):
+        where = {
+            "slice_index": document["slices"][joint["slice"]]["slice_index"],
+            "side": joint["side"],
+            "height_mm": joint["height_mm"],
+        }
+        reasons += [
+            where
+            | {
+                "item": quadrant,
+                "edema_mm2": joint["edema_mm2"][quadrant],
+                "over_marrow": joint["signal_over_marrow"][quadrant],
+            }
+            for quadrant, point in joint["edema"].items()
+            if point
+        ]
+        if joint["intense"]:
+            reasons.append(where | {"item": "intense", "over_reference": joint["signal_over_reference"]})
+        if joint["deep"]:
+            reasons.append(where | {"item": "deep", "depth_mm": joint["depth_mm"]})
+    return reasons
 
 
 def _row(document: Mapping[str, Any], place: int) -> dict[str, Any]:

@@ -262,3 +262,19 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any]) -> None:
         "层面 4 前 0 分",
     ):
         assert expected in page.words, expected
+
+
+def test_every_point_has_its_reason(document: dict[str, Any]) -> None:
+    right, left = (next(j for j in document["joints"] if j["slice"] == k and j["side"] == s)
+                   for k, s in ((1, "right"), (3, "left")))  # fmt: skip
+    right["signal_over_marrow"]["upper_iliac"] = 1.873
+    left["signal_over_reference"] = 1.094
+
+    section = _render(document).split("Why each point was given")[1].split("</section>")[0]
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in section.split("<tr>")[2:]]
+
+    assert [row[2] for row in rows] == ["upper iliac quadrant", "depth", "lower sacral quadrant", "intensity"]
+    assert rows[0][3:6] == [f"{right['edema_mm2']['upper_iliac']:.0f}", "1.87", ""]
+    assert rows[1][6:] == [f"{right['depth_mm']:.1f}", f"{right['height_mm']:.1f}"]
+    assert rows[3][3:6] == ["", "", "1.09"]
+    assert all(len(row) == 8 for row in rows)
