@@ -53,7 +53,6 @@ class EdemaPlan:
     noise: float = 0.12
     joint_band_mm: float = 1.5
     dice_weight: float = 0.5
-    focus: float = 0.0
 
 
 EXTRA_CHANNELS: Final = {"joint": 2, "t1": 1}
@@ -135,17 +134,13 @@ class EdemaBatches:
         return extra
 
 
-def edema_loss(logit: Tensor, target: Tensor, weight: Tensor, dice_weight: float, focus: float) -> Tensor:
-    """Cross-entropy against the soft label plus soft Dice over the batch, inside `weight`.
-
-    With `focus` pixels count by how wrong they are, to that power (focal loss): rare, small lesions weigh more.
-    """
-    entropy = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
-    probability = torch.sigmoid(logit)
-    counted = weight * (probability - target).abs().detach() ** focus if focus else weight
-    overlap = 2 * (probability * weight * target).sum() + 1
-    dice = 1 - overlap / ((probability * weight).sum() + (target * weight).sum() + 1)
-    return (entropy * counted).sum() / counted.sum().clamp(min=1) + dice_weight * dice
+def edema_loss(logit: Tensor, target: Tensor, weight: Tensor, dice_weight: float) -> Tensor:
+    """Cross-entropy against the soft label plus soft Dice over the batch, inside `weight`."""
+    entropy = functional.binary_cross_entropy_with_logits(logit, target, weight=weight, reduction="sum")
+    probability = torch.sigmoid(logit) * weight
+    overlap = 2 * (probability * target).sum() + 1
+    dice = 1 - overlap / (probability.sum() + (target * weight).sum() + 1)
+    return entropy / weight.sum().clamp(min=1) + dice_weight * dice
 
 
 def fit_edema(samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int,
@@ -157,6 +152,6 @@ def fit_edema(samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: i
 
     def next_loss(forward: Forward) -> Tensor:
         image, target, weight = batches.next()
-        return edema_loss(forward(image), target, weight, plan.dice_weight, plan.focus)
+        return edema_loss(forward(image), target, weight, plan.dice_weight)
 
     return train_steps(network, next_loss, batches.generator, plan.schedule, checkpoint, progress)

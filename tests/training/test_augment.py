@@ -10,7 +10,7 @@ from sparcc_pipeline.imaging.normalize import JOINT_IN_SIGHT_MM, joint_closeness
 from sparcc_pipeline.training.augment import transplant_lesions
 from sparcc_pipeline.training.dataset import PHANTOM, edema_samples
 from sparcc_pipeline.training.fit_bones import _oblique
-from sparcc_pipeline.training.fit_edema import EdemaBatches, EdemaPlan, edema_loss, edema_network
+from sparcc_pipeline.training.fit_edema import EdemaBatches, EdemaPlan, edema_network
 from sparcc_pipeline.training.phantom import make_phantom, random_spec
 
 SIZE = 32
@@ -80,13 +80,3 @@ def test_a_batch_has_the_channels_that_the_network_takes(inputs: tuple[str, ...]
     assert image.shape == (2, channels, 64, 64)
     assert target.shape == weight.shape == (2, 1, 64, 64)
     assert 0 <= target.min() <= target.max() <= 1
-
-
-def test_focus_weighs_what_is_wrong() -> None:
-    logit, weight = torch.tensor([[[[4.0, -4.0, -4.0, -4.0]]]]), torch.ones((1, 1, 1, 4))
-    missed = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]]]])
-
-    even, focused = (float(edema_loss(logit, missed, weight, 0.0, focus)) for focus in (0.0, 1.0))
-
-    assert even == pytest.approx((3 * np.log1p(np.exp(-4)) + np.log1p(np.exp(4))) / 4, rel=1e-5)
-    assert focused > 3 * even, "one of four pixels is missed, and nearly all of the loss is its"
