@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.sparcc.joint import LARGEST_JOINT_WIDTH_MM
 from sparcc_pipeline.volume import BoolArray, Geometry, LabelArray
 
 FIELD_MM: Final = 210.0
@@ -30,7 +31,8 @@ APART_MM: Final = 20.0
 def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
     """The anatomy without pieces (in three dimensions) that are small or lie far from the main piece of their bone.
 
-    The main piece is the largest one; of an ilium the largest one beside the sacrum, where one lies beside it.
+    The main piece is the largest one; of the sacrum the one that faces most of the ilia, and of an ilium the largest
+    one beside the sacrum, where there are such pieces.
     """
     clean = np.zeros_like(anatomy)
     for label in AnatomyLabel:
@@ -42,11 +44,28 @@ def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -
         sizes = np.bincount(pieces.ravel())[1:]
         large = [1 + int(i) for i in np.argsort(-sizes) if sizes[i] >= _SMALLEST_PIECE * sizes.max()]
         if len(large) > 1:
-            if label in ILIUM_LABEL.values():
+            if label is AnatomyLabel.SACRUM:
+                large = _facing_first(pieces, large, np.isin(anatomy, list(ILIUM_LABEL.values())), spacing_mm)
+            elif label in ILIUM_LABEL.values():
                 large = _beside(pieces, large, clean == AnatomyLabel.SACRUM, spacing_mm) or large
             large = _beside(pieces, large, pieces == large[0], spacing_mm)
         clean[np.isin(pieces, large)] = label
     return clean
+
+
+def _facing_first(pieces: NDArray[np.int32], numbers: list[int], ilia: BoolArray,
+                  spacing_mm: tuple[float, float, float]) -> list[int]:  # fmt: skip
+    """The piece that faces most of the ilia across a joint, then those that are no larger.
+
+    Behind the joints a network may call soft tissue sacrum, more of it than there is sacrum.
+    """
+    if not ilia.any():
+        return numbers
+    nearest = ndimage.distance_transform_edt(~ilia, sampling=spacing_mm) <= LARGEST_JOINT_WIDTH_MM
+    facing = np.bincount(pieces[nearest], minlength=pieces.max() + 1)
+    main = max(numbers, key=lambda number: int(facing[number]))
+    size = np.bincount(pieces.ravel())
+    return [main, *(number for number in numbers if number != main and size[number] <= size[main])]
 
 
 def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,

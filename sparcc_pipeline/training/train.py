@@ -49,7 +49,7 @@ class TrainingPlan:
 
     bones: BonePlan = field(default_factory=BonePlan)
     edema: EdemaPlan = field(default_factory=EdemaPlan)
-    edema_members: int = 1
+    edema_members: int = 2
     bone_phantoms: int = 24
     edema_phantoms: int = 0
     seed: int = 0

@@ -123,6 +123,18 @@ def test_an_ilium_is_what_lies_beside_the_sacrum_even_if_something_larger_lies_e
     assert not clean[:, 140:].any()
 
 
+def test_the_sacrum_is_what_faces_the_ilia_even_if_something_larger_lies_behind() -> None:
+    anatomy = np.zeros((9, 200, 300), dtype=np.uint8)
+    anatomy[:4, 20:80, 100:160] = AnatomyLabel.SACRUM
+    anatomy[:4, 82:90, 100:160] = AnatomyLabel.SACRUM  # a piece of it, cut off
+    anatomy[:4, 20:60, 163:190] = AnatomyLabel.LEFT_ILIUM
+    anatomy[:4, 20:60, 70:97] = AnatomyLabel.RIGHT_ILIUM
+    sacrum = anatomy.copy()
+    anatomy[5:, :, 60:200] = AnatomyLabel.SACRUM  # soft tissue behind the joints
+
+    assert (without_noise(anatomy, SPACING) == sacrum).all()
+
+
 def test_only_a_large_field_of_view_is_cut_and_about_the_sacrum() -> None:
     sacrum = np.zeros((4, 300, 320), dtype=bool)
     sacrum[:, 60:100, 140:180] = True
