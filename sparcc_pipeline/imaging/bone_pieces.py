@@ -41,31 +41,30 @@ def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -
         pieces, count = ndimage.label(anatomy == label)
         if not count:
             continue
-        sizes = np.bincount(pieces.ravel())[1:]
-        large = [1 + int(i) for i in np.argsort(-sizes) if sizes[i] >= _SMALLEST_PIECE * sizes.max()]
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        main = int(sizes.argmax())
+        if label is AnatomyLabel.SACRUM and count > 1:
+            main = _facing_most(pieces, np.isin(anatomy, list(ILIUM_LABEL.values())), spacing_mm) or main
+        # What is larger than the sacrum that faces the ilia is something else.
+        others = [int(n) for n in np.argsort(-sizes) if _SMALLEST_PIECE * sizes[main] <= sizes[n] <= sizes[main]]
+        large = [main, *(number for number in others if number != main)]
         if len(large) > 1:
-            if label is AnatomyLabel.SACRUM:
-                large = _facing_first(pieces, large, np.isin(anatomy, list(ILIUM_LABEL.values())), spacing_mm)
-            elif label in ILIUM_LABEL.values():
+            if label in ILIUM_LABEL.values():
                 large = _beside(pieces, large, clean == AnatomyLabel.SACRUM, spacing_mm) or large
             large = _beside(pieces, large, pieces == large[0], spacing_mm)
         clean[np.isin(pieces, large)] = label
     return clean
 
 
-def _facing_first(pieces: NDArray[np.int32], numbers: list[int], ilia: BoolArray,
-                  spacing_mm: tuple[float, float, float]) -> list[int]:  # fmt: skip
-    """The piece that faces most of the ilia across a joint, then those that are no larger.
+def _facing_most(pieces: NDArray[np.int32], ilia: BoolArray, spacing_mm: tuple[float, float, float]) -> int:
+    """Number of the piece that faces most of the ilia across a joint, in the plane of the slices; 0 where none does.
 
     Behind the joints a network may call soft tissue sacrum, more of it than there is sacrum.
     """
-    if not ilia.any():
-        return numbers
-    nearest = ndimage.distance_transform_edt(~ilia, sampling=spacing_mm) <= LARGEST_JOINT_WIDTH_MM
-    facing = np.bincount(pieces[nearest], minlength=pieces.max() + 1)
-    main = max(numbers, key=lambda number: int(facing[number]))
-    size = np.bincount(pieces.ravel())
-    return [main, *(number for number in numbers if number != main and size[number] <= size[main])]
+    reach = [1, *(2 * round(LARGEST_JOINT_WIDTH_MM / mm) + 1 for mm in spacing_mm[1:])]
+    beside = ndimage.maximum_filter(ilia, size=reach) & (pieces > 0)
+    return int(np.bincount(pieces[beside]).argmax()) if beside.any() else 0
 
 
 def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
