@@ -33,20 +33,21 @@ from sparcc_pipeline.training.measure import (
 from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, Told, TrainingPlan, TrainingRun
 from sparcc_pipeline.volume import TissueMaps
 
-_PLAIN: Final = EdemaPlan(
-    schedule=Schedule(steps=500, peak_learning_rate=3e-3, average=0.99), inputs=(), transplant_share=0.0
-)
-_JOINT: Final = replace(_PLAIN, inputs=("joint",), transplant_share=0.35)
+_PLAIN: Final = EdemaPlan(schedule=Schedule(steps=500, peak_learning_rate=3e-3, average=0.99))
+_TRANSPLANTS: Final = replace(_PLAIN, transplant_share=0.35)
+_JOINT: Final = replace(_TRANSPLANTS, inputs=("joint",))
+_T1: Final = replace(_TRANSPLANTS, inputs=("joint", "t1"))
 
-DESIGNS: Final[dict[str, EdemaPlan]] = {
-    "plain": _PLAIN,
-    "transplants": replace(_PLAIN, transplant_share=0.35),
-    "joint": _JOINT,
-    "t1": replace(_JOINT, inputs=("joint", "t1")),
-    "model": EdemaPlan(),
+DESIGNS: Final[dict[str, TrainingPlan]] = {
+    "plain": TrainingPlan(edema=_PLAIN, edema_members=1),
+    "transplants": TrainingPlan(edema=_TRANSPLANTS, edema_members=1),
+    "joint": TrainingPlan(edema=_JOINT, edema_members=1),
+    "t1": TrainingPlan(edema=_T1, edema_members=1),
+    "one-seed": TrainingPlan(edema_members=1),
+    "model": TrainingPlan(),
 }
-"""Name -> plan: the model's own in fewer steps; lesions transplanted from other joints; besides them the joint shown;
-besides both T1 shown; the model's own plan in full. The losers stay in the table."""
+"""Name -> plan: the model's in fewer steps; lesions transplanted from other joints; besides them the joint shown; besides
+both T1 shown; the model's plan with one seed; the model's plan. The losers stay in the table."""
 
 
 def compare_designs(
@@ -61,7 +62,7 @@ def compare_designs(
     """
     rows = {}
     for name in names:
-        run = TrainingRun(folder / name.replace(" ", "_"), data, TrainingPlan(edema=DESIGNS[name]), told)
+        run = TrainingRun(folder / name.replace(" ", "_"), data, DESIGNS[name], told)
         for with_t1 in (False, True) if "t1" in run.plan.edema.inputs else (False,):
             predictions = {}
             for person in PEOPLE_FOR_EDEMA:
