@@ -46,8 +46,8 @@ DESIGNS: Final[dict[str, TrainingPlan]] = {
     "one-seed": TrainingPlan(edema_members=1),
     "model": TrainingPlan(),
 }
-"""Name -> plan: the model's in fewer steps; lesions transplanted from other joints; besides them the joint shown; besides
-both T1 shown; the model's plan with one seed; the model's plan. The losers stay in the table."""
+"""Name -> plan: the model's in fewer steps; lesions transplanted from other joints; besides them the joint shown;
+besides both T1 shown; the model's plan with one seed; the model's plan. The losers stay in the table."""
 
 
 def compare_designs(
