@@ -65,6 +65,9 @@ was 0.79 or more, and at most 0.74 with T1 moved by 5 mm (project decision)."""
 PLACE_REACH_CM: Final = 1.0
 """Slices this far from the transitional one (by their own account) still say well where it is, farther ones less."""
 
+LEAST_RISE: Final = 0.02
+"""Weight that a slice keeps which says the same of its place as its neighbours do (project decision)."""
+
 LIGAMENTOUS_SPREAD_MM: Final = 4.0
 """How softly the ligamentous probability steps at the transitional slice: readings are good to one slice."""
 
@@ -269,16 +272,20 @@ def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spac
     """(slices,) probability that the ligamentous part of the joints shows.
 
     Every slice says how far behind the transitional slice it takes itself to be (`behind_cm`); the transitional slice
-    is the median of their votes, slices near it and slices with much bone counting most.
+    is the median of their votes. Slices near it, slices with much bone and slices that say something else than their
+    neighbours count most: far behind it networks say one and the same of many slices.
     """
-    index = np.arange(len(behind_cm))
-    vote = index - 10 * behind_cm / spacing_mm
-    weight = bone_pixels * np.exp(-((behind_cm / PLACE_REACH_CM) ** 2))
-    if not weight.any():
+    slices = np.flatnonzero(bone_pixels > 0)
+    if not slices.size:
         return np.zeros(len(behind_cm), dtype=np.float32)
+    said = behind_cm[slices]
+    vote = slices - 10 * said / spacing_mm
+    rise = 10 * np.gradient(said, slices) / spacing_mm if len(slices) > 1 else np.ones(1)
+    weight = bone_pixels[slices] * np.exp(-((said / PLACE_REACH_CM) ** 2)) * (np.clip(rise, 0, 1) + LEAST_RISE)
     order = np.argsort(vote)
     share = np.cumsum(weight[order]) / weight.sum()
     transitional = vote[order][np.searchsorted(share, 0.5)]
+    index = np.arange(len(behind_cm))
     probability: Float32Array = expit((index - transitional + 0.5) * spacing_mm / LIGAMENTOUS_SPREAD_MM)
     return probability.astype(np.float32)
 

@@ -31,8 +31,6 @@ PRIOR_INTERCEPT: Final = (0.0, 2.0)
 PRIOR_LOG_SD: Final = (-0.5, 0.7)
 """Mean and standard deviation: probabilities that need no correction, within a factor of three or so."""
 
-FEWEST_PEOPLE: Final = 2
-
 RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
@@ -102,11 +100,10 @@ def widening_for_a_new_person(people: int) -> float:
     """Factor on a spread that is known from few people, so that the 90 % interval of one more person holds 90 %.
 
     The prediction interval of one more draw from a normal distribution: Student's t with people - 1 degrees of freedom,
-    and the mean is known no better than from so many. The readings of one person are no more people.
+    and the mean is known no better than from so many. The readings of one person are no more people; from one person
+    alone no spread between people can be known, and the factor is that of two.
     """
-    if people < FEWEST_PEOPLE:
-        raise ValueError(f"expected readings of at least {FEWEST_PEOPLE} people to calibrate on, found {people}")
-    tail = (1 + INTERVAL) / 2
+    people, tail = max(people, 2), (1 + INTERVAL) / 2
     return float(t.ppf(tail, people - 1) / norm.ppf(tail) * np.sqrt(1 + 1 / people))
 
 

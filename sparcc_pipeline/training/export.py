@@ -56,7 +56,8 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
     _write_json(inference, folder / "configs" / "inference.json")
     for source, name_in_bundle in ((PLAN_FILE, "train.json"), (DATA_FILE, "data.json")):
         _write_json(json.loads((run.folder / source).read_text(encoding="utf-8")), folder / "configs" / name_in_bundle)
-    _write_json(evaluation, folder / "docs" / "evaluation.json")
+    # Without indentation: it is for programs, evaluation.md is for people.
+    (folder / "docs" / "evaluation.json").write_text(json.dumps(evaluation) + "\n", encoding="utf-8")
     (folder / "docs" / "evaluation.md").write_text(evaluation_markdown(evaluation), encoding="utf-8")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
     metadata = {

@@ -18,8 +18,8 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app import train_command
 from sparcc_pipeline.app.evaluation_pictures import DRAWN_JOINT, READERS, write_picture
 from sparcc_pipeline.app.overlay import EDEMA, FOOTER_PIXELS, HEADER_PIXELS, JOINT_LINE
-from sparcc_pipeline.app.train_command import run_evaluate, run_train
-from sparcc_pipeline.errors import ConfigError, OutputError
+from sparcc_pipeline.app.train_command import run_evaluate
+from sparcc_pipeline.errors import OutputError, UnscorableError
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training import evaluate, evaluation_report
 from sparcc_pipeline.training.labels import Person
@@ -134,8 +134,13 @@ def test_evaluate_writes_figures_with_date_and_command_and_pictures_only_when_as
     assert (tmp_path / "evaluation.md").read_text(encoding="utf-8") == "5 rows\n"
 
 
-def test_an_evaluation_of_an_earlier_version_makes_no_model(tmp_path: Path) -> None:
+def test_an_evaluation_of_an_earlier_version_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "evaluation.json").write_text('{"edema_threshold": 0.3}')
 
-    with pytest.raises(ConfigError, match="run `sparcc evaluate` with the same --run again"):
-        run_train(tmp_path, tmp_path, tmp_path / "bundle", "1.0", 0)
+    def measured(*_: object) -> None:
+        raise UnscorableError("measured")
+
+    monkeypatch.setattr(train_command, "run_evaluate", measured)
+
+    with pytest.raises(UnscorableError, match="measured"):
+        train_command.run_train(tmp_path, tmp_path, tmp_path / "bundle", "1.0", 0)
