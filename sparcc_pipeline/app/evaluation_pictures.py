@@ -29,8 +29,7 @@ from sparcc_pipeline.app.overlay import (
 )
 from sparcc_pipeline.app.picture_marks import PAPER, TEXT
 from sparcc_pipeline.app.picture_sheet import Cell, Entry, sheet, with_scale
-from sparcc_pipeline.app.store import write_bytes, write_text
-from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.app.store import make_folder, write_bytes, write_text
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.edema import edema_points
 from sparcc_pipeline.training.measure import Prediction
@@ -67,12 +66,7 @@ def write_picture(folder: Path, contrast: str, prediction: Prediction, figures: 
     ------
     OutputError : the folder or the file cannot be written
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"expected a folder for the pictures at {folder}, found none can be made ({error.strerror}); choose another"
-        ) from error
+    make_folder(folder, "pictures")
     # So that nobody commits them unawares.
     write_text(folder / ".gitignore", "*\n")
     write_bytes(folder / f"{prediction.person.name}_{contrast}.png", png(draw_person(prediction, contrast, figures)))

@@ -10,8 +10,8 @@ import typer
 
 from sparcc_pipeline.app.config import load_config
 from sparcc_pipeline.app.score_command import load_installed_segmenter
-from sparcc_pipeline.app.store import write_text
-from sparcc_pipeline.errors import ConfigError, OutputError
+from sparcc_pipeline.app.store import make_folder, write_text
+from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.training.measure_registration import load_pairs, measure_registration, registration_markdown
 from sparcc_pipeline.training.retest import load_scans, retest
 from sparcc_pipeline.training.retest_report import retest_markdown, retest_svg
@@ -69,7 +69,7 @@ def run_stress(data: Path, folder: Path, seed: int, people: list[str], only: lis
     if unknown:
         raise ConfigError(f"expected --people among {', '.join(scans)}, found {', '.join(unknown)}; change it")
     segmenter = load_installed_segmenter(load_config())
-    _make(folder)
+    make_folder(folder, "figures")
     store = RowStore(folder / "stress.jsonl", segmenter.provenance["sha256"], seed)
     picked = {name: scan for name, scan in scans.items() if not people or name in people}
     result = stress(picked, segmenter, distortions, seed, _say, store)
@@ -81,18 +81,9 @@ def run_stress(data: Path, folder: Path, seed: int, people: list[str], only: lis
 
 
 def _write(folder: Path, name: str, result: dict[str, Any], text: str) -> None:
-    _make(folder)
+    make_folder(folder, "figures")
     write_text(folder / f"{name}.json", json.dumps(result, indent=2) + "\n")
     write_text(folder / f"{name}.md", text)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"expected a folder for the figures at --run, found none can be made ({error.strerror}); choose another"
-        ) from error
 
 
 def _say(line: str) -> None:

@@ -121,6 +121,21 @@ class ResultFolder:
             ) from error
 
 
+def make_folder(folder: Path, what: str) -> None:
+    """Make a folder for `what`, with those above it; one that is there is kept.
+
+    Raises
+    ------
+    OutputError : it cannot be made
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder for the {what} at {folder}, found none can be made ({error.strerror}); choose another"
+        ) from error
+
+
 def write_text(file: Path, text: str) -> None:
     """Write a text file in UTF-8.
 

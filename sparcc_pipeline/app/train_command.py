@@ -10,13 +10,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.store import write_text
-from sparcc_pipeline.errors import ConfigError, ModelError, OutputError
+from sparcc_pipeline.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from sparcc_pipeline.training.train import Told, TrainingRun
@@ -70,17 +70,23 @@ def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -
     ConfigError : `folder` holds a run of another plan
     OutputError : the bundle's folder exists
     """
-    if bundle.exists():
-        raise OutputError(f"expected a new folder for the bundle, found {bundle}; move it away or choose another one")
-    measured = folder / EVALUATION_FILE
-    if not measured.is_file() or json.loads(measured.read_text(encoding="utf-8")).get("schema") != EVALUATION_SCHEMA:
+    with _needs_torch():
+        from sparcc_pipeline.training.export import export_bundle, require_new
+    require_new(bundle)
+    evaluation = _evaluation(folder)
+    if evaluation.get("schema") != EVALUATION_SCHEMA:
         run_evaluate(data, folder, seed)
-    evaluation = json.loads(measured.read_text(encoding="utf-8"))
+        evaluation = _evaluation(folder)
     with _training_run(data, folder, seed) as run:
-        from sparcc_pipeline.training.export import export_bundle
-
         export_bundle(run, evaluation, bundle.name, version, bundle)
     typer.echo(f"Model bundle: {bundle}")
+
+
+def _evaluation(folder: Path) -> dict[str, Any]:
+    """The figures that `folder` holds; empty where there are none."""
+    measured = folder / EVALUATION_FILE
+    content: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
+    return content
 
 
 def run_designs(data: Path, folder: Path, only: list[str]) -> None:

@@ -20,7 +20,7 @@ from scipy.special import expit, softmax
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.bundle import Bundle
-from sparcc_pipeline.imaging.edema import find_edema
+from sparcc_pipeline.imaging.edema import find_edema, one_by_one
 from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.fluid import find_csf, find_disc
 from sparcc_pipeline.imaging.joint_path import follow_joints
@@ -223,8 +223,7 @@ class Segmenter:
     def _each(self, work: Callable[[int], None], items: range) -> None:
         """Work on every item, on as many threads as may call the networks."""
         if self._callers == 1:
-            for item in items:
-                work(item)
+            one_by_one(work, items)
             return
         with ThreadPoolExecutor(self._callers) as pool:
             for _ in pool.map(work, items):
@@ -282,6 +281,8 @@ def ligamentous_probability(behind_cm: FloatArray, bone_pixels: FloatArray, spac
     vote = slices - 10 * said / spacing_mm
     rise = 10 * np.gradient(said, slices) / spacing_mm if len(slices) > 1 else np.ones(1)
     weight = bone_pixels[slices] * np.exp(-((said / PLACE_REACH_CM) ** 2)) * (np.clip(rise, 0, 1) + LEAST_RISE)
+    if not weight.any():
+        return np.zeros(len(behind_cm), dtype=np.float32)
     order = np.argsort(vote)
     share = np.cumsum(weight[order]) / weight.sum()
     transitional = vote[order][np.searchsorted(share, 0.5)]

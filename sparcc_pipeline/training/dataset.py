@@ -23,7 +23,7 @@ from sparcc_pipeline.imaging.normalize import (
     resample_in_plane,
 )
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice, find_joints
-from sparcc_pipeline.training.labels import IGNORE, Pelvis, Person, soft_edema
+from sparcc_pipeline.training.labels import Pelvis, Person, soft_edema
 
 if TYPE_CHECKING:
     from sparcc_pipeline.training.phantom import Phantom
@@ -115,7 +115,7 @@ def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> Edem
             person.stir.signal,
             person.t1,
             joints_of(person),
-            np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
+            person.known_anatomy,
             soft_edema(person),
         )
         for person in people

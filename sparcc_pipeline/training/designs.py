@@ -20,7 +20,7 @@ from sparcc_pipeline.imaging.normalize import joint_distance_mm, marrow_log_rati
 from sparcc_pipeline.training.dataset import joints_of
 from sparcc_pipeline.training.evaluate import best_threshold
 from sparcc_pipeline.training.fit_edema import EdemaPlan
-from sparcc_pipeline.training.labels import IGNORE, PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
+from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
 from sparcc_pipeline.training.loop import Schedule
 from sparcc_pipeline.training.measure import (
     Prediction,
@@ -62,7 +62,7 @@ def compare_designs(
     """
     rows = {}
     for name in names:
-        run = TrainingRun(folder / name.replace(" ", "_"), data, DESIGNS[name], told)
+        run = TrainingRun(folder / name, data, DESIGNS[name], told)
         for with_t1 in (False, True) if "t1" in run.plan.edema.inputs else (False,):
             predictions = {}
             for person in PEOPLE_FOR_EDEMA:
@@ -73,7 +73,7 @@ def compare_designs(
 
 def predict_in_labels(run: TrainingRun, person: Person, *, with_t1: bool = False) -> Prediction:
     """Edema by networks that never saw a person, in the bones and joints that are labelled."""
-    joints, anatomy = joints_of(person), np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
+    joints, anatomy = joints_of(person), person.known_anatomy
     from_joint = joint_distance_mm(joints)
     t1 = marrow_log_ratio(person.t1, normal_marrow_signal(person.t1, anatomy, from_joint)) if with_t1 else None
     nothing = np.zeros(anatomy.shape, dtype=np.float32)

@@ -27,8 +27,8 @@ INTENDED_USE: Final = (
 EXAMPLE_SIZES: Final = {"bones": 256, "edema": 160}
 
 
-def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, version: str, folder: Path) -> None:
-    """Write the networks of everybody, with the threshold and the figures of `evaluation`, as a new bundle.
+def require_new(folder: Path) -> None:
+    """Refuse to write a bundle over another.
 
     Raises
     ------
@@ -36,6 +36,16 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
     """
     if folder.exists():
         raise OutputError(f"expected a new folder for the bundle, found {folder}; move it away or choose another one")
+
+
+def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, version: str, folder: Path) -> None:
+    """Write the networks of everybody, with the threshold and the figures of `evaluation`, as a new bundle.
+
+    Raises
+    ------
+    OutputError : `folder` exists
+    """
+    require_new(folder)
     bones, edema = run.bones(None), run.edema_members(None)
     for part in ("models", "configs", "docs"):
         (folder / part).mkdir(parents=True)

@@ -65,6 +65,11 @@ class Person:
     cartilaginous: tuple[int, int]
     six_slices: tuple[int, int]
 
+    @property
+    def known_anatomy(self) -> LabelArray:
+        """(slices, rows, columns) `AnatomyLabel` codes, background where the labels say nothing."""
+        return np.where(self.anatomy == IGNORE, np.uint8(0), self.anatomy)
+
 
 def load_person(data: Path, name: str) -> Person:
     """Read one person from the folder that holds `sij_mri/`.

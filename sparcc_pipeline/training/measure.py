@@ -18,7 +18,7 @@ from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import six_slices_from_user
 from sparcc_pipeline.training.dataset import joints_of
-from sparcc_pipeline.training.labels import IGNORE, Person
+from sparcc_pipeline.training.labels import Person
 from sparcc_pipeline.trial.kappa import cohen_kappa
 from sparcc_pipeline.volume import BoolArray, TissueMaps
 
@@ -102,7 +102,7 @@ def reader_dice(person: Person) -> float:
 @lru_cache(maxsize=16)
 def plain_dice(person: Person) -> tuple[float, ...]:
     """Mean Dice of "signal over a factor times normal marrow" inside perfect bones and joints, for PLAIN_FACTORS."""
-    anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
+    anatomy = person.known_anatomy
     marrow = normal_marrow_signal(person.stir.signal, anatomy, joint_distance_mm(joints_of(person)))
     # Only what lies in the region counts.
     inside = edema_region(person)
@@ -182,7 +182,7 @@ def score_on_window(prediction: Prediction) -> SparccScore:
 def reader_scores(prediction: Prediction) -> tuple[SparccScore, ...]:
     """SPARCC of each reading by the labels' bones and joints, with the prediction's reference vessels."""
     person, joints = prediction.person, joints_of(prediction.person)
-    anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
+    anatomy = person.known_anatomy
     six = six_slices_from_user(*person.six_slices, joints)
     scores = []
     for reading in readers(person):

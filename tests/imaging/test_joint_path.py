@@ -14,7 +14,7 @@ from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
 from sparcc_pipeline.imaging.joint_path import REACH_MM, follow_joints
 from sparcc_pipeline.imaging.second_contrast import Laid
 from sparcc_pipeline.sparcc.joint import find_joint_line, line_normals
-from sparcc_pipeline.training.labels import IGNORE, load_person
+from sparcc_pipeline.training.labels import load_person
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray
 
 from ..sparcc.builders import Anatomy
@@ -140,7 +140,7 @@ def test_a_scan_without_a_joint_is_left_alone() -> None:
 def test_a_border_that_was_moved_comes_back_to_the_joint_of_a_real_scan(shared_data: Path) -> None:
     person = load_person(shared_data, "2014")
     geometry, (first, last) = person.stir.geometry, person.cartilaginous
-    labels = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy)
+    labels = person.known_anatomy
     moved = pushed_into_ilium(labels, geometry, 2.0)
     laid = Laid(person.t1, np.ones(len(labels), dtype=bool))
     cut = follow_joints(moved, geometry, laid, np.zeros(len(labels), dtype=np.float32))

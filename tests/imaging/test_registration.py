@@ -17,7 +17,7 @@ from sparcc_pipeline.imaging.registration import bone_region, register, resample
 from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
 from sparcc_pipeline.sparcc.alignment import joint_points_mm, starting_positions
 from sparcc_pipeline.sparcc.joint import find_joints
-from sparcc_pipeline.training.labels import IGNORE, load_person
+from sparcc_pipeline.training.labels import load_person
 from sparcc_pipeline.training.phantom import make_phantom, random_spec
 from sparcc_pipeline.volume import Geometry, SeriesRef, TissueMaps, Volume
 
@@ -126,7 +126,7 @@ def test_resample_shows_what_lies_at_the_transformed_place() -> None:
 
 def real(data: Path, name: str) -> Anatomy:
     person = load_person(data, name)
-    anatomy = np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy).astype(np.uint8)
+    anatomy = person.known_anatomy
     nothing = np.zeros(anatomy.shape, dtype=np.float32)
     tissue = TissueMaps(person.stir.geometry, anatomy, nothing, 0.5, nothing > 0, nothing[:, 0, 0])
     return Anatomy(person.stir, tissue, find_joints(tissue))

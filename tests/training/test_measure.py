@@ -13,7 +13,7 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.errors import UnscorableError
 from sparcc_pipeline.training import evaluate, evaluation_report
 from sparcc_pipeline.training.dataset import joints_of
-from sparcc_pipeline.training.labels import IGNORE, PEOPLE_WITH_LESIONS, Person, load_person
+from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, Person, load_person
 from sparcc_pipeline.training.measure import (
     Prediction,
     dice,
@@ -99,7 +99,7 @@ def as_labelled(person: Person) -> Prediction:
     """Bones and joints of the labels, edema of the first reading."""
     tissue = TissueMaps(
         geometry=person.stir.geometry,
-        anatomy=np.where(person.anatomy == IGNORE, np.uint8(0), person.anatomy),
+        anatomy=person.known_anatomy,
         edema_probability=readers(person)[0].astype(np.float32),
         edema_threshold=0.5,
         vessel=np.zeros(person.anatomy.shape, dtype=bool),
