@@ -45,3 +45,7 @@ def test_slices_without_bone_say_nothing() -> None:
 
     assert transitional_slice(said, [100.0] * 10 + [0.0] * 5) == 5
     assert not ligamentous_probability(np.zeros(4), np.zeros(4), SPACING_MM).any()
+
+
+def test_slices_that_are_all_very_far_away_say_nothing() -> None:
+    assert not ligamentous_probability(np.full(5, 40.0), np.full(5, 100.0), SPACING_MM).any()
