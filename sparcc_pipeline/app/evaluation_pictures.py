@@ -59,7 +59,7 @@ def write_picture(folder: Path, contrast: str, prediction: Prediction, figures: 
     Parameters
     ----------
     folder : made if absent
-    prediction : at the threshold of the person
+    prediction : of networks that never saw the person
     figures : of the person, as `training.evaluate` measures them
 
     Raises
@@ -152,7 +152,6 @@ def _caption(prediction: Prediction, contrast: str, figures: Mapping[str, Any]) 
     return (
         f"{prediction.person.name}, {contrast.replace('_', ' ')}    total {points.format(**figures['score'])}, on its "
         f"own six {points.format(**figures['score_own_slices'])}    readings: {readings}{edema}",
-        f"threshold {figures['edema_threshold']:.2f}    first of the six {figures['first_slice']} (read "
-        f"{figures['first_slice_read']})    joint line, 95 % within {off} mm    "
-        f"Dice {bones}",
+        f"first of the six {figures['first_slice']} (read {figures['first_slice_read']})    "
+        f"joint line, 95 % within {off} mm    Dice {bones}",
     )

@@ -104,11 +104,13 @@ def random_curve(generator: torch.Generator, image: Tensor, strength: float) -> 
 
 
 def add_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, bone: Tensor, distance_mm: Tensor,
-                share: float, massive_share: float, spacing_mm: float) -> tuple[Tensor, Tensor]:  # fmt: skip
+                spacing_mm: float, share: float, massive_share: float, beside_share: float = 0.0
+                ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Brighten a random part of the marrow near the joint and call it edema.
 
     A smooth random field plus closeness to the joint, cut at a random level inside `bone`, multiplies the middle slice
-    and, by less, its neighbours. A `massive_share` of the lesions fills most of a bone and is brighter.
+    and, by less, its neighbours. A `massive_share` of the lesions fills most of a bone and is brighter. A
+    `beside_share` lies on one neighbour alone, where it is no edema of the middle slice.
 
     Parameters
     ----------
@@ -131,11 +133,16 @@ def add_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, 
     raised = torch.sigmoid((field - level) / each(0.05, 0.35)) * bone * (distance_mm > 1.0)
     gain = torch.log(torch.where(massive, each(1.5, 3.5), each(1.25, 2.6)))
     neighbour = torch.where(massive, each(0.6, 1.0), each(0.0, 0.9))
-    per_slice = torch.cat([neighbour, torch.ones_like(neighbour), neighbour], dim=1)
+    here, nowhere = torch.ones_like(neighbour), torch.zeros_like(neighbour)
+    before = (each(0, 1) < 0.5).float()
+    beside = each(0, 1) < beside_share
+    alone = torch.cat([before, nowhere, 1 - before], dim=1)
+    per_slice = torch.where(beside, alone, torch.cat([neighbour, here, neighbour], dim=1))
     brighter = log_signal + gain * raised * per_slice
     chosen = each(0, 1) < share
     # The soft rim of a faint lesion is what readers disagree about: its target is as soft.
-    return torch.where(chosen, brighter, log_signal), torch.where(chosen, torch.maximum(target, raised), target)
+    drawn = torch.where(chosen & ~beside, torch.maximum(target, raised), target)
+    return torch.where(chosen, brighter, log_signal), drawn
 
 
 def transplant_lesions(generator: torch.Generator, log_signal: Tensor, target: Tensor, bone: Tensor,

@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-FOLDERS: Final = ("sij_mri/stir", "sij_mri/t1w", "sij_mri/bone", "sij_mri/lesions", "sij_mri/joint_lines", "pelvic_t1")
+FOLDERS: Final = ("sij_mri/stir", "sij_mri/t1w", "sij_mri/bone", "sij_mri/lesions", "sij_mri/joint_lines",
+                  "sij_mri/t1w_only", "pelvic_t1")  # fmt: skip
 """Where the files of a training lie; nothing else of the data is read."""
 
 

@@ -63,7 +63,7 @@ class BoneSamples:
 
     `signal[i]` (slices, rows, columns) float16 compressed, `label[i]` uint8, `joint_mm[i]` float16 distance from where
     sacrum and ilium meet, `behind_cm[i]` (slices,) float32 place behind the transitional slice or NaN where unknown,
-    `spacing_mm[i]` distance of slices, `kind[i]` "stir", "t1", "pelvic" or "phantom", `person[i]` a name.
+    `spacing_mm[i]` distance of slices, `kind[i]` "stir", "t1", "outlined", "pelvic" or "phantom", `person[i]` a name.
     """
 
     signal: tuple[NDArray[np.float16], ...]
@@ -193,17 +193,19 @@ class _Stack:
     spacing_mm: tuple[float, float, float]
 
 
-def bone_samples(people: Sequence[Person], pelves: Sequence[Pelvis], phantoms: Sequence[Phantom]) -> BoneSamples:
-    """STIR and T1 of `people`, T1 of `pelves`, and phantoms, on the pixels of the bone network."""
+def bone_samples(people: Sequence[Person], outlined: Sequence[Pelvis], pelves: Sequence[Pelvis],
+                 phantoms: Sequence[Phantom]) -> BoneSamples:  # fmt: skip
+    """STIR and T1 of `people`, T1 of `outlined` and `pelves`, and phantoms, on the pixels of the bone network."""
     stacks: list[_Stack] = []
     for person in people:
         geometry = person.stir.geometry
         behind = _behind_cm(len(person.anatomy), person.six_slices[1], geometry.spacing_mm[0])
         for kind, signal in (("stir", person.stir.signal), ("t1", person.t1)):
             stacks.append(_Stack(kind, person.name, signal, person.anatomy, behind, geometry.spacing_mm))
-    for pelvis in pelves:
-        unknown = np.full(len(pelvis.anatomy), np.nan, dtype=np.float32)
-        stacks.append(_Stack("pelvic", pelvis.name, pelvis.signal, pelvis.anatomy, unknown, pelvis.spacing_mm))
+    for kind, scans in (("outlined", outlined), ("pelvic", pelves)):
+        for scan in scans:
+            unknown = np.full(len(scan.anatomy), np.nan, dtype=np.float32)
+            stacks.append(_Stack(kind, scan.name, scan.signal, scan.anatomy, unknown, scan.spacing_mm))
     for index, phantom in enumerate(phantoms):
         geometry, spec = phantom.volume.geometry, phantom.spec
         behind = _behind_cm(geometry.shape[0], spec.transitional_slice, geometry.spacing_mm[0])

@@ -10,8 +10,8 @@ from sparcc_pipeline.training.labels import PERSON_WITH_UNREAD_EDEMA, UNREAD_EDE
 from sparcc_pipeline.training.measure_points import ITEMS
 
 PERSON_COLUMNS: Final = (
-    "person", "sacrum", "right ilium", "left ilium", "joint line mm", "first slice (read)", "threshold", "edema Dice",
-    "readers", "plain", "total as read", "own six", "totals of the readings",
+    "person", "sacrum", "right ilium", "left ilium", "joint line mm", "first slice (read)", "edema Dice", "readers",
+    "plain", "total as read", "own six", "totals of the readings",
 )  # fmt: skip
 
 AGREEMENT_COLUMNS: Final = ("points", "first, second", "both", "first only", "second only", "neither", "not compared",
@@ -52,6 +52,8 @@ def _figures(result: Figures) -> list[str]:
         "",
         *_agreement(result["items"]),
         "",
+        *_thresholds(result),
+        "",
         *_called(result["people"]),
     ]
 
@@ -74,7 +76,6 @@ def _beside(result: Figures) -> list[str]:
     found, back = (_number(line[key]) for key in ("percentile_95_found_mm", "percentile_95_from_found_mm"))
     labels = result["joint_line_of_the_labels"]["percentile_95_mm"]
     return [
-        f"- Threshold of the model: {result['edema_threshold']:.2f}.",
         f"- Edema Dice of a plain threshold inside perfect bones and joints: {result['plain_dice_mean']:.2f}.",
         f"- Quadrants called that all readings leave empty: {result['empty_quadrants_called']} of "
         f"{result['empty_quadrants']}.",
@@ -98,7 +99,6 @@ def _people(result: Figures) -> list[str]:
                 *bones,
                 _line(each["joint_line"]),
                 f"{each['first_slice']} ({each['first_slice_read']})",
-                f"{each['edema_threshold']:.2f}",
                 *edema,
                 _total(each["score"]),
                 _total(each["score_own_slices"]),
@@ -131,6 +131,24 @@ def _agreement(items: Figures) -> list[str]:
         "Points on the six slices as read, each reading once; kappa of the counts:",
         "",
         *_table(AGREEMENT_COLUMNS, rows),
+    ]
+
+
+def _thresholds(result: Figures) -> list[str]:
+    """What another threshold than the model's would give: to be looked at, not chosen from."""
+    rows = [
+        [
+            f"{each['threshold']:g}",
+            _number(each["edema_dice_mean"], ".3f"),
+            _number(each["quadrant_kappa"], ".3f"),
+            f"{each['empty_quadrants_called']} of {each['empty_quadrants']}",
+        ]
+        for each in result["thresholds"]
+    ]
+    return [
+        f"Were the threshold another than {result['edema_threshold']:g}, which is not fitted:",
+        "",
+        *_table(("threshold", "edema Dice", "quadrant kappa", "empty quadrants called"), rows),
     ]
 
 

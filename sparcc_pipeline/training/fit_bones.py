@@ -28,13 +28,13 @@ from sparcc_pipeline.training.augment import (
     uniform,
 )
 from sparcc_pipeline.training.dataset import FAR_FROM_JOINT_MM, BoneSamples
-from sparcc_pipeline.training.labels import IGNORE
+from sparcc_pipeline.training.labels import IGNORE, SOME_BONE
 from sparcc_pipeline.training.loop import Forward, Progress, Schedule, train_steps
 
-SHARES: Final = {"stir": 0.64, "t1": 0.22, "pelvic": 0.06, "phantom": 0.08}
+SHARES: Final = {"stir": 0.6, "t1": 0.2, "outlined": 0.088, "pelvic": 0.048, "phantom": 0.064}
 """Share of each kind of stack in a batch."""
 
-CONTRAST_BEND: Final = {"stir": 0.08, "t1": 0.2, "pelvic": 0.35, "phantom": 0.12}
+CONTRAST_BEND: Final = {"stir": 0.08, "t1": 0.2, "outlined": 0.2, "pelvic": 0.35, "phantom": 0.12}
 """How strongly the contrast of each kind is bent: the pelves teach shape, so their contrast must not be relied on."""
 
 WITHOUT_JOINT: Final = 0.2
@@ -140,8 +140,8 @@ class BoneBatches:
         """STIR with edema simulated in sacrum and ilia, so that bright marrow is still bone."""
         bone = ((label >= 1) & (label <= 3))[:, None].float()
         plan = self._plan
-        brighter, _ = add_lesions(self.generator, image, bone * 0, bone, distance, plan.lesion_share,
-                                  plan.massive_share, BONE_PIXEL_MM)  # fmt: skip
+        brighter, _ = add_lesions(self.generator, image, bone * 0, bone, distance, BONE_PIXEL_MM,
+                                  plan.lesion_share, plan.massive_share)  # fmt: skip
         return torch.where(stir[:, None, None, None], brighter, image)
 
     def _mirror(self, image: Tensor, label: Tensor, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -186,13 +186,18 @@ def _fit(stack: NDArray[Any], size: int, fill: float) -> NDArray[Any]:
 
 
 def bone_loss(output: Tensor, label: Tensor, behind_cm: Tensor, distance_mm: Tensor, place_weight: float) -> Tensor:
-    """Cross-entropy plus soft Dice over the classes, plus the place of the slice as the bones tell it."""
+    """Cross-entropy plus soft Dice over the classes, plus the place of the slice as the bones tell it.
+
+    Where the label is SOME_BONE, any bone is right for the cross-entropy, and the Dice does not look.
+    """
     logits, place = output[:, :BONE_CLASSES], output[:, BONE_CLASSES]
-    known = (label != IGNORE).float()
+    some = label == SOME_BONE
+    known = ((label != IGNORE) & ~some).float()
     named = label.clamp(max=BONE_CLASSES - 1)
     log_probability = torch.log_softmax(logits, dim=1)
     at_label = log_probability.gather(1, named[:, None])[:, 0]
-    weight = torch.where(distance_mm <= NEAR_JOINT_MM, NEAR_JOINT_WEIGHT, 1.0) * known
+    at_label = torch.where(some, log_probability[:, 1:].logsumexp(dim=1), at_label)
+    weight = torch.where(distance_mm <= NEAR_JOINT_MM, NEAR_JOINT_WEIGHT, 1.0) * (label != IGNORE)
     entropy = -(at_label * weight).sum() / weight.sum().clamp(min=1)
 
     def of_each_class(values: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ class EdemaPlan:
     """How the edema network is trained; every number is in the model's provenance.
 
     `inputs` are what it sees besides the STIR of three slices (see `EXTRA_CHANNELS`), `channels` the widths of the
-    U-Net's levels; of the batch a share gets simulated lesions, a share lesions transplanted from other joints.
+    U-Net's levels; of the batch a share gets simulated lesions (of which a share is massive, a share on a neighbouring
+    slice alone), a share lesions transplanted from other joints.
     """
 
     schedule: Schedule = Schedule(steps=1200, peak_learning_rate=2e-3)
@@ -46,6 +47,7 @@ class EdemaPlan:
     inputs: tuple[str, ...] = ()
     lesion_share: float = 0.4
     massive_share: float = 0.25
+    beside_share: float = 0.0
     transplant_share: float = 0.0
     distractor_share: float = 0.5
     gain_smooth: float = 0.15
@@ -99,8 +101,8 @@ class EdemaBatches:
         if plan.transplant_share:
             donor, donated, *_ = self._draw(self._donates, Geometry2D(rotation=20, shift=8))
             signal, target = transplant_lesions(generator, signal, target, bone, donor, donated, plan.transplant_share)
-        signal, target = add_lesions(generator, signal, target[:, 1:2], bone, distance, plan.lesion_share,
-                                     plan.massive_share, EDEMA_PIXEL_MM)  # fmt: skip
+        signal, target = add_lesions(generator, signal, target[:, 1:2], bone, distance, EDEMA_PIXEL_MM,
+                                     plan.lesion_share, plan.massive_share, plan.beside_share)  # fmt: skip
         signal = add_distractors(generator, signal, distance, edge, plan.distractor_share)
         signal = random_gain(generator, signal, plan.gain_smooth, plan.gain_overall)
         signal = sometimes(generator, 0.3, blur(signal), signal)

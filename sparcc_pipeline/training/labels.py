@@ -35,6 +35,13 @@ READINGS: Final = ("R11", "R12", "R21", "R22")
 IGNORE: Final = 255
 """Label of pixels that no loss and no figure looks at."""
 
+SOME_BONE: Final = 254
+"""Label of bone of which it is not told which: sacrum, ilium or lumbar vertebra."""
+
+PEOPLE_WITH_T1_ONLY: Final = ("1001", "2016", "3009")
+"""T1 and one outline of all bones, no STIR and no joint lines. None of them is one of PEOPLE: registered on each other
+no T1 scans of the two groups fit (21 pairs; all five of one person before and after treatment do)."""
+
 CARRIED_BEHIND: Final = 2
 """Slices behind the cartilaginous ones to which labels can still be carried; farther back the bones are IGNORE."""
 
@@ -196,7 +203,7 @@ def _carry(bone: NDArray[np.bool_], neighbour: LabelArray) -> LabelArray:
 
 @dataclass(frozen=True, eq=False)
 class Pelvis:
-    """One T1-weighted pelvis of `pelvic_t1/`: straight coronal, hand-drawn bones, no sacroiliitis."""
+    """One T1-weighted scan without STIR: `anatomy` holds `AnatomyLabel` codes or SOME_BONE."""
 
     name: str
     signal: Float32Array
@@ -205,7 +212,10 @@ class Pelvis:
 
 
 def load_pelvis(data: Path, name: str) -> Pelvis:
-    """Read one pelvis; the gap of about 2 mm between sacrum and hip bone is closed as in the other labels."""
+    """Read one pelvis of `pelvic_t1/`: straight coronal, hand-drawn bones, no sacroiliitis.
+
+    The gap of about 2 mm between sacrum and hip bone is closed as in the other labels.
+    """
     root = data / "pelvic_t1"
     image = read_nifti(root / f"{name}_T1.nii.gz")
     drawn = np.rint(read_nifti(root / f"{name}_bones.nii.gz").signal).astype(np.uint8)
@@ -221,6 +231,18 @@ def load_pelvis(data: Path, name: str) -> Pelvis:
     for k in range(len(anatomy)):
         _close_joint(anatomy[k], spacing[1:])
     return Pelvis(name, image.signal, anatomy, spacing)
+
+
+def load_outlined(data: Path, name: str) -> Pelvis:
+    """Read one of PEOPLE_WITH_T1_ONLY from the folder that holds `sij_mri/`.
+
+    Raises
+    ------
+    InputError : a file is missing or cannot be read
+    """
+    root = data / "sij_mri" / "t1w_only"
+    image, bone = read_nifti(root / f"{name}_T1W.nii.gz"), read_nifti(root / f"{name}_bone.nii.gz").signal > 0
+    return Pelvis(name, image.signal, np.where(bone, np.uint8(SOME_BONE), np.uint8(0)), image.geometry.spacing_mm)
 
 
 def _close_joint(anatomy: LabelArray, in_plane_mm: tuple[float, float]) -> None:

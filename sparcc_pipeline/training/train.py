@@ -21,8 +21,10 @@ from sparcc_pipeline.training.fit_edema import EdemaPlan, edema_network, fit_ede
 from sparcc_pipeline.training.labels import (
     PEOPLE,
     PEOPLE_WITH_LESIONS,
+    PEOPLE_WITH_T1_ONLY,
     PERSON_WITHOUT_EDEMA,
     Person,
+    load_outlined,
     load_pelvis,
     load_person,
 )
@@ -87,7 +89,8 @@ class TrainingRun:
     def _bone_samples(self) -> BoneSamples:
         names = sorted(path.name.removesuffix("_T1.nii.gz") for path in (self._data / "pelvic_t1").glob("*_T1.nii.gz"))
         pelves = [load_pelvis(self._data, name) for name in names]
-        return bone_samples(list(self.people.values()), pelves, self._phantoms(self.plan.bone_phantoms))
+        outlined = [load_outlined(self._data, name) for name in PEOPLE_WITH_T1_ONLY]
+        return bone_samples(list(self.people.values()), outlined, pelves, self._phantoms(self.plan.bone_phantoms))
 
     @cached_property
     def _edema_samples(self) -> EdemaSamples:

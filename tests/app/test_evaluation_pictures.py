@@ -39,7 +39,6 @@ FIGURES: dict[str, Any] = {
     "joint_line": {"percentile_95_found_mm": None},
     "first_slice": 3,
     "first_slice_read": 4,
-    "edema_threshold": 0.3,
     "edema_dice_mean": 0.5,
     "reader_dice": 0.6,
     "reader_totals": [1, 2, 3, 4],

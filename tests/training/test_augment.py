@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sparcc_pipeline.imaging.normalize import JOINT_IN_SIGHT_MM, joint_closeness
-from sparcc_pipeline.training.augment import transplant_lesions
+from sparcc_pipeline.training.augment import add_lesions, transplant_lesions
 from sparcc_pipeline.training.dataset import PHANTOM, edema_samples
 from sparcc_pipeline.training.fit_bones import _oblique
 from sparcc_pipeline.training.fit_edema import EdemaBatches, EdemaPlan, edema_network
@@ -47,6 +47,24 @@ def test_a_transplanted_lesion_never_darkens_brighter_edema() -> None:
     signal, _ = transplant_lesions(generator(), bright, lesion, square(slice(0, 32), slice(0, 32)), lesion, lesion, 1.0)
 
     assert torch.equal(signal, bright)
+
+
+@pytest.mark.parametrize("beside_share", [0.0, 1.0])
+def test_a_lesion_on_a_neighbouring_slice_alone_is_no_edema_of_this_one(beside_share: float) -> None:
+    nothing = torch.zeros((64, 3, SIZE, SIZE))
+    bone = torch.ones((64, 1, SIZE, SIZE))
+
+    signal, target = add_lesions(
+        generator(), nothing, nothing[:, 1:2], bone, bone * 5, 0.6, 1.0, 0.5, beside_share=beside_share
+    )
+
+    brightened = signal.amax(dim=(2, 3)) > 0
+    if beside_share:
+        assert not target.any() and not brightened[:, 1].any()
+        assert (brightened.sum(dim=1) == 1).all()
+        assert brightened[:, 0].any() and brightened[:, 2].any()
+    else:
+        assert (target.amax(dim=(1, 2, 3)) > 0).all() and brightened[:, 1].all()
 
 
 def test_an_oblique_slice_shows_each_place_at_its_own_depth() -> None:

@@ -13,7 +13,10 @@ from sparcc_pipeline.training.dataset import bone_stack, joints_of
 from sparcc_pipeline.training.labels import (
     IGNORE,
     PEOPLE,
+    PEOPLE_WITH_T1_ONLY,
     PERSON_WITH_UNREAD_EDEMA,
+    SOME_BONE,
+    load_outlined,
     load_pelvis,
     load_person,
     soft_edema,
@@ -105,3 +108,12 @@ def test_a_pelvis_has_its_joints_closed(shared_data: Path) -> None:
     beside[:, :, :-1] |= sacrum[:, :, 1:]
     for side in Side:
         assert (beside & (label == ILIUM_LABEL[side])).sum() > 20
+
+
+@pytest.mark.parametrize("name", PEOPLE_WITH_T1_ONLY)
+def test_an_outline_says_bone_and_not_which(shared_data: Path, name: str) -> None:
+    scan = load_outlined(shared_data, name)
+
+    assert set(np.unique(scan.anatomy)) == {0, SOME_BONE}
+    bone = scan.anatomy == SOME_BONE
+    assert np.median(scan.signal[bone]) > np.median(scan.signal[~bone]), "marrow is bright on T1"

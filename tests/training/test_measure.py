@@ -1,4 +1,4 @@
-"""The figures: Dice and kappa of known tables, and thresholds that never see their own fold."""
+"""The figures: Dice and kappa of known tables, and what they are of readings that agree with themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.errors import UnscorableError
 from sparcc_pipeline.training import evaluate, evaluation_report
 from sparcc_pipeline.training.dataset import joints_of
-from sparcc_pipeline.training.labels import PEOPLE_WITH_LESIONS, Person, load_person
+from sparcc_pipeline.training.labels import Person, load_person
 from sparcc_pipeline.training.measure import (
     Prediction,
     dice,
@@ -42,20 +42,6 @@ def test_pooled_kappa_looks_at_what_both_evaluated() -> None:
     second = {key: first[key] for key in keys[:4]}
 
     assert pooled_kappa([(first, second)]) == 1.0
-
-
-def test_a_threshold_never_sees_its_own_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    best = dict(zip(PEOPLE_WITH_LESIONS, (0.2, 0.3, 0.3, 0.3, 0.3), strict=True))
-
-    def edema_dice(prediction: tuple[str, float], threshold: float) -> list[float]:
-        return [1.0 - abs(threshold - prediction[1])]
-
-    monkeypatch.setattr(evaluate, "edema_dice", edema_dice)
-    predictions: dict[str, Any] = {name: (name, at) for name, at in best.items()}
-    others = evaluate.best_threshold(predictions, leaving_out="1007")
-    predictions["1007"] = ("1007", 0.9)
-
-    assert evaluate.best_threshold(predictions, leaving_out="1007") == others == pytest.approx(0.3)
 
 
 def test_readers_agree_as_published(shared_data: Path) -> None:
@@ -112,9 +98,7 @@ def as_labelled(person: Person) -> Prediction:
 def two_people(shared_data: Path) -> dict[str, Any]:
     """The figures of 1007, 1013 and 2014 as the labels have them, and of 1234, whose fold found nothing."""
     found = {name: as_labelled(load_person(shared_data, name)) for name in ("1007", "1013", "2014")}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(evaluate, "THRESHOLDS", (0.5,))
-        return evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
+    return evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
 
 
 def test_a_fold_without_a_joint_is_a_row_that_says_so(two_people: dict[str, Any]) -> None:
@@ -138,6 +122,7 @@ def test_the_first_reading_agrees_with_itself(two_people: dict[str, Any]) -> Non
     assert person["edema_dice"][0] == pytest.approx(1.0)
     assert set(person["bone_dice"].values()) == {1.0}
     assert person["score"] == person["score_own_slices"] == person["reader_scores"][0]
+
     assert person["first_slice"] == person["first_slice_read"] == 5
     assert two_people["joint_line"] == two_people["joint_line_of_the_labels"]
     assert two_people["joint_line"]["percentile_95_mm"] < 1.0 and not two_people["joint_line"]["missing"]
@@ -169,3 +154,11 @@ def test_json_and_markdown_carry_the_figures(two_people: dict[str, Any]) -> None
     for table in text.split("\n\n"):
         rows = [row for row in table.splitlines() if row.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, "every row of a table has its columns"
+
+
+def test_the_fixed_threshold_is_one_of_those_that_are_told(two_people: dict[str, Any]) -> None:
+    fixed = next(row for row in two_people["thresholds"] if row["threshold"] == two_people["edema_threshold"])
+
+    assert {key: two_people[key] for key in fixed if key != "threshold"} == {
+        key: value for key, value in fixed.items() if key != "threshold"
+    }
