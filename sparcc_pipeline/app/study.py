@@ -40,9 +40,8 @@ class Segmenter(Protocol):
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
-    @property
-    def calibration(self) -> Calibration | None:
-        """How sure the model is of its points; None where that was not measured."""
+    def calibration_of(self, tissue: TissueMaps) -> Calibration | None:
+        """How sure the model is of the points that follow from these maps; None where that was not measured."""
 
     def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
         """The tissue maps of one STIR volume, in its own geometry, and its joints; T1 helps where there is one."""
@@ -190,7 +189,7 @@ def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
     """
     tissue, joints = segmenter.segment(study.stir, study.t1)
     quality = assess_quality(study.stir, tissue, joints)
-    return Segmented(study, tissue, joints, segmenter.provenance, segmenter.calibration, quality)
+    return Segmented(study, tissue, joints, segmenter.provenance, segmenter.calibration_of(tissue), quality)
 
 
 def six_slices(segmented: Segmented, request: Request) -> SixSlices:

@@ -81,7 +81,7 @@ class Bundle:
 
     @property
     def edema_threshold(self) -> float:
-        """Probability from which a voxel counts as edema, chosen out of fold (see the model card)."""
+        """Probability from which a voxel counts as edema (see the model card)."""
         return float(self.networks["edema"]["threshold"])
 
     @property
@@ -89,10 +89,12 @@ class Bundle:
         """What the edema network sees besides the STIR, see `normalize.edema_input`."""
         return tuple(self.networks["edema"].get("inputs", ()))
 
-    @property
-    def calibration(self) -> Calibration | None:
-        """How sure the model is of its points, measured out of fold; None for a model that was not calibrated."""
-        stored = self.networks["edema"].get("calibration")
+    def calibration(self, *, with_t1: bool) -> Calibration | None:
+        """How sure the model is of its points, measured out of fold on studies with T1 or on STIR alone.
+
+        None for a model that was not calibrated on them.
+        """
+        stored = self.networks["edema"].get("calibration" if with_t1 else "calibration_stir_alone")
         return None if stored is None else Calibration.from_json(stored)
 
     def file(self, name: str) -> Path:

@@ -8,7 +8,7 @@ Pre- and post-processing are numpy and shared by every engine (`engines.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,18 +97,23 @@ class Segmenter:
 
     Parameters
     ----------
+    calibrations : of studies whose bones were found on T1 as well, and of those where they were on STIR alone
     edema_inputs : what the edema network sees besides the STIR, see `normalize.edema_input`
     callers : threads that may call the networks at one time; slices are independent, so each takes one after the other
     """
 
     def __init__(self, bones: Network, edema: Network, edema_threshold: float, provenance: dict[str, str],
-                 calibration: Calibration | None = None, edema_inputs: Sequence[str] = (),
+                 calibrations: Mapping[str, Calibration | None] | None = None, edema_inputs: Sequence[str] = (),
                  callers: int = 1) -> None:  # fmt: skip
         self._bones, self._edema, self._callers = bones, edema, callers
         self._edema_inputs = tuple(edema_inputs)
         self._edema_threshold = edema_threshold
         self.provenance = provenance
-        self.calibration = calibration
+        self._calibrations = calibrations or {}
+
+    def calibration_of(self, tissue: TissueMaps) -> Calibration | None:
+        """How sure the model is of the points that follow from these maps: surer where T1 showed the bones."""
+        return self._calibrations.get(T1 if T1 in tissue.bones_from else STIR)
 
     def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
         """Bones, edema, reference tissues and ligamentous probability of one STIR volume, and its joints.
@@ -318,7 +323,7 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> S
         networks["edema"],
         bundle.edema_threshold,
         provenance,
-        bundle.calibration,
+        {T1: bundle.calibration(with_t1=True), STIR: bundle.calibration(with_t1=False)},
         bundle.edema_inputs,
         callers,
     )

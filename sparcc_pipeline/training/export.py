@@ -61,6 +61,7 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
             "mean_probability": True,
             "threshold": evaluation["edema_threshold"],
             "calibration": evaluation["calibration"],
+            "calibration_stir_alone": evaluation["stir_alone"]["calibration"],
         },
     }
     _write_json(inference, folder / "configs" / "inference.json")

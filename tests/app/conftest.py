@@ -37,6 +37,9 @@ class KnownSegmenter:
     tissue: TissueMaps
     calibration: Calibration | None = None
 
+    def calibration_of(self, tissue: TissueMaps) -> Calibration | None:
+        return self.calibration
+
     @property
     def provenance(self) -> Mapping[str, str]:
         return {"name": "known", "version": "1.0", "sha256": "ab" * 32, "engine": "onnx"}

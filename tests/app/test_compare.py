@@ -73,6 +73,9 @@ class SignalSegmenter:
     seen: list[str | None] = field(default_factory=list)
     calibration: Calibration | None = None
 
+    def calibration_of(self, tissue: TissueMaps) -> Calibration | None:
+        return self.calibration
+
     @property
     def provenance(self) -> Mapping[str, str]:
         return {"name": "known", "version": "1.0", "sha256": "ab" * 32, "engine": "onnx"}

@@ -18,7 +18,7 @@ from sparcc_pipeline.imaging.bundle import FORMAT, Bundle
 from sparcc_pipeline.imaging.engines import OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.networks import BONE_NETWORK, EDEMA_NETWORK, build_network, export_onnx, mean_of
 from sparcc_pipeline.imaging.segmentation import load_segmenter
-from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
+from sparcc_pipeline.volume import STIR, T1, Float32Array, Geometry, SeriesRef, TissueMaps, Volume
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
@@ -54,6 +54,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         whole = mean_of(members) if name == "edema" else members[0]
         export_onnx(whole, (1, 3, 64, 64), folder / "models" / f"{name}.onnx")
     inference["edema"]["threshold"] = 0.4
+    line = {"intercept": 0.0, "slope": 1.0}
+    for key, reading_sd in (("calibration", 0.5), ("calibration_stir_alone", 1.5)):
+        inference["edema"][key] = {"edema": line, "intense": line, "deep": line, "reading_sd": reading_sd}
     write(folder / "configs" / "inference.json", inference)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     metadata = {
@@ -250,3 +253,17 @@ def test_the_number_of_threads_changes_nothing(made: Path, volume: Volume) -> No
     two = load_segmenter(made, threads=2).find_bones(volume)
 
     assert_array_equal(one.anatomy, two.anatomy)
+
+
+@pytest.mark.parametrize(("bones_from", "reading_sd"), [((STIR, T1), 0.5), ((STIR,), 1.5)])
+def test_a_score_is_as_sure_as_what_showed_the_bones(
+    made: Path, volume: Volume, bones_from: tuple[str, ...], reading_sd: float
+) -> None:
+    nothing = np.zeros_like(volume.signal)
+    tissue = TissueMaps(
+        volume.geometry, nothing.astype(np.uint8), nothing, 0.4, nothing > 0, nothing[:, 0, 0], bones_from=bones_from
+    )
+
+    calibration = load_segmenter(made).calibration_of(tissue)
+
+    assert calibration is not None and calibration.reading_sd == reading_sd
