@@ -19,7 +19,8 @@ from sparcc_pipeline.imaging.engines import OnnxNetwork, TorchNetwork
 from sparcc_pipeline.imaging.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
 from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
 from sparcc_pipeline.training.labels import PEOPLE, load_person
-from sparcc_pipeline.training.phantom import known_score, make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import known_score, random_spec
 from sparcc_pipeline.volume import StorageOrder, same_geometry
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -148,7 +148,8 @@ def _study(source: Path | None) -> Iterator[Path]:
     if source is not None:
         yield source
         return
-    from sparcc_pipeline.training.phantom import PhantomSpec, make_phantom
+    from sparcc_pipeline.training.phantom import make_phantom
+    from sparcc_pipeline.training.phantom_spec import PhantomSpec
 
     try:
         with tempfile.TemporaryDirectory(prefix="sparcc-") as folder:

@@ -270,7 +270,7 @@ def phantom(
 ) -> None:
     """Make a synthetic study whose score is known; for tests and demonstrations only."""
     from sparcc_pipeline.app.phantom_command import run_phantom
-    from sparcc_pipeline.training.phantom import random_spec
+    from sparcc_pipeline.training.phantom_spec import random_spec
 
     spec = random_spec(seed, lesions=lesions, slice_spacing_mm=spacing, pixel_mm=pixel, tilt_degrees=tilt)
     run_phantom(spec, out, style=style.value, enhanced=enhanced, reverse=reverse)

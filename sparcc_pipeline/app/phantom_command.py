@@ -11,7 +11,8 @@ import typer
 
 from sparcc_pipeline.app.store import ResultFolder, write_text
 from sparcc_pipeline.dicom.write import Style, write_mr_series
-from sparcc_pipeline.training.phantom import KnownScore, PhantomSpec, known_score, make_phantom
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import KnownScore, PhantomSpec, known_score
 
 SCHEMA: Final = "sparcc-phantom/1"
 TRUTH_FILE: Final = "truth.json"

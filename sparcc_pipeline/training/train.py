@@ -29,7 +29,8 @@ from sparcc_pipeline.training.labels import (
     load_person,
 )
 from sparcc_pipeline.training.loop import save_atomically
-from sparcc_pipeline.training.phantom import Phantom, make_phantom, random_spec
+from sparcc_pipeline.training.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.phantom_spec import random_spec
 
 PEOPLE_FOR_EDEMA: Final = (*PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA)
 """Who can teach and measure edema. 2014 has edema that no reader drew: never among them."""

@@ -24,7 +24,8 @@ from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training import evaluate, evaluation_report
 from sparcc_pipeline.training.labels import Person
 from sparcc_pipeline.training.measure import Prediction
-from sparcc_pipeline.training.phantom import Lesion, PhantomSpec, make_phantom
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import Lesion, PhantomSpec
 
 SPEC = PhantomSpec(
     shape=(12, 204, 204),

@@ -11,7 +11,8 @@ import pytest
 from sparcc_pipeline.app.phantom_command import run_phantom
 from sparcc_pipeline.app.study import Request, read_study
 from sparcc_pipeline.errors import OutputError
-from sparcc_pipeline.training.phantom import PhantomSpec, known_score, make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import PhantomSpec, known_score, random_spec
 
 SPEC = random_spec(3, lesions=6, slice_spacing_mm=5.0, pixel_mm=1.2, tilt_degrees=20.0)
 

@@ -31,7 +31,8 @@ from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.score import score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
-from sparcc_pipeline.training.phantom import Lesion, Phantom, PhantomSpec, make_phantom
+from sparcc_pipeline.training.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.phantom_spec import Lesion, PhantomSpec
 from sparcc_pipeline.volume import Geometry, SeriesRef, Volume
 
 

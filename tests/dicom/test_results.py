@@ -15,7 +15,7 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.dicom.codes import read_codes
 from sparcc_pipeline.dicom.sr import Uncertainty
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.training.phantom import Lesion
+from sparcc_pipeline.training.phantom_spec import Lesion
 from sparcc_pipeline.volume import StorageOrder
 
 from .conftest import CODES_FILE, ONE_SLICE, ScoredStudy

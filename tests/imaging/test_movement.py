@@ -13,7 +13,8 @@ from scipy import ndimage
 from sparcc_pipeline.errors import GeometryError
 from sparcc_pipeline.imaging.movement import MOVED_MM, SliceMovement, slice_movement
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.training.phantom import make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import random_spec
 from sparcc_pipeline.volume import BoolArray, Volume
 
 CLOSE_MM = 0.3

@@ -22,7 +22,8 @@ from sparcc_pipeline.imaging.plausibility import (
     require_stir_contrast,
 )
 from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
-from sparcc_pipeline.training.phantom import make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import random_spec
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, Volume
 
 SPACING = (4.0, 1.0, 1.0)

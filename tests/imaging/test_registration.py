@@ -18,7 +18,8 @@ from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
 from sparcc_pipeline.sparcc.alignment import joint_points_mm, starting_positions
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.labels import load_person
-from sparcc_pipeline.training.phantom import make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import random_spec
 from sparcc_pipeline.volume import Geometry, SeriesRef, TissueMaps, Volume
 
 MOTION = RigidTransform.about(

@@ -11,7 +11,8 @@ from sparcc_pipeline.training.augment import add_lesions, transplant_lesions
 from sparcc_pipeline.training.dataset import PHANTOM, edema_samples
 from sparcc_pipeline.training.fit_bones import _oblique
 from sparcc_pipeline.training.fit_edema import EdemaBatches, EdemaPlan, edema_network
-from sparcc_pipeline.training.phantom import make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import random_spec
 
 SIZE = 32
 

@@ -14,7 +14,8 @@ from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.training.labels import Person
 from sparcc_pipeline.training.measure import Prediction
 from sparcc_pipeline.training.measure_points import agreement_of, called_edema, total_differences
-from sparcc_pipeline.training.phantom import Lesion, PhantomSpec, make_phantom
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import Lesion, PhantomSpec
 
 
 def score(intense: Sequence[int | None], edema: int | None = 0) -> SparccScore:

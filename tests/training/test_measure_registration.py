@@ -25,7 +25,8 @@ from sparcc_pipeline.training.measure_registration import (
     outcome_of,
     registration_markdown,
 )
-from sparcc_pipeline.training.phantom import Phantom, PhantomSpec, make_phantom
+from sparcc_pipeline.training.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.phantom_spec import PhantomSpec
 from sparcc_pipeline.training.repeat_scan import Repeat
 from sparcc_pipeline.volume import STIR, FloatArray, Geometry, Volume
 

@@ -12,14 +12,8 @@ from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
-from sparcc_pipeline.training.phantom import (
-    KnownScore,
-    Lesion,
-    PhantomSpec,
-    known_score,
-    make_phantom,
-    random_spec,
-)
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import KnownScore, Lesion, PhantomSpec, known_score, random_spec
 
 PLAIN = PhantomSpec(shape=(12, 204, 204), spacing_mm=(4.0, 0.9, 0.9), noise=0.0, bias=0.0)
 """Slices 4-9 are the six; every joint there is higher than 30 mm."""

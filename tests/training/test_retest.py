@@ -19,7 +19,8 @@ from sparcc_pipeline.rigid import RigidTransform, rotation_about
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.training import retest as module
-from sparcc_pipeline.training.phantom import Lesion, Phantom, PhantomSpec, known_score, make_phantom
+from sparcc_pipeline.training.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.phantom_spec import Lesion, PhantomSpec, known_score
 from sparcc_pipeline.training.repeat_scan import Repeat
 from sparcc_pipeline.training.retest import (
     registration_error,

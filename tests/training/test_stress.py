@@ -18,7 +18,8 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.errors import ConfigError, JointNotVisibleError
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.training.distortions import Distortion, Scan
-from sparcc_pipeline.training.phantom import Lesion, Phantom, PhantomSpec, known_score, make_phantom
+from sparcc_pipeline.training.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.phantom_spec import Lesion, PhantomSpec, known_score
 from sparcc_pipeline.training.stress import RowStore, chosen, figures_of, stress
 from sparcc_pipeline.training.stress_report import stress_csv, stress_markdown, stress_svg
 from sparcc_pipeline.volume import TissueMaps, Volume

@@ -14,7 +14,8 @@ from sparcc_pipeline.training import train
 from sparcc_pipeline.training.dataset import PHANTOM, edema_samples
 from sparcc_pipeline.training.fit_edema import EdemaPlan, fit_edema
 from sparcc_pipeline.training.loop import Schedule
-from sparcc_pipeline.training.phantom import make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import random_spec
 from sparcc_pipeline.training.train import TrainingPlan, TrainingRun
 
 TWO_STEPS = TrainingPlan(

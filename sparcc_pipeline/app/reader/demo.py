@@ -33,7 +33,8 @@ from sparcc_pipeline.app.store import SCORE_FILE, write_text
 from sparcc_pipeline.app.study import Outcome, Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.training.phantom import PhantomSpec, known_score, make_phantom, random_spec
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import PhantomSpec, known_score, random_spec
 
 PASSWORD: Final = "sparcc-demo-reading"
 """Of every user of the demo, which holds synthetic images only and listens on this machine only."""

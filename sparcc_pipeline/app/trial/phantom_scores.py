@@ -25,7 +25,8 @@ from sparcc_pipeline.app.result import score_document
 from sparcc_pipeline.app.study import Request, Segmented, Study, score_slices, six_slices
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import find_joints
-from sparcc_pipeline.training.phantom import SIX, Lesion, PhantomSpec, make_phantom
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import SIX, Lesion, PhantomSpec
 from sparcc_pipeline.trial.items import QUADRANTS, ItemPlace
 from sparcc_pipeline.trial.simulated_items import FIRST_SLICE
 

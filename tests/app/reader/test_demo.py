@@ -10,7 +10,8 @@ from sparcc_pipeline.app.reader import demo
 from sparcc_pipeline.app.reader.server import make_app
 from sparcc_pipeline.app.reader.users import Role
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.training.phantom import PhantomSpec, make_phantom
+from sparcc_pipeline.training.phantom import make_phantom
+from sparcc_pipeline.training.phantom_spec import PhantomSpec
 from sparcc_pipeline.volume import Volume
 
 from ..conftest import KnownSegmenter
