@@ -47,7 +47,7 @@ class EdemaPlan:
     inputs: tuple[str, ...] = ()
     lesion_share: float = 0.4
     massive_share: float = 0.25
-    beside_share: float = 0.0
+    beside_share: float = 0.25
     transplant_share: float = 0.0
     distractor_share: float = 0.5
     gain_smooth: float = 0.15

@@ -95,7 +95,7 @@ def test_a_bundle_is_never_overwritten(tmp_path: Path, data: Path) -> None:
 
 
 def test_a_design_that_does_not_exist_is_said(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(ConfigError, match="expected --only to name designs among one-seed.*found nonsense"):
+    with pytest.raises(ConfigError, match="expected --only to name designs among none-beside.*found nonsense"):
         train_command.run_designs(data, tmp_path / "run", ["nonsense"])
 
 
