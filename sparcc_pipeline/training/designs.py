@@ -1,8 +1,7 @@
 """Designs of the edema network, compared on one protocol.
 
 Each person is measured with networks that never saw that person, inside bones and joints as they are labelled: what is
-compared is the reading of edema alone, so the figures are ceilings. What
-another seed alone changes is in the table too.
+compared is the reading of edema alone, so the figures are ceilings. What another seed changes is in the table too.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ DESIGNS: Final[dict[str, TrainingPlan]] = {
     "model": TrainingPlan(),
 }
 """Name -> plan: no simulated lesion on a neighbouring slice alone, by one seed, another and both; besides it lesions
-transplanted from other joints; besides them bone, joint and T1 shown; the model's plan by one seed, another and both. The
-losers stay in the table."""
+transplanted from other joints; besides them bone, joint and T1 shown; the model's plan by one seed, another and both.
+The losers stay in the table."""
 
 
 def compare_designs(
