@@ -36,9 +36,9 @@ from sparcc_pipeline.training.train import PEOPLE_FOR_EDEMA, TrainingRun
 from sparcc_pipeline.volume import Volume
 
 EDEMA_THRESHOLD: Final = 0.3
-"""Half of the Dice of reader on reader (0.61): of probabilities that are right, half of the best Dice that can be had is
-the threshold that has it (Lipton et al., arXiv 1402.1892). Not fitted on what the networks say of these people: the best
-threshold of four people is no good one for a fifth (it ran from 0.25 to 0.45 with who was left out)."""
+"""Half of the Dice of reader on reader (0.61): of probabilities that are right, half of the best Dice that can be had
+is the threshold that has it (Lipton et al., arXiv 1402.1892). Not fitted on what the networks say of these people: the
+best threshold of four people is no good one for a fifth (it ran from 0.25 to 0.45 with who was left out)."""
 
 THRESHOLDS: Final = (0.2, 0.25, EDEMA_THRESHOLD, 0.35, 0.4, 0.5, 0.6)
 """Looked at besides, to show what the fixed one costs and gains."""
