@@ -209,7 +209,7 @@ def test_an_oversize_pdu_is_not_waited_for(nodes: Nodes, series: Path) -> None:
 
 
 def test_a_slow_sender_is_left(nodes: Nodes, series: Path) -> None:
-    node = nodes.start(NodeLimits(silence_s=0.5))
+    node = nodes.start(NodeLimits(silence_s=2.0))
     with socket.create_connection(("127.0.0.1", node.receiver.port)) as slow:
         slow.settimeout(10)
         for byte in b"\x01\x00\x00\x00":
