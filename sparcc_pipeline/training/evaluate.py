@@ -1,4 +1,4 @@
-"""Leave-one-person-out: each person is measured with networks that never saw them, at a threshold that no one chose."""
+"""Leave-one-person-out: each person is measured with networks that never saw them, all at one threshold."""
 
 from __future__ import annotations
 

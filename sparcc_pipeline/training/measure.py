@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Final
@@ -39,13 +39,10 @@ class Prediction:
     person: Person
     tissue: TissueMaps
     joints: Joints
-    _at: dict[float, Prediction] = field(default_factory=dict, init=False, repr=False)
 
     def at(self, threshold: float) -> Prediction:
-        """The same with another edema threshold; one object a threshold, so that what is measured on it is kept."""
-        if threshold not in self._at:
-            self._at[threshold] = replace(self, tissue=replace(self.tissue, edema_threshold=threshold))
-        return self._at[threshold]
+        """The same maps with another edema threshold."""
+        return replace(self, tissue=replace(self.tissue, edema_threshold=threshold))
 
 
 def dice(a: BoolArray, b: BoolArray) -> float:

@@ -122,7 +122,6 @@ def test_the_first_reading_agrees_with_itself(two_people: dict[str, Any]) -> Non
     assert person["edema_dice"][0] == pytest.approx(1.0)
     assert set(person["bone_dice"].values()) == {1.0}
     assert person["score"] == person["score_own_slices"] == person["reader_scores"][0]
-
     assert person["first_slice"] == person["first_slice_read"] == 5
     assert two_people["joint_line"] == two_people["joint_line_of_the_labels"]
     assert two_people["joint_line"]["percentile_95_mm"] < 1.0 and not two_people["joint_line"]["missing"]

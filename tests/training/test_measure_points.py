@@ -93,11 +93,11 @@ def test_called_edema_names_slices_sides_and_quadrants() -> None:
     ]
 
 
-def test_one_prediction_a_threshold() -> None:
+def test_another_threshold_is_of_the_same_maps() -> None:
     phantom = make_phantom(PhantomSpec(shape=(8, 204, 204), spacing_mm=(4.0, 0.9, 0.9), transitional_slice=6))
     person = Person("x", phantom.volume, phantom.volume.signal, phantom.tissue.anatomy, None, {}, (1, 6), (1, 6))
     prediction = Prediction(person, phantom.tissue, find_joints(phantom.tissue))
 
-    assert prediction.at(0.2) is prediction.at(0.2)
     assert prediction.at(0.2).tissue.edema_threshold == 0.2
+    assert prediction.tissue.edema_threshold == 0.5
     assert np.shares_memory(prediction.at(0.2).tissue.vessel, prediction.tissue.vessel)
