@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.errors import GeometryError
 from sparcc_pipeline.message import Message
 
@@ -111,9 +112,23 @@ class Geometry:
         """Angle between the slice plane and the straight coronal plane (0 for coronal, 90 for axial)."""
         return float(np.degrees(np.arccos(np.clip(abs(self.directions[0][1]), 0.0, 1.0))))
 
+    def to_mm(self, index: FloatArray) -> FloatArray:
+        """Return LPS positions in mm of (slice, row, column) indices; both (..., 3)."""
+        return np.asarray(index @ self.affine[:3, :3].T + self.affine[:3, 3])
+
+    def to_index(self, points_mm: FloatArray) -> FloatArray:
+        """Return fractional (slice, row, column) indices of LPS positions in mm; both (..., 3)."""
+        # Inverted, not transposed: directions may deviate from right angles by UNIT_TOLERANCE.
+        return np.asarray((points_mm - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T)
+
     def slice_position_mm(self, slice_index: int) -> float:
         """Signed distance of a slice along the stack's normal from the LPS origin, growing posteriorly, mm."""
         return float(np.dot(self.origin_mm, self.directions[0]) + slice_index * self.spacing_mm[0])
+
+
+def sacroiliac_bones(anatomy: LabelArray) -> BoolArray:
+    """Return where an anatomy map shows the sacrum or an ilium; both (slices, rows, columns) or one slice of it."""
+    return np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
 
 
 def same_geometry(a: Geometry, b: Geometry, tolerance_mm: float) -> bool:

@@ -20,8 +20,8 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from sparcc_pipeline.dicom.confidentiality import read_profile
-from sparcc_pipeline.dicom.elements import quiet_pydicom
+from sparcc_pipeline.dicom.deidentify.confidentiality import read_profile
+from sparcc_pipeline.dicom.input.elements import quiet_pydicom
 
 NAME, CHINESE_NAME, BORN, NUMBER = "ZHANGSAN", "张三丰", "19630417", "PID8839201"
 STREET, CHINESE_STREET, PRIVATE = "Nanjing Road", "南京路八十八号", "PRIVSECRET"

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import Bone, Level, Side
-from sparcc_pipeline.app.resources import model_bundle
-from sparcc_pipeline.app.study import Request, Scored, read_study, score_study
+from sparcc_pipeline.app.study.resources import model_bundle
+from sparcc_pipeline.app.study.score import Request, Scored, read_study, score_study
 from sparcc_pipeline.dicom.write import Style, write_mr_series
-from sparcc_pipeline.imaging.bundle import Bundle
-from sparcc_pipeline.imaging.engines import OnnxNetwork, TorchNetwork
-from sparcc_pipeline.imaging.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
+from sparcc_pipeline.imaging.model.bundle import Bundle
+from sparcc_pipeline.imaging.model.engines import OnnxNetwork, TorchNetwork
+from sparcc_pipeline.imaging.model.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
 from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
-from sparcc_pipeline.training.labels import PEOPLE, load_person
-from sparcc_pipeline.training.phantom import make_phantom
-from sparcc_pipeline.training.phantom_spec import known_score, random_spec
+from sparcc_pipeline.training.data.labels import PEOPLE, load_person
+from sparcc_pipeline.training.data.phantom import make_phantom
+from sparcc_pipeline.training.data.phantom_spec import known_score, random_spec
 from sparcc_pipeline.volume import StorageOrder, same_geometry
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -1,9 +1,9 @@
 """Is this a STIR of the sacroiliac joints at all: two things are refused, another contrast and another body part.
 
 Every limit lies beyond what was measured on seven people as scanned (0.6 mm, 3.3 mm, one site) and on distortions of
-them (`training/distortions.py`); the figures are given with each limit. What was measured on the other side of it: T1
-of nine people, two coronal T1 pelves, T2 without fat suppression and failed suppression put together from STIR and T1,
-upside down, turned, reformatted, cut and synthetic images, and heads. Nothing was measured on other scanners.
+them (`training/measure/distortions.py`); the figures are given with each limit. What was measured on the other side of
+it: T1 of nine people, two coronal T1 pelves, T2 without fat suppression and failed suppression put together from STIR
+and T1, upside down, turned, reformatted, cut and synthetic images, and heads. Nothing was measured on other scanners.
 """
 
 from __future__ import annotations

@@ -18,15 +18,16 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.imaging.alignment.second_contrast import Laid, lay_on
 from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
-from sparcc_pipeline.imaging.bundle import Bundle
 from sparcc_pipeline.imaging.edema import find_edema, one_by_one
-from sparcc_pipeline.imaging.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from sparcc_pipeline.imaging.fluid import find_csf, find_disc
 from sparcc_pipeline.imaging.joint_path import follow_joints
 from sparcc_pipeline.imaging.marrow_height import marrow_by_height
-from sparcc_pipeline.imaging.networks import BONE_CLASSES
-from sparcc_pipeline.imaging.normalize import (
+from sparcc_pipeline.imaging.model.bundle import Bundle
+from sparcc_pipeline.imaging.model.engines import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
+from sparcc_pipeline.imaging.model.networks import BONE_CLASSES
+from sparcc_pipeline.imaging.model.normalize import (
     BONE_PIXEL_MM,
     compress_signal,
     joint_distance_mm,
@@ -37,7 +38,6 @@ from sparcc_pipeline.imaging.normalize import (
     sample_back,
 )
 from sparcc_pipeline.imaging.plausibility import bone_evidence, require_sacroiliac, require_stir_contrast
-from sparcc_pipeline.imaging.second_contrast import Laid, lay_on
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.sparcc.uncertainty import Calibration

@@ -2,9 +2,9 @@
 
 The points that a reader would give are taken to follow from the margins (`margins.py`) by a logistic regression with
 one random intercept a reading: a reader, or the scanner and the network, is a little more or less generous over the
-whole study. Its numbers are measured on people whom the networks never saw (`training/calibrate.py`) and belong to the
-model. Given the intercept the points are independent, so the total is a Poisson-binomial sum, and the distribution is
-its mean over the intercept (Gauss-Hermite quadrature). Nothing is drawn at random.
+whole study. Its numbers are measured on people whom the networks never saw (`training/fit/calibrate.py`) and belong to
+the model. Given the intercept the points are independent, so the total is a Poisson-binomial sum, and the distribution
+is its mean over the intercept (Gauss-Hermite quadrature). Nothing is drawn at random.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.eligibility import Eligibility, eligibility
 from sparcc_pipeline.trial.instruments import Instrument, InstrumentResult
 from sparcc_pipeline.trial.nsaid import nsaid_index
-from sparcc_pipeline.trial.protocol import PlannedVisit, Protocol
+from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, Reading, counted_score
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant, TrialData
 from sparcc_pipeline.trial.remission import DualTarget, dual_target, flare, sustained_target

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sparcc_pipeline.trial.instruments import InstrumentResult
-from sparcc_pipeline.trial.protocol import MriSign, Protocol
+from sparcc_pipeline.trial.protocol.definition import MriSign, Protocol
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
 from sparcc_pipeline.trial.records import Participant
 

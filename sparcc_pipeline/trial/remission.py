@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sparcc_pipeline.trial.choices import ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.instruments import InstrumentResult
-from sparcc_pipeline.trial.protocol import ComparedWith, Protocol, TargetRules
+from sparcc_pipeline.trial.protocol.choices import ClinicalDefinition, ImagingDefinition
+from sparcc_pipeline.trial.protocol.definition import ComparedWith, Protocol, TargetRules
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
 from sparcc_pipeline.trial.states import reaches
 

@@ -15,7 +15,7 @@ import numpy as np
 from sparcc_pipeline.trial.assessment import VisitAssessment
 from sparcc_pipeline.trial.eligibility import Eligibility, EntryState, eligibility
 from sparcc_pipeline.trial.instruments import Instrument
-from sparcc_pipeline.trial.protocol import PlannedVisit, Protocol
+from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.reading import ScoreSource
 from sparcc_pipeline.trial.remission import TargetStatus
 from sparcc_pipeline.trial.schedule import Timing

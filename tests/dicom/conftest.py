@@ -18,21 +18,21 @@ import pytest
 from pydicom.fileset import FileSet
 
 from sparcc_pipeline.anatomy import Quadrant, Side
-from sparcc_pipeline.dicom.codes import read_codes
-from sparcc_pipeline.dicom.discover import discover
-from sparcc_pipeline.dicom.presentation import Marked, make_presentation_states
-from sparcc_pipeline.dicom.read import read_series
-from sparcc_pipeline.dicom.result_header import Origin, ResultHeader
-from sparcc_pipeline.dicom.results import Result, make_results
-from sparcc_pipeline.dicom.select import find_stir
-from sparcc_pipeline.dicom.source_header import SourceHeader, read_source_header
+from sparcc_pipeline.dicom.input.discover import discover
+from sparcc_pipeline.dicom.input.read import read_series
+from sparcc_pipeline.dicom.input.select import find_stir
+from sparcc_pipeline.dicom.output.codes import read_codes
+from sparcc_pipeline.dicom.output.presentation import Marked, make_presentation_states
+from sparcc_pipeline.dicom.output.result_header import Origin, ResultHeader
+from sparcc_pipeline.dicom.output.results import Result, make_results
+from sparcc_pipeline.dicom.output.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.dicom.uids import ResultUids
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.score import score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
-from sparcc_pipeline.training.phantom import Phantom, make_phantom
-from sparcc_pipeline.training.phantom_spec import Lesion, PhantomSpec
+from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.data.phantom_spec import Lesion, PhantomSpec
 from sparcc_pipeline.volume import Geometry, SeriesRef, Volume
 
 

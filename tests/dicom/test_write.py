@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from sparcc_pipeline.dicom.classify import SeriesKind
-from sparcc_pipeline.dicom.discover import discover
+from sparcc_pipeline.dicom.input.classify import SeriesKind
+from sparcc_pipeline.dicom.input.discover import discover
 from sparcc_pipeline.dicom.uids import derived_uid
 from sparcc_pipeline.dicom.write import Style, write_mr_series
 from sparcc_pipeline.errors import OutputError

@@ -14,8 +14,8 @@ from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
-from sparcc_pipeline.training.phantom import Phantom, make_phantom
-from sparcc_pipeline.training.phantom_spec import SIGNAL, Lesion, PhantomSpec, known_score
+from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.data.phantom_spec import SIGNAL, Lesion, PhantomSpec, known_score
 from sparcc_pipeline.volume import BoolArray, TissueMaps
 
 MARROW = SIGNAL["marrow"]

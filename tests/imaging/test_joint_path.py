@@ -11,10 +11,10 @@ from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
+from sparcc_pipeline.imaging.alignment.second_contrast import Laid
 from sparcc_pipeline.imaging.joint_path import REACH_MM, follow_joints
-from sparcc_pipeline.imaging.second_contrast import Laid
 from sparcc_pipeline.sparcc.joint import find_joint_line, line_normals
-from sparcc_pipeline.training.labels import load_person
+from sparcc_pipeline.training.data.labels import load_person
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray
 
 from ..sparcc.builders import Anatomy

@@ -228,9 +228,9 @@ def test_real_studies_come_back_in_their_own_grid(shared_data: Path, tmp_path: P
 
 @pytest.mark.parametrize("vendor", ["siemens", "ge", "philips"])
 def test_real_studies_through_dicom_come_back_as_the_original(shared_data: Path, tmp_path: Path, vendor: str) -> None:
-    from sparcc_pipeline.dicom.discover import discover
-    from sparcc_pipeline.dicom.read import read_series
-    from sparcc_pipeline.dicom.select import find_stir
+    from sparcc_pipeline.dicom.input.discover import discover
+    from sparcc_pipeline.dicom.input.read import read_series
+    from sparcc_pipeline.dicom.input.select import find_stir
 
     source = shared_data / "sij_mri" / "stir" / "1013_STIR.nii.gz"
     tool = shared_data.parent / "tools" / "nifti_to_dicom.py"

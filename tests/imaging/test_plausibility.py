@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import AnatomyLabel
-from sparcc_pipeline.app.resources import model_bundle
+from sparcc_pipeline.app.study.resources import model_bundle
 from sparcc_pipeline.errors import JointNotVisibleError, NotSacroiliacError, NotStirError, UnscorableError
 from sparcc_pipeline.imaging.bone_pieces import FIELD_MM, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.nifti import read_nifti
@@ -22,8 +22,8 @@ from sparcc_pipeline.imaging.plausibility import (
     require_stir_contrast,
 )
 from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
-from sparcc_pipeline.training.phantom import make_phantom
-from sparcc_pipeline.training.phantom_spec import random_spec
+from sparcc_pipeline.training.data.phantom import make_phantom
+from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, Volume
 
 SPACING = (4.0, 1.0, 1.0)

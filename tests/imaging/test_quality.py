@@ -21,9 +21,9 @@ from sparcc_pipeline.imaging.quality import (
 )
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.sparcc.slices import SixSlices
-from sparcc_pipeline.training.distortions import Scan, ghosts
-from sparcc_pipeline.training.phantom import Phantom, make_phantom
-from sparcc_pipeline.training.phantom_spec import PhantomSpec
+from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
+from sparcc_pipeline.training.data.phantom_spec import PhantomSpec
+from sparcc_pipeline.training.measure.distortions import Scan, ghosts
 from sparcc_pipeline.volume import FloatArray, TissueMaps, Volume
 
 

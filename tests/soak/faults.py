@@ -140,7 +140,7 @@ class Machines:
                 )  # fmt: skip
 
     def _sparcc(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "sparcc_pipeline.app.cli", *arguments, "--config", str(self._settings)]
+        command = [sys.executable, "-m", "sparcc_pipeline.app.cli.main", *arguments, "--config", str(self._settings)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._log, stderr=self._log)
 

@@ -71,7 +71,7 @@ def our_node(folder: Path) -> Iterator[tuple[int, int]]:
     (folder / "nightly.toml").write_text(
         f'[paths]\nidentity_folder = "identity"\nwork_folder = "work"\n[receive]\nport = {port}\n{sites}'
     )
-    code = "from sparcc_pipeline.app.cli import main; main()"
+    code = "from sparcc_pipeline.app.cli.main import main; main()"
     command = [sys.executable, "-c", code, "receive", "--config", str(folder / "nightly.toml")]
     with running(command, port) as pid:
         yield port, pid

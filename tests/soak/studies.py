@@ -13,8 +13,8 @@ import numpy as np
 import pydicom
 
 from sparcc_pipeline.dicom.write import write_mr_series
-from sparcc_pipeline.training.phantom import make_phantom
-from sparcc_pipeline.training.phantom_spec import random_spec
+from sparcc_pipeline.training.data.phantom import make_phantom
+from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.volume import Volume
 
 SITES: Final = ("S01", "S02", "S03", "S04", "S05")

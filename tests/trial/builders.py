@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from sparcc_pipeline.trial.protocol import Protocol
-from sparcc_pipeline.trial.protocol_mapping import protocol_from
+from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
 from sparcc_pipeline.trial.reading import Reading
 from sparcc_pipeline.trial.records import ClinicalVisit
 

@@ -7,7 +7,7 @@ import dataclasses
 from sparcc_pipeline.trial import assessment, records
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial
 from sparcc_pipeline.trial.instruments import Instrument
-from sparcc_pipeline.trial.protocol import Protocol
+from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import MachineScore
 from sparcc_pipeline.trial.records import Participant, TrialData
 from sparcc_pipeline.trial.remission import TargetStatus

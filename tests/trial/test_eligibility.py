@@ -10,7 +10,7 @@ import pytest
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.trial.eligibility import Eligibility, EntryState, eligibility, reasons_against
 from sparcc_pipeline.trial.instruments import basdai
-from sparcc_pipeline.trial.protocol_mapping import protocol_from
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
 from sparcc_pipeline.trial.records import Participant, Screening
 

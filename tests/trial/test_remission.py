@@ -8,9 +8,9 @@ import math
 import pytest
 
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.trial.choices import ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.instruments import Instrument, InstrumentResult
-from sparcc_pipeline.trial.protocol_mapping import protocol_from
+from sparcc_pipeline.trial.protocol.choices import ClinicalDefinition, ImagingDefinition
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
 from sparcc_pipeline.trial.remission import (
     DualTarget,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.trial.protocol_mapping import protocol_from
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
 from sparcc_pipeline.trial.schedule import Criterion, Timing, planned_at, step_criterion, taper_steps, timing
 
 from .builders import content, protocol

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, insert, not_, or_, select, update
 
-from sparcc_pipeline.app.ledger.book import Book
 from sparcc_pipeline.app.ledger.leases import LeaseLostError, claim_row, is_free, renew_row, settle_row
 from sparcc_pipeline.app.ledger.records import Change, StudyVersion, change_of, version_of
+from sparcc_pipeline.app.ledger.repository import Book
 from sparcc_pipeline.app.ledger.states import ChangeState
 from sparcc_pipeline.app.ledger.tables import change, study_version
 from sparcc_pipeline.message import Message, to_plain

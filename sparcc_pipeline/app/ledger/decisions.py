@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from sparcc_pipeline.app.ledger.book import Book, find_version
 from sparcc_pipeline.app.ledger.records import StudyVersion, Upload, upload_of
+from sparcc_pipeline.app.ledger.repository import Book, find_version
 from sparcc_pipeline.app.ledger.states import ASIDE, State, UploadState
 from sparcc_pipeline.app.ledger.tables import study_version, upload
 from sparcc_pipeline.errors import ConfigError

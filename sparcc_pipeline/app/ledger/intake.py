@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from sparcc_pipeline.app.ledger.book import INTAKE, Book, find_version, one_at_a_time
 from sparcc_pipeline.app.ledger.records import StudyVersion, Upload, UploadRecord, upload_of, version_of
+from sparcc_pipeline.app.ledger.repository import INTAKE, Book, find_version, one_at_a_time
 from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
 from sparcc_pipeline.app.ledger.tables import study_version, upload, upload_file, version_upload
 from sparcc_pipeline.message import Message, to_plain

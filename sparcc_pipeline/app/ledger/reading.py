@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from sparcc_pipeline.app.ledger.book import Book
 from sparcc_pipeline.app.ledger.records import (
     Change,
     Event,
@@ -19,6 +18,7 @@ from sparcc_pipeline.app.ledger.records import (
     upload_of,
     version_of,
 )
+from sparcc_pipeline.app.ledger.repository import Book
 from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
 from sparcc_pipeline.app.ledger.tables import change, history, study_version, upload, upload_file, version_upload
 from sparcc_pipeline.errors import ConfigError

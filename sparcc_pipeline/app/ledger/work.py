@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, or_, select, union, update
 
-from sparcc_pipeline.app.ledger.book import Book, find_version
 from sparcc_pipeline.app.ledger.leases import LeaseLostError, claim_row, is_free, renew_row, settle_row
 from sparcc_pipeline.app.ledger.records import StudyVersion, version_of
+from sparcc_pipeline.app.ledger.repository import Book, find_version
 from sparcc_pipeline.app.ledger.states import NEXT, TRANSITIONS, State
 from sparcc_pipeline.app.ledger.tables import change, study_version
 from sparcc_pipeline.message import Message, to_plain

@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sparcc_pipeline.app.faults import place_of
-from sparcc_pipeline.app.nightly.outcome import Clock, Log
 from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.work.outcome import Clock, Log
+from sparcc_pipeline.app.study.faults import place_of
 
 LOGGER: Final = "sparcc.nightly"
 """Above the loggers of the programs of a night."""

@@ -15,16 +15,16 @@ from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.logs import open_log
-from sparcc_pipeline.app.nightly.night import Night, Part
-from sparcc_pipeline.app.nightly.outcome import Context
-from sparcc_pipeline.app.nightly.owner import this_process
+from sparcc_pipeline.app.nightly.morning.report import write_report
 from sparcc_pipeline.app.nightly.process import now, stopped_by_signals
-from sparcc_pipeline.app.nightly.reasons import failure_of
-from sparcc_pipeline.app.nightly.report import write_report
 from sparcc_pipeline.app.nightly.settings import NightlySettings, load_settings
-from sparcc_pipeline.app.nightly.settle import Tally
-from sparcc_pipeline.app.nightly.steps import real_steps
-from sparcc_pipeline.app.nightly.workers import DaskWorkers
+from sparcc_pipeline.app.nightly.work.night import Night, Part
+from sparcc_pipeline.app.nightly.work.outcome import Context
+from sparcc_pipeline.app.nightly.work.owner import this_process
+from sparcc_pipeline.app.nightly.work.reasons import failure_of
+from sparcc_pipeline.app.nightly.work.settle import Tally
+from sparcc_pipeline.app.nightly.work.steps import real_steps
+from sparcc_pipeline.app.nightly.work.workers import DaskWorkers
 from sparcc_pipeline.errors import OutputError, SparccError
 
 SECONDS_BETWEEN_REPORTS: Final = 3600.0
@@ -98,7 +98,7 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
     settings, stop = load_settings(file), threading.Event()
     with open_context(settings, "watch") as context, stopped_by_signals(stop), ExitStack() as ends:
         if receive:
-            from sparcc_pipeline.app.nightly.receiving import serve
+            from sparcc_pipeline.app.nightly.intake.receiving import serve
 
             ends.callback(serve(settings, now, context.log).stop)
         workers = DaskWorkers(settings.run)

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from sparcc_pipeline.app.config import read_toml
-from sparcc_pipeline.app.language import LanguageCode
+from sparcc_pipeline.app.study.config import LanguageCode, read_toml, settings_error
 from sparcc_pipeline.errors import ConfigError
 
 
@@ -313,17 +312,4 @@ def load_settings(file: Path) -> NightlySettings:
     try:
         return NightlySettings.model_validate(content, context=file.resolve().parent)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"])) or "all tables"
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"expected only known keys in {file}, found {key!r}; remove or rename it (docs/nightly.md lists them)"
-            ) from error
-        words = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "missing":
-            raise ConfigError(f"expected the key {key!r} in {file}, found none; add it") from error
-        if isinstance(first["input"], dict):
-            raise ConfigError(f"expected settings that fit together in {file}, found in {key}: {words}") from error
-        raise ConfigError(
-            f"expected a valid {key!r} in {file}, found {first['input']!r}: {words}; change it"
-        ) from error
+        raise settings_error(error, file) from error

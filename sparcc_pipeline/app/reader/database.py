@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import OperationalError
 
 from sparcc_pipeline.app.ledger.database import READ_ONLY, open_database
-from sparcc_pipeline.app.reader import trail
+from sparcc_pipeline.app.reader.audit import trail
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import STATE
 from sparcc_pipeline.errors import ConfigError, OutputError

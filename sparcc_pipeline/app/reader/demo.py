@@ -15,26 +15,25 @@ from typing import Final
 import typer
 from sqlalchemy import update
 
-from sparcc_pipeline.app.config import PipelineConfig, load_config
-from sparcc_pipeline.app.language import LanguageCode
-from sparcc_pipeline.app.provenance import Run
-from sparcc_pipeline.app.reader.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.accounts.users import Role, add_user
+from sparcc_pipeline.app.reader.cases.importing import Known, ManifestRow, import_cases
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
-from sparcc_pipeline.app.reader.importing import Known, ManifestRow, import_cases
+from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.run import serve
 from sparcc_pipeline.app.reader.settings import LOOPBACK, SETTINGS_FILE, ReaderSettings, load_settings
-from sparcc_pipeline.app.reader.site import utc_now
 from sparcc_pipeline.app.reader.tables import USERS as TABLE_OF_USERS
-from sparcc_pipeline.app.reader.users import Role, add_user
-from sparcc_pipeline.app.result import json_text, score_document
-from sparcc_pipeline.app.saved_study import STUDY_FILE, save_study
-from sparcc_pipeline.app.score_command import load_installed_segmenter
-from sparcc_pipeline.app.store import SCORE_FILE, write_text
-from sparcc_pipeline.app.study import Outcome, Request, Scored, score_study
+from sparcc_pipeline.app.reader.web.site import utc_now
+from sparcc_pipeline.app.results.score_document import json_text, score_document
+from sparcc_pipeline.app.study import installation
+from sparcc_pipeline.app.study.config import LanguageCode, PipelineConfig, load_config
+from sparcc_pipeline.app.study.files import SCORE_FILE, write_text
+from sparcc_pipeline.app.study.provenance import Run
+from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
+from sparcc_pipeline.app.study.score import Outcome, Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.training.phantom import make_phantom
-from sparcc_pipeline.training.phantom_spec import PhantomSpec, known_score, random_spec
+from sparcc_pipeline.training.data.phantom import make_phantom
+from sparcc_pipeline.training.data.phantom_spec import PhantomSpec, known_score, random_spec
 
 PASSWORD: Final = "sparcc-demo-reading"
 """Of every user of the demo, which holds synthetic images only and listens on this machine only."""
@@ -194,7 +193,7 @@ def _fill(folder: Path, visits: Sequence[DemoVisit]) -> None:
 
 
 def _import(database: ReaderDatabase, folder: Path, visits: Sequence[DemoVisit], config: PipelineConfig) -> None:
-    segmenter = load_installed_segmenter(config)
+    segmenter = installation.load_installed_segmenter(config)
     for training in (False, True):
         chosen = [each for each in visits if each.training is training]
         rows, known = [], {}

@@ -8,19 +8,20 @@ from pathlib import Path
 import typer
 from sqlalchemy import update
 
-from sparcc_pipeline.app.reader import audit_files
-from sparcc_pipeline.app.reader.assignments import assign, cases, readers
-from sparcc_pipeline.app.reader.backup import restore_backup, write_backup
+from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.audit import files as audit_files
+from sparcc_pipeline.app.reader.audit.backup import restore_backup, write_backup
+from sparcc_pipeline.app.reader.audit.trail import Head
+from sparcc_pipeline.app.reader.audit.verification import verify_all
+from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
+from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, open_reader_database
-from sparcc_pipeline.app.reader.importing import ManifestRow, import_cases, read_known, read_manifest
-from sparcc_pipeline.app.reader.refusal import Refusal
+from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
-from sparcc_pipeline.app.reader.site import utc_now
 from sparcc_pipeline.app.reader.tables import STATE
-from sparcc_pipeline.app.reader.trail import Head
-from sparcc_pipeline.app.reader.users import Accounts, Role
-from sparcc_pipeline.app.reader.verification import verify_all
-from sparcc_pipeline.app.store import write_text
+from sparcc_pipeline.app.reader.web.refusal import Refusal
+from sparcc_pipeline.app.reader.web.site import utc_now
+from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 
 SECONDS_TO_FINISH = 10
@@ -37,7 +38,7 @@ def serve(settings: ReaderSettings) -> None:
     """Serve the page of these settings until interrupted."""
     import uvicorn
 
-    from sparcc_pipeline.app.reader.server import make_app
+    from sparcc_pipeline.app.reader.web.server import make_app
 
     app = make_app(settings)
     logging.basicConfig(level=logging.WARNING)
@@ -56,10 +57,12 @@ def serve(settings: ReaderSettings) -> None:
     )
 
 
-def run_import(manifest: Path | None, nightly: Path | None, settings_file: Path | None, training: Path | None) -> None:
+def run_import(
+    manifest: Path | None, night: NightLedger | None, settings_file: Path | None, training: Path | None
+) -> None:
     """Bring cases in from a manifest, or from the ledger; a row that fails is told and does not stop the others."""
     _, database = _open(settings_file)
-    rows = read_manifest(manifest) if manifest is not None else _rows_of_the_night(nightly)
+    rows = read_manifest(manifest) if manifest is not None else _rows_of_the_night(night)
     known = None if training is None else read_known(training)
     report = import_cases(database, rows, known=known, progress=lambda step: typer.echo(step, err=True))
     typer.echo(f"{report.imported} time points imported, {report.there} there already, {len(report.failed)} failed.")
@@ -69,11 +72,11 @@ def run_import(manifest: Path | None, nightly: Path | None, settings_file: Path 
         raise typer.Exit(report.failed[0][1].exit_code)
 
 
-def _rows_of_the_night(nightly: Path | None) -> list[ManifestRow]:
-    from sparcc_pipeline.app.reader.from_ledger import rows_of_ledger
+def _rows_of_the_night(night: NightLedger | None) -> list[ManifestRow]:
+    from sparcc_pipeline.app.reader.cases.from_ledger import rows_of_ledger
 
-    assert nightly is not None
-    return rows_of_ledger(nightly, utc_now)
+    assert night is not None
+    return rows_of_ledger(night, utc_now)
 
 
 def run_user_add(name: str, role: str, code: str, settings_file: Path | None) -> None:
@@ -120,7 +123,7 @@ def run_lock_database(reason: str, settings_file: Path | None) -> None:
 def run_export(out: Path, settings_file: Path | None, before_lock: str | None, manifest: Path | None, *,
                force: bool) -> None:  # fmt: skip
     """Write readings and comparisons as tables, and DICOM SR if asked."""
-    from sparcc_pipeline.app.reader.export import export_readings
+    from sparcc_pipeline.app.reader.readings.export import export_readings
 
     settings, database = _open(settings_file)
     counts = export_readings(database, settings, out, before_lock, manifest, force=force)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sparcc_pipeline.app.config import read_toml
-from sparcc_pipeline.app.resources import config_file
+from sparcc_pipeline.app.study.config import read_toml, settings_error
+from sparcc_pipeline.app.study.resources import config_file
 from sparcc_pipeline.errors import ConfigError
 
 SETTINGS_FILE: Final = "reader.toml"
@@ -138,10 +138,4 @@ def _validated(content: dict[str, Any], file: Path, folder: Path) -> ReaderSetti
             raise ConfigError(f"expected only known keys in {file}, found 'folder'; remove it")
         return ReaderSettings.model_validate(content).model_copy(update={"folder": folder})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"expected only the keys of configs/{SETTINGS_FILE} in {file}, found {key!r}; remove or rename it"
-            ) from error
-        raise ConfigError(f"expected a valid {key!r} in {file}, found: {first['msg']}; change it") from error
+        raise settings_error(error, file) from error

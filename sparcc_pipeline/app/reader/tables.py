@@ -5,8 +5,6 @@ Times are ISO 8601 in UTC, as text: the audit trail hashes what it stores. No da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -130,36 +128,3 @@ STATE = Table(
     Column("database_locked_at", String(32)),
 )
 """One row: the head of the audit trail, which every writer takes first, and when the database was locked."""
-
-_UNCHANGEABLE = {"reader_audit": "the audit trail is append-only", "reader_readings": "a locked reading never changes"}
-
-
-def triggers(dialect: str) -> Iterator[str]:
-    """The statements that keep the audit trail append-only and locked readings as they are."""
-    for table, why in _UNCHANGEABLE.items():
-        when = " WHEN (OLD.state = 'locked')" if table == "reader_readings" else ""
-        if dialect == "postgresql":
-            yield (
-                f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-                f"$$ BEGIN RAISE EXCEPTION '{why}'; END $$"
-            )
-            yield (
-                f"CREATE TRIGGER {table}_immutable BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW{when} "
-                f"EXECUTE FUNCTION {table}_refuse()"
-            )
-            yield (
-                f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
-                f"EXECUTE FUNCTION {table}_refuse()"
-            )
-        else:
-            for event in ("UPDATE", "DELETE"):
-                yield (
-                    f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} FOR EACH ROW{when} "
-                    f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
-                )
-            # INSERT OR REPLACE deletes without asking the trigger above.
-            key = "seq" if table == "reader_audit" else "id"
-            yield (
-                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} FOR EACH ROW "
-                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) BEGIN SELECT RAISE(ABORT, '{why}'); END"
-            )

@@ -15,19 +15,19 @@ import httpx
 import numpy as np
 import pytest
 
-from sparcc_pipeline.app.config import load_config
-from sparcc_pipeline.app.provenance import Run
-from sparcc_pipeline.app.reader.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.cases.importing import import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
-from sparcc_pipeline.app.reader.importing import import_cases, read_known, read_manifest
-from sparcc_pipeline.app.reader.server import make_app
+from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
-from sparcc_pipeline.app.reader.site import Site
-from sparcc_pipeline.app.reader.users import Accounts, Role
-from sparcc_pipeline.app.result import json_text, score_document
-from sparcc_pipeline.app.saved_study import STUDY_FILE, save_study
-from sparcc_pipeline.app.store import SCORE_FILE
-from sparcc_pipeline.app.study import Request, Scored, score_study
+from sparcc_pipeline.app.reader.web.server import make_app
+from sparcc_pipeline.app.reader.web.site import Site
+from sparcc_pipeline.app.results.score_document import json_text, score_document
+from sparcc_pipeline.app.study.config import load_config
+from sparcc_pipeline.app.study.files import SCORE_FILE
+from sparcc_pipeline.app.study.provenance import Run
+from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
+from sparcc_pipeline.app.study.score import Request, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.volume import TissueMaps, Volume
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from sparcc_pipeline.app.reader import demo
-from sparcc_pipeline.app.reader.server import make_app
-from sparcc_pipeline.app.reader.users import Role
+from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.web.server import make_app
+from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.training.phantom import make_phantom
-from sparcc_pipeline.training.phantom_spec import PhantomSpec
+from sparcc_pipeline.training.data.phantom import make_phantom
+from sparcc_pipeline.training.data.phantom_spec import PhantomSpec
 from sparcc_pipeline.volume import Volume
 
 from ..conftest import KnownSegmenter
@@ -35,7 +36,7 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             return KnownSegmenter(make_phantom(drawn[-1]).tissue).segment(volume, t1)
 
     monkeypatch.setattr(demo, "_write_images", remember)
-    monkeypatch.setattr(demo, "load_installed_segmenter", lambda _: Knowing(make_phantom(PhantomSpec()).tissue))
+    monkeypatch.setattr(installation, "load_installed_segmenter", lambda _: Knowing(make_phantom(PhantomSpec()).tissue))
     demo.demo_settings(tmp_path / "demo", VISITS)
     return tmp_path / "demo"
 

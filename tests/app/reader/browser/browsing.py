@@ -15,12 +15,12 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
-from sparcc_pipeline.app.reader.assignments import assign, cases
+from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
 from sparcc_pipeline.app.reader.database import open_reader_database
+from sparcc_pipeline.app.reader.readings.assignments import assign, cases
 from sparcc_pipeline.app.reader.settings import load_settings
-from sparcc_pipeline.app.reader.site import utc_now
 from sparcc_pipeline.app.reader.tables import USERS
-from sparcc_pipeline.app.reader.users import Accounts, Role
+from sparcc_pipeline.app.reader.web.site import utc_now
 
 from ..conftest import PASSWORD, SETTINGS
 

@@ -5,10 +5,10 @@ The triggers are part of the migration: a later one that changes them says so it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from alembic import op
-
-from sparcc_pipeline.app.reader.tables import triggers
 
 revision = "0002"
 down_revision = "0001"
@@ -130,6 +130,40 @@ def upgrade() -> None:
             "assignment_id", "kind", "version", name=op.f("uq_reader_readings_assignment_id_kind_version")
         ),
     )
-    for statement in triggers(op.get_bind().dialect.name):
+    for statement in _triggers(op.get_bind().dialect.name):
         op.execute(sa.text(statement))
     op.execute(sa.text("INSERT INTO reader_state (id, seq, hash) VALUES (1, 0, '')"))
+
+
+_UNCHANGEABLE = {"reader_audit": "the audit trail is append-only", "reader_readings": "a locked reading never changes"}
+
+
+def _triggers(dialect: str) -> Iterator[str]:
+    """The statements that keep the audit trail append-only and locked readings as they are."""
+    for table, why in _UNCHANGEABLE.items():
+        when = " WHEN (OLD.state = 'locked')" if table == "reader_readings" else ""
+        if dialect == "postgresql":
+            yield (
+                f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION '{why}'; END $$"
+            )
+            yield (
+                f"CREATE TRIGGER {table}_immutable BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW{when} "
+                f"EXECUTE FUNCTION {table}_refuse()"
+            )
+            yield (
+                f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+                f"EXECUTE FUNCTION {table}_refuse()"
+            )
+        else:
+            for event in ("UPDATE", "DELETE"):
+                yield (
+                    f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} FOR EACH ROW{when} "
+                    f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
+                )
+            # INSERT OR REPLACE deletes without asking the trigger above.
+            key = "seq" if table == "reader_audit" else "id"
+            yield (
+                f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} FOR EACH ROW "
+                f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) BEGIN SELECT RAISE(ABORT, '{why}'); END"
+            )

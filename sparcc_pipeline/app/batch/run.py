@@ -1,0 +1,210 @@
+"""A batch: every study below some sources, one row each, whatever becomes of it.
+
+The folder of a batch holds one folder a study under `studies/`, the rows as `batch.csv` and `batch.parquet`,
+`index.html`, `sources.csv` (the only file with paths), `run.toml`, and `batch.log` with one line a study as it ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import tomli_w
+
+from sparcc_pipeline.app.batch.cluster import run_tasks
+from sparcc_pipeline.app.batch.index import index_html
+from sparcc_pipeline.app.batch.sources import FoundSources
+from sparcc_pipeline.app.batch.table import STATUSES, batch_csv, batch_parquet, sources_csv
+from sparcc_pipeline.app.batch.task import Row, StudyTask, failed_row, rejected_row, score_task
+from sparcc_pipeline.app.study.files import PARTIAL_PREFIX, PARTIAL_SUFFIX, replace_bytes
+from sparcc_pipeline.app.study.provenance import Run, installed_versions
+from sparcc_pipeline.errors import OutputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+STUDIES_FOLDER: Final = "studies"
+LOG_FILE: Final = "batch.log"
+TABLE_FILE: Final = "batch.csv"
+_LOCK_FILE: Final = ".lock"
+
+SECONDS_BETWEEN_TABLES: Final = 60.0
+"""How often the tables are written while a batch runs, so that a long night can be looked at."""
+
+
+@dataclass
+class Batch:
+    """The studies of one batch and their rows so far.
+
+    Parameters
+    ----------
+    out : folder of the batch
+    outputs : what is written for each study beside what is always written: arguments of `outputs.write_outputs`
+    found : what lies below the sources
+    run : settings, request and time of this call
+    model_sha256 : hash of the model that scores
+    """
+
+    out: Path
+    found: FoundSources
+    run: Run
+    model_sha256: str
+    outputs: tuple[tuple[str, bool], ...]
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> list[StudyTask]:
+        """One for each study."""
+        return [
+            StudyTask(
+                study=study,
+                folder=self.out / STUDIES_FOLDER / study.key,
+                config=self.run.config,
+                request=self.run.request,
+                # A NIfTI file names no patient, study or image that DICOM results could refer to.
+                outputs=tuple((name, on and not (name == "dicom" and study.nifti)) for name, on in self.outputs),
+                model_sha256=self.model_sha256,
+            )
+            for study in self.found.studies
+        ]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows of each status there are."""
+        return {status: sum(row["status"] == status for row in self.rows.values()) for status in STATUSES}
+
+    @property
+    def waiting(self) -> int:
+        """How many studies and refused sources have no row yet."""
+        keys = {study.key for study in self.found.studies} | {refused.key for refused in self.found.refused}
+        return len(keys - self.rows.keys())
+
+    @property
+    def sorted_rows(self) -> list[Row]:
+        """The rows in an order that does not depend on which study ended first."""
+        return [self.rows[key] for key in sorted(self.rows)]
+
+
+def run_batch(client: Client, batch: Batch, told: Callable[[Row], None]) -> None:
+    """Score every study on the workers of `client` and write the tables, also when interrupted.
+
+    Parameters
+    ----------
+    told : told each row as its study ends
+
+    Raises
+    ------
+    OutputError : the tables cannot be written, or the cluster was lost
+    """
+    written = time.monotonic()
+
+    def take(row: Row) -> None:
+        nonlocal written
+        batch.rows[row["study"]] = row
+        _log(batch.out, row)
+        told(row)
+        if time.monotonic() - written > SECONDS_BETWEEN_TABLES:
+            write_tables(batch)
+            written = time.monotonic()
+
+    def lost(task: StudyTask, error: OutputError) -> None:
+        take(failed_row(task.study.key, error, task.study.found.study_uid))
+
+    try:
+        for refused in batch.found.refused:
+            take(rejected_row(refused.key, refused.error, batch.run))
+        run_tasks(client, score_task, iter(batch.tasks), lambda _, row: take(row), lost)
+    finally:
+        write_tables(batch)
+
+
+@contextmanager
+def batch_folder(out: Path) -> Iterator[None]:
+    """Makes the folder of a batch and keeps others out of it; clears away what a killed batch left half done.
+
+    Raises
+    ------
+    OutputError : the folder holds something else, cannot be written, or another batch is at work in it
+    """
+    try:
+        _require_ours(out)
+        (out / STUDIES_FOLDER).mkdir(parents=True, exist_ok=True)
+        with (out / _LOCK_FILE).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OutputError(
+                    f"expected no other batch in {out}, found one at work; wait for it or choose another --out"
+                ) from error
+            for left in (out / STUDIES_FOLDER).glob(f"{PARTIAL_PREFIX}*{PARTIAL_SUFFIX}"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder that can be written, found {out} not usable ({(error.strerror or '').lower()}); "
+            "choose another --out or change its rights"
+        ) from error
+
+
+def write_tables(batch: Batch) -> None:
+    """Tables and index of the rows so far, each replaced as a whole.
+
+    Raises
+    ------
+    OutputError : one of them cannot be written; each is then still what it was
+    """
+    rows = batch.sorted_rows
+    replace_bytes(batch.out / TABLE_FILE, batch_csv(rows))
+    replace_bytes(batch.out / "batch.parquet", batch_parquet(rows))
+    replace_bytes(batch.out / "sources.csv", sources_csv(batch.found))
+    replace_bytes(batch.out / "run.toml", _run_toml(batch).encode())
+    replace_bytes(batch.out / "index.html", index_html(rows, batch.counts, batch.waiting, batch.run).encode())
+
+
+def _require_ours(out: Path) -> None:
+    """Refuse a folder that holds anything but an earlier batch: its files would be taken for results."""
+    if out.is_dir() and not (out / STUDIES_FOLDER).is_dir() and any(out.iterdir()):
+        raise OutputError(
+            f"expected a new folder or that of an earlier batch, found other files in {out}; choose another --out"
+        )
+
+
+def _run_toml(batch: Batch) -> str:
+    """Settings, hashes and versions of the latest call; no path."""
+    run = batch.run
+    arguments: dict[str, Any] = {"accept_fat_suppressed": run.request.accept_fat_suppressed, **dict(batch.outputs)}
+    content = {
+        "run": {"created_at": run.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"), "research_use_only": True},
+        "settings": run.config.model_dump(),
+        "arguments": arguments,
+        "hashes": {"settings_sha256": run.settings_sha256, "model_sha256": batch.model_sha256},
+        "rows": batch.counts,
+        "versions": installed_versions(),
+    }
+    return tomli_w.dumps(content)
+
+
+def _log(out: Path, row: Row) -> None:
+    """One line a study, in the order in which they ended. A full disk costs the line, not the batch."""
+    line = {
+        "ended_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **{name: row.get(name) for name in ("study", "status", "total", "seconds", "memory_mb", "earlier")},
+    }
+    try:
+        with (out / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+    except OSError:
+        return
+
+
+def exit_code(rows: Sequence[Row]) -> int:
+    """0 where every study has a result (scored, unscorable or rejected), 6 where some failed and may be tried again."""
+    return OutputError.exit_code if any(row["status"] == "failed" for row in rows) else 0

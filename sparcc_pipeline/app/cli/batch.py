@@ -1,0 +1,182 @@
+"""`sparcc batch`: many studies in, one folder with a row for each out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sparcc_pipeline.app.cli.options import (
+    ConfigOption,
+    DicomOption,
+    EngineOption,
+    FatSuppressedOption,
+    LanguageOption,
+    PdfOption,
+    request_from,
+    settings_from,
+)
+from sparcc_pipeline.app.cli.terminal import progress_display
+from sparcc_pipeline.errors import ConfigError, SeriesNotFoundError
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.app.batch.run import Batch
+    from sparcc_pipeline.app.batch.task import Row
+
+INTERRUPTED_CODE: Final = 130
+"""Exit code that a shell reports for a program ended by Ctrl-C."""
+
+
+def batch(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Folders, zips, DICOMDIR or NIfTI files with studies.", readable=False
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder for the results; an earlier batch there is resumed.", readable=False),
+    ],
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; by default one a core.")] = None,
+    limit_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="For all workers together, for instance 4GB.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler instead.")
+    ] = None,
+    dicom: DicomOption = True,
+    pdf: PdfOption = False,
+    accept_fat_suppressed: FatSuppressedOption = False,
+    config: ConfigOption = None,
+    engine: EngineOption = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Score every study below SOURCE; DIR gets one row each in batch.csv, index.html, and a folder a study.
+
+    Exit codes: 0 every study has a result (scored, unscorable or rejected: see the rows), 6 some failed,
+    130 interrupted. Run the same command again: finished studies are skipped.
+    """
+    request, settings = request_from(None, None, accept_fat_suppressed), settings_from(config, engine, lang)
+    from sparcc_pipeline.app.batch import cluster
+    from sparcc_pipeline.app.batch.run import Batch, batch_folder, exit_code, run_batch, write_tables
+    from sparcc_pipeline.app.batch.sources import find_sources
+    from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.provenance import Run
+
+    if scheduler is not None and (workers is not None or limit_memory is not None):
+        raise ConfigError(
+            "expected either --scheduler or --workers and --limit-memory, found both; the workers of an existing "
+            "cluster are set where they are started"
+        )
+    size = cluster.local_workers(workers, limit_memory) if scheduler is None else None
+    # A worker has one thread: two workers of one thread do more than one worker of two.
+    settings = settings.model_copy(update={"threads": 1})
+    run = Run(settings, request, created_at=datetime.now(UTC))
+    with _interruptible() as interrupted, batch_folder(out):
+        with progress_display() as progress:
+            progress("Looking for studies")
+            found = find_sources(sources, out)
+            if not found.studies and not found.refused:
+                raise SeriesNotFoundError(
+                    f"expected studies below the sources, found none among {found.other_files} other files; give the "
+                    "folder that holds them"
+                )
+            progress("Checking the model")
+            model_sha256 = installation.load_installed_segmenter(settings).provenance["sha256"]
+        outputs = (("nifti", False), ("pdf", pdf), ("dicom", dicom))
+        whole = Batch(out.resolve(), found, run, model_sha256, outputs)
+        try:
+            with (
+                cluster.local_cluster(*size)
+                if size is not None
+                else cluster.existing_cluster(str(scheduler)) as client,
+                _progress_bar(len(found.studies) + len(found.refused), whole) as told,
+            ):
+                run_batch(client, whole, _until(interrupted, told))
+        except KeyboardInterrupt:
+            # It may have come before the first study, or while the tables were written.
+            write_tables(whole)
+            typer.echo(summary(whole, out), err=True)
+            typer.echo("Interrupted: run the same command again; finished studies are skipped.", err=True)
+            raise typer.Exit(INTERRUPTED_CODE) from None
+    typer.echo(summary(whole, out))
+    raise typer.Exit(exit_code(whole.sorted_rows))
+
+
+def summary(batch: Batch, out: Path) -> str:
+    """A few lines for a person at the terminal."""
+    from sparcc_pipeline.app.batch.run import TABLE_FILE
+
+    rows = batch.sorted_rows
+    earlier = sum(bool(row["earlier"]) for row in rows)
+    counted = ", ".join(f"{count} {status}" for status, count in batch.counts.items())
+    lines = [f"{len(rows)} studies: {counted}" + (f" ({earlier} of them in an earlier run)" if earlier else "")]
+    if batch.found.other_files:
+        lines.append(f"{batch.found.other_files} other files were passed over")
+    lines += [f"Table: {out / TABLE_FILE}", f"Pictures: {out / 'index.html'}", "Research use only."]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """A polite end (SIGTERM) is treated as Ctrl-C is: rows are written, workers and their folders go.
+
+    The event is set by either, for where the interruption came a library may have caught it.
+    """
+    interrupted = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _until(interrupted: threading.Event, told: Callable[[Row], None]) -> Callable[[Row], None]:
+    """Tell each row; the end of a study is the latest moment at which an interruption is noticed."""
+
+    def tell(row: Row) -> None:
+        told(row)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+    return tell
+
+
+@contextmanager
+def _progress_bar(studies: int, batch: Batch) -> Iterator[Callable[[Row], None]]:
+    """A bar with counts and time left, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from sparcc_pipeline.app.batch.table import STATUSES
+
+    columns = (
+        TextColumn("Scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(), TextColumn("left"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=studies, counts="")
+
+        def told(row: Row) -> None:
+            counts = batch.counts
+            bar.update(task, advance=1, counts=", ".join(f"{counts[s]} {s}" for s in STATUSES if counts[s]))
+
+        yield told

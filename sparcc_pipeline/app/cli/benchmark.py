@@ -1,0 +1,24 @@
+"""`sparcc benchmark`: how fast this machine scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparcc_pipeline.app.cli.options import JsonOption
+
+
+def benchmark(
+    study: Annotated[
+        Path | None, typer.Argument(help="Study to measure; by default a phantom of real size.", readable=False)
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Processor threads of the engines.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Warm studies; their median is reported.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast this machine scores: step by step, cold and warm, and each engine beside the others."""
+    from sparcc_pipeline.app.development.benchmark import run_benchmark
+
+    run_benchmark(study, threads, repeats, as_json=as_json)

@@ -1,0 +1,98 @@
+"""`sparcc compare`: a baseline and its follow-ups in, one folder with the change out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sparcc_pipeline.app.cli.options import (
+    ConfigOption,
+    EngineOption,
+    FatSuppressedOption,
+    ForceOption,
+    JsonOption,
+    LanguageOption,
+    ResultFolderOption,
+    SlicesOption,
+    request_from,
+    settings_from,
+)
+from sparcc_pipeline.app.cli.terminal import progress_display
+
+
+def compare(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="BASELINE FOLLOW_UP...",
+            help="Baseline, then follow-ups: studies, or folders of finished scores.",
+            readable=False,
+        ),
+    ],
+    out: ResultFolderOption,
+    slices: SlicesOption = None,
+    same_person: Annotated[
+        bool, typer.Option("--same-person", help="Compare although the patient identifiers differ.")
+    ] = False,
+    accept_fat_suppressed: FatSuppressedOption = False,
+    as_json: JsonOption = False,
+    force: ForceOption = False,
+    config: ConfigOption = None,
+    engine: EngineOption = None,
+    lang: LanguageOption = None,
+) -> None:
+    """Score follow-ups on the slices of their baseline; DIR gets change.json, change.csv, change.html, run.toml."""
+    if len(studies) < 2:
+        raise typer.BadParameter("expected a baseline and at least one follow-up, found one study")
+    request, settings = request_from(slices, None, accept_fat_suppressed), settings_from(config, engine, lang)
+    from sparcc_pipeline.app.report.change_outputs import write_change
+    from sparcc_pipeline.app.results.change_document import change_document
+    from sparcc_pipeline.app.results.score_document import json_text
+    from sparcc_pipeline.app.results.store import CHANGE_RESULT, ResultFolder
+    from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.compare import Compared, NotCompared, compare_studies, of_visit
+    from sparcc_pipeline.app.study.provenance import Run
+
+    run = Run(settings, request, created_at=datetime.now(UTC))
+    with ResultFolder(out, force=force, kind=CHANGE_RESULT) as folder, progress_display() as progress:
+        comparison = compare_studies(
+            studies,
+            request,
+            lambda: installation.load_installed_segmenter(settings),
+            progress,
+            same_person=same_person,
+        )
+        document = change_document(comparison, run)
+        if any(isinstance(each, Compared) for each in comparison.follow_ups):
+            progress("Writing the results")
+            write_change(comparison, document, run, folder.path, same_person=same_person)
+            folder.publish()
+            if not as_json:
+                typer.echo(summary(document, out))
+    if as_json:
+        typer.echo(json_text(document), nl=False)
+    failed = [each for each in comparison.follow_ups if isinstance(each, NotCompared)]
+    if failed:
+        raise of_visit(failed[0].name, failed[0].error)
+
+
+def summary(document: dict[str, Any], out: Path) -> str:
+    """A few lines for a person at the terminal."""
+    baseline, limits = document["baseline"]["score"]["total"], document["limits"]
+    lines = []
+    for each in document["follow_ups"]:
+        if each["status"] != "compared":
+            lines.append(f"{each['name']}: {each['status']}: {each['reason']}")
+            continue
+        change = each["change"]
+        reaches = [f"the smallest {name} change ({limits[name]:g})" for name in limits if change[name]]
+        lines.append(
+            f"{each['name']}: SPARCC {baseline} -> {each['score']['total']} ({change['total']:+d}, "
+            f"{change['direction']}), reaches {' and '.join(reaches) or 'no smallest change'}"
+        )
+        lines += [f"  Warning: {warning}" for warning in each["warnings"]]
+    lines += [f"Warning: {warning}" for warning in document["baseline"]["warnings"]]
+    return "\n".join([*lines, f"Report: {out / 'change.html'}", "Research use only."])

@@ -1,0 +1,98 @@
+"""`sparcc doctor`: is this installation complete?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
+
+
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings of the night (TOML): also check what it needs.", readable=False),
+    ] = None,
+) -> None:
+    """Check the installation: version, dependencies, settings, model and its hash, writing.
+
+    With the settings of the night also identity folder, disk, inboxes, manifests, database, clock, ports, PACS, mail.
+    """
+    from sparcc_pipeline import __version__
+    from sparcc_pipeline.app.study.provenance import (
+        DEPENDENCIES,
+        FAST_ENGINE,
+        PACKAGE,
+        REFERENCE_ENGINE,
+        installed_versions,
+    )
+
+    typer.echo(f"{PACKAGE} {__version__}")
+    found = installed_versions()
+    for name in ("python", *DEPENDENCIES):
+        typer.echo(f"  {name:20} {found.get(name, 'MISSING')}")
+    for name in FAST_ENGINE:
+        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra fast)')}")
+    for name in REFERENCE_ENGINE:
+        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra train)')}")
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("dependencies", lambda: _dependencies(found)),
+        ("settings", _settings),
+        ("model", _model),
+        ("writing", _writing),
+    )
+    failed: list[SparccError] = []
+    for name, check in checks:
+        try:
+            typer.echo(f"{name:12} ok: {check()}")
+        except SparccError as error:
+            failed.append(error)
+            typer.echo(f"{name:12} FAILED: {error}")
+    if config is not None:
+        from sparcc_pipeline.app.nightly.doctor.checks import run_night_doctor
+
+        try:
+            run_night_doctor(config)
+        except SparccError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _dependencies(found: dict[str, str]) -> str:
+    from sparcc_pipeline.app.study.provenance import DEPENDENCIES, PACKAGE
+
+    missing = [name for name in DEPENDENCIES if name not in found]
+    if missing:
+        raise ConfigError(f"expected {', '.join(missing)}, found none installed; install {PACKAGE} again")
+    return "all of the core are installed"
+
+
+def _settings() -> str:
+    from sparcc_pipeline.app.study.config import load_config
+
+    config = load_config()
+    return ", ".join(f"{name} {value}" for name, value in config.model_dump().items())
+
+
+def _model() -> str:
+    from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.config import load_config
+
+    model = installation.load_installed_segmenter(load_config()).provenance
+    return f"{model['name']} {model['version']}, {model['engine']}, sha256 {model['sha256'][:12]} as published"
+
+
+def _writing() -> str:
+    try:
+        with tempfile.TemporaryDirectory(prefix="sparcc-") as folder:
+            (Path(folder) / "test").write_bytes(b"sparcc")
+    except OSError as error:
+        raise OutputError(
+            f"expected a temporary folder that can be written, found {error.strerror}; set TMPDIR to one"
+        ) from error
+    return f"temporary files in {tempfile.gettempdir()}"

@@ -1,0 +1,70 @@
+"""The command `sparcc`. Only typer is imported here; a command imports what it needs when it runs.
+
+Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sparcc_pipeline import __version__
+from sparcc_pipeline.app.cli.batch import batch
+from sparcc_pipeline.app.cli.benchmark import benchmark
+from sparcc_pipeline.app.cli.compare import compare
+from sparcc_pipeline.app.cli.doctor import doctor
+from sparcc_pipeline.app.cli.model import model_app
+from sparcc_pipeline.app.cli.nightly import nightly_app
+from sparcc_pipeline.app.cli.phantom import phantom
+from sparcc_pipeline.app.cli.reader import reader_app
+from sparcc_pipeline.app.cli.receive import receive
+from sparcc_pipeline.app.cli.score import score
+from sparcc_pipeline.app.cli.send import send
+from sparcc_pipeline.app.cli.trial import trial_app
+from sparcc_pipeline.errors import SparccError
+
+app = typer.Typer(
+    name="sparcc",
+    help="SPARCC score (0-72) of the sacroiliac joints from STIR MRI. Research use only.",
+    epilog="Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for command in (score, batch, compare, send, receive, doctor, phantom, benchmark):
+    app.command()(command)
+for group in (nightly_app, trial_app, reader_app, model_app):
+    app.add_typer(group)
+
+
+def main() -> None:
+    """Run the command line; an error of this program exits as one sentence with its exit code."""
+    try:
+        app()
+    except SparccError as error:
+        sentence = " ".join(str(error).split())
+        typer.echo(f"sparcc: error: {sentence}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sparcc-pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

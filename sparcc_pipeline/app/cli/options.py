@@ -1,0 +1,80 @@
+"""Options that several commands share. Each is defined once; only typer is imported here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.app.study.config import PipelineConfig
+    from sparcc_pipeline.app.study.score import Request
+
+
+class EngineName(StrEnum):
+    """Engines that can run the networks."""
+
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+    TORCH = "torch"
+
+
+class LanguageName(StrEnum):
+    """Languages of reports and pages."""
+
+    ENGLISH = "en"
+    CHINESE = "zh"
+
+
+# readable=False: typer's own check of access rights would exit with 2 and its own wording.
+ResultFolderOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder for the results; created by this command.", readable=False)
+]
+SlicesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIRST-LAST",
+        help="Score these six slices, for instance 7-12, counted from 0 at the most anterior slice.",
+    ),
+]
+FatSuppressedOption = Annotated[
+    bool, typer.Option("--accept-fat-suppressed", help="Also accept SPAIR, SPIR or Dixon water T2, marked as such.")
+]
+PdfOption = Annotated[bool, typer.Option("--pdf", help="Also write each report as PDF.")]
+DicomOption = Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write results for a PACS (see sparcc send).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings (TOML) that override the defaults.", readable=False),
+]
+EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the networks.")]
+LanguageOption = Annotated[
+    LanguageName | None, typer.Option("--lang", help="Language of the reports: English or Simplified Chinese.")
+]
+
+
+def settings_from(config: Path | None, engine: EngineName | None, lang: LanguageName | None) -> PipelineConfig:
+    """Return the settings that these options name.
+
+    Raises
+    ------
+    ConfigError : see `config.load_config`
+    """
+    from sparcc_pipeline.app.study.config import resolve_config
+
+    return resolve_config(config, engine.value if engine else None, lang.value if lang else None)
+
+
+def request_from(slices: str | None, series: str | None, accept_fat_suppressed: bool) -> Request:
+    """Return what these options ask of a study.
+
+    Raises
+    ------
+    ConfigError : `slices` does not name six consecutive slices
+    """
+    from sparcc_pipeline.app.study.score import Request, parse_slices
+
+    return Request(None if slices is None else parse_slices(slices), series, accept_fat_suppressed)

@@ -1,0 +1,37 @@
+"""`sparcc phantom`: a synthetic study whose score is known."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from sparcc_pipeline.app.cli.options import ResultFolderOption
+
+
+class StyleName(StrEnum):
+    """Vendors whose headers a phantom can imitate."""
+
+    SIEMENS = "siemens"
+    GE = "ge"
+    PHILIPS = "philips"
+
+
+def phantom(
+    out: ResultFolderOption,
+    seed: Annotated[int, typer.Option(help="Another seed is another phantom.")] = 0,
+    lesions: Annotated[int | None, typer.Option(min=0, max=40, help="How many lesions to try to place.")] = None,
+    spacing: Annotated[float | None, typer.Option(min=2.0, max=6.0, help="Distance of the slices in mm.")] = None,
+    pixel: Annotated[float | None, typer.Option(min=0.3, max=1.2, help="Size of a pixel in mm.")] = None,
+    tilt: Annotated[float | None, typer.Option(min=0.0, max=60.0, help="Degrees from straight coronal.")] = None,
+    style: Annotated[StyleName, typer.Option(help="Vendor whose headers to imitate.")] = StyleName.SIEMENS,
+    enhanced: Annotated[bool, typer.Option("--enhanced", help="One multi-frame file.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Count InstanceNumber from the other end.")] = False,
+) -> None:
+    """Make a synthetic study whose score is known; for tests and demonstrations only."""
+    from sparcc_pipeline.app.development.phantom import run_phantom
+    from sparcc_pipeline.training.data.phantom_spec import random_spec
+
+    spec = random_spec(seed, lesions=lesions, slice_spacing_mm=spacing, pixel_mm=pixel, tilt_degrees=tilt)
+    run_phantom(spec, out, style=style.value, enhanced=enhanced, reverse=reverse)

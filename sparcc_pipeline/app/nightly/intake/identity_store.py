@@ -1,0 +1,136 @@
+"""The identity perimeter: one folder that holds the key, the identity map, and files as sites sent them.
+
+`Perimeter.open` is the only door. Nothing downstream of the intake has a reason to call it, and whoever may not read
+the folder cannot tell whose a de-identified image is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from sparcc_pipeline.app.nightly.intake.identity_map import IdentityMap
+from sparcc_pipeline.errors import ConfigError, OutputError
+
+KEY_FILE: Final = "key"
+LOCK_FILE: Final = "lock"
+MAP_FILE: Final = "identity.sqlite"
+INCOMING: Final = "incoming"
+PARTIAL: Final = ".partial"
+KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True)
+class Perimeter:
+    """An open identity folder."""
+
+    folder: Path
+    key: bytes = field(repr=False)
+    identities: IdentityMap
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the identity folder, and make it with its key where there is none yet.
+
+        Raises
+        ------
+        ConfigError : others may enter the folder or read the key; the key is gone or damaged
+        OutputError : it cannot be made or written
+        """
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_private(folder, 0o700)
+            key = _read_key(folder / KEY_FILE, may_make=not (folder / MAP_FILE).exists())
+        except OSError as error:
+            raise OutputError(
+                f"expected an identity folder that can be written at {folder}, found it not usable "
+                f"({(error.strerror or '').lower()}); change its owner or paths.identity_folder"
+            ) from error
+        identities = IdentityMap(folder / MAP_FILE)
+        return cls(folder, key, identities)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether this process alone takes in what came, for as long as the context lasts; a killed one lets go."""
+        descriptor = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def incoming(self, site: str) -> Path:
+        """Where the uploads of a site lie, each in a folder of its own; made if absent."""
+        return incoming_folder(self.folder, site)
+
+
+def incoming_folder(identity_folder: Path, site: str) -> Path:
+    """Where the uploads of a site lie, below the identity folder; made if absent.
+
+    Raises
+    ------
+    OutputError : it cannot be made
+    """
+    folder = identity_folder / INCOMING / site
+    try:
+        # One after the other: the mode is for the last one only.
+        for each in (identity_folder, identity_folder / INCOMING, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected to make {folder}, found that impossible ({(error.strerror or '').lower()}); change its owner"
+        ) from error
+    return folder
+
+
+def _require_private(path: Path, mode: int) -> None:
+    found = stat.S_IMODE(path.stat().st_mode)
+    if found & 0o077:
+        raise ConfigError(
+            f"expected {path} for its owner only (mode {mode:o}), found {found:o}: others may learn who the "
+            f"participants are; run chmod {mode:o} on it"
+        )
+
+
+def _read_key(file: Path, *, may_make: bool) -> bytes:
+    """The key, made once: with another one, images that come later would belong to nobody known."""
+    if not file.exists():
+        if not may_make:
+            raise ConfigError(
+                f"expected the key at {file}, found an identity map without it; put the key back from a copy: with a "
+                "new one follow-ups would not fit their baselines"
+            )
+        _make_key(file)
+    _require_private(file, 0o600)
+    key = file.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise ConfigError(f"expected a key of {KEY_BYTES} bytes at {file}, found {len(key)}; put back a copy of it")
+    return key
+
+
+def _make_key(file: Path) -> None:
+    """Written beside its place and linked, so that of two programs that start at once one key remains."""
+    partial = file.with_name(f".{file.name}-{secrets.token_hex(4)}{PARTIAL}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(partial, file)
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink()

@@ -1,0 +1,262 @@
+"""Inbox folders: zips and folders that sites drop by SFTP or on a share, copied into the identity folder when whole.
+
+An inbox is written by others, also while it is read: nothing is followed or trusted there. What cannot be taken is left
+where it lies, is said once, and keeps nothing else waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL
+from sparcc_pipeline.app.nightly.settings import IntakeSettings
+from sparcc_pipeline.dicom.input.source import archive_files, unpack
+from sparcc_pipeline.errors import OutputError, UnreadablePixelsError, UnsafeArchiveError
+from sparcc_pipeline.message import Message
+
+UNFINISHED_SUFFIXES: Final = (".part", ".partial", ".filepart", ".tmp", ".crdownload", ".uploading")
+"""What programs that copy call a file until it is whole."""
+
+LARGEST_DEPTH: Final = 24
+_ZIP_START: Final = b"PK\x03\x04"
+_CHUNK: Final = 2**20
+
+
+class RefusedUpload(Exception):
+    """An upload that is not taken, and why."""
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One zip, folder or file in an inbox. Its name may hold a patient's, so it is not shown.
+
+    Parameters
+    ----------
+    changed_at : when anything of it was last changed, seconds since 1970; no sender can set it
+    mark : the same as long as nothing of it changes
+    """
+
+    path: Path
+    changed_at: float
+    mark: str
+
+    def __repr__(self) -> str:
+        return "Entry(...)"
+
+
+def list_entries(inbox: Path, most_files: int) -> list[Entry]:
+    """What lies in an inbox, the oldest first; names that are hidden or of unfinished copies are passed over.
+
+    Raises
+    ------
+    OutputError : the inbox cannot be listed
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(inbox))
+    except OSError as error:
+        raise OutputError(
+            f"expected an inbox that can be read at {inbox}, found {(error.strerror or '').lower()}; check the share"
+        ) from error
+    found = []
+    for name in names:
+        path = inbox / name
+        if name.startswith((".", "~")) or name.lower().endswith(UNFINISHED_SUFFIXES):
+            continue
+        try:
+            marks = [_mark(path), *(_mark(below) for below in _walk(path, most_files))]
+        except OSError:
+            continue  # it changes just now
+        found.append(Entry(path, max(changed for changed, _ in marks), "|".join(mark for _, mark in marks)))
+    return sorted(found, key=lambda entry: entry.changed_at)
+
+
+def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
+    """Copy an entry into `folder`, which must not exist: under neutral names, zips unpacked, all or nothing.
+
+    The copies are dated as the entry was last changed: that is when they arrived.
+
+    Raises
+    ------
+    RefusedUpload : it holds links or devices, too much, or a zip that is damaged, locked or unsafe
+    OutputError : there is no room
+    """
+    partial = folder.with_name(folder.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(mode=0o700)
+        _copy_entry(entry.path, partial, limits)
+        for file in partial.rglob("*.dcm"):
+            os.utime(file, (entry.changed_at, entry.changed_at))
+        partial.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"expected room for an upload in the identity folder, found {(error.strerror or 'none').lower()}; free some"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove(entry: Entry) -> None:
+    """Remove an entry that was taken; if it may not be removed it is known by its mark and taken no second time."""
+    if entry.path.is_dir() and not entry.path.is_symlink():
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        try:
+            entry.path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+def _walk(path: Path, most_files: int) -> Iterator[Path]:
+    """All below a folder, links not followed; one more than allowed at most."""
+    if path.is_symlink() or not path.is_dir():
+        return
+    count = 0
+    for parent, folders, files in os.walk(path):
+        folders.sort()
+        for name in (*folders, *sorted(files)):
+            yield Path(parent) / name
+            count += 1
+            if count > most_files:
+                return
+
+
+def _mark(path: Path) -> tuple[float, str]:
+    found = path.lstat()
+    # The time of the last change of the inode: copying programs set the other one back.
+    changed = max(found.st_ctime, found.st_mtime if found.st_mtime <= found.st_ctime else 0.0)
+    return changed, f"{path.name}:{found.st_ino}:{found.st_size}:{found.st_ctime_ns}"
+
+
+def _copy_entry(path: Path, folder: Path, limits: IntakeSettings) -> None:
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        left = _Left(limits.max_files, limits.max_bytes)
+        descriptor = _open(path, os.O_DIRECTORY)
+        try:
+            _copy_folder(descriptor, folder, limits, left, 0)
+        finally:
+            os.close(descriptor)
+    else:
+        _copy_file(_open(path), folder, limits, _Left(1, limits.max_bytes))
+    for number, zipped in enumerate(sorted(folder.glob("*.zip"))):
+        _unpack(zipped, folder / f"zip{number:04d}", limits)
+        zipped.unlink()
+    if sum(1 for _ in folder.rglob("*.dcm")) > limits.max_files:
+        raise RefusedUpload(_too_many(limits))
+
+
+@dataclass
+class _Left:
+    """How much more an upload may hold."""
+
+    files: int
+    bytes: int
+    copied: int = 0
+
+
+def _copy_folder(descriptor: int, folder: Path, limits: IntakeSettings, left: _Left, depth: int) -> None:
+    """Copy all files below an open folder; what it holds is opened by its descriptor: no path can be exchanged."""
+    if depth > LARGEST_DEPTH:
+        raise RefusedUpload(Message("the upload's folders are nested too deeply: send the study's folder only"))
+    for name in sorted(os.listdir(descriptor)):
+        mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            below = _open(name, os.O_DIRECTORY, descriptor)
+            try:
+                _copy_folder(below, folder, limits, left, depth + 1)
+            finally:
+                os.close(below)
+        elif not name.startswith("."):
+            left.files -= 1
+            if left.files < 0:
+                raise RefusedUpload(_too_many(limits))
+            _copy_file(_open(name, folder=descriptor), folder, limits, left)
+
+
+def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
+    """Open for reading what is no link; of pipes and devices nothing is waited for."""
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
+    except FileNotFoundError as error:
+        raise OutputError(
+            "expected an upload that nobody changes any more, found that a part of it went while it was copied; it is "
+            "tried again"
+        ) from error
+    except OSError as error:
+        raise RefusedUpload(
+            Message("the upload holds a link, a device or a file that cannot be read: send plain files and folders")
+        ) from error
+
+
+def _copy_file(descriptor: int, folder: Path, limits: IntakeSettings, left: _Left) -> None:
+    """Copy an open file under the next number; closes it."""
+    with os.fdopen(descriptor, "rb") as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise RefusedUpload(
+                Message("the upload holds a link, a device or a file that cannot be read: send plain files and folders")
+            )
+        start = source.read(_CHUNK)
+        zipped = start.startswith(_ZIP_START)
+        left.copied += 1
+        target = folder / f"{left.copied:06d}{'.zip' if zipped else '.dcm'}"
+        most = min(left.bytes, limits.max_bytes if zipped else limits.max_file_bytes)
+        size = 0
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+            while start:
+                size += len(start)
+                if size > most:
+                    raise RefusedUpload(_too_large(limits))
+                copy.write(start)
+                start = source.read(_CHUNK)
+            copy.flush()
+            os.fsync(copy.fileno())
+        left.bytes -= size
+
+
+def _unpack(zipped: Path, folder: Path, limits: IntakeSettings) -> None:
+    folder.mkdir(mode=0o700)
+    try:
+        with archive_files(zipped, folder) as (_, entries):
+            if len(entries) > limits.max_files:
+                raise RefusedUpload(_too_many(limits))
+            sizes = [entry.file_size for entry in entries]
+            if sum(sizes) > limits.max_bytes or max(sizes, default=0) > limits.max_file_bytes:
+                raise RefusedUpload(_too_large(limits))
+        unpack(zipped, folder)
+        # Names within the zip may be those of patients.
+        for number, file in enumerate(sorted(path for path in folder.rglob("*") if path.is_file()), start=1):
+            file.rename(folder / f"{number:06d}.dcm")
+            file.parent.rmdir()
+    except UnsafeArchiveError as error:
+        raise RefusedUpload(
+            Message(
+                "the zip holds links, names that lead out of its folder, or far more than its size: pack only the study"
+            )
+        ) from error
+    except UnreadablePixelsError as error:
+        raise RefusedUpload(
+            Message("the zip is damaged, not whole, or locked with a password: send it again, without a password")
+        ) from error
+
+
+def _too_many(limits: IntakeSettings) -> Message:
+    return Message("the upload holds more than {count} files: send each study by itself", count=limits.max_files)
+
+
+def _too_large(limits: IntakeSettings) -> Message:
+    return Message(
+        "the upload holds more than {gib:.1f} GiB, or one file of more than {mib:.0f} MiB: send each study by itself",
+        gib=limits.max_bytes / 2**30,
+        mib=limits.max_file_bytes / 2**20,
+    )

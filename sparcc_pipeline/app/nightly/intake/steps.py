@@ -1,0 +1,243 @@
+"""The intake: from what sites send to de-identified studies of known participants. The only part that sees identity.
+
+`take_in` brings uploads into the ledger; `check_complete` and `deidentify` are the first two steps of a study. What
+they say of a study holds no word of identity: an error that was met in a site's own files may quote its names or UIDs:
+its words never leave here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sparcc_pipeline.app.ledger.ledger import StudyVersion
+from sparcc_pipeline.app.ledger.states import State
+from sparcc_pipeline.app.nightly.intake.identity_map import Instance
+from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
+from sparcc_pipeline.app.nightly.intake.pulling import pull_all
+from sparcc_pipeline.app.nightly.intake.sorting import clean_raw, raw_files, sort_uploads, take_from_inboxes
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
+from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, publish, unmake
+from sparcc_pipeline.dicom.deidentify.image import SetAside, Subject, deidentify_file
+from sparcc_pipeline.dicom.deidentify.pseudonyms import days_shifted
+from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, discover
+from sparcc_pipeline.dicom.input.select import find_stir, find_t1
+from sparcc_pipeline.dicom.input.stack import order_frames
+from sparcc_pipeline.errors import IncompleteSeriesError, InputError, SparccError, TooFewSlicesError
+from sparcc_pipeline.message import Message
+
+WAITS_FOR: Final = "waits_for"
+"""Fact that says which check put a study into quarantine: a release lets it pass that one."""
+
+BY_ITSELF: Final = "intake"
+"""Who releases a study that waited for what is there now; no person has looked at it."""
+
+MANIFEST: Final = "manifest"
+RAW_FILES: Final = "raw_files"
+SLICES: Final = "slices"
+PATIENTS: Final = "patients"
+BURNT_IN: Final = "burnt_in"
+
+
+def take_in(context: Context) -> None:
+    """Take in what came by every way; give back studies that waited for what is there now.
+
+    Where another process is at it, it does that for this one, too.
+    """
+    perimeter = Perimeter.open(context.settings.paths.identity_folder)
+    with perimeter.alone() as alone:
+        if not alone:
+            return
+        take_from_inboxes(context, perimeter)
+        pull_all(context, perimeter)
+        sort_uploads(context, perimeter)
+        _look_again(context, perimeter)
+        clean_raw(context, perimeter)
+
+
+def check_complete(context: Context, version: StudyVersion) -> Outcome:
+    """Whether all of a study is there: it is quiet, its STIR stack has no gap, and the PACS has no more of it."""
+    perimeter = Perimeter.open(context.settings.paths.identity_folder)
+    instances = perimeter.identities.instances(version.site, version.study_key)
+    quiet = timedelta(minutes=context.settings.intake.quiet_minutes)
+    arrived = datetime.fromtimestamp(max(each.arrived_at for each in instances), UTC)
+    # A clock that was set back meanwhile is not waited for.
+    if arrived <= context.clock() < arrived + quiet:
+        return NotYet(arrived + quiet)
+    expected = perimeter.identities.expected(version.site, version.study_key)
+    if expected is not None and len(instances) < expected:
+        return Failed(
+            Message(
+                "{count} of the {expected} images that the PACS holds of this study came: it is fetched again",
+                count=len(instances),
+                expected=expected,
+            )
+        )
+    if len({each.patient_id.strip().casefold() for each in instances}) > 1 and not _passes(version, PATIENTS):
+        reason = Message(
+            "the images of this study carry different patient identifiers: the site should say whose it is"
+        )
+        return Quarantined(reason, {WAITS_FOR: PATIENTS})
+    files = raw_files(perimeter, instances)
+    if not all(file.is_file() for file in files):
+        reason = Message(
+            "more of this study came after its first files had been deleted (keep_raw_days): the site should send the "
+            "whole study again"
+        )
+        return Quarantined(reason, {WAITS_FOR: RAW_FILES})
+    discovery = discover(files)
+    if not _passes(version, SLICES) and (gap := _gap(context, discovery)):
+        return Quarantined(gap, {WAITS_FOR: SLICES})
+    return Done({"instances": len(instances), "series": len(discovery.series)})
+
+
+def _gap(context: Context, discovery: Discovery) -> Message | None:
+    """What shows that slices have not come; None if nothing does. Whether it is STIR at all, scoring will say."""
+    stir: SeriesCandidate | None = None
+    try:
+        stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
+        order_frames(stir)
+    except (IncompleteSeriesError, TooFewSlicesError):
+        count = stir.stack.slices if stir is not None else 0
+        return Message(
+            "the STIR series is not whole: slices are missing or doubled among the {count} that came; the site should "
+            "send the study again",
+            count=count,
+        )
+    except SparccError:
+        return None
+    return None
+
+
+def deidentify(context: Context, version: StudyVersion) -> Outcome:
+    """Say by the manifest whose a study is, and write it de-identified into the work folder, as a whole."""
+    perimeter = Perimeter.open(context.settings.paths.identity_folder)
+    instances = perimeter.identities.instances(version.site, version.study_key)
+    assigned = _assigned(context.settings, version.site, instances)
+    if isinstance(assigned, Message):
+        return Quarantined(assigned, {WAITS_FOR: MANIFEST})
+    version = context.ledger.assign(version.id, assigned.participant, assigned.visit)
+    if rivals := context.ledger.rivals(version):
+        return Quarantined(
+            Message(
+                "participant {participant} already has study {others} for visit {visit}: say which one counts (sparcc "
+                "nightly supersede OLD NEW), or correct the manifest",
+                participant=assigned.participant,
+                others=tuple(rival.id for rival in rivals),
+                visit=assigned.visit,
+            )
+        )
+    work = context.settings.paths.work_folder
+    folder = making_folder(work, "study", version)
+    try:
+        outcome = _write(context, perimeter, version, instances, folder / RESULT)
+        if isinstance(outcome, Done):
+            publish(folder / RESULT, work / (version.study_folder or ""))
+        return outcome
+    finally:
+        unmake(folder)
+
+
+def _write(
+    context: Context, perimeter: Perimeter, version: StudyVersion, instances: list[Instance], folder: Path
+) -> Outcome:
+    """Write every image that passes; the facts of what was written."""
+    participant, visit = version.participant or "", version.visit or ""
+    days = days_shifted(perimeter.key, participant)
+    subject = Subject(context.settings.intake.trial, version.site, participant, visit, days)
+    folder.mkdir()
+    aside: Counter[str] = Counter()
+    uids: dict[str, str] = {}
+    for number, file in enumerate(raw_files(perimeter, instances), start=1):
+        try:
+            made = deidentify_file(file, subject, perimeter.key, released=_passes(version, BURNT_IN))
+        except InputError:
+            return Rejected(
+                Message("an image of this study is damaged or cannot be decoded: the site should send it again")
+            )
+        if isinstance(made, SetAside):
+            if made.burnt_in:
+                return Quarantined(_burnt_in(), {WAITS_FOR: BURNT_IN})
+            aside[made.reason] += 1
+            continue
+        uids |= made.uids
+        # Numbers, for two images may carry one UID; the order is that of the pseudonyms.
+        (folder / f"{made.sop_instance_uid}-{number}.dcm").write_bytes(made.content)
+    if not uids:
+        return Rejected(
+            Message("none of the {count} objects of this study is an MR image: the site should send the images",
+                    count=len(instances))
+        )  # fmt: skip
+    for patient in {each.patient_id for each in instances}:
+        perimeter.identities.remember(version.site, patient, participant, days, uids)
+    return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
+
+
+def _burnt_in() -> Message:
+    return Message(
+        "images of this study are marked as holding text burnt into the picture: look at them in the identity folder, "
+        "and release the study if they show no name"
+    )
+
+
+def _facts(context: Context, folder: Path) -> dict[str, Any]:
+    """What reports say of a study, from its de-identified files."""
+    discovery = discover(folder.iterdir())
+    facts: dict[str, Any] = {"instances": discovery.files, "series": len(discovery.series), "modality": "MR"}
+    try:
+        stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
+    except SparccError:
+        return facts
+    first, stack = stir.files[0], stir.stack
+    return facts | {
+        "vendor": first.manufacturer,
+        "field_strength_tesla": first.field_strength_t,
+        "spacing_mm": round(stack.spacing_mm, 3),
+        "coverage_mm": round(stack.coverage_mm, 1),
+        "slices": stack.slices,
+        "rows": first.frames[0].rows,
+        "columns": first.frames[0].columns,
+        "has_t1": find_t1(discovery, stir) is not None,
+    }
+
+
+def _passes(version: StudyVersion, check: str) -> bool:
+    """True if a person let the study pass this check."""
+    released = version.facts.get("released") or {}
+    return released.get("by") not in (None, BY_ITSELF) and version.facts.get(WAITS_FOR) == check
+
+
+def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -> Assigned | Message:
+    """By the manifest as it is now. A manifest that cannot be read holds its site's studies, and no others."""
+    try:
+        manifest = read_manifest(settings.site_of(site).manifest)
+    except InputError as error:
+        return Message("the manifest of the site cannot be used: {error}", error=str(error))
+    newest = max(instances, key=lambda each: each.arrived_at)
+    return manifest.assign(newest.patient_id, newest.accession, newest.study_date)
+
+
+def _look_again(context: Context, perimeter: Perimeter) -> None:
+    """Studies that waited for a row of the manifest, or for files that had been deleted, go on when these are there."""
+    for version in context.ledger.versions(state=State.QUARANTINED):
+        waits_for = version.facts.get(WAITS_FOR)
+        if version.superseded_by is not None or waits_for not in (MANIFEST, RAW_FILES):
+            continue
+        instances = perimeter.identities.instances(version.site, version.study_key)
+        if waits_for == MANIFEST:
+            there = isinstance(_assigned(context.settings, version.site, instances), Assigned)
+        else:
+            there = all(file.is_file() for file in raw_files(perimeter, instances))
+        if there:
+            context.ledger.release(version.id, "what it waited for is there now", BY_ITSELF)
+
+
+def whose(settings: NightlySettings, version: StudyVersion) -> list[tuple[str, str, str]]:
+    """(patient identifier, accession number, study date) that the files of a study carry: for a coordinator's eyes."""
+    perimeter = Perimeter.open(settings.paths.identity_folder)
+    instances = perimeter.identities.instances(version.site, version.study_key)
+    return sorted({(each.patient_id, each.accession, each.study_date) for each in instances})

@@ -1,0 +1,190 @@
+"""The morning, `write_report`: the report as files, figures for monitoring, mail.
+
+`work_folder/reports/DATE/` is made anew each time and appears as a whole: `report.en.html`, `report.zh.html`,
+`site-CODE.html` in the language of the site, `sites.csv`, `studies.csv`, `morning.json`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.nightly.morning.figures import night_metrics
+from sparcc_pipeline.app.nightly.morning.ledger import morning_of
+from sparcc_pipeline.app.nightly.morning.mail import Letter, send_letter
+from sparcc_pipeline.app.nightly.morning.metrics import write_metrics
+from sparcc_pipeline.app.nightly.morning.model import Morning, Site
+from sparcc_pipeline.app.nightly.morning.page import morning_page, sites_csv, studies_csv, summary_text
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.work.outcome import Context, Log
+from sparcc_pipeline.app.report.language import language
+from sparcc_pipeline.app.results.score_document import json_text
+from sparcc_pipeline.app.results.store import ResultFolder, ResultKind
+from sparcc_pipeline.app.study.config import LanguageCode
+from sparcc_pipeline.app.study.files import write_bytes, write_text
+from sparcc_pipeline.errors import OutputError, SparccError
+from sparcc_pipeline.message import Message
+
+MAIN_FILE: Final = "morning.json"
+SCHEMA: Final = "sparcc-morning/1"
+MORNING_RESULT: Final = ResultKind(
+    MAIN_FILE,
+    "sparcc-morning/",
+    re.compile(r"morning\.json|report\.(en|zh)\.html|site-[A-Za-z0-9_-]+\.html|(sites|studies)\.csv"),
+)
+LANGUAGES: Final[dict[LanguageCode, str]] = {"en": "English", "zh": "中文"}
+"""The languages of the coordinator's page, by their own names."""
+
+MAILED_FOLDER: Final = "mailed"
+"""Below `reports`: an empty file for each mail that was handed in, so that a second run mails nothing twice."""
+
+
+def write_report(context: Context, problems: Sequence[Message] = ()) -> Path:
+    """Write report and figures, and mail the report where it was not mailed today; the page of the coordinator.
+
+    Parameters
+    ----------
+    problems : what is wrong with the night as a whole
+
+    Raises
+    ------
+    ConfigError, OutputError : see `write_morning_report`
+    """
+    now = context.clock()
+    page = write_morning_report(context.settings, context.ledger, now, problems)
+    update_metrics(context.settings, context.ledger, now)
+    mailed = mail_report(context.settings, context.ledger, now, context.log)
+    context.log("report written", step="report", count=mailed)
+    return page
+
+
+def write_morning_report(
+    settings: NightlySettings, ledger: Ledger, now: datetime, problems: Sequence[Message] = ()
+) -> Path:
+    """Write the report of the date, replacing an earlier one; the page of the coordinator in their language.
+
+    Parameters
+    ----------
+    problems : what is wrong with the night as a whole
+
+    Raises
+    ------
+    ConfigError : the settings name an unknown time zone
+    OutputError : the ledger does not answer, or a file cannot be written; an earlier report is then still there
+    """
+    morning = morning_of(ledger, settings, now, tuple(problems))
+    folder = _folder(settings, morning)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"expected a folder for reports at {folder.parent}, found the place not usable "
+            f"({(error.strerror or type(error).__name__).lower()}); free space or change its rights"
+        ) from error
+    with ResultFolder(folder, force=True, kind=MORNING_RESULT) as result:
+        for name, text in _files(morning).items():
+            write_text(result.path / name, text)
+        result.publish()
+    return folder / f"report.{settings.run.lang}.html"
+
+
+def update_metrics(settings: NightlySettings, ledger: Ledger, now: datetime) -> Path:
+    """Write the figures for monitoring, as they are now.
+
+    Raises
+    ------
+    OutputError : the ledger does not answer, or the file cannot be written
+    """
+    work = settings.paths.work_folder
+    runs = ledger.history(event="run")
+    metrics = night_metrics(morning_of(ledger, settings, now), work, runs[-1] if runs else None)
+    return write_metrics(metrics, work / "metrics")
+
+
+def mail_report(settings: NightlySettings, ledger: Ledger, now: datetime, log: Log) -> int:
+    """Mail the report of the date, as it was written, to the coordinator and the sites; how many mails were handed in.
+
+    Each mail is handed in once a date; one that failed is tried again by the next call. No failure of a mail goes
+    beyond the log.
+    """
+    mail, sent = settings.mail, 0
+    try:
+        morning = morning_of(ledger, settings, now)
+    except SparccError as error:
+        log("report could not be mailed", step="mail", error=error)
+        return 0
+    if mail.host is None or now.astimezone(morning.zone).hour < mail.from_hour:
+        return 0
+    folder = _folder(settings, morning)
+    sites = {site.code: site for site in morning.sites}
+    letters: list[tuple[str, list[str], Site | None]] = [("all", list(mail.to), None)]
+    letters += [(f"site-{each.code}", list(each.mail), sites[each.code]) for each in settings.site]
+    for name, to, site in letters:
+        mark = folder.parent / MAILED_FOLDER / f"{folder.name}-{name}"
+        try:
+            if to and not mark.exists():
+                send_letter(_letter(morning, to, site, folder, settings.run.lang), mail)
+                write_bytes(mark, b"")
+                sent += 1
+        except (SparccError, OSError) as error:
+            log("report could not be mailed", step="mail", error=error)
+    return sent
+
+
+def _folder(settings: NightlySettings, morning: Morning) -> Path:
+    date = morning.made_at.astimezone(morning.zone).strftime("%Y-%m-%d")
+    return settings.paths.work_folder / "reports" / date
+
+
+def _files(morning: Morning) -> dict[str, str]:
+    """Name -> content of every file of the folder."""
+    files = {}
+    sites = {site.name: f"site-{site.code}.html" for site in morning.sites}
+    for code in LANGUAGES:
+        others = {name: f"report.{other}.html" for other, name in LANGUAGES.items() if other != code}
+        files[f"report.{code}.html"] = morning_page(morning, language(code), {**others, **sites})
+    for site in morning.sites:
+        files[f"site-{site.code}.html"] = morning_page(morning.of_site(site.code), language(site.language), {}, site)
+    return {
+        **files,
+        "sites.csv": sites_csv(morning),
+        "studies.csv": studies_csv(morning),
+        MAIN_FILE: json_text(_document(morning)),
+    }
+
+
+def _document(morning: Morning) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "research_use_only": True,
+        "began": morning.began.isoformat(),
+        "made_at": morning.made_at.isoformat(),
+        "problems": list(morning.problems),
+        "sites": {site.code: _plain(asdict(morning.of_site(site.code).counts())) for site in morning.sites},
+        "all": _plain(asdict(morning.counts())),
+    }
+
+
+def _plain(counts: dict[str, Any]) -> dict[str, Any]:
+    """Spans as seconds."""
+    return {name: value.total_seconds() if isinstance(value, timedelta) else value for name, value in counts.items()}
+
+
+def _letter(morning: Morning, to: list[str], site: Site | None, folder: Path, code: LanguageCode) -> Letter:
+    words = language(code if site is None else site.language)
+    seen = morning if site is None else morning.of_site(site.code)
+    subject = words.say(
+        "SPARCC {date}: {count} need you, {received} received, {scored} scored",
+        date=folder.name,
+        count=seen.counts().needs_somebody,
+        received=seen.counts().received,
+        scored=seen.counts().scored,
+    )
+    page = folder / (f"report.{code}.html" if site is None else f"site-{site.code}.html")
+    attached = (f"{folder.name}-{page.name}", "text/html", page.read_bytes())
+    return Letter(to, subject, summary_text(seen, words), (attached,))

@@ -1,0 +1,93 @@
+"""The processes that score, started when there is work and ended when there is none; the same as those of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from sparcc_pipeline.app.batch import cluster
+from sparcc_pipeline.app.nightly.settings import RunSettings
+from sparcc_pipeline.app.study import installation
+from sparcc_pipeline.app.study.config import PipelineConfig, load_config
+from sparcc_pipeline.errors import OutputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Workers(Protocol):
+    """What runs tasks, and with which settings and model."""
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The settings that every study is scored with."""
+
+    @property
+    def model_sha256(self) -> str:
+        """Hash of the model that scores."""
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Iterator[Task], done: Callable[[Task, Result], None],
+        lost: Callable[[Task, OutputError], None],
+    ) -> None:  # fmt: skip
+        """Run every task on some worker (see `cluster.run_tasks`)."""
+
+    def close(self) -> None:
+        """End the workers; a later `run` starts new ones."""
+
+
+class DaskWorkers:
+    """Workers of this machine, or of an existing cluster; each keeps its model from study to study."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+        # A worker has one thread: two workers of one thread do more than one worker of two.
+        self.config = load_config().model_copy(update={"threads": 1, "lang": settings.lang})
+        self._client: Client | None = None
+        self._open = ExitStack()
+        self._model: str | None = None
+
+    @property
+    def model_sha256(self) -> str:
+        """Hash of the installed model.
+
+        Raises
+        ------
+        ModelError : there is none that can be used
+        """
+        if self._model is None:
+            self._model = installation.load_installed_segmenter(self.config).provenance["sha256"]
+        return self._model
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Iterator[Task], done: Callable[[Task, Result], None],
+        lost: Callable[[Task, OutputError], None],
+    ) -> None:  # fmt: skip
+        """Run every task on some worker (see `cluster.run_tasks`), and start the workers if there are none.
+
+        Raises
+        ------
+        ConfigError : the workers cannot be started, or the cluster has none
+        OutputError : the cluster was lost; the next call starts again
+        """
+        if self._client is None:
+            settings = self._settings
+            self._client = self._open.enter_context(
+                cluster.local_cluster(*cluster.local_workers(settings.workers, settings.limit_memory))
+                if settings.scheduler is None
+                else cluster.existing_cluster(settings.scheduler)
+            )
+        try:
+            cluster.run_tasks(self._client, function, tasks, done, lost)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers of this machine, or leave the cluster."""
+        self._client = None
+        self._open.close()

@@ -1,0 +1,105 @@
+"""Backup and restore of a reading page: one tar file with database, images, the machine's results, key and head.
+
+SQLite is copied by its own online backup while the page is served; then the files, which are written once and never
+change, so that whatever the copied database names is in the copy. A PostgreSQL database is saved with pg_dump
+(docs/reader.md) and is not in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tarfile
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import make_url
+
+from sparcc_pipeline.app.reader.cases.picture_store import IMAGES, MACHINE
+from sparcc_pipeline.app.reader.database import HEAD_FILE, KEY_FILE, ReaderDatabase
+from sparcc_pipeline.app.reader.settings import ReaderSettings
+from sparcc_pipeline.errors import InputError, OutputError
+
+DATABASE: Final = "database.sqlite"
+FILES: Final = (KEY_FILE, HEAD_FILE, IMAGES, MACHINE)
+
+
+def write_backup(database: ReaderDatabase, settings: ReaderSettings, file: Path) -> None:
+    """Save everything into a new file that only its owner may read; it appears whole or not at all.
+
+    Raises
+    ------
+    OutputError : the file is there already or cannot be written
+    """
+    if file.exists():
+        raise OutputError(f"expected a new file for the backup, found {file} there already; choose another name")
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=".sparcc-", dir=file.resolve().parent) as folder,
+            os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw,
+            tarfile.open(fileobj=raw, mode="w") as archive,
+        ):
+            # The head first: it may be behind the database that is copied after it, and never ahead.
+            for name in FILES[:2]:
+                if (database.folder / name).exists():
+                    archive.add(database.folder / name, name)
+            if (source := _sqlite_file(settings)) is not None:
+                copy = Path(folder) / DATABASE
+                with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(copy)) as saved:
+                    live.backup(saved)
+                archive.add(copy, DATABASE)
+            for name in FILES[2:]:
+                if (database.folder / name).exists():
+                    archive.add(database.folder / name, name)
+            raw.flush()
+        partial.rename(file)
+    except OSError as error:
+        raise OutputError(
+            f"expected a place where a backup can be written, found {file.parent} not usable; choose another"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def restore_backup(settings: ReaderSettings, file: Path) -> None:
+    """Bring a backup back into a store folder that is new or empty.
+
+    Raises
+    ------
+    InputError : the file is no backup
+    OutputError : the folder or the database holds something already, or cannot be written
+    """
+    folder, target = settings.store_folder, _sqlite_file(settings)
+    if folder.exists() and any(folder.iterdir()) or target is not None and target.exists():
+        raise OutputError(
+            f"expected a new or empty store folder, found {folder} in use; set another paths.store_folder"
+        )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tarfile.open(file) as archive:
+            names = archive.getnames()
+            if KEY_FILE not in names or (target is not None and DATABASE not in names):
+                raise InputError(
+                    f"expected a backup with key and database, found another file at {file}; check the path"
+                )
+            archive.extractall(folder, filter="data")
+        (folder / KEY_FILE).chmod(0o600)
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (folder / DATABASE).rename(target)
+    except tarfile.TarError as error:
+        raise InputError(f"expected a backup of the reading page, found {file} damaged; take another one") from error
+    except OSError as error:
+        raise OutputError(
+            f"expected a backup that can be read and a store folder that can be written, found {folder} or {file} not "
+            "usable; check their rights"
+        ) from error
+
+
+def _sqlite_file(settings: ReaderSettings) -> Path | None:
+    """The database's file; None for PostgreSQL."""
+    url = make_url(settings.database_url)
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None

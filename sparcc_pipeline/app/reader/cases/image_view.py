@@ -1,0 +1,132 @@
+"""From volumes to what the page shows of them: sizes, windows, linked slices, joints as lines and polygons.
+
+Nothing of a header comes through here: no UID, no date, no absolute position (T1 is placed relative to STIR).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import measure
+
+from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.app.reader.cases.picture_store import as_uint16
+from sparcc_pipeline.app.reader.readings.views import ImagesView, JointView, Polygon, SeriesPair, SeriesView
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
+from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, Volume
+
+WINDOW_PERCENT: Final = (1.0, 99.5)
+"""Percentiles of the signal shown black and white at first."""
+
+LARGEST_GAP: Final = 0.6
+"""Slices of two series farther apart than this share of the spacing are not linked (as in
+`imaging/alignment/second_contrast.py`)."""
+
+POLYGON_TOLERANCE: Final = 0.4
+"""Pixels by which a drawn quadrant may differ from the one that was found."""
+
+SMALLEST_POLYGON: Final = 12.0
+"""Pixels of area: smaller pieces of a quadrant are not drawn."""
+
+
+def view_images(stir: Volume, t1: Volume | None, joints: Joints | None, slices: SixSlices | None) -> ImagesView:
+    """What the page shows of one time point; without joints, the six slices in the middle are proposed."""
+    count = stir.geometry.shape[0]
+    found = [] if joints is None else sorted(joints, key=lambda joint: (joint.slice_index, joint.side.value == "left"))
+    to_stir = None if t1 is None else index_map(t1.geometry, stir.geometry)
+    first = slices.first if slices is not None else max((count - SLICES_SCORED) // 2, 0)
+    return ImagesView(
+        series=SeriesPair(
+            stir=_series(stir, np.eye(4)),
+            t1=None if t1 is None else _series(t1, to_stir),
+        ),
+        stir_to_t1=None if t1 is None else _linked(to_stir, stir.geometry.shape[0], t1.geometry, inverse=True),
+        t1_to_stir=None if t1 is None else _linked(to_stir, t1.geometry.shape[0], stir.geometry, inverse=False),
+        proposed_first=first,
+        centre=_centre(found, stir.geometry, first),
+        joints=[_joint(joint, stir.geometry) for joint in found],
+    )
+
+
+def index_map(source: Geometry, onto: Geometry) -> FloatArray | None:
+    """(4, 4): index of `source` -> fractional index of `onto`; None without a common frame of reference."""
+    if source.frame_of_reference_uid is None or source.frame_of_reference_uid != onto.frame_of_reference_uid:
+        return None
+    return np.asarray(np.linalg.inv(onto.affine) @ source.affine)
+
+
+def _series(volume: Volume, to_stir: FloatArray | None) -> SeriesView:
+    pixels = as_uint16(volume.signal)
+    low, high = (int(np.percentile(pixels, percent)) for percent in WINDOW_PERCENT)
+    slices, rows, columns = volume.geometry.shape
+    spacing = volume.geometry.spacing_mm
+    return SeriesView(
+        slices=slices,
+        rows=rows,
+        columns=columns,
+        spacing_mm=(round(spacing[0], 4), round(spacing[1], 4), round(spacing[2], 4)),
+        window=(low, max(high, low + 1)),
+        range=(int(pixels.min()), int(pixels.max())),
+        to_stir=None if to_stir is None else np.round(to_stir, 6).tolist(),
+    )
+
+
+def _linked(to_stir: FloatArray | None, count: int, other: Geometry, *, inverse: bool) -> list[int | None] | None:
+    """The other series' slice beside each slice at the middle of the other's image; None where none lies there."""
+    if to_stir is None:
+        return None
+    matrix = np.linalg.inv(to_stir) if inverse else to_stir
+    slices, rows, columns = other.shape
+    found: list[int | None] = []
+    middle = np.linalg.inv(matrix) @ np.array([slices / 2, (rows - 1) / 2, (columns - 1) / 2, 1.0])
+    for index in range(count):
+        at = float((matrix @ np.array([index, middle[1], middle[2], 1.0]))[0])
+        nearest = min(max(round(at), 0), slices - 1)
+        found.append(nearest if abs(at - nearest) <= LARGEST_GAP else None)
+    return found
+
+
+def _centre(joints: list[JointSlice], geometry: Geometry, first: int) -> tuple[float, float, float]:
+    """Middle between both joints on the proposed slices, or of the image."""
+    middles = [
+        np.mean([joint.joint_line.mean(axis=0) for joint in joints if joint.side is side], axis=0)
+        for side in Side
+        if any(joint.side is side for joint in joints)
+    ]
+    row, column = (
+        np.mean(middles, axis=0) / geometry.in_plane_mm
+        if middles
+        else ((geometry.shape[1] - 1) / 2, (geometry.shape[2] - 1) / 2)
+    )
+    return first + (SLICES_SCORED - 1) / 2, round(float(row), 2), round(float(column), 2)
+
+
+def _joint(joint: JointSlice, geometry: Geometry) -> JointView:
+    return JointView(
+        slice_index=joint.slice_index,
+        joint="right" if joint.side is Side.RIGHT else "left",
+        height_mm=round(joint.height_mm, 1),
+        line=_points(joint.joint_line / np.array(geometry.in_plane_mm)),
+        quadrants={quadrant.value: _polygons(mask) for quadrant, mask in joint.quadrants.items()},
+    )
+
+
+def _polygons(mask: BoolArray) -> list[Polygon]:
+    """The outlines of a mask, simplified, in pixels."""
+    if not mask.any():
+        return []
+    outlines = measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
+    return [_points(outline - 1) for outline in outlines if _area(outline) >= SMALLEST_POLYGON]
+
+
+def _points(line: NDArray[Any]) -> Polygon:
+    simple = measure.approximate_polygon(line, POLYGON_TOLERANCE)
+    return [(round(float(row), 1), round(float(column), 1)) for row, column in simple]
+
+
+def _area(outline: NDArray[Any]) -> float:
+    rows, columns = outline.T
+    return float(abs(np.dot(rows, np.roll(columns, 1)) - np.dot(columns, np.roll(rows, 1))) / 2)

@@ -1,0 +1,126 @@
+"""The store of a reading page: pixels and geometry under random names, and the machine's results apart from them.
+
+Files are written once, whole, without a date or a name in them; their SHA-256 are in the database and in the trail.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparcc_pipeline.app.reader.readings.views import ImagesView, MachineResult
+from sparcc_pipeline.app.study.files import write_bytes
+from sparcc_pipeline.errors import OutputError
+
+IMAGES: Final = "images"
+MACHINE: Final = "machine"
+VIEW_FILE: Final = "view.json"
+RESULT_FILE: Final = "result.json"
+STIR_NAME: Final = "stir"
+T1_NAME: Final = "t1"
+OVERLAY_NAME: Final = "overlay"
+
+_LARGEST: Final = 65535
+
+
+class PictureStore:
+    """Images and results of one reading page, below its store folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put_images(self, view: ImagesView, stir: NDArray[Any], t1: NDArray[Any] | None) -> tuple[str, dict[str, str]]:
+        """Keep one time point; (slices, rows, columns) uint16 each. Gives its random name and the files' digests."""
+        files = {VIEW_FILE: view.model_dump_json().encode(), **_slices(STIR_NAME, stir.astype("<u2"))}
+        if t1 is not None:
+            files |= _slices(T1_NAME, t1.astype("<u2"))
+        return self._put(IMAGES, files)
+
+    def put_machine(self, result: MachineResult, overlay: NDArray[np.uint8] | None) -> tuple[str, dict[str, str]]:
+        """Keep the machine's result of one time point, and (slices, rows, columns) probability of edema x 255."""
+        files = {RESULT_FILE: result.model_dump_json().encode()}
+        if overlay is not None:
+            files |= _slices(OVERLAY_NAME, overlay)
+        return self._put(MACHINE, files)
+
+    def view(self, name: str) -> ImagesView:
+        """Geometry of a kept time point."""
+        return ImagesView.model_validate_json(self._read(IMAGES, name, VIEW_FILE))
+
+    def result(self, name: str) -> MachineResult:
+        """The machine's result of a kept time point."""
+        return MachineResult.model_validate_json(self._read(MACHINE, name, RESULT_FILE))
+
+    def image(self, name: str, series: str, slice_index: int) -> bytes | None:
+        """One slice, gzip of uint16 little-endian; None where there is no such slice."""
+        return self._slice(IMAGES, name, series, slice_index)
+
+    def overlay(self, name: str, slice_index: int) -> bytes | None:
+        """Probability of edema on one slice, gzip of uint8; None where there is none."""
+        return self._slice(MACHINE, name, OVERLAY_NAME, slice_index)
+
+    def digests(self, part: str, name: str) -> dict[str, str]:
+        """SHA-256 of every file of a folder, as it is now; empty where the folder is gone."""
+        folder = self._folder / part / name
+        return {
+            f"{part}/{file.relative_to(folder).as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+
+    def remove(self, part: str, name: str) -> None:
+        """Forget a folder whose case was not kept after all."""
+        shutil.rmtree(self._folder / part / name, ignore_errors=True)
+
+    def _put(self, part: str, files: Mapping[str, bytes]) -> tuple[str, dict[str, str]]:
+        name = secrets.token_hex(16)
+        folder = self._folder / part / name
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+        except OSError as error:
+            raise OutputError(
+                f"expected a store folder that can be written, found {self._folder} not usable; change its rights"
+            ) from error
+        for file, content in files.items():
+            write_bytes(folder / file, content)
+        return name, self.digests(part, name)
+
+    def _read(self, part: str, name: str, file: str) -> bytes:
+        try:
+            return (self._folder / part / name / file).read_bytes()
+        except OSError as error:
+            raise OutputError(
+                "expected the images of a case in the store, found them not readable; restore it from a backup"
+            ) from error
+
+    def _slice(self, part: str, name: str, series: str, slice_index: int) -> bytes | None:
+        try:
+            return (self._folder / part / name / series / f"{slice_index:04d}.gz").read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def _slices(name: str, stack: NDArray[Any]) -> dict[str, bytes]:
+    # mtime=0: no file says when it was made.
+    return {
+        f"{name}{os.sep}{index:04d}.gz": gzip.compress(np.ascontiguousarray(plane).tobytes(), 6, mtime=0)
+        for index, plane in enumerate(stack)
+    }
+
+
+def as_uint16(signal: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The signal as whole numbers from 0: as it is where that loses nothing, else stretched over all 16 bits."""
+    low, high = float(signal.min()), float(signal.max())
+    if low >= 0 and high <= _LARGEST and np.array_equal(signal, np.rint(signal)):
+        return signal.astype(np.uint16)
+    scale = _LARGEST / (high - low) if high > low else 1.0
+    return np.asarray(np.rint((signal - low) * scale), dtype=np.uint16)

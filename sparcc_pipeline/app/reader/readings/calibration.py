@@ -1,0 +1,178 @@
+"""Calibration: a training set with known scores, feedback after each case, and a pass mark before the real cases open.
+
+Iterative, as in real-time iterative calibration: who does not pass reads the set again, in another order under other
+codes. The latest visits count; the figure is ICC(2,1) of the totals with the known ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.cases.importing import known_items
+from sparcc_pipeline.app.reader.database import ReaderDatabase
+from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment, assign, assignments_of, cases
+from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
+from sparcc_pipeline.app.reader.readings.reading import newest, state_of, visits_of
+from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, KnownDifference, TrainingAgreement
+from sparcc_pipeline.app.reader.settings import ReaderSettings
+from sparcc_pipeline.app.reader.tables import USERS
+from sparcc_pipeline.app.reader.web.refusal import Refusal
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.agreement.measures import IccForm, icc_of_one, mean_squares
+
+
+@dataclass(frozen=True)
+class TrainingVisit:
+    """One training time point as it was read and as it is known."""
+
+    reading: VisitReading
+    known: dict[tuple[int, str, str], int | None]
+
+    @property
+    def total(self) -> int | None:
+        """Of the reading; None where nothing could be evaluated."""
+        return self.reading.score.total if self.reading.score.evaluable_maximum else None
+
+    @property
+    def known_total(self) -> int | None:
+        """Of the known items."""
+        values = [value for value in self.known.values() if value is not None]
+        return sum(values) if values else None
+
+    @property
+    def differences(self) -> list[KnownDifference]:
+        """Items that were read otherwise; a known slice outside of the six that were read counts as read 0."""
+        read: dict[tuple[int, str, str], int | None] = {
+            (self.reading.first + j.slice - 1, j.joint, item): j.value(item)
+            for j in self.reading.joints
+            for item in ITEMS
+        }
+        places = sorted(set(read) | {place for place, value in self.known.items() if value})
+        return [
+            KnownDifference.model_validate(
+                {"slice_index": index, "slice": index - self.reading.first + 1, "joint": joint, "item": item,
+                 "reading": read.get((index, joint, item), 0), "known": self.known.get((index, joint, item), 0)}
+            )
+            for index, joint, item in places
+            if read.get((index, joint, item), 0) != self.known.get((index, joint, item), 0)
+        ]  # fmt: skip
+
+
+class Training:
+    """The training set of one reading page."""
+
+    def __init__(self, database: ReaderDatabase, settings: ReaderSettings) -> None:
+        self._database, self._settings = database, settings
+
+    def give(self, user: User) -> None:
+        """Give a reader the training set, if there is one that the reader does not have yet."""
+        with self._database.reading() as connection:
+            there = {row.id for row in cases(connection, training=True)}
+            has = {each.case_id for each in assignments_of(connection, user.id, TRAINING)}
+        if there - has:
+            self._assign(user, 1)
+
+    def repeat(self, user: User) -> None:
+        """Another round of the training set.
+
+        Raises
+        ------
+        Refusal : the last round is not finished, or it was passed
+        """
+        with self._database.reading() as connection:
+            if not self.can_repeat(connection, user):
+                raise Refusal(409, "forbidden", Message("another round follows a finished one that was not passed"))
+            latest = max((each.repeat for each in assignments_of(connection, user.id, TRAINING)), default=0)
+        self._assign(user, latest + 1)
+
+    def can_repeat(self, connection: Connection, user: User) -> bool:
+        """True if every training case was read and the pass mark not reached."""
+        mine = assignments_of(connection, user.id, TRAINING)
+        found = self.agreement(connection, user)
+        finished = len(_locked(connection, mine)) == len(mine)
+        return bool(mine) and finished and found is not None and not found.passed
+
+    def is_open(self, connection: Connection, user: User) -> bool:
+        """True if the real cases are open to this reader."""
+        if not self._settings.calibration.required:
+            return True
+        found = self.agreement(connection, user)
+        return found is not None and found.passed
+
+    def agreement(self, connection: Connection, user: User) -> TrainingAgreement | None:
+        """Agreement on the latest training visits; None before the first."""
+        rules = self._settings.calibration
+        mine = _locked(connection, assignments_of(connection, user.id, TRAINING))
+        visits = [visit for each in mine for visit in _visits(connection, each).values()]
+        pairs = [(v.known_total, v.total) for v in visits if v.known_total is not None and v.total is not None]
+        if not pairs:
+            return None
+        latest = [(float(known), float(read)) for known, read in pairs[-rules.visits :]]
+        icc = _icc(latest)
+        return TrainingAgreement(
+            cases=len(mine),
+            visits=len(latest),
+            icc=None if icc is None else round(icc, 3),
+            mean_difference=round(sum(read - known for known, read in latest) / len(latest), 2),
+            pass_mark=rules.icc,
+            needed=rules.visits,
+            passed=len(latest) >= rules.visits and icc is not None and icc >= rules.icc,
+        )
+
+    def feedback(self, user: User, assignment: Assignment) -> FeedbackView:
+        """What a locked training case was, against what is known of it.
+
+        Raises
+        ------
+        Refusal : it is no training case, or not locked
+        """
+        with self._database.reading() as connection:
+            row = newest(connection, assignment)
+            if assignment.kind != TRAINING or row is None or row.state != "locked":
+                raise Refusal(409, "not_opened", Message("feedback comes after a training case is locked"))
+            visits = _visits(connection, assignment)
+            agreement = self.agreement(connection, user)
+        return FeedbackView(
+            visits={
+                label: FeedbackVisit(total=v.total, known_total=v.known_total, differences=v.differences)
+                for label, v in visits.items()
+            },
+            agreement=agreement,
+        )
+
+    def _assign(self, user: User, number: int) -> None:
+        with self._database.writing() as work:
+            row = work.connection.execute(select(USERS).where(USERS.c.id == user.id)).one()
+            every = [case.id for case in cases(work.connection, training=True)]
+            assign(work, row, every, self._settings.reading, kind=TRAINING, repeat=number, by=user.name)
+
+
+def _locked(connection: Connection, assignments: Sequence[Assignment]) -> list[Assignment]:
+    found = []
+    for each in assignments:
+        row = newest(connection, each)
+        if row is not None and row.state == "locked":
+            found.append(each)
+    return found
+
+
+def _visits(connection: Connection, assignment: Assignment) -> dict[str, TrainingVisit]:
+    row = newest(connection, assignment)
+    assert row is not None
+    content = state_of(row).content
+    return {
+        label: TrainingVisit(
+            content.visits[label],
+            {(index, joint, item): value for index, joint, item, value in known_items(visit.known)},
+        )
+        for label, visit in visits_of(connection, assignment).items()
+    }
+
+
+def _icc(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """ICC(2,1); None with fewer than two pairs or where all are equal."""
+    return icc_of_one(mean_squares(pairs), IccForm.ICC_2_1) if len(pairs) > 1 else None

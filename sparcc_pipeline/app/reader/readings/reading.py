@@ -1,0 +1,288 @@
+"""Readings: saved at every change, locked by a signature, corrected as a new version, never changed after.
+
+Every function that writes leaves its entry in the trail in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, update
+
+from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.audit.trail import digest_of, reading_digest
+from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
+from sparcc_pipeline.app.reader.database import ReaderDatabase, Writing
+from sparcc_pipeline.app.reader.readings import content as form
+from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment
+from sparcc_pipeline.app.reader.readings.content import Content, Totals
+from sparcc_pipeline.app.reader.readings.views import EarlierVersion, ReadingState, ReasonedChange
+from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, VISITS
+from sparcc_pipeline.app.reader.web import refusal
+from sparcc_pipeline.app.reader.web.refusal import Refusal
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+
+REVISED: Final = "revised"
+
+_INCOMPLETE: Final = Message("the reading is not complete yet")
+
+
+class Readings:
+    """The readings of one reading page."""
+
+    def __init__(self, database: ReaderDatabase, store: PictureStore) -> None:
+        self._database, self._store = database, store
+
+    def state(self, assignment: Assignment, *, revised: bool = False) -> ReadingState | None:
+        """The newest version as it is saved; a fresh form where nothing was (None for a revised reading)."""
+        with self._database.reading() as connection:
+            row = newest(connection, assignment, revised=revised)
+            if row is not None:
+                return state_of(row)
+            return None if revised else self._fresh(connection, assignment)
+
+    def earlier(self, assignment: Assignment) -> list[EarlierVersion]:
+        """Locked versions that a correction replaced or is about to replace."""
+        with self._database.reading() as connection:
+            rows = versions(connection, assignment)
+        return [
+            EarlierVersion(version=row.version, locked_at=row.locked_at, reason=after.reason)
+            for row, after in zip(rows, rows[1:], strict=False)
+        ]
+
+    def save(self, user: User, assignment: Assignment, revision: int, content: Content) -> ReadingState:
+        """Save an open reading.
+
+        Raises
+        ------
+        Refusal : it is locked, someone saved in between, or it says what cannot be
+        """
+        self._require_form(assignment, content)
+        with self._database.writing() as work:
+            self._require_open_database(work)
+            row = newest(work.connection, assignment)
+            before = self._fresh(work.connection, assignment) if row is None else state_of(row)
+            _require_revision(before, revision)
+            if row is None:
+                row = self._insert(work, assignment, assignment.kind, before.content)
+            return self._update(work, user, assignment, row, content)
+
+    def lock(self, user: User, assignment: Assignment, revision: int) -> ReadingState:
+        """Lock the newest version for good; the password was asked for before.
+
+        Raises
+        ------
+        Refusal : it is locked already, not the one that was seen, or not complete
+        """
+        with self._database.writing() as work:
+            self._require_open_database(work)
+            row = newest(work.connection, assignment)
+            state = self._fresh(work.connection, assignment) if row is None else state_of(row)
+            _require_revision(state, revision)
+            if lacking := form.missing(state.content):
+                raise Refusal(422, "incomplete", _INCOMPLETE, {"missing": lacking})
+            assert row is not None
+            return _lock(work, user, assignment, row, "lock")
+
+    def correct(self, user: User, assignment: Assignment, reason: str) -> ReadingState:
+        """A new open version of a locked reading, with its content; both stay.
+
+        Raises
+        ------
+        Refusal : it is not locked, is a training case, or the machine was seen: then it is no primary reading any more
+        """
+        if not reason.strip():
+            raise Refusal(422, "incomplete", Message("a correction needs a reason"), {"missing": [{"field": "reason"}]})
+        with self._database.writing() as work:
+            self._require_open_database(work)
+            row = newest(work.connection, assignment)
+            seen = work.connection.execute(
+                select(ASSIGNMENTS.c.second_opinion_at).where(ASSIGNMENTS.c.id == assignment.id)
+            ).scalar_one()
+            if row is None or row.state != "locked":
+                raise Refusal(409, "locked", Message("only a locked reading is corrected"))
+            if seen is not None or assignment.kind == TRAINING:
+                raise refusal.locked()
+            made = self._insert(work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1,
+                                reason.strip())  # fmt: skip
+            new = {"version": made.version, "kind": made.kind}
+            work.record(user.name, "correct", assignment.code, new=new, reason=reason.strip())
+            return state_of(made)
+
+    def save_revision(self, user: User, assignment: Assignment, revision: int, content: Content,
+                      reasons: Sequence[ReasonedChange]) -> ReadingState:  # fmt: skip
+        """Save an open revised reading, which the second opinion led to; the primary one stays as it is.
+
+        Raises
+        ------
+        Refusal : the second opinion was not opened, it is locked, someone saved in between, it says what cannot be
+        """
+        self._require_form(assignment, content)
+        with self._database.writing() as work:
+            self._require_open_database(work)
+            primary = self._opened(work, assignment)
+            if any(v.first != primary.visits[label].first for label, v in content.visits.items()):
+                raise Refusal(422, "invalid", Message("a revised reading has the six slices of the primary one"))
+            row = newest(work.connection, assignment, revised=True)
+            if row is None:
+                if revision != 0:
+                    raise refusal.invalid()
+                row = self._insert(work, assignment, REVISED, primary)
+            _require_revision(state_of(row), revision)
+            return self._update(work, user, assignment, row, content, reasons)
+
+    def lock_revision(self, user: User, assignment: Assignment, revision: int) -> ReadingState:
+        """Lock a revised reading; every point that differs from the primary one needs its reason.
+
+        Raises
+        ------
+        Refusal : there is none, it is locked already, not the one that was seen, or not complete
+        """
+        with self._database.writing() as work:
+            self._require_open_database(work)
+            primary = self._opened(work, assignment)
+            row = newest(work.connection, assignment, revised=True)
+            if row is None:
+                raise refusal.not_found()
+            state = state_of(row)
+            _require_revision(state, revision)
+            given = {(r.label, r.slice, r.joint, r.item) for r in state.reasons if r.reason.strip()}
+            lacking = form.missing(state.content) + [
+                {"label": a[0], "slice": a[1], "joint": a[2], "item": a[3]}
+                for a, b in zip(form.points(state.content), form.points(primary), strict=True)
+                if a != b and a[:4] not in given
+            ]
+            if lacking:
+                raise Refusal(422, "incomplete", _INCOMPLETE, {"missing": lacking})
+            return _lock(work, user, assignment, row, "lock_revision")
+
+    def _update(self, work: Writing, user: User, assignment: Assignment, row: Row[Any], content: Content,
+                reasons: Sequence[ReasonedChange] = ()) -> ReadingState:  # fmt: skip
+        old, new = form.changes(Content.model_validate_json(row.content), content)
+        values = {
+            "content": content.model_dump_json(),
+            "reasons": json.dumps([each.model_dump() for each in reasons], ensure_ascii=False),
+            "revision": row.revision + 1,
+            "saved_at": work.now,
+        }
+        work.connection.execute(update(READINGS).where(READINGS.c.id == row.id).values(**values))
+        about = {"kind": row.kind, "version": row.version, "revision": row.revision + 1}
+        digest = digest_of(values["content"] + values["reasons"])
+        work.record(user.name, "save", assignment.code, old=old, new={**new, **about, "digest": digest})
+        return state_of(work.connection.execute(select(READINGS).where(READINGS.c.id == row.id)).one())
+
+    def _insert(self, work: Writing, assignment: Assignment, kind: str, content: Content, version: int = 1,
+                reason: str = "") -> Row[Any]:  # fmt: skip
+        return work.connection.execute(
+            READINGS.insert()
+            .values(
+                assignment_id=assignment.id, kind=kind, version=version, state="open", revision=0,
+                content=content.model_dump_json(), reasons="[]", reason=reason, saved_at=work.now,
+            )
+            .returning(READINGS)
+        ).one()  # fmt: skip
+
+    def _fresh(self, connection: Connection, assignment: Assignment) -> ReadingState:
+        """A form on which nothing was entered yet."""
+        first = {
+            label: self._store.view(folder).proposed_first
+            for label, folder in image_folders(connection, assignment).items()
+        }
+        content = Content(visits={label: form.blank(index) for label, index in first.items()})
+        fresh = {
+            "kind": assignment.kind,
+            "version": 1,
+            "state": "open",
+            "revision": 0,
+            "saved_at": "",
+            "locked_at": None,
+        }
+        return ReadingState.model_validate(fresh | {"content": content, "totals": totals(content)})
+
+    def _require_form(self, assignment: Assignment, content: Content) -> None:
+        with self._database.reading() as connection:
+            folders = image_folders(connection, assignment)
+        if set(content.visits) != set(folders):
+            raise refusal.invalid()
+        for label, visit in content.visits.items():
+            if visit.first + SLICES_SCORED > self._store.view(folders[label]).series.stir.slices:
+                raise refusal.invalid()
+        if wrong := form.impossible(content):
+            raise Refusal(422, "impossible", Message("intense or deep edema needs edema in that joint on that slice"),
+                          {"where": wrong})  # fmt: skip
+
+    def _opened(self, work: Writing, assignment: Assignment) -> Content:
+        """The primary reading of a case whose second opinion was opened."""
+        opened = select(ASSIGNMENTS.c.second_opinion_at).where(ASSIGNMENTS.c.id == assignment.id)
+        row = newest(work.connection, assignment)
+        if row is None or row.state != "locked" or work.connection.execute(opened).scalar_one() is None:
+            raise Refusal(409, "not_opened", Message("the second opinion was not opened yet"))
+        return Content.model_validate_json(row.content)
+
+    def _require_open_database(self, work: Writing) -> None:
+        if self._database.is_locked(work.connection):
+            raise Refusal(409, "locked", Message("the database is locked: nothing is read any more"))
+
+
+def _lock(work: Writing, user: User, assignment: Assignment, row: Row[Any], action: str) -> ReadingState:
+    mine = READINGS.c.id == row.id
+    work.connection.execute(update(READINGS).where(mine).values(state="locked", locked_at=work.now))
+    done = work.connection.execute(select(READINGS).where(mine)).one()
+    new = {"kind": row.kind, "version": row.version, "readings": {str(row.id): reading_digest(done)}}
+    work.record(user.name, action, assignment.code, new=new)
+    return state_of(done)
+
+
+def is_begun(connection: Connection, assignment: Assignment) -> bool:
+    """True if something of a case was saved."""
+    mine = READINGS.c.assignment_id == assignment.id
+    return connection.execute(select(READINGS.c.id).where(mine).limit(1)).first() is not None
+
+
+def newest(connection: Connection, assignment: Assignment, *, revised: bool = False) -> Row[Any] | None:
+    """The newest version of a reading, or of its revision."""
+    found = versions(connection, assignment, revised=revised)
+    return found[-1] if found else None
+
+
+def versions(connection: Connection, assignment: Assignment, *, revised: bool = False) -> list[Row[Any]]:
+    """All versions of a reading, or of its revision, oldest first."""
+    kind = REVISED if revised else assignment.kind
+    mine = READINGS.c.assignment_id == assignment.id, READINGS.c.kind == kind
+    return list(connection.execute(select(READINGS).where(*mine).order_by(READINGS.c.version)))
+
+
+def image_folders(connection: Connection, assignment: Assignment) -> dict[str, str]:
+    """The folder of the images of each time point, by label."""
+    return {label: row.images for label, row in visits_of(connection, assignment).items()}
+
+
+def visits_of(connection: Connection, assignment: Assignment) -> dict[str, Row[Any]]:
+    """The time points of a case by label. What they are called in the trial stays on this side."""
+    rows = {row.id: row for row in connection.execute(select(VISITS).where(VISITS.c.case_id == assignment.case_id))}
+    return {label: rows[visit] for label, visit in zip(form.LABELS, assignment.visits, strict=False)}
+
+
+def state_of(row: Row[Any]) -> ReadingState:
+    """A stored reading as the page gets it."""
+    content = Content.model_validate_json(row.content)
+    return ReadingState(
+        kind=row.kind, version=row.version, state=row.state, revision=row.revision, saved_at=row.saved_at,
+        locked_at=row.locked_at, content=content, totals=totals(content), reasons=json.loads(row.reasons),
+    )  # fmt: skip
+
+
+def totals(content: Content) -> dict[str, Totals]:
+    """Totals of every time point."""
+    return {label: Totals.of(visit) for label, visit in content.visits.items()}
+
+
+def _require_revision(state: ReadingState, revision: int) -> None:
+    if state.state == "locked":
+        raise refusal.locked()
+    if state.revision != revision:
+        newer: Mapping[str, Any] = {"reading": state.model_dump(mode="json")}
+        raise Refusal(409, "stale", Message("the reading was saved elsewhere in the meantime"), newer)

@@ -1,0 +1,202 @@
+"""What a reader gets to see, as types. Before lock it is `CaseView`, and that has no field for anything that unblinds.
+
+No identity, site, arm, visit, date, order of visits, file name, UID or score of the machine can be put into it.
+`SecondOpinionView` is made after lock only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sparcc_pipeline.app.reader.readings.content import Comment, Content, Item, JointName, Label, Model, Totals
+
+SecondOpinionState = Literal["off", "later", "available", "opened", "filed"]
+Mode = Literal["primary", "adjudication", "training"]
+ReadingKind = Literal["primary", "adjudication", "training", "revised"]
+Polygon = list[tuple[float, float]]
+
+
+class SeriesView(Model):
+    """One stack of slices: size, spacing (slices, rows, columns), how to show it, and the way to STIR's indices."""
+
+    slices: int
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float, float]
+    window: tuple[int, int]
+    range: tuple[int, int]
+    to_stir: list[list[float]] | None
+
+
+class JointView(Model):
+    """One joint on one slice: where it lies, not what is in it. Points are (row, column) in pixels."""
+
+    slice_index: int
+    joint: JointName
+    height_mm: float
+    line: Polygon
+    quadrants: dict[str, list[Polygon]]
+
+
+class SeriesPair(Model):
+    """STIR, and T1 where there is one."""
+
+    stir: SeriesView
+    t1: SeriesView | None
+
+
+class ImagesView(Model):
+    """The images of one time point, as they are stored: no label, for that is another one for every reader."""
+
+    series: SeriesPair
+    stir_to_t1: list[int | None] | None
+    t1_to_stir: list[int | None] | None
+    proposed_first: int
+    centre: tuple[float, float, float]
+    joints: list[JointView]
+
+
+class VisitView(ImagesView):
+    """One time point under its label."""
+
+    label: Label
+
+
+class ReasonedChange(Model):
+    """Why a point of a revised reading differs from the primary one."""
+
+    label: Label
+    slice: int
+    joint: JointName
+    item: Item
+    reason: Comment
+
+
+class ReadingState(Model):
+    """A reading as it is saved."""
+
+    kind: ReadingKind
+    version: int
+    state: Literal["open", "locked"]
+    revision: int
+    saved_at: str
+    locked_at: str | None
+    content: Content
+    totals: dict[Label, Totals]
+    reasons: list[ReasonedChange] = []
+
+
+class EarlierVersion(Model):
+    """A locked reading that a correction replaced; `reason` is why."""
+
+    version: int
+    locked_at: str
+    reason: str
+
+
+class CaseView(Model):
+    """All that the page gets of a case before its reading is locked."""
+
+    code: str
+    mode: Mode
+    second_opinion: SecondOpinionState
+    visits: list[VisitView]
+    reading: ReadingState
+    earlier: list[EarlierVersion]
+    reasons: tuple[str, ...]
+    qualities: tuple[str, ...]
+
+
+class Difference(Model):
+    """An item on which reader and machine differ; `doubt` 1 where the machine is least sure, None where unknown."""
+
+    slice_index: int
+    slice: int
+    joint: JointName
+    item: Item
+    reading: int | None
+    machine: int | None
+    doubt: float | None
+
+
+class MachineJoint(Model):
+    """The machine's points of one joint on one slice, and how probable each was."""
+
+    slice_index: int
+    joint: JointName
+    upper_iliac: int | None
+    lower_iliac: int | None
+    upper_sacral: int | None
+    lower_sacral: int | None
+    intense: int | None
+    deep: int | None
+    probability: dict[Item, float | None]
+    doubt: dict[Item, float | None]
+
+
+class MachineResult(Model):
+    """The machine's score of one time point, without anything that names the study; `reason` where it has none."""
+
+    total: int | None
+    edema: int | None
+    intensity: int | None
+    depth: int | None
+    evaluable_maximum: int | None
+    expected: float | None
+    interval_90: tuple[float, float] | None
+    probability_remission: float | None
+    first: int | None
+    reason: str | None
+    joints: list[MachineJoint]
+
+
+class MachineView(MachineResult):
+    """The machine's score beside a reading; the most doubtful differences first."""
+
+    differences: list[Difference]
+
+
+class SecondOpinionView(Model):
+    """What a reader sees of the machine after lock."""
+
+    visits: dict[Label, MachineView]
+    primary: ReadingState
+    revised: ReadingState | None
+
+
+class KnownDifference(Model):
+    """An item of a training case that was read otherwise than it is known."""
+
+    slice_index: int
+    slice: int
+    joint: JointName
+    item: Item
+    reading: int | None
+    known: int | None
+
+
+class TrainingAgreement(Model):
+    """Agreement with the training set so far; `icc` is None with too few visits."""
+
+    cases: int
+    visits: int
+    icc: float | None
+    mean_difference: float
+    pass_mark: float
+    needed: int
+    passed: bool
+
+
+class FeedbackVisit(Model):
+    """One time point of a training case, after it was read."""
+
+    total: int | None
+    known_total: int | None
+    differences: list[KnownDifference]
+
+
+class FeedbackView(Model):
+    """What a reader learns from a training case."""
+
+    visits: dict[Label, FeedbackVisit]
+    agreement: TrainingAgreement | None

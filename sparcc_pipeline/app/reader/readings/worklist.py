@@ -1,0 +1,55 @@
+"""A reader's list of cases, as the page shows it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.readings.assignments import Assignment, assignments_of, is_next
+from sparcc_pipeline.app.reader.readings.content import Content, Model
+from sparcc_pipeline.app.reader.readings.reading import newest
+from sparcc_pipeline.app.reader.readings.views import SecondOpinionState
+from sparcc_pipeline.app.reader.web.site import Site
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+
+JOINT_SLICES = SLICES_SCORED * 2
+
+
+class Row(Model):
+    """One case of a reader: how far it is, and where it is if it is its turn."""
+
+    code: str
+    url: str | None
+    state: Literal["waiting", "open", "started", "locked"]
+    visits: int
+    done: int
+    items: int
+    second_opinion: SecondOpinionState
+
+
+def worklist(site: Site, connection: Connection, user: User, *kinds: str, closed: bool = False) -> list[Row]:
+    """The cases of a user of these kinds, in reading order; `closed`: none may be begun yet."""
+    return [_row(site, connection, each, closed) for each in assignments_of(connection, user.id, *kinds)]
+
+
+def _row(site: Site, connection: Connection, assignment: Assignment, closed: bool) -> Row:
+    saved = newest(connection, assignment)
+    items = len(assignment.visits) * JOINT_SLICES
+    done = 0
+    if saved is not None:
+        visits = Content.model_validate_json(saved.content).visits.values()
+        done = sum(joint.read for visit in visits for joint in visit.joints)
+        state: Literal["waiting", "open", "started", "locked"] = "locked" if saved.state == "locked" else "started"
+    else:
+        state = "open" if not closed and is_next(connection, assignment) else "waiting"
+    return Row(
+        code=assignment.code,
+        url=None if state == "waiting" else f"/case/{assignment.code}",
+        state=state,
+        visits=len(assignment.visits),
+        done=done,
+        items=items,
+        second_opinion=site.opinions.state(connection, assignment),
+    )

@@ -1,0 +1,174 @@
+"""What the page's script calls: a case and its images, saving, locking, correcting, the second opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import Field, StrictInt
+
+from sparcc_pipeline.app.reader.readings.adjudication import give_to_least_busy
+from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment
+from sparcc_pipeline.app.reader.readings.content import NO_NUL, QUALITIES, REASONS, Comment, Content, Model
+from sparcc_pipeline.app.reader.readings.reading import image_folders
+from sparcc_pipeline.app.reader.readings.views import (
+    CaseView,
+    FeedbackView,
+    ReadingState,
+    ReasonedChange,
+    SecondOpinionView,
+    VisitView,
+)
+from sparcc_pipeline.app.reader.web import refusal
+from sparcc_pipeline.app.reader.web.site import Site, signed_in
+
+Code = Annotated[str, Path(max_length=16, pattern=NO_NUL)]
+LabelPath = Annotated[str, Path(pattern=r"^[A-H]$")]
+SliceIndex = Annotated[int, Path(ge=0, le=9999)]
+Revision = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
+Password = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
+
+_BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
+
+
+class Save(Model):
+    """A reading to save, and the revision that it was made from."""
+
+    revision: Revision
+    content: Content
+
+
+class SaveRevision(Save):
+    """A revised reading to save, with a reason for each changed point."""
+
+    reasons: Annotated[list[ReasonedChange], Field(max_length=1000)]
+
+
+class Signature(Model):
+    """The password again, and the revision that is signed."""
+
+    revision: Revision
+    password: Password
+
+
+class Correction(Model):
+    """Why a locked reading is corrected."""
+
+    reason: Comment
+
+
+def api_routes(site: Site) -> APIRouter:
+    """The routes, all of which answer with JSON or with pixels."""
+    router = APIRouter(prefix="/api/cases/{code}", responses=_ERRORS)
+
+    def own(request: Request, code: str) -> Assignment:
+        return site.own_case(signed_in(request), code)
+
+    _images(router, site, own)
+    _reading(router, site, own)
+    _second_opinion(router, site, own)
+    return router
+
+
+_REFUSED = {"content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}}}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: _REFUSED | {"description": "not signed in"},
+    403: _REFUSED | {"description": "not for this role, or not from this page"},
+    404: _REFUSED | {"description": "nothing there"},
+    409: _REFUSED | {"description": "locked, not open yet, or saved elsewhere"},
+    413: _REFUSED | {"description": "too large"},
+    422: _REFUSED | {"description": "not of the form, or not complete"},
+}
+
+Own = Callable[[Request, str], Assignment]
+
+
+def _images(router: APIRouter, site: Site, own: Own) -> None:
+    @router.get("")
+    def case(request: Request, code: Code) -> CaseView:
+        assignment = own(request, code)
+        with site.database.reading() as connection:
+            folders = image_folders(connection, assignment)
+            second_opinion = site.opinions.state(connection, assignment)
+        reading = site.readings.state(assignment)
+        assert reading is not None
+        return CaseView.model_validate(
+            {
+                "code": assignment.code,
+                "mode": assignment.kind,
+                "second_opinion": second_opinion,
+                "visits": [
+                    VisitView(label=label, **dict(site.store.view(folder))) for label, folder in folders.items()
+                ],
+                "reading": reading,
+                "earlier": site.readings.earlier(assignment),
+                "reasons": REASONS,
+                "qualities": QUALITIES,
+            }
+        )
+
+    @router.get("/images/{label}/{series}/{slice_index}", response_class=Response, responses=_BYTES)
+    def image(request: Request, code: Code, label: LabelPath, series: Literal["stir", "t1"],
+              slice_index: SliceIndex) -> Response:  # fmt: skip
+        assignment = own(request, code)
+        with site.database.reading() as connection:
+            folder = image_folders(connection, assignment).get(label)
+        content = None if folder is None else site.store.image(folder, series, slice_index)
+        if content is None:
+            raise refusal.not_found()
+        return _gzipped(content)
+
+
+def _reading(router: APIRouter, site: Site, own: Own) -> None:
+    @router.put("/reading")
+    def save(request: Request, code: Code, body: Save) -> ReadingState:
+        return site.readings.save(signed_in(request), own(request, code), body.revision, body.content)
+
+    @router.post("/lock")
+    def lock(request: Request, code: Code, body: Signature) -> ReadingState:
+        user, assignment = signed_in(request), own(request, code)
+        site.accounts.require_password(user, body.password)
+        locked = site.readings.lock(user, assignment, body.revision)
+        if assignment.kind == PRIMARY:
+            with site.database.writing() as work:
+                give_to_least_busy(work, assignment.case_id, site.protocol, site.settings.reading)
+        return locked
+
+    @router.post("/correction")
+    def correct(request: Request, code: Code, body: Correction) -> ReadingState:
+        return site.readings.correct(signed_in(request), own(request, code), body.reason)
+
+    @router.get("/feedback")
+    def feedback(request: Request, code: Code) -> FeedbackView:
+        return site.training.feedback(signed_in(request), own(request, code))
+
+
+def _second_opinion(router: APIRouter, site: Site, own: Own) -> None:
+    @router.get("/second-opinion")
+    def second_opinion(request: Request, code: Code) -> SecondOpinionView:
+        return site.opinions.view(own(request, code))
+
+    @router.post("/second-opinion")
+    def open_second_opinion(request: Request, code: Code) -> SecondOpinionView:
+        site.opinions.open(signed_in(request), own(request, code))
+        return site.opinions.view(own(request, code))
+
+    @router.get("/overlay/{label}/{slice_index}", response_class=Response, responses=_BYTES)
+    def overlay(request: Request, code: Code, label: LabelPath, slice_index: SliceIndex) -> Response:
+        return _gzipped(site.opinions.overlay(own(request, code), label, slice_index))
+
+    @router.put("/revision")
+    def save_revision(request: Request, code: Code, body: SaveRevision) -> ReadingState:
+        user, assignment = signed_in(request), own(request, code)
+        return site.readings.save_revision(user, assignment, body.revision, body.content, body.reasons)
+
+    @router.post("/revision/lock")
+    def lock_revision(request: Request, code: Code, body: Signature) -> ReadingState:
+        user, assignment = signed_in(request), own(request, code)
+        site.accounts.require_password(user, body.password)
+        return site.readings.lock_revision(user, assignment, body.revision)
+
+
+def _gzipped(content: bytes) -> Response:
+    return Response(content, media_type="application/octet-stream", headers={"Content-Encoding": "gzip"})

@@ -1,0 +1,70 @@
+"""The DICOM results of a scored study, written into its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sparcc_pipeline.app.report.pictures.overlay import display_window, view_of
+from sparcc_pipeline.app.study.files import write_bytes
+from sparcc_pipeline.app.study.provenance import Run
+from sparcc_pipeline.app.study.resources import codes_file
+from sparcc_pipeline.app.study.score import Scored
+from sparcc_pipeline.errors import ConfigError
+
+
+def write_dicom_results(
+    scored: Scored, document: dict[str, Any], run: Run, pictures: list[Image.Image], folder: Path
+) -> None:
+    """Write segmentation, reports, overlays and presentation states.
+
+    Parameters
+    ----------
+    document : content of `score.json`
+    pictures : those of `overlay.draw_overlays`
+
+    Raises
+    ------
+    ConfigError : the study was read without its headers, or the installation's table of codes is damaged
+    OutputError : a file cannot be written
+    """
+    # highdicom costs half a second, which a score without DICOM results need not wait for.
+    from sparcc_pipeline.dicom.output.codes import read_codes
+    from sparcc_pipeline.dicom.output.result_header import Origin
+    from sparcc_pipeline.dicom.output.results import Result, make_results
+    from sparcc_pipeline.dicom.output.sr import Uncertainty
+
+    study, made = scored.study, document["provenance"]
+    if study.header is None:
+        raise ConfigError("expected a study that was read with its DICOM headers, found none; read it again with them")
+    interval = document.get("interval_90")
+    result = Result(
+        stir=study.stir,
+        tissue=scored.tissue,
+        joints=scored.joints,
+        score=scored.score,
+        pictures=tuple(np.asarray(picture) for picture in pictures),
+        pixels_per_mm=view_of(scored).pixels_per_mm,
+        window=display_window(scored),
+        uncertainty=Uncertainty(
+            expected=document.get("expected"),
+            interval_90=None if interval is None else (interval[0], interval[1]),
+            probability_remission=document.get("probability_remission"),
+        ),
+        quadrants=run.config.dicom_quadrants,
+    )
+    origin = Origin(
+        software=made["software"]["name"],
+        software_version=made["software"]["version"],
+        model=made["model"]["name"],
+        model_version=made["model"]["version"],
+        model_sha256=made["model"]["sha256"],
+        settings_sha256=made["settings_sha256"],
+        input_sha256=made["input"]["sha256"],
+        created_at=run.created_at.astimezone(),
+    )
+    for file in make_results(study.header, result, origin, read_codes(codes_file().read_text(encoding="utf-8"))):
+        write_bytes(folder / file.name, file.content)

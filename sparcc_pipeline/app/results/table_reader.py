@@ -1,0 +1,200 @@
+"""Tables as sites send them, CSV, Excel or Parquet, as rows of plain cells with their row numbers.
+
+There: `read_table`, `compact`, `RawTable`, `RawRow`, `Cell`. A cell keeps the type it has in the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from sparcc_pipeline.errors import InputError
+from sparcc_pipeline.message import Message
+
+Cell = str | int | float | bool | date | datetime | None
+
+EXCEL_SUFFIXES: Final = (".xlsx", ".xlsm")
+CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
+ENCODINGS: Final = ("utf-8-sig", "gb18030")
+"""Encodings of CSV, in the order tried: that of most programs, then that of a Chinese Excel."""
+
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueError, TypeError, AttributeError,
+                   EOFError, IndexError)  # fmt: skip
+"""What openpyxl raises on damaged workbooks (a fault of XML is a SyntaxError)."""
+
+PARQUET_SUFFIX: Final = ".parquet"
+
+LARGEST_ROWS: Final = 1_000_000
+"""More rows than this are no trial's: each item of each reading of 150 participants is a third of it."""
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """One row: its number as a spreadsheet counts it (the header is 1), and its cells by column."""
+
+    number: int
+    cells: dict[str, Cell]
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """One file. `notes` says what of the file was not read, for instance further sheets."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[RawRow, ...]
+    notes: tuple[Message, ...] = ()
+
+
+def read_table(file: Path) -> RawTable:
+    """The rows of a CSV, Excel or Parquet file; empty rows are left out, the others keep their numbers.
+
+    Raises
+    ------
+    InputError : the file is missing, of another kind, damaged, empty, or has a column twice
+    """
+    try:
+        if file.suffix.lower() in EXCEL_SUFFIXES:
+            lines, notes = _excel(file)
+        elif file.suffix.lower() in CSV_SUFFIXES:
+            lines, notes = _csv(file), ()
+        elif file.suffix.lower() == PARQUET_SUFFIX:
+            lines, notes = _parquet(file), ()
+        else:
+            raise InputError(
+                f"expected a table as {', '.join((*CSV_SUFFIXES, *EXCEL_SUFFIXES, PARQUET_SUFFIX))}, found "
+                f"{file.name}; save it as CSV (UTF-8) or as Excel workbook"
+            )
+    except OSError as error:
+        raise InputError(f"expected a table at {file}, found no readable file; check the path") from error
+    return _table(file.name, lines, notes)
+
+
+def compact(column: str) -> str:
+    """A header without case, width, spaces and punctuation."""
+    plain = unicodedata.normalize("NFKC", column).casefold()
+    return re.sub(r"[\W_]+", "", plain)
+
+
+def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[Message, ...]) -> RawTable:
+    header = next((n for n, line in enumerate(lines) if any(cell is not None for cell in line)), None)
+    if header is None:
+        raise InputError(f"expected a header and rows in {name}, found an empty table; check what was exported")
+    columns = ["" if cell is None else str(cell).strip() for cell in lines[header]]
+    named = [column for column in columns if column]
+    double = sorted({column for column in named if named.count(column) > 1})
+    if double:
+        raise InputError(f"expected each column once in {name}, found {double[0]!r} twice; rename or remove one")
+    rows = tuple(
+        RawRow(number, {column: cell for column, cell in zip(columns, line, strict=False) if column})
+        for number, line in enumerate(lines[header + 1 :], start=header + 2)
+        if any(cell is not None for cell in line)
+    )
+    if len(rows) > LARGEST_ROWS:
+        raise InputError(
+            f"expected at most {LARGEST_ROWS} rows in {name}, found {len(rows)}; give visits, not raw logs"
+        )
+    return RawTable(name, tuple(named), rows, notes)
+
+
+def _csv(file: Path) -> list[list[Cell]]:
+    content = file.read_bytes()
+    for encoding in ENCODINGS:
+        try:
+            text = content.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        raise InputError(f"expected text in UTF-8 or GB 18030 in {file.name}, found neither; save it as CSV (UTF-8)")
+    if "\0" in text:
+        raise InputError(f"expected text in {file.name}, found binary content; save it as CSV (UTF-8)")
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        return [
+            [_text(cell) for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        ]
+    except csv.Error as error:
+        raise InputError(
+            f"expected CSV in {file.name}, found a fault: {error}; save it again as CSV (UTF-8)"
+        ) from error
+
+
+def _parquet(file: Path) -> list[list[Cell]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(file.read_bytes()))
+        columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    except pa.ArrowException as error:
+        raise InputError(
+            f"expected a Parquet table in {file.name}, found one that cannot be read; export it again, or as CSV"
+        ) from error
+    return [list(table.column_names), *(list(line) for line in zip(*columns, strict=True))]
+
+
+def _text(cell: str) -> str | None:
+    return cell.strip() or None
+
+
+def _excel(file: Path) -> tuple[list[list[Cell]], tuple[Message, ...]]:
+    from openpyxl import load_workbook
+
+    try:
+        # The whole file at once: openpyxl would keep it open.
+        content = file.read_bytes()
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        lines = [[_cell(value) for value in line] for line in sheet.iter_rows(values_only=True)]
+        others = [each.title for each in book.worksheets[1:]]
+        book.close()
+    except _DAMAGED as error:
+        raise InputError(
+            f"expected an Excel workbook in {file.name}, found one that cannot be read; open and save it again, or "
+            "save it as CSV (UTF-8)"
+        ) from error
+    notes = [Message("{count} further sheets, which are not read", count=len(others))] if others else []
+    if _has_formulas(content):
+        empty = _formulas_without_value(content, lines)
+        if empty:
+            notes.append(Message("{count} formulas without a stored value, which count as missing", count=empty))
+    return lines, tuple(notes)
+
+
+def _cell(value: object) -> Cell:
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool | int | float | date):
+        return value
+    return str(value)
+
+
+def _has_formulas(content: bytes) -> bool:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(b"<f>" in archive.read(name) or b"<f " in archive.read(name) for name in sheets)
+
+
+def _formulas_without_value(content: bytes, lines: Sequence[Sequence[Cell]]) -> int:
+    from openpyxl import load_workbook
+
+    book = load_workbook(io.BytesIO(content), read_only=True, data_only=False)
+    written: Iterator[tuple[object, ...]] = book.worksheets[0].iter_rows(values_only=True)
+    count = sum(
+        value is None and isinstance(formula, str) and formula.startswith("=")
+        for line, formulas in zip(lines, written, strict=False)
+        for value, formula in zip(line, formulas, strict=False)
+    )
+    book.close()
+    return count

@@ -1,0 +1,123 @@
+"""One visit of a follow-up: its study, read and segmented on its own, and how still the person lay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sparcc_pipeline.app.study.saved_study import is_score_folder, load_study
+from sparcc_pipeline.app.study.score import Request, Segmented, Segmenter, Study, read_study, segment_study
+from sparcc_pipeline.errors import RegistrationError
+from sparcc_pipeline.imaging.alignment.follow_up import Anatomy
+from sparcc_pipeline.imaging.alignment.movement import MOVED_MM, SliceMovement, slice_movement
+from sparcc_pipeline.imaging.alignment.registration import bone_region, register
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.rigid import RigidTransform
+from sparcc_pipeline.sparcc.alignment import LARGEST_ROTATION_DEGREES, joint_points_mm
+from sparcc_pipeline.sparcc.slices import SixSlices
+
+T1_MOVED_MM: Final = 2.0
+"""Movement between STIR and T1 from which a warning is given: about half a slice (project decision)."""
+
+
+@dataclass(frozen=True)
+class T1Movement:
+    """How far the person moved between STIR and T1 of one study: mean over the joints, in mm, and the turn."""
+
+    series_uid: str | None
+    same_frame_of_reference: bool
+    moved_mm: float
+    angle_degrees: float
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One time point: its study with tissue and joints, the slices asked for, and how still the person lay.
+
+    `six` is None where the rule of the transitional slice or the baseline decides. `t1` is None where `no_t1` says why.
+    """
+
+    name: str
+    segmented: Segmented
+    six: SixSlices | None
+    movement: SliceMovement
+    t1: T1Movement | None
+    no_t1: Message | None
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """What an alignment needs of it."""
+        return anatomy_of(self.segmented)
+
+
+class VisitReader:
+    """Reads visits one by one, with one model for all."""
+
+    def __init__(self, load_segmenter: Callable[[], Segmenter], progress: Callable[[str], None]) -> None:
+        self._load, self._progress = load_segmenter, progress
+        self._segmenter: Segmenter | None = None
+
+    def read(self, name: str, source: Path, request: Request, check: Callable[[Study], None]) -> Visit:
+        """The visit, segmented here or read from its score folder.
+
+        `check` is told the images before the slow work and may refuse them.
+        """
+        self._progress(f"Reading {name.lower()}")
+        six = None
+        if is_score_folder(source):
+            segmented, scored_six = load_study(source)
+            check(segmented.study)
+            six = scored_six if request.slices is None else None
+        else:
+            study = read_study(source, request)
+            check(study)
+            segmented = self._segment(name, study)
+        self._progress(f"Measuring movement within {name.lower()}")
+        movement = slice_movement(segmented.study.stir, anatomy_of(segmented).bones)
+        t1, no_t1 = _t1_movement(segmented)
+        return Visit(name, segmented, six, movement, t1, no_t1)
+
+    def _segment(self, name: str, study: Study) -> Segmented:
+        if self._segmenter is None:
+            self._progress("Loading the model")
+            self._segmenter = self._load()
+        self._progress(f"Segmenting {name.lower()}")
+        return segment_study(study, self._segmenter)
+
+
+def anatomy_of(segmented: Segmented) -> Anatomy:
+    """The scan with its bones and joints."""
+    return Anatomy(segmented.study.stir, segmented.tissue, segmented.joints)
+
+
+def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, Message | None]:
+    """How far the person moved between STIR and T1, or why that is not known."""
+    stir, t1 = segmented.study.stir, segmented.study.t1
+    if t1 is None:
+        return None, segmented.study.no_t1
+    try:
+        region = bone_region(anatomy_of(segmented).bones, stir.geometry.spacing_mm)
+        found = register(stir, t1, region, [RigidTransform()])
+    except RegistrationError as error:
+        return None, Message("{error}", error=str(error))
+    if found.transform.angle_degrees > LARGEST_ROTATION_DEGREES or found.information_gain <= 0:
+        return None, Message("STIR and T1 cannot be laid on each other")
+    moved = found.transform.distance_mm(RigidTransform(), joint_points_mm(segmented.joints))
+    uids = stir.geometry.frame_of_reference_uid, t1.geometry.frame_of_reference_uid
+    same_frame = uids[0] is not None and uids[0] == uids[1]
+    return T1Movement(t1.series.series_uid, same_frame, float(moved.mean()), found.transform.angle_degrees), None
+
+
+def movement_warnings(visit: Visit) -> list[Message]:
+    """What the person's movement during the visit means for its score."""
+    warnings = []
+    largest = visit.movement.largest_mm
+    if largest is not None and largest > MOVED_MM:
+        warnings.append(Message("slices lie up to {mm:.1f} mm off their neighbours (movement)", mm=largest))
+    if visit.t1 is not None and visit.t1.moved_mm > T1_MOVED_MM:
+        warnings.append(Message("the person moved {mm:.1f} mm between STIR and T1", mm=visit.t1.moved_mm))
+    if visit.t1 is not None and not visit.t1.same_frame_of_reference:
+        warnings.append(Message("STIR and T1 do not share a frame of reference"))
+    return [Message("{visit}: {warning}", visit=visit.name.lower(), warning=warning) for warning in warnings]

@@ -1,0 +1,92 @@
+"""The data dictionary in use: which field a header means, the model that checks a cell, and the file that is published.
+
+There: `cell_model`, `field_of_column`, `fields_of`, `dictionary_toml`. Published as
+`configs/protocols/data_dictionary.toml` (`sparcc trial dictionary`). Validation is pydantic's, on models made from it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from functools import cache
+from typing import Annotated, Any, Final, Literal
+
+import pydantic
+import tomli_w
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter
+
+from sparcc_pipeline.app.results.table_reader import compact
+from sparcc_pipeline.app.trial_data.read import cells
+from sparcc_pipeline.app.trial_data.read.fields import FIELDS, Field, Kind, Place
+
+
+def fields_of(*places: Place) -> tuple[Field, ...]:
+    """Columns of these tables, in order."""
+    return tuple(each for each in FIELDS if each.place in places)
+
+
+def field_of_column(column: str, *places: Place) -> Field | None:
+    """The field that a header means, by its name or another one; None where none does."""
+    return _by_alias(places).get(compact(column))
+
+
+@cache
+def _by_alias(places: tuple[Place, ...]) -> dict[str, Field]:
+    return {compact(name): each for each in fields_of(*places) for name in (*each.aliases, each.name)}
+
+
+_BEFORE: Final = {
+    Kind.IDENTIFIER: cells.identifier,
+    Kind.TEXT: cells.text,
+    Kind.NUMBER: cells.number,
+    Kind.WHOLE: cells.number,
+    Kind.YES_NO: cells.yes_no,
+    Kind.DATE: cells.day,
+    Kind.WORD: cells.word,
+}
+
+
+@cache
+def cell_model(field: Field) -> TypeAdapter[Any]:
+    """The pydantic model of a cell of this column: its kind and range."""
+    numeric = field.kind in (Kind.NUMBER, Kind.WHOLE)
+    limits = pydantic.Field(ge=field.lowest if numeric else None, le=field.highest if numeric else None)
+    checked: Any = Annotated[_type(field), BeforeValidator(_BEFORE[field.kind]), limits]
+    # Floats alone: pydantic takes the setting for no other kind.
+    return TypeAdapter(checked, config=ConfigDict(allow_inf_nan=False))
+
+
+def _type(field: Field) -> Any:
+    if field.kind is Kind.WORD:
+        return Literal[field.words]
+    return {Kind.NUMBER: float, Kind.WHOLE: int, Kind.YES_NO: bool, Kind.DATE: datetime.date}.get(field.kind, str)
+
+
+def dictionary_toml() -> str:
+    """The data dictionary as it is published."""
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for each in FIELDS:
+        content = {
+            "name": each.name,
+            "label": each.label,
+            "kind": each.kind.value,
+            "expected": each.expected,
+            "lowest": each.lowest,
+            "highest": each.highest,
+            "unit": each.unit or None,
+            "words": list(each.words) or None,
+            "aliases": list(each.aliases) or None,
+            "cdisc": each.cdisc or None,
+        }
+        tables.setdefault(each.place.value, []).append({k: v for k, v in content.items() if v is not None})
+    return _HEADER + tomli_w.dumps(tables)
+
+
+_HEADER: Final = """# Data dictionary of the trial tables: `sparcc trial dictionary` writes it. One entry a column.
+#
+# A clinical table (CSV or Excel) has `participant`, and `visit` where it is of visits; all other columns are optional,
+# in any order, in one file or several. Case, spaces and punctuation of headers do not matter. An empty cell, NA, N/A
+# and "." are missing, never 0. CRP: give crp_mg_l or crp_mg_dl, the unit being in the name. Dates: YYYY-MM-DD, or a
+# cell that Excel holds as date. REDCap: record_id and redcap_event_name are known; checkbox columns (asas_hi___1)
+# count, but boxes that are all empty mean "no" only where asas_hi_complete is 2. Arm and dose: files of their own.
+
+"""

@@ -1,0 +1,224 @@
+"""`sparcc trial simulate` and `sparcc trial demo`: trials from assumptions and a seed, through the same code.
+
+There: `run_simulate`, `run_demo`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import sys
+import webbrowser
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from sparcc_pipeline import __version__
+from sparcc_pipeline.app.results.score_document import json_text
+from sparcc_pipeline.app.results.store import SCORE_RESULT, ResultFolder, ResultKind
+from sparcc_pipeline.app.study.config import LanguageCode, read_toml
+from sparcc_pipeline.app.study.files import write_text
+from sparcc_pipeline.app.study.protocol_file import SHIPPED_PROTOCOL
+from sparcc_pipeline.app.study.resources import config_file
+from sparcc_pipeline.app.trial_data.read.sources import TrialSources
+from sparcc_pipeline.app.trial_data.run import now
+from sparcc_pipeline.app.trial_data.simulate import files
+from sparcc_pipeline.app.trial_data.simulate.phantom_scores import PhantomStudy, score_phantoms
+from sparcc_pipeline.app.trial_data.simulate.simulation_report import chance_plot, simulation_markdown, wrong_plot
+from sparcc_pipeline.app.trial_data.trial_report.command import run_report
+from sparcc_pipeline.simulation.agreement import simulated_agreement
+from sparcc_pipeline.simulation.assumptions import Assumptions, assumptions_from
+from sparcc_pipeline.simulation.items import simulated_items
+from sparcc_pipeline.simulation.operating import (
+    TrialFigures,
+    observe,
+    operating_characteristics,
+    power,
+    turned_by_reading_again,
+)
+from sparcc_pipeline.simulation.simulate import SimulatedTrial, simulate_trial
+from sparcc_pipeline.trial.assessment import assess_trial
+from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
+
+ASSUMPTIONS: Final = Path("simulation.toml")
+SCHEMA: Final = "sparcc-simulation-result/1"
+MAIN_FILE: Final = "simulation.json"
+DATA: Final = "data"
+"""Folder with the files of the first simulated trial."""
+
+SIMULATION_RESULT: Final = ResultKind(
+    MAIN_FILE,
+    "sparcc-simulation-result/",
+    re.compile(
+        r"simulation\.(json|md)|(chance_met|wrong_calls)\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
+        rf"|protocol\.toml|scores(/P\d+(/W\d+(/({SCORE_RESULT.names.pattern}))?)?)?))?"
+    ),
+)
+
+DEMO_SCORED: Final = 2
+"""Participants of the demonstration whose studies are drawn and scored: a second each."""
+
+DEMO_ARMS: Final = {"taper": 20, "control": 10}
+"""Participants of the demonstration: enough for every part of the report, and quick."""
+
+
+def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *,
+                 force: bool) -> None:  # fmt: skip
+    """Simulate trials; DIR gets simulation.md, simulation.json, two plots and the first trial's files.
+
+    Raises
+    ------
+    ConfigError : assumptions or protocol are not valid
+    OutputError : the folder holds something else, or cannot be written
+    """
+    assumptions = load_assumptions(assumptions_file)
+    content = _protocol_content(protocol_file, assumptions)
+    protocol = protocol_from(content, "protocol.toml")
+    with ResultFolder(out, force=force, kind=SIMULATION_RESULT) as result:
+        seeds = [seed + number for number in range(trials)]
+        typer.echo(f"{trials} trials of {protocol.participants} participants, seeds {seeds[0]}-{seeds[-1]}", err=True)
+        document = _document(_simulate_all(seeds, protocol, assumptions), seed, protocol, assumptions)
+        text = simulation_markdown(document)
+        write_text(result.path / "simulation.md", text)
+        write_text(result.path / "chance_met.svg", chance_plot(document))
+        write_text(result.path / "wrong_calls.svg", wrong_plot(document))
+        write_text(result.path / MAIN_FILE, json_text(document))
+        (result.path / DATA).mkdir()
+        files.write_trial_files(simulate_trial(protocol, assumptions, seed), protocol, content, result.path / DATA)
+        result.publish()
+    typer.echo(text)
+    typer.echo(f"Results: {out}")
+
+
+def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool, show: bool) -> None:
+    """A small simulated trial as files in DIR/data, some of its studies drawn and scored, and its blinded report in
+    DIR/report.
+
+    Parameters
+    ----------
+    show : open the report, where there is a screen
+
+    Raises
+    ------
+    SparccError : the folder holds something, or cannot be written
+    """
+    assumptions = load_assumptions(None)
+    content = _protocol_content(None, assumptions, DEMO_ARMS)
+    protocol = protocol_from(content, "protocol.toml")
+    with ResultFolder(out / DATA, force=False, kind=SIMULATION_RESULT) as result:
+        trial = simulate_trial(protocol, assumptions, seed)
+        files.write_trial_files(trial, protocol, content, result.path)
+        scored = _score_some(trial, protocol, result.path / files.SCORE_FOLDERS, code)
+        result.publish()
+    data = out / DATA
+    sources = TrialSources(
+        [data / files.PARTICIPANTS, data / files.VISITS],
+        data / files.SCORES,
+        [data / files.READINGS],
+        [data / files.ITEMS],
+    )
+    typer.echo(
+        f"Simulated participants, no person's data. {scored} studies of {', '.join(trial.randomised[:DEMO_SCORED])} "
+        f"are phantoms that were drawn and scored: {data / files.SCORE_FOLDERS}"
+    )
+    run_report(sources, data / files.PROTOCOL, out / "report", code, pdf=pdf, force=False)
+    if show and has_screen():
+        webbrowser.open((out / "report" / ("report.pdf" if pdf else "report.html")).resolve().as_uri())
+
+
+def has_screen() -> bool:
+    """False on a Linux machine without a display: there a browser of the terminal would take it over."""
+    return not sys.platform.startswith("linux") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _score_some(trial: SimulatedTrial, protocol: Protocol, folder: Path, code: LanguageCode) -> int:
+    """Draw and score the studies of the first participants, in place of their simulated scores; gives how many."""
+    studies = [
+        PhantomStudy(folder / each.participant / each.visit, each.points, number)
+        for number, each in enumerate(simulated_items(trial, protocol))
+        if each.reader is None and each.participant in trial.randomised[:DEMO_SCORED]
+    ]
+    score_phantoms(studies, now(), code)
+    return len(studies)
+
+
+def load_assumptions(file: Path | None) -> Assumptions:
+    """The assumptions of a file, or those that come with the installation.
+
+    Raises
+    ------
+    ConfigError : the file is missing, no TOML, or not valid
+    """
+    source = config_file(ASSUMPTIONS) if file is None else file
+    return assumptions_from(read_toml(source), source.name)
+
+
+def _protocol_content(
+    file: Path | None, assumptions: Assumptions, arms: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """The protocol's content, choices that it leaves open filled in from the assumptions."""
+    content = read_toml(config_file(SHIPPED_PROTOCOL) if file is None else file)
+    assumed = {
+        key: {"value": value, "source": f"simulation: {assumptions.sources[f'choices.{key}']}"}
+        for key, value in assumptions.choices.items()
+    }
+    content["choices"] = {**assumed, **content.get("choices", {})}
+    for arm in content.get("arms", []):
+        arm["participants"] = (arms or {}).get(arm.get("name"), arm.get("participants"))
+    return content
+
+
+def _simulate_all(seeds: list[int], protocol: Protocol, assumptions: Assumptions) -> list[TrialFigures]:
+    """Every trial, in as many processes as there are cores; their number changes no figure."""
+    one = partial(_simulate_one, protocol, assumptions)
+    workers = min(len(seeds), os.cpu_count() or 1)
+    if workers == 1:
+        return [one(seed) for seed in seeds]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(one, seeds))
+
+
+def _simulate_one(protocol: Protocol, assumptions: Assumptions, seed: int) -> TrialFigures:
+    trial = simulate_trial(protocol, assumptions, seed)
+    return observe(trial, assess_trial(trial.data, protocol), protocol)
+
+
+def _document(trials: list[TrialFigures], seed: int, protocol: Protocol, assumptions: Assumptions) -> dict[str, Any]:
+    """All figures, ready for JSON."""
+    flips = operating_characteristics(trials, protocol.target)
+    agreement = simulated_agreement(simulate_trial(protocol, assumptions, seed), seed)
+    return {
+        "schema": SCHEMA,
+        "research_use_only": True,
+        "software": {"name": "sparcc-pipeline", "version": __version__},
+        "seed": seed,
+        "trials": len(trials),
+        "participants": protocol.participants,
+        "protocol": {"registry": protocol.registry, "choices": dict(protocol.choices)},
+        "flips": [_plain({**asdict(each), "definition": each.definition.value}) for each in flips],
+        "turned_by_reading_again": {
+            each.definition.value: turned_by_reading_again(trials, each.definition, protocol.target)
+            for each in flips[:: len(flips) // 2]
+        },
+        "power": [asdict(each) for each in power(trials, assumptions)],
+        "agreement": agreement,
+        "assumptions": {key: {"value": value, "source": assumptions.sources[key]}
+                        for key, value in assumptions.values.items()},
+    }  # fmt: skip
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """NaN, where no true total was seen, as null."""
+
+    def known(value: Any) -> Any:
+        return None if isinstance(value, float) and value != value else value
+
+    return {key: [known(each) for each in value] if isinstance(value, tuple) else known(value)
+            for key, value in row.items()}  # fmt: skip

@@ -1,0 +1,77 @@
+"""The agreement that a trial report shows: of totals and of quadrants. There: `agreement_content`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sparcc_pipeline.app.report.language import Language
+from sparcc_pipeline.app.report.plots import picture
+from sparcc_pipeline.app.trial_data.trial_report import plots
+from sparcc_pipeline.app.trial_data.trial_report import words as say
+from sparcc_pipeline.trial.agreement.measures import Estimate
+from sparcc_pipeline.trial.agreement.pairs import PairKind, QuadrantPairs, TotalPairs, quadrant_pairs, reading_pairs
+from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.records import TrialData
+
+BOOTSTRAP_SEED: Final = 20260228
+"""The same data give the same intervals."""
+
+BLAND_ALTMAN_PANELS: Final = 3
+
+
+def agreement_content(data: TrialData, protocol: Protocol, words: Language) -> dict[str, Any]:
+    """Rows of both tables of agreement, totals and quadrants, and the Bland-Altman plot."""
+    rows, drawn = [], []
+    for pairs in reading_pairs(data, protocol.imaging.adjudication_limit):
+        name = _pair_name(pairs, words)
+        found = pairs.agreement(BOOTSTRAP_SEED)
+        if found is None:
+            rows.append({"name": name, "pairs": len(pairs.first), "found": None})
+            continue
+        estimates = [found.icc_agreement, found.icc_consistency, found.weighted]
+        rows.append(
+            {
+                "name": name,
+                "pairs": found.pairs,
+                "participants": found.participants,
+                "found": found,
+                "estimates": [_interval(each, 2) for each in estimates],
+                "sdc": _interval(found.sdc, 1),
+            }
+        )
+        drawn.append((name, pairs))
+    svg = plots.bland_altman_plot(drawn[:BLAND_ALTMAN_PANELS], words) if drawn else None
+    return {
+        "agreement": rows,
+        "bland_altman": None if svg is None else picture(svg),
+        "quadrants": [_quadrant_row(pairs, words) for pairs in quadrant_pairs(data.items)],
+    }
+
+
+def _quadrant_row(pairs: QuadrantPairs, words: Language) -> dict[str, Any]:
+    found = pairs.agreement(BOOTSTRAP_SEED)
+    row: dict[str, Any] = {
+        "name": _pair_name(pairs, words),
+        "images": pairs.images,
+        "apart": pairs.apart,
+        "found": found,
+    }
+    if found is not None:
+        row |= {"kappa": _interval(found.kappa, 2), "pabak": _interval(found.adjusted, 2)}
+    return row
+
+
+def _pair_name(pairs: TotalPairs | QuadrantPairs, words: Language) -> str:
+    kind = words.say(say.PAIRS[pairs.kind])
+    return {
+        PairKind.BETWEEN: f"{pairs.first_name} – {pairs.second_name}: {kind}",
+        PairKind.WITHIN: f"{pairs.first_name}: {kind}",
+        PairKind.MACHINE: f"{pairs.first_name}: {words.say(say.MACHINE_AGAINST_READER)}" if pairs.first_name else kind,
+    }[pairs.kind]
+
+
+def _interval(found: Estimate | None, digits: int) -> str | None:
+    if found is None:
+        return None
+    ends = "" if found.low is None else f" ({found.low:.{digits}f}; {found.high:.{digits}f})"
+    return f"{found.value:.{digits}f}{ends}"

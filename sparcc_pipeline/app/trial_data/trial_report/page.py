@@ -1,0 +1,145 @@
+"""`sparcc trial report`: the page of a trial, as HTML and PDF. There: `trial_page`, `TrialReport`, `write_report`."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Template
+from pypdf import PdfWriter
+
+from sparcc_pipeline import __version__
+from sparcc_pipeline.app.report.language import Language
+from sparcc_pipeline.app.report.pages import template
+from sparcc_pipeline.app.report.pdf import pdf_from, require_pdf
+from sparcc_pipeline.app.report.pictures.fonts import REPORT_FONT
+from sparcc_pipeline.app.report.plots import picture
+from sparcc_pipeline.app.results.tables import Column, Table, csv_text
+from sparcc_pipeline.app.study.files import write_bytes, write_text
+from sparcc_pipeline.app.trial_data.export import query_table
+from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded, report_content
+from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
+from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.reading import Counts
+from sparcc_pipeline.trial.records import TrialData
+
+PAGE: Final = "trial_report.html"
+
+MISSING: Final = (
+    Column("participant", "trial number of the participant"),
+    Column("visit", "planned visit that took place"),
+    Column("no_value_of", "instrument without a value, or SPARCC"),
+    Column("missing_items", "names of missing items, separated by blanks"),
+)
+"""Columns of `missing.csv`."""
+
+PEOPLE_A_PART: Final = 25
+"""Timelines that one process draws at a time."""
+
+PARTS_WITHOUT_HELP: Final = 2
+"""So few parts of a PDF are drawn at once: starting processes costs more."""
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """What a report is made of.
+
+    Parameters
+    ----------
+    inputs : name and SHA-256 of each file read; never an allocation in a blinded report
+    created_at : UTC, as "2026-11-24T17:00:00Z"
+    """
+
+    data: TrialData
+    protocol: Protocol
+    inputs: Sequence[tuple[str, str]]
+    created_at: str
+    unblinded: Unblinded | None = None
+
+
+def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: bool) -> None:
+    """`report.html`, `queries.csv`, `missing.csv` and, if asked for, `report.pdf`.
+
+    Raises
+    ------
+    ConfigError : the protocol leaves a choice unset, or the libraries that draw a PDF are missing
+    OutputError : a file cannot be written
+    """
+    if pdf:
+        require_pdf()
+    content = _content(report, words)
+    write_text(folder / "report.html", _page(content, template(PAGE, words)))
+    write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
+    gaps = [{"participant": gap.participant, "visit": gap.visit, "no_value_of": gap.what,
+             "missing_items": " ".join(gap.items) or None} for gap in content["all_gaps"]]  # fmt: skip
+    write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))
+    if pdf:
+        write_bytes(folder / "report.pdf", _pdf(content, words))
+
+
+def trial_page(report: TrialReport, words: Language) -> str:
+    """The page as HTML. Raises ConfigError if the protocol leaves a choice unset."""
+    return _page(_content(report, words), template(PAGE, words))
+
+
+def _content(report: TrialReport, words: Language) -> dict[str, Any]:
+    protocol = report.protocol
+    content = report_content(report.data, protocol, words, report.unblinded)
+    reading_sd = protocol.imaging.reading_sd
+    if protocol.imaging.counts is Counts.READINGS:
+        note = words.say(
+            "90 % interval of SPARCC: from the protocol's standard error of readings, {sd}.", sd=reading_sd
+        )
+    else:
+        note = words.say("90 % interval of SPARCC: the one that the machine states.")
+    return content | {
+        "created_at": report.created_at,
+        "version": __version__,
+        "inputs": list(report.inputs),
+        "interval_note": note,
+        "clinical_cut_off": protocol.target.clinical_cut_off(protocol.dual_clinical),
+        "imaging_sign": "≤" if protocol.dual_imaging is ImagingDefinition.UP_TO else "<",
+    }
+
+
+def _page(content: dict[str, Any], page: Template, *, with_summary: bool = True) -> str:
+    return page.render(**content, with_summary=with_summary)
+
+
+def _with_picture(person: dict[str, Any]) -> dict[str, Any]:
+    """The timeline as a picture of its own, in the font of the page: as a part of the page it would take half as long
+    again."""
+    return {**person, "picture": picture(person["svg"].replace("<svg ", '<svg font-family="Report" ', 1))}
+
+
+def _pdf(content: dict[str, Any], words: Language) -> bytes:
+    """The page as PDF. Timelines are most of the work: processes draw them in parts, which are joined in order."""
+    people, page = content["people"], template(PAGE, words, REPORT_FONT.as_uri())
+    parts = [
+        {**content, "people": [_with_picture(each) for each in people[first : first + PEOPLE_A_PART]]}
+        for first in range(0, len(people), PEOPLE_A_PART)
+    ]
+    pages = [_page({**content, "people": []}, page)]
+    pages += [_page(part, page, with_summary=False) for part in parts]
+    if len(pages) <= PARTS_WITHOUT_HELP:
+        drawn = [pdf_from(page) for page in pages]
+    else:
+        workers = min(len(pages), os.cpu_count() or 1)
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            drawn = list(pool.map(pdf_from, pages))
+    joined = PdfWriter()
+    for each in drawn:
+        joined.append(io.BytesIO(each), import_outline=False)
+    joined.compress_identical_objects()
+    joined.add_metadata(
+        {"/Title": f"{words.say('Trial report')} {content['protocol'].registry}", "/Producer": "sparcc-pipeline"}
+    )
+    stream = io.BytesIO()
+    joined.write(stream)
+    return stream.getvalue()

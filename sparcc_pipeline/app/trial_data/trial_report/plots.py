@@ -1,0 +1,216 @@
+"""Plots of a trial report as SVG: change of SPARCC, courses, waterfall, target, Bland-Altman. Drawn by matplotlib.
+
+Each takes the participants in groups: one group in the blinded report, the arms in the unblinded one. Colors are those
+of Okabe and Ito; what a color means is also said by a line style, a place or a word.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from sparcc_pipeline.app.report.language import Language
+from sparcc_pipeline.app.report.plots import BLUE, INK, ORANGE, SOFT, plot_style
+from sparcc_pipeline.app.trial_data.trial_report.words import STATUS
+from sparcc_pipeline.sparcc.change import SMALLEST_DETECTABLE_CHANGE, SMALLEST_IMPORTANT_CHANGE
+from sparcc_pipeline.trial.agreement.measures import limits_of_agreement
+from sparcc_pipeline.trial.agreement.pairs import TotalPairs
+from sparcc_pipeline.trial.assessment import VisitAssessment
+from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
+from sparcc_pipeline.trial.remission import TargetStatus
+from sparcc_pipeline.trial.summary import Courses
+
+Groups = Mapping[str, Courses]
+"""Participants by the name of their group, already in the language of the report."""
+
+COLORS: Final = (BLUE, "#D55E00", "#009E73", "#CC79A7")
+DASHES: Final = ("-", "--", ":", "-.")
+
+STATUS_COLORS: Final = {
+    TargetStatus.BOTH: BLUE,
+    TargetStatus.CLINICAL_ONLY: "#56B4E9",
+    TargetStatus.IMAGING_ONLY: ORANGE,
+    TargetStatus.NEITHER: "#D55E00",
+    TargetStatus.NOT_ASSESSABLE: "#d9dfe4",
+}
+"""Color of each status of the target, in plots and timelines."""
+
+TITLE_LETTERS: Final = 30
+"""Of a line of a title over one of three panels."""
+
+_PANEL: Final = (4.4, 3.0)
+"""Width and height of a panel, inches."""
+
+
+def cumulative_plot(groups: Groups, visits: Sequence[PlannedVisit], protocol: Protocol, words: Language) -> str:
+    """Cumulative probability of the change in SPARCC since baseline, one panel a visit."""
+
+    def draw(axes: Axes, panel: tuple[int, PlannedVisit]) -> None:
+        _, visit = panel
+        title = _visit(visit, words)
+        for number, (name, inside) in enumerate(groups.items()):
+            change = np.sort(_values(inside, visit, protocol, lambda each: each.sparcc_change))
+            if change.size:
+                share = 100 * (np.arange(change.size) + 0.5) / change.size
+                axes.plot(share, change, DASHES[number], color=COLORS[number], label=name, linewidth=1.8)
+            if len(groups) == 1:
+                title = words.say("{visit}, {n} participants", visit=title, n=change.size)
+        for limit in (-SMALLEST_IMPORTANT_CHANGE, SMALLEST_IMPORTANT_CHANGE):
+            axes.axhline(limit, color=SOFT, linewidth=0.8, linestyle=":")
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.set(title=title, xlim=(0, 100), xlabel=words.say("Cumulative share of participants, %"))
+        if len(groups) > 1:
+            axes.legend(loc="lower right")  # the curves rise from the lower left
+
+    return _panels(list(enumerate(visits)), draw, words.say("Change in SPARCC since baseline"), share_y=True)
+
+
+def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
+    """Every participant's SPARCC and ASDAS over the visits, and the median of each group."""
+    weeks = [visit.week for visit in protocol.visits]
+    what: dict[str, Callable[[VisitAssessment], float | None]] = {
+        "SPARCC": lambda each: each.score.value,
+        "ASDAS": lambda each: each.asdas.value,
+    }
+    limits = {"SPARCC": [protocol.target.sparcc_cut_off],
+              "ASDAS": [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below]}  # fmt: skip
+
+    def draw(axes: Axes, panel: tuple[str, Callable[[VisitAssessment], float | None]]) -> None:
+        name, value = panel
+        for number, (group, inside) in enumerate(groups.items()):
+            table = np.array([[_number(value(each)) for each in course] for course in inside.values()])
+            for row in table.reshape(-1, len(weeks)):
+                known = ~np.isnan(row)
+                axes.plot(np.array(weeks)[known], row[known], color=COLORS[number], alpha=0.16, linewidth=0.6)
+            seen = [k for k in range(len(weeks)) if table.size and not np.isnan(table[:, k]).all()]
+            middle = [float(np.nanmedian(table[:, k])) for k in seen]
+            color = INK if len(groups) == 1 else COLORS[number]
+            label = words.say("Median") if len(groups) == 1 else words.say("Median, {group}", group=group)
+            axes.plot([weeks[k] for k in seen], middle, DASHES[number], color=color,
+                      linewidth=2.4, marker="o", markersize=4, label=label)  # fmt: skip
+        for limit in limits[name]:
+            axes.axhline(limit, color=SOFT, linewidth=0.9, linestyle=":")
+        axes.set(title=name, xticks=weeks, xlabel=words.say("Week"))
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper right")
+
+    return _panels(list(what.items()), draw, "")
+
+
+def waterfall_plot(groups: Groups, visit: PlannedVisit, protocol: Protocol, words: Language) -> str:
+    """Change in SPARCC of each participant at one visit, sorted; against the smallest important, detectable change."""
+
+    def draw(axes: Axes, panel: tuple[str, Courses]) -> None:
+        name, inside = panel
+        change = np.sort(_values(inside, visit, protocol, lambda each: each.sparcc_change))[::-1]
+        colors = np.where(change <= -SMALLEST_DETECTABLE_CHANGE, BLUE, SOFT)
+        colors = np.where(change >= SMALLEST_DETECTABLE_CHANGE, ORANGE, colors)
+        axes.bar(np.arange(change.size), change, width=1.0, color=colors.tolist())
+        for limit, dash in ((SMALLEST_IMPORTANT_CHANGE, ":"), (SMALLEST_DETECTABLE_CHANGE, "--")):
+            for sign in (-1, 1):
+                axes.axhline(sign * limit, color=INK, linewidth=0.8, linestyle=dash)
+        axes.axhline(0, color=INK, linewidth=0.8)
+        title = words.say("{visit}, {n} participants", visit=_visit(visit, words), n=change.size)
+        axes.set(title=title if len(groups) == 1 else f"{name}: {title}", xticks=[])
+        axes.set_xlabel(words.say("Participants, in the order of their change"))
+
+    return _panels(list(groups.items()), draw, words.say("Change in SPARCC since baseline"), share_y=True, wide=True)
+
+
+def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
+    """Status of the dual target at each visit, as shares of those in the trial."""
+
+    def draw(axes: Axes, panel: tuple[str, Courses]) -> None:
+        name, inside = panel
+        places = np.arange(len(protocol.visits))
+        below = np.zeros(len(places))
+        for status, color in STATUS_COLORS.items():
+            count = _status_counts(inside, status, len(places))
+            share = 100 * count / max(1, len(inside))
+            axes.bar(
+                places, share, bottom=below, width=0.78, color=color, edgecolor="white", label=words.say(STATUS[status])
+            )
+            for place, value, base, number in zip(places, share, below, count, strict=True):
+                if value >= 5:
+                    dark = status in (TargetStatus.BOTH, TargetStatus.NEITHER)
+                    axes.text(float(place), base + value / 2, f"{number:.0f}", ha="center", va="center", fontsize=8,
+                              color="white" if dark else INK)  # fmt: skip
+            below += share
+        axes.set(xticks=places, ylim=(0, 100))
+        axes.set_xticklabels([visit.visit for visit in protocol.visits])
+        if len(groups) > 1:
+            axes.set_title(name)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=5 if len(groups) == 1 else 3)
+
+    return _panels(list(groups.items()), draw, words.say("Share of participants, %"), wide=True)
+
+
+def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) -> str:
+    """Difference against mean of each pair of totals, with bias and limits of agreement."""
+
+    def draw(axes: Axes, panel: tuple[str, TotalPairs]) -> None:
+        name, found = panel
+        first, second = np.array(found.first), np.array(found.second)
+        middle, difference = (first + second) / 2, second - first
+        spots, counts = np.unique(np.column_stack([middle, difference]), axis=0, return_counts=True)
+        axes.scatter(spots[:, 0], spots[:, 1], s=6 + 5 * np.sqrt(counts), color=BLUE, alpha=0.45, linewidths=0)
+        limits = limits_of_agreement(difference.tolist())
+        for value, (low, high), dash in (
+            (limits.lower, limits.lower_interval, "--"),
+            (limits.mean, limits.mean_interval, "-"),
+            (limits.upper, limits.upper_interval, "--"),
+        ):
+            axes.axhspan(low, high, color=SOFT, alpha=0.25, linewidth=0)
+            axes.axhline(value, color=INK, linewidth=1, linestyle=dash)
+            axes.annotate(
+                f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right"
+            )
+        axes.set_title(textwrap.fill(name, TITLE_LETTERS))
+        axes.set_xlabel(words.say("Mean of both totals"))
+
+    return _panels(list(pairs), draw, words.say("Difference"))
+
+
+def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False,
+            wide: bool = False) -> str:  # fmt: skip
+    """Panels beside each other, as SVG text."""
+    width, height = _PANEL
+    if len(panels) > 2:
+        width = 3.1  # three beside each other are to be readable at the width of a page
+    with plot_style():
+        whole = 2 * width if wide and len(panels) == 1 else width * max(2, len(panels))
+        figure = Figure(figsize=(whole, height), layout="constrained")
+        axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=share_y)).ravel()
+        for each, panel in zip(axes, panels, strict=True):
+            draw(each, panel)
+        axes[0].set_ylabel(y_label)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def _visit(visit: PlannedVisit, words: Language) -> str:
+    return words.say("Week {week}", week=visit.week)
+
+
+def _values(inside: Courses, visit: PlannedVisit, protocol: Protocol,
+            of: Callable[[VisitAssessment], float | None]) -> np.ndarray:  # fmt: skip
+    number = protocol.visits.index(visit)
+    found = [of(course[number]) for course in inside.values()]
+    return np.array([value for value in found if value is not None], dtype=float)
+
+
+def _status_counts(inside: Courses, status: TargetStatus, visits: int) -> NDArray[np.float64]:
+    """How many have this status at each visit."""
+    return np.array([sum(c[k].target.status is status for c in inside.values()) for k in range(visits)], dtype=float)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

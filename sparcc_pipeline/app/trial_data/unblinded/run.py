@@ -1,0 +1,56 @@
+"""The unblinded command of `sparcc trial`: steps of the taper arm. The only way to an allocation.
+
+There: `run_steps`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from sparcc_pipeline.app.study.protocol_file import load_protocol
+from sparcc_pipeline.app.trial_data.export import query_table, write_tables
+from sparcc_pipeline.app.trial_data.read.rows import Queries
+from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
+from sparcc_pipeline.app.trial_data.run import facts, say_queries
+from sparcc_pipeline.app.trial_data.unblinded.allocation import read_allocation, read_dosing
+from sparcc_pipeline.app.trial_data.unblinded.steps import step_table
+
+
+def run_steps(
+    sources: TrialSources,
+    protocol_file: Path | None,
+    allocation_file: Path,
+    dosing_file: Path,
+    out: Path | None,
+    *,
+    force: bool,
+) -> None:
+    """Print what the data say of each step of the taper arm, and write it if a folder is given.
+
+    Raises
+    ------
+    ConfigError : the protocol leaves a step, the observation or low disease activity unset
+    SparccError : a file cannot be read or written
+    """
+    protocol = load_protocol(protocol_file)
+    protocol.require("first_step", "observation_weeks", "second_step", "low_disease_activity")
+    loaded = load_trial(sources, protocol)
+    known = [each.participant for each in loaded.data.participants]
+    queries = Queries(loaded.data.queries)
+    allocation = read_allocation(allocation_file, known, protocol, queries)
+    dosing = read_dosing(dosing_file, known, protocol, queries)
+    table = step_table(loaded.data, allocation, dosing, protocol)
+    if out is not None:
+        tables = {"steps": table, "queries": query_table(queries)}
+        write_tables(out, tables, {**facts(loaded, protocol, "steps"), "unblinded": True}, force=force)
+    typer.echo("UNBLINDED: not for readers and assessors")
+    for row in table.rows:
+        recorded = f"recorded at {row['recorded_at']}" if row["recorded_at"] else "not recorded"
+        odd = ", although the criterion was not met" if row.get("agrees") is False else ""
+        typer.echo(
+            f"{row['participant']} step {row['step']} ({row['dose']}): criterion {row['criterion']}"
+            f"{' at ' + row['visits'] if row.get('visits') else ''}; {recorded}{odd}"
+        )
+    say_queries(queries)

@@ -1,0 +1,45 @@
+"""Pixels as they are stored, uncompressed, and nothing that is no pixel."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from sparcc_pipeline.dicom.input.read import LOSSY_SYNTAXES
+
+_PLAIN_SYNTAXES: Final = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
+
+LARGEST_BYTES: Final = 2**30
+"""Far above any MR image: a small compressed stream may say that it is of any size."""
+
+
+def set_plain_pixels(target: Dataset, source: Dataset) -> None:
+    """Pixels as they are stored, uncompressed, without what may follow them or lie in unused bits.
+
+    Raises
+    ------
+    ValueError : there are fewer than the header says, or too many to be true
+    """
+    count = int(target.Rows) * int(target.Columns) * int(target.get("NumberOfFrames") or 1)
+    if count > LARGEST_BYTES // 2:
+        raise ValueError("more pixels than an image has")
+    syntax = source.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian
+    if syntax in _PLAIN_SYNTAXES:
+        content = source.PixelData
+    else:
+        decoded = source.pixel_array
+        target.BitsAllocated = decoded.dtype.itemsize * 8
+        content = decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
+    if syntax in LOSSY_SYNTAXES:
+        target.LossyImageCompression = "01"
+    allocated, stored, high = int(target.BitsAllocated), int(target.BitsStored), int(target.HighBit)
+    if allocated not in (8, 16) or int(target.SamplesPerPixel) != 1 or len(content) < count * allocated // 8:
+        raise ValueError("fewer pixels than the header says")
+    content = content[: count * allocated // 8]
+    if int(target.PixelRepresentation) == 0 and stored < allocated and high == stored - 1:
+        pixels = np.frombuffer(content, "<u2" if allocated == 16 else "u1")
+        content = (pixels & ((1 << stored) - 1)).astype(pixels.dtype).tobytes()
+    target.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))

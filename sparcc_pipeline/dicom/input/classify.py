@@ -1,0 +1,257 @@
+"""What a series is: STIR, fat-suppressed T2, T1 or other, from how it was acquired.
+
+The header decides; words of the series' name count only where the header is silent or says both (clinical reference,
+section 7: names mislead, and sites omit TI).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sparcc_pipeline.dicom.input.protocol import Protocol
+from sparcc_pipeline.message import Message
+
+STIR_INVERSION_TIME_MS: Final = (90.0, 280.0)
+"""Inversion times that null fat: 130-180 at 1.5 T, 200-250 at 3 T (clinical reference, section 7; about 100-260 in all,
+toolbox P4), with 10 % beyond. FLAIR has about 2000-2800, MPRAGE and T1 inversion recovery 600-1200."""
+
+FLUID_INVERSION_TIME_MS: Final = 1500.0
+"""From here an inversion nulls fluid (FLAIR)."""
+
+T2_ECHO_TIME_MS: Final = 30.0
+"""Shortest echo time at which water is bright enough to call an image T2-weighted (STIR protocols start at 36)."""
+
+T2_REPETITION_TIME_MS: Final = 1500.0
+"""Shortest repetition time of a T2-weighted spin echo."""
+
+STIR_REPETITION_TIME_MS: Final = (1500.0, 7500.0)
+"""Where TI is omitted: STIR repeats after about 5000 ms, FLAIR after 8000-11000."""
+
+STIR_ECHO_TIME_MS: Final = (20.0, 110.0)
+"""Where TI is omitted: STIR protocols lie at 36-98 ms, T1 inversion recovery under 20."""
+
+T1_ECHO_TIME_MS: Final = 30.0
+T1_REPETITION_TIME_MS: Final = 1500.0
+"""Below both, a spin echo is T1-weighted."""
+
+DERIVED_WORDS: Final = frozenset(
+    {
+        "LOCALIZER", "POSDISP", "CSAPARALLEL", "SCREENSHOT",
+        "MPR", "PROJECTION", "MIP", "MINIP", "MEAN_IP", "REFORMATTED", "SUBTRACTION", "SUB",
+        "ADC", "EADC", "FA", "TRACE", "TRACEW", "DIFFUSION", "PERFUSION", "T1_MAP", "T2_MAP",
+        "PHASE", "PHASE_MAP", "VELOCITY", "REAL", "IMAGINARY", "P", "R", "I",
+    }
+)  # fmt: skip
+"""Values of Image Type that mark a localizer, a map, a reformat or a phase image."""
+
+DIXON_OTHER_WORDS: Final = frozenset(
+    {"FAT", "F", "IP", "OP", "IN_PHASE", "OUT_PHASE", "OPP_PHASE", "INPHASE", "OUTPHASE"}
+)
+DIXON_WATER_WORDS: Final = frozenset({"WATER", "W"})
+
+HEAD: Final = frozenset({"HEAD", "BRAIN", "SKULL", "ORBIT", "NECK"})
+
+
+class SeriesKind(Enum):
+    """What a series is for SPARCC."""
+
+    STIR = "STIR"
+    FAT_SUPPRESSED = "fat-suppressed T2"
+    T1 = "T1"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The kind of a series, why, and what a person should know before trusting it."""
+
+    kind: SeriesKind
+    reasons: tuple[Message, ...]
+    warnings: tuple[Message, ...] = ()
+
+
+def classify(protocol: Protocol) -> Classification:
+    """Say what an image is, from its header first."""
+    not_wanted = _other_reason(protocol)
+    if not_wanted:
+        return Classification(SeriesKind.OTHER, (not_wanted,))
+    if _inverted(protocol):
+        return _classify_inverted(protocol)
+    if is_fat_suppressed(protocol):
+        return _classify_suppressed(protocol)
+    if "stir" in protocol.named:
+        return _classify_by_name(protocol)
+    if _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(protocol.repetition_time_ms, T1_REPETITION_TIME_MS):
+        reason = Message("spin echo with short times ({times})", times=_times(protocol))
+        return Classification(SeriesKind.T1, (reason,))
+    reason = Message("no inversion and no fat suppression in the header ({times})", times=_times(protocol))
+    return Classification(SeriesKind.OTHER, (reason,))
+
+
+def _other_reason(protocol: Protocol) -> Message | None:
+    """Why an image is neither STIR nor anything like it; None if that is open."""
+    words = frozenset(w for value in protocol.image_type for w in (value, *value.split()))
+    marked = sorted(words & DERIVED_WORDS)
+    gradient = "GR" in protocol.scanning_sequence or protocol.echo_pulse_sequence == "GRADIENT"
+    if protocol.modality != "MR":
+        return Message("modality {modality}, not MR", modality=protocol.modality or "missing")
+    if not protocol.has_image:
+        return Message("no image in the file")
+    if "SECONDARY" in protocol.image_type[1:2]:
+        return Message("a secondary image (Image Type)")
+    if marked:
+        return Message("a localizer or derived image (Image Type {words})", words=tuple(marked))
+    if (protocol.b_value or 0) > 0 or "EP" in protocol.scanning_sequence:
+        return Message("diffusion or echo planar imaging")
+    if gradient and _inverted(protocol):
+        return Message(
+            "inversion with a gradient echo (as in MPRAGE), not with a spin echo ({times})", times=_times(protocol)
+        )
+    if gradient:
+        return Message("a gradient echo ({times})", times=_times(protocol))
+    if words & DIXON_OTHER_WORDS and not words & DIXON_WATER_WORDS:
+        return Message("a Dixon image other than water")
+    return None
+
+
+def _inverted(protocol: Protocol) -> bool:
+    """The header states an inversion pulse."""
+    return (
+        "IR" in protocol.scanning_sequence
+        or protocol.inversion_recovery is True
+        or (protocol.inversion_recovery is None and (protocol.inversion_time_ms or 0) > 0)
+        or protocol.acquisition_contrast in {"STIR", "FLUID_ATTENUATED"}
+    )
+
+
+def is_fat_suppressed(protocol: Protocol) -> bool:
+    """Fat was suppressed by its frequency: the header says so, or (headers are mostly silent here) the name."""
+    return (
+        "FS" in protocol.scan_options
+        or "FAT" in protocol.spectral_suppression
+        or bool(DIXON_WATER_WORDS & set(protocol.image_type))
+        or bool({"spair", "spir", "dixon", "fat saturation"} & protocol.named)
+    )
+
+
+def _classify_inverted(protocol: Protocol) -> Classification:
+    time = protocol.inversion_time_ms or None
+    low, high = STIR_INVERSION_TIME_MS
+    if time is None:
+        return _classify_without_time(protocol)
+    if time >= FLUID_INVERSION_TIME_MS:
+        return Classification(SeriesKind.OTHER, (Message("TI {ti:g} ms nulls fluid, not fat (FLAIR)", ti=time),))
+    if not low <= time <= high:
+        reason = Message("TI {ti:g} ms does not null fat ({low:g}-{high:g} ms does)", ti=time, low=low, high=high)
+        return Classification(SeriesKind.OTHER, (reason,))
+    # Both said: an inversion that is selective to fat is SPAIR or SPIR. Where only TI tells of an inversion, or the
+    # name is that of SPAIR, the fat saturation is what the header means.
+    saturated = "FS" in protocol.scan_options
+    not_stated = "SE" in protocol.scanning_sequence and "IR" not in protocol.scanning_sequence
+    named_selective = bool({"spair", "spir"} & protocol.named)
+    if "FAT" in protocol.spectral_suppression or (saturated and (not_stated or named_selective)):
+        return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR, TI {ti:g} ms)", ti=time))
+    warnings: tuple[Message, ...] = ()
+    if protocol.named and "stir" not in protocol.named:
+        warnings = (
+            Message(
+                "the series is named {names} but its header is that of STIR: check the sequence",
+                names=tuple(sorted(protocol.named)),
+            ),
+        )
+    reason = Message("inversion recovery with TI {ti:g} ms, which nulls fat", ti=time)
+    return Classification(SeriesKind.STIR, (reason,), warnings)
+
+
+def _classify_without_time(protocol: Protocol) -> Classification:
+    """An inversion is stated but not its time: contrast, name, body part and the other times help, in this order."""
+    if protocol.acquisition_contrast == "STIR":
+        return Classification(SeriesKind.STIR, (Message("Acquisition Contrast says STIR"),))
+    if protocol.acquisition_contrast == "FLUID_ATTENUATED" or "flair" in protocol.named:
+        return Classification(SeriesKind.OTHER, (Message("inversion recovery without TI, called FLAIR"),))
+    if "FAT" in protocol.spectral_suppression or {"spair", "spir"} & protocol.named:
+        return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR)"))
+    if "stir" in protocol.named:
+        return Classification(
+            SeriesKind.STIR,
+            (Message("inversion recovery without TI, named STIR or TIRM"),),
+            (_concluded_from(Message("the series' name")),),
+        )
+    fits = _within(protocol.repetition_time_ms, STIR_REPETITION_TIME_MS) and _within(
+        protocol.echo_time_ms, STIR_ECHO_TIME_MS
+    )
+    if fits and protocol.body_part not in HEAD:
+        return Classification(
+            SeriesKind.STIR,
+            (Message("inversion recovery without TI; {times} fit STIR", times=_times(protocol)),),
+            (_concluded_from(Message("TR and TE")),),
+        )
+    reason = Message("inversion recovery without TI; {times} do not show STIR", times=_times(protocol))
+    return Classification(SeriesKind.OTHER, (reason,))
+
+
+def _concluded_from(what: Message) -> Message:
+    return Message(
+        "inversion time is not in the header: that this is STIR was concluded from {what}",
+        what=what,
+    )
+
+
+def _classify_suppressed(protocol: Protocol) -> Classification:
+    if _below(protocol.echo_time_ms, T2_ECHO_TIME_MS) or _below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS):
+        short = _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(
+            protocol.repetition_time_ms, T1_REPETITION_TIME_MS
+        )
+        kind = SeriesKind.T1 if short else SeriesKind.OTHER
+        reason = Message("fat-suppressed but not T2-weighted ({times})", times=_times(protocol))
+        return Classification(kind, (reason,))
+    return _fat_suppressed(
+        Message("fat suppressed by its frequency, without inversion recovery ({times})", times=_times(protocol))
+    )
+
+
+def _classify_by_name(protocol: Protocol) -> Classification:
+    """Named STIR, but no inversion in the header: believed only where the header says nothing at all."""
+    silent = protocol.inversion_recovery is None and not {"SE", "IR", "GR", "EP"} & set(protocol.scanning_sequence)
+    long_times = not (
+        _below(protocol.echo_time_ms, STIR_ECHO_TIME_MS[0])
+        or _below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS)
+    )
+    if "flair" in protocol.named or not long_times:
+        kind = SeriesKind.OTHER if "flair" in protocol.named else SeriesKind.T1
+        reason = Message("no inversion in the header, and times unlike STIR ({times})", times=_times(protocol))
+        return Classification(kind, (reason,))
+    if silent:
+        reason = Message("named STIR or TIRM, the header says nothing against it")
+        warning = Message(
+            "the header does not say how fat was suppressed: that this is STIR is known from the name only"
+        )
+        return Classification(SeriesKind.STIR, (reason,), (warning,))
+    return _fat_suppressed(
+        Message("named STIR or TIRM, but the header states no inversion ({times})", times=_times(protocol))
+    )
+
+
+def _fat_suppressed(reason: Message) -> Classification:
+    warning = Message("fat-suppressed T2, not STIR: signal and score may differ from STIR")
+    return Classification(SeriesKind.FAT_SUPPRESSED, (reason,), (warning,))
+
+
+def _below(value: float | None, limit: float) -> bool:
+    return value is not None and value < limit
+
+
+def _within(value: float | None, limits: tuple[float, float]) -> bool:
+    return value is not None and limits[0] <= value <= limits[1]
+
+
+def _times(protocol: Protocol) -> tuple[str, ...] | Message:
+    """TR, TE and TI as far as they are stated."""
+    named = (
+        ("TR", protocol.repetition_time_ms),
+        ("TE", protocol.echo_time_ms),
+        ("TI", protocol.inversion_time_ms),
+    )
+    return tuple(f"{name} {value:g} ms" for name, value in named if value is not None) or Message("no TR, TE or TI")

@@ -1,0 +1,268 @@
+"""A DICOM node that takes images in: C-STORE and C-ECHO, from known senders only, each image to disk as it came.
+
+Images are not decoded (toolbox N3): their bytes are written exclusively, synced and renamed before the sender is told
+that they are stored. Each association has a folder of its own, which gets its final name when the association ends,
+however it ends: what was acknowledged is there, whatever happens to the sender, the network or this program.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from sparcc_pipeline.dicom.network.connection import BoundedReads, NodeLimits, Tell
+from sparcc_pipeline.dicom.network.reception import PARTIAL, Reception, left_over, publish
+from sparcc_pipeline.errors import ConfigError, OutputError
+
+SYNTAXES: Final = (
+    ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian,
+    JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless, JPEGBaseline8Bit,
+    JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000,
+)  # fmt: skip
+"""Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
+
+CONNECTIONS_PER_ASSOCIATION: Final = 3
+"""Connections of which no association has come are not many, but for those that mean harm."""
+
+SUCCESS: Final = 0x0000
+OUT_OF_RESOURCES: Final = 0xA700
+REFUSED_BY_LIMIT: Final = 0xA701
+"""Statuses of PS3.4 table B.2-1."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """Where the node listens and whom it hears.
+
+    Parameters
+    ----------
+    senders : calling title -> folder into which its images go, one new folder an association
+    name : a new name for such a folder, safe in paths and never used before
+    prefix : how such names begin, and no other folder's that lies there
+    tls : the context of the server; None: no TLS
+    """
+
+    host: str
+    port: int
+    title: str
+    senders: Mapping[str, Path]
+    name: Callable[[], str]
+    prefix: str
+    limits: NodeLimits = field(default_factory=NodeLimits)
+    tls: ssl.SSLContext | None = None
+
+
+class Receiver:
+    """A running node; `stop` ends it, and so does leaving the context.
+
+    Raises
+    ------
+    ConfigError : the port is in use, or not allowed
+    OutputError : what a killed node left cannot be finished
+    """
+
+    def __init__(self, node: Node, tell: Tell) -> None:
+        self._node, self._tell = node, tell
+        # Its log quotes headers.
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        self._receptions: dict[Association, Reception] = {}
+        self._connections: dict[Association, float] = {}
+        self._lock = threading.Lock()
+        # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
+        left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
+        ae = AE(ae_title=node.title)
+        ae.maximum_pdu_size = node.limits.pdu_bytes
+        ae.maximum_associations = node.limits.associations
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = node.limits.silence_s
+        ae.require_called_aet = True
+        ae.require_calling_aet = sorted(node.senders)
+        # A console sends all of a study, and may stop where one class is refused: what is no MR image waits aside.
+        for context in AllStoragePresentationContexts:
+            ae.add_supported_context(str(context.abstract_syntax), list(SYNTAXES))
+        ae.add_supported_context(Verification)
+        handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_DATA_RECV, self._data_came),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_RELEASED, self._released),
+            (evt.EVT_ABORTED, self._lost),
+            (evt.EVT_CONN_CLOSE, self._lost),
+        ]
+        try:
+            server = ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
+        except OSError as error:
+            raise ConfigError(
+                f"expected to listen on {node.host} port {node.port}, found that impossible "
+                f"({(error.strerror or '').lower()}); stop the other program or change receive.port"
+            ) from error
+        if server is None:
+            raise ConfigError("expected a running DICOM node, found none; report this")
+        self._ae, self._server = ae, server
+        for partial in left:
+            publish(partial)
+
+    @property
+    def port(self) -> int:
+        """Where it listens; of use where port 0 was asked for."""
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take no more; associations are aborted, what was acknowledged stays."""
+        for association in self._server.active_associations:
+            if association.is_established:
+                association.abort()
+            elif association.dul.socket is not None:
+                association.dul.socket.close()
+        self._server.shutdown()
+        with self._lock:
+            left = list(self._receptions.values())
+            self._receptions.clear()
+        for reception in left:
+            self._finish(reception, "association aborted")
+
+    def _opened(self, event: Event) -> None:
+        """Bound what a connection may make us wait for or hold, before its first byte is read; here TLS begins."""
+        association, limits = event.assoc, self._node.limits
+        connection: Any = association.dul.socket
+        connection.socket.settimeout(limits.silence_s)
+        if not self._has_room(association):
+            self._tell("too many connections")
+            connection.socket.close()
+            return
+        # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
+        if self._node.tls is not None:
+            try:
+                connection.socket = self._node.tls.wrap_socket(connection.socket, server_side=True)
+            except OSError:
+                self._tell("connection without valid TLS refused")
+                # Nothing more is read from it.
+                connection.socket.close()
+        connection.recv = BoundedReads(association, connection, limits, self._tell)
+
+    def _has_room(self, association: Association) -> bool:
+        """False for a connection of too many that only wait, such as in the handshake of TLS: each is a thread."""
+        now, silence = time.monotonic(), self._node.limits.silence_s
+        with self._lock:
+            begun = self._connections.items()
+            self._connections = {each: at for each, at in begun if each.is_alive() or now - at < silence}
+            self._connections[association] = now
+            return len(self._connections) <= CONNECTIONS_PER_ASSOCIATION * self._node.limits.associations
+
+    def _requested(self, event: Event) -> None:
+        """One sender may hold half of the associations, so that it cannot shut out the others."""
+        request: Any = event.assoc.requestor.primitive
+        title = request.calling_ae_title.strip()
+        others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
+        if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
+            self._tell("too many associations of one sender", peer_title=title)
+            event.assoc.acse.send_reject(0x02, 0x03, 0x02)
+            event.assoc.kill()
+
+    def _rejected(self, event: Event) -> None:
+        self._tell("association rejected", peer_title=event.assoc.requestor.ae_title)
+
+    def _data_came(self, event: Event) -> None:
+        """End an association that sends more in one message than an image may have: it is held in memory."""
+        reception = self._reception(event.assoc)
+        if reception is None:
+            return
+        reception.since_store += len(event.data)
+        if reception.since_store > self._node.limits.instance_bytes:
+            self._tell("image too large", peer_title=event.assoc.requestor.ae_title, bytes=reception.since_store)
+            event.assoc.abort()
+
+    def _store(self, event: Event) -> int:
+        reception = self._reception(event.assoc)
+        if reception is None:
+            return OUT_OF_RESOURCES
+        reception.since_store = 0
+        content, limits = event.encoded_dataset(), self._node.limits
+        with reception.lock:
+            if reception.ended:
+                return OUT_OF_RESOURCES
+            if reception.count >= limits.instances or reception.size + len(content) > limits.bytes:
+                self._tell_once(reception, "limit of an association reached")
+                return REFUSED_BY_LIMIT
+            try:
+                reception.write(content)
+            except OSError as error:
+                self._tell_once(reception, "image could not be written", error=error)
+                return OUT_OF_RESOURCES
+        return SUCCESS
+
+    def _reception(self, association: Association) -> Reception | None:
+        """That of an established association; its folder is made with its first image."""
+        if not association.is_established:
+            return None
+        with self._lock:
+            if association not in self._receptions:
+                folder = self._node.senders[association.requestor.ae_title.strip()]
+                self._receptions[association] = Reception(
+                    association.requestor.ae_title.strip(), folder / (self._node.name() + PARTIAL)
+                )
+            return self._receptions[association]
+
+    def _tell_once(self, reception: Reception, event: str, **fields: Any) -> None:
+        if not reception.told:
+            reception.told = True
+            self._tell(event, peer_title=reception.title, files=reception.count, bytes=reception.size, **fields)
+
+    def _released(self, event: Event) -> None:
+        self._end(event.assoc, "association ended")
+
+    def _lost(self, event: Event) -> None:
+        """Aborted, or the connection closed; after a release nothing is left to do."""
+        self._end(event.assoc, "association aborted")
+
+    def _end(self, association: Association, how: str) -> None:
+        with self._lock:
+            self._connections.pop(association, None)
+            reception = self._receptions.pop(association, None)
+        if reception is not None:
+            self._finish(reception, how)
+
+    def _finish(self, reception: Reception, how: str) -> None:
+        with reception.lock:
+            reception.ended = True
+            try:
+                final = reception.finish()
+            except OutputError as error:
+                self._tell("reception could not be closed", peer_title=reception.title, error=error)
+                return
+        if final is not None:
+            count, size = reception.count, reception.size
+            self._tell(how, peer_title=reception.title, upload=final.name, files=count, bytes=size)

@@ -1,0 +1,158 @@
+"""DICOM results -> a PACS, by C-STORE (cstore.py) or DICOMweb (stow.py), and what of it was found there again.
+
+Sending is safe to repeat: the same result has the same UIDs. Nothing is deleted or changed here, so what a PACS did not
+take is still in the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom
+from sparcc_pipeline.errors import ConfigError, InputError, OutputError
+
+READ_BACK_WAITS_S: Final = (0.0, 1.0, 3.0, 6.0)
+"""A PACS may list what it stored only after a while: before each look this long is waited."""
+
+_ENTITY: Final = re.compile(r"([^@\s\\][^@\\]{0,15})@(\[[0-9a-fA-F:.]+\]|[^\s@:/\[\]]+):(\d{1,5})")
+_LARGEST_PORT: Final = 65535
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A DICOM application entity: its title, and where it listens."""
+
+    title: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.title}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class WebService:
+    """A DICOMweb service: the URL below which `/studies` lies."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One file to be sent, and what identifies it."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_uid: str
+    study_uid: str
+
+    def dataset(self) -> Dataset:
+        """The whole file. It stays inside this package."""
+        with quiet_pydicom():
+            return pydicom.dcmread(self.path)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of what was sent: all was stored; `found_again` is None where the PACS could not be asked, as
+    `note` says."""
+
+    stored: int
+    found_again: int | None
+    note: str = ""
+
+
+def parse_target(text: str) -> Entity | WebService:
+    """`AET@HOST:PORT`, or a URL of a DICOMweb service.
+
+    Raises
+    ------
+    ConfigError : it is neither, or the URL holds a password
+    """
+    if re.match(r"https?://", text):
+        if "@" in text.split("/")[2]:
+            raise ConfigError(
+                "expected a URL without a user and password, which other users of this machine could read; put them "
+                "into ~/.netrc"
+            )
+        return WebService(text.rstrip("/"))
+    match = _ENTITY.fullmatch(text)
+    if match is None or not 0 < int(match[3]) <= _LARGEST_PORT:
+        raise ConfigError(
+            f"expected --to as AET@HOST:PORT (a title of at most 16 characters, for instance PACS@10.1.2.3:104) or as "
+            f"https://..., found {text!r}; change it"
+        )
+    return Entity(match[1], match[2].strip("[]"), int(match[3]))
+
+
+def read_outgoing(paths: Iterable[Path]) -> list[Outgoing]:
+    """The files to be sent, in the order given.
+
+    Raises
+    ------
+    InputError : a file is gone, or no DICOM file any more
+    """
+    found = []
+    for path in paths:
+        try:
+            with quiet_pydicom():
+                tags = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"]
+                ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+                found.append(
+                    Outgoing(path, ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID, ds.StudyInstanceUID)
+                )
+        except PARSE_ERRORS as error:
+            raise InputError(
+                f"expected the DICOM file that was written, found it gone or damaged ({path.name}); score the study "
+                "again with --dicom --force"
+            ) from error
+    return found
+
+
+def by_series(objects: Iterable[Outgoing]) -> dict[tuple[str, str], set[str]]:
+    """(study UID, series UID) -> SOP instance UIDs."""
+    series: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for outgoing in objects:
+        series[outgoing.study_uid, outgoing.series_uid].add(outgoing.sop_instance_uid)
+    return dict(series)
+
+
+def require_all_stored(refused: dict[str, list[str]], stored: int, target: object) -> None:
+    """Raise where the PACS refused objects; `refused` has their file names by the reason it gave.
+
+    Raises
+    ------
+    OutputError
+    """
+    if refused:
+        reasons = "; ".join(f"{len(names)} refused ({reason}): {', '.join(names)}" for reason, names in refused.items())
+        raise OutputError(
+            f"expected {target} to store all objects, found {stored} stored and {reasons}; the files are still in "
+            "their folder: ask who runs the PACS, then send again"
+        )
+
+
+def require_all_found(missing: int, count: int, target: object) -> None:
+    """Raise where the PACS does not list what it said it had stored.
+
+    Raises
+    ------
+    OutputError
+    """
+    if missing:
+        raise OutputError(
+            f"expected {target} to hold the {count} objects that it answered to have stored, found {missing} of them "
+            "missing when it was asked; the files are still in their folder: look at the PACS, then send again"
+        )

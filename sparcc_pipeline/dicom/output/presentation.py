@@ -1,0 +1,187 @@
+"""A presentation state: the same marks drawn over the source images themselves, for viewers that have it.
+
+Coordinates are those of the stored image: what was found in the project's axes is brought back into the stored order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from highdicom import ModalityLUTTransformation
+from highdicom.color import CIELabColor
+from highdicom.pr import (
+    GraphicAnnotation,
+    GraphicLayer,
+    GraphicObject,
+    GrayscaleSoftcopyPresentationState,
+    SoftcopyVOILUTTransformation,
+    TextObject,
+)
+from pydicom.dataset import Dataset
+from pydicom.valuerep import DA, TM
+from skimage import measure
+
+from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.dicom.output.result_header import RESEARCH_ONLY, Kind, ResultHeader
+from sparcc_pipeline.sparcc.intensity import CSF, DISC, VESSELS, reference_region
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
+from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, StorageOrder, TissueMaps
+
+LAYERS: Final = {
+    "JOINT": "#56B4E9",
+    "QUADRANTS": "#FFFFFF",
+    "EDEMA": "#E69F00",
+    "VESSELS": "#009E73",
+    "CSF": "#009E73",
+    "DISC": "#009E73",
+    "POINTS": "#FFFFFF",
+}
+"""Graphic layers and their colours (those of the pictures), in the order in which they are drawn."""
+
+REFERENCE_LAYERS: Final = {VESSELS: "VESSELS", CSF: "CSF", DISC: "DISC"}
+"""The layer of each kind of reference signal; a state has only that of its own."""
+
+CONTENT_TIME: Final = ("content_date", "content_time")
+"""A presentation state has a time of creation in their place."""
+
+BELOW_JOINT_MM: Final = 8.0
+"""Where intensity and depth are written: this far below the joint line."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What is drawn: everything that was found, and the signal shown black and white."""
+
+    score: SparccScore
+    tissue: TissueMaps
+    joints: Joints
+    storage: StorageOrder
+    window: tuple[float, float]
+
+
+def make_presentation_states(header: ResultHeader, marked: Marked) -> Iterator[Dataset]:
+    """One presentation state for the six slices; one for each rescale among them where it differs.
+
+    A presentation state has one modality LUT, and Philips scales every image by itself (toolbox P3).
+    """
+    groups: dict[tuple[float, float], list[int]] = defaultdict(list)
+    for index in marked.score.slices.indices:
+        groups[header.source.images[index].rescale].append(index)
+    for number, (rescale, indices) in enumerate(groups.items(), start=1):
+        yield _state(header, marked, indices, rescale, number)
+
+
+def _state(
+    header: ResultHeader, marked: Marked, indices: list[int], rescale: tuple[float, float], number: int
+) -> Dataset:
+    datasets, multiframe = header.source.datasets(), header.source.is_multiframe
+    reference = marked.score.reference_signal
+    others = set(REFERENCE_LAYERS.values()) - ({REFERENCE_LAYERS[reference.kind]} if reference else set())
+    used = {name: colour for name, colour in LAYERS.items() if name not in others}
+    layers = {
+        name: GraphicLayer(name, order, display_color=CIELabColor.from_string(colour))
+        for order, (name, colour) in enumerate(used.items(), start=1)
+    }
+    annotations = []
+    for index in indices:
+        image = header.source.images[index]
+        for name, graphics, texts in _drawn(marked, index):
+            if graphics or texts:
+                annotations.append(
+                    GraphicAnnotation(
+                        referenced_images=datasets if multiframe else [datasets[index]],
+                        referenced_frame_number=image.frame_number,
+                        graphic_layer=layers[name],
+                        graphic_objects=graphics or None,
+                        text_objects=texts or None,
+                    )
+                )
+    black, white = marked.window
+    slope, intercept = rescale
+    state = GrayscaleSoftcopyPresentationState(
+        referenced_images=datasets if multiframe else [datasets[index] for index in indices],
+        content_label="SPARCC",
+        content_description=RESEARCH_ONLY,
+        content_creator_name="sparcc-pipeline^",
+        graphic_annotations=annotations or None,
+        graphic_layers=list(layers.values()) if annotations else None,
+        modality_lut_transformation=None
+        if rescale == (1.0, 0.0)
+        else ModalityLUTTransformation(intercept, slope, "US"),
+        voi_lut_transformations=[
+            SoftcopyVOILUTTransformation(window_center=(black + white) / 2, window_width=max(white - black, 1.0))
+        ],
+        **{name: value for name, value in header.common(Kind.PRESENTATION, number).items() if name not in CONTENT_TIME},
+    )
+    made = header.origin.created_at
+    state.PresentationCreationDate, state.PresentationCreationTime = DA(made.date()), TM(made.time())
+    if multiframe:
+        frames = [f for i in indices if (f := header.source.images[i].frame_number) is not None]
+        for series in state.ReferencedSeriesSequence:
+            for reference in series.ReferencedImageSequence:
+                reference.ReferencedFrameNumber = frames
+    return state
+
+
+def _drawn(marked: Marked, index: int) -> Iterator[tuple[str, list[GraphicObject], list[TextObject]]]:
+    """Layer, lines and texts of one slice."""
+    pen = _Pen(marked.tissue.geometry, marked.storage)
+    position = marked.score.slices.indices.index(index)
+    scores = {joint.side: joint for joint in marked.score.joints if joint.slice == position}
+    found = [joint for side in Side if (joint := marked.joints.at(index, side)) is not None]
+    yield "JOINT", [pen.line(joint.joint_line) for joint in found], []
+    yield "QUADRANTS", [line for joint in found for mask in joint.quadrants.values() for line in pen.outlines(mask)], []
+    yield "EDEMA", list(pen.outlines(marked.tissue.edema[index])), []
+    if marked.score.reference_signal is not None:
+        region = reference_region(marked.tissue, marked.score.reference_signal)
+        yield REFERENCE_LAYERS[marked.score.reference_signal.kind], list(pen.outlines(region[index])), []
+    yield "POINTS", [], [text for joint in found for text in _points(pen, joint, scores[joint.side])]
+
+
+def _points(pen: _Pen, joint: JointSlice, score: JointSliceScore) -> Iterator[TextObject]:
+    """The point of each quadrant in its middle, intensity and depth under the joint."""
+    for quadrant, mask in joint.quadrants.items():
+        if mask.any():
+            yield pen.text(_shown(score.edema[quadrant]), np.argwhere(mask).mean(axis=0) * pen.in_plane_mm)
+    below = joint.joint_line[-1] + np.array([BELOW_JOINT_MM, 0.0])
+    yield pen.text(f"I {_shown(score.intense)}  D {_shown(score.deep)}", below)
+
+
+def _shown(point: int | None) -> str:
+    return "-" if point is None else str(point)
+
+
+class _Pen:
+    """Draws what is given in the project's axes, (row_mm, column_mm), in pixels of the stored image."""
+
+    def __init__(self, geometry: Geometry, storage: StorageOrder) -> None:
+        self.in_plane_mm = np.array(geometry.in_plane_mm)
+        self._shape = geometry.shape[1:]
+        self._flipped = storage.flipped[1:]
+        self._transposed = storage.source_axis[1] > storage.source_axis[2]
+
+    def line(self, points_mm: FloatArray) -> GraphicObject:
+        return GraphicObject("POLYLINE", self._place(points_mm), units="PIXEL")
+
+    def outlines(self, mask: BoolArray) -> Iterator[GraphicObject]:
+        if mask.any():
+            for contour in measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
+                yield self.line((contour - 1) * self.in_plane_mm)
+
+    def text(self, text: str, at_mm: FloatArray) -> TextObject:
+        column, row = self._place(at_mm[None])[0]
+        anchor = (float(column), float(row))
+        return TextObject(text, units="PIXEL", anchor_point=anchor, anchor_point_visible=False)
+
+    def _place(self, points_mm: FloatArray) -> FloatArray:
+        """(n, 2) (row_mm, column_mm) -> (column, row), where 0 is the outer corner of the first stored pixel."""
+        indices = points_mm / self.in_plane_mm
+        sizes = np.array(self._shape, dtype=float)
+        indices = np.where(self._flipped, sizes - 1 - indices, indices)
+        placed = np.clip(indices + 0.5, 0.0, sizes)
+        return np.ascontiguousarray(placed if self._transposed else placed[:, ::-1])

@@ -1,0 +1,127 @@
+"""What all DICOM results have in common: where they belong, what made them, which UIDs they have."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from highdicom.content import AlgorithmIdentificationSequence
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from sparcc_pipeline.dicom.output.codes import CodeTable
+from sparcc_pipeline.dicom.output.identity import INHERITED_TEXTS
+from sparcc_pipeline.dicom.output.source_header import SourceHeader
+from sparcc_pipeline.dicom.uids import ResultUids
+
+RESEARCH_ONLY: Final = "Research use only, not for diagnostic use"
+
+
+class Kind(Enum):
+    """Series of results: number and description. The numbers are far above those of scanners."""
+
+    SEGMENTATION = (9101, "SPARCC segmentation")
+    SCORE = (9102, "SPARCC score")
+    VOLUMES = (9103, "SPARCC volumes")
+    OVERLAY = (9104, "SPARCC overlay")
+    PRESENTATION = (9105, "SPARCC presentation state")
+    READING = (9106, "SPARCC reading by a person")
+
+    @property
+    def series_number(self) -> int:
+        return self.value[0]
+
+    @property
+    def description(self) -> str:
+        """SeriesDescription: what it is, and what it is not for (64 characters at most)."""
+        return f"{self.value[1]} (research only, not diagnostic)"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a result, and when (local time)."""
+
+    software: str
+    software_version: str
+    model: str
+    model_version: str
+    model_sha256: str
+    settings_sha256: str
+    input_sha256: str
+    created_at: datetime
+
+    @property
+    def versions(self) -> tuple[str, str]:
+        """Values of SoftwareVersions."""
+        return f"{self.software} {self.software_version}", f"{self.model} {self.model_version}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Hashes by which the same model and the same settings are found again."""
+        return {"model sha256": self.model_sha256, "settings sha256": self.settings_sha256}
+
+
+@dataclass(frozen=True)
+class ResultHeader:
+    """Makes the headers of one result's objects."""
+
+    source: SourceHeader
+    origin: Origin
+    uids: ResultUids
+    codes: CodeTable
+
+    def common(self, kind: Kind, number: int = 1) -> dict[str, Any]:
+        """Arguments that every constructor of highdicom takes, for the object `number` (from 1) of a series."""
+        return {
+            "series_instance_uid": self.uids.series(kind.name),
+            "series_number": kind.series_number,
+            "series_description": kind.description,
+            "sop_instance_uid": self.uids.instance(kind.name, number),
+            "instance_number": number,
+            "manufacturer": self.origin.software,
+            "manufacturer_model_name": self.origin.model,
+            "software_versions": list(self.origin.versions),
+            "device_serial_number": self.origin.model_sha256,
+            "content_date": self.origin.created_at.date(),
+            "content_time": self.origin.created_at.time(),
+            "series_date": self.origin.created_at.date(),
+            "series_time": self.origin.created_at.time(),
+            "transfer_syntax_uid": ExplicitVRLittleEndian,
+            # Set by `encode`: highdicom takes fewer character sets than there are.
+            "specific_character_set": None,
+        }
+
+    def algorithm(self) -> AlgorithmIdentificationSequence:
+        """Algorithm and model version, for image objects."""
+        return AlgorithmIdentificationSequence(
+            name=self.origin.model,
+            family=self.codes["artificial_intelligence"],
+            version=self.origin.model_version,
+            source=self.origin.software,
+            parameters=self.origin.parameters,
+        )
+
+    def encode(self, ds: Dataset) -> bytes:
+        """The object as a file. Its times are those of the result, its texts in the character set of the source."""
+        made = self.origin.created_at
+        ds.InstanceCreationDate, ds.InstanceCreationTime = f"{made:%Y%m%d}", f"{made:%H%M%S}"
+        identity = self.source.identity.dataset()
+        for keyword in INHERITED_TEXTS:
+            # highdicom takes over what it knows; its secondary captures only what is required.
+            if keyword in identity:
+                ds[keyword] = identity[keyword]
+        for equipment in ds.ContributingEquipmentSequence:
+            if "ContributionDateTime" in equipment:
+                equipment.ContributionDateTime = f"{made:%Y%m%d%H%M%S}"
+        if ds.Modality != "SR":
+            # What is shown; a part that is not paired needs no Laterality.
+            ds.BodyPartExamined = "PELVIS"
+        character_set = list(self.source.identity.character_set)
+        if character_set:
+            ds.SpecificCharacterSet = character_set
+        buffer = io.BytesIO()
+        ds.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()

@@ -1,0 +1,130 @@
+"""All DICOM results of one scored study, one file after the other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparcc_pipeline.dicom.input.elements import quiet_pydicom
+from sparcc_pipeline.dicom.output.codes import CodeTable
+from sparcc_pipeline.dicom.output.overlay import make_overlay
+from sparcc_pipeline.dicom.output.presentation import Marked, make_presentation_states
+from sparcc_pipeline.dicom.output.result_header import Origin, ResultHeader
+from sparcc_pipeline.dicom.output.seg import Segment, make_segmentation, quadrant_segments, segments_of
+from sparcc_pipeline.dicom.output.source_header import SourceHeader
+from sparcc_pipeline.dicom.output.sr import Uncertainty, make_reading_report, make_score_report, make_volume_report
+from sparcc_pipeline.dicom.uids import ResultUids
+from sparcc_pipeline.sparcc.intensity import reference_region
+from sparcc_pipeline.sparcc.joint import Joints
+from sparcc_pipeline.sparcc.score import SparccScore
+from sparcc_pipeline.volume import TissueMaps, Volume
+
+SEGMENTATION_FILE = "seg.dcm"
+SCORE_REPORT_FILE = "score.sr.dcm"
+VOLUME_REPORT_FILE = "volumes.sr.dcm"
+READING_FILE = "reading.sr.dcm"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What is to be written, as plain data.
+
+    Parameters
+    ----------
+    pictures : one a scored slice, anterior to posterior, each (rows, columns, 3) uint8 RGB
+    pixels_per_mm : how large the pictures show a slice
+    window : signal shown black and white
+    quadrants : also the eight quadrants as segments
+    """
+
+    stir: Volume
+    tissue: TissueMaps
+    joints: Joints
+    score: SparccScore
+    pictures: tuple[NDArray[np.uint8], ...]
+    pixels_per_mm: float
+    window: tuple[float, float]
+    uncertainty: Uncertainty = field(default_factory=Uncertainty)
+    quadrants: bool = False
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """One DICOM file: its name below the folder of the result ("/" between folders), and its bytes."""
+
+    name: str
+    sop_instance_uid: str
+    content: bytes = field(repr=False)
+
+
+def make_results(source: SourceHeader, result: Result, origin: Origin, codes: CodeTable) -> Iterator[ResultFile]:
+    """Segmentation, score, volumes, six overlays and presentation states, made one at a time.
+
+    The same result has the same UIDs; any change of source, model, settings, codes or of what is said gives other ones
+    to all objects, for they refer to each other (toolbox W7).
+
+    Raises
+    ------
+    ConfigError : the table lacks a code
+    """
+    segments = segments_of(result.tissue)
+    if result.quadrants:
+        segments += tuple(quadrant_segments(result.joints, result.score.slices))
+    uids = ResultUids(source.identity.series_uid, _fingerprint(result, segments, origin, codes))
+    header = ResultHeader(source, origin, uids, codes)
+    with quiet_pydicom():
+        yield from _files(header, result, segments)
+
+
+def make_reading(source: SourceHeader, score: SparccScore, reader: str, asas_positive: bool | None, origin: Origin,
+                 codes: CodeTable) -> ResultFile:  # fmt: skip
+    """A person's locked reading as a report that the reader verified; `origin.created_at` is when it was locked.
+
+    Raises
+    ------
+    ConfigError : the table lacks a code
+    """
+    says = repr((score.joints, score.slices, reader, asas_positive, origin, codes.scheme, sorted(codes.codes.items())))
+    uids = ResultUids(source.identity.series_uid, hashlib.sha256(says.encode()).hexdigest())
+    header = ResultHeader(source, origin, uids, codes)
+    with quiet_pydicom():
+        report = make_reading_report(header, score, reader, asas_positive)
+        return ResultFile(READING_FILE, report.SOPInstanceUID, header.encode(report))
+
+
+def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) -> Iterator[ResultFile]:
+    voxel_mm3 = float(np.prod(result.stir.geometry.spacing_mm))
+    segmentation = make_segmentation(header, segments, result.stir.storage)
+    yield ResultFile(SEGMENTATION_FILE, segmentation.SOPInstanceUID, header.encode(segmentation))
+    score = make_score_report(header, result.score, result.tissue, result.joints, result.uncertainty)
+    yield ResultFile(SCORE_REPORT_FILE, score.SOPInstanceUID, header.encode(score))
+    volumes = make_volume_report(header, segments, segmentation, voxel_mm3)
+    yield ResultFile(VOLUME_REPORT_FILE, volumes.SOPInstanceUID, header.encode(volumes))
+    for number, index in enumerate(result.score.slices.indices, start=1):
+        capture = make_overlay(header, index, number, result.pictures[number - 1], result.pixels_per_mm)
+        yield ResultFile(f"overlay/slice_{index:02d}.dcm", capture.SOPInstanceUID, header.encode(capture))
+    marked = Marked(result.score, result.tissue, result.joints, result.stir.storage, result.window)
+    for number, state in enumerate(make_presentation_states(header, marked), start=1):
+        yield ResultFile(f"presentation_{number}.dcm", state.SOPInstanceUID, header.encode(state))
+
+
+def _fingerprint(result: Result, segments: tuple[Segment, ...], origin: Origin, codes: CodeTable) -> str:
+    """Hash of what the result was made from and of what it says; not of when it was made."""
+    digest = hashlib.sha256()
+    made_from = (
+        origin.software, origin.software_version, origin.model, origin.model_version, origin.model_sha256,
+        origin.settings_sha256, origin.input_sha256, codes.scheme, sorted(codes.codes.items()),
+    )  # fmt: skip
+    says = (result.score.joints, result.score.slices, result.score.reference_signal, result.uncertainty)
+    digest.update(repr((made_from, says, result.window, result.pixels_per_mm)).encode())
+    for segment in segments:
+        digest.update(segment.finding.encode())
+        digest.update(np.packbits(segment.voxels).tobytes())
+    for picture in result.pictures:
+        digest.update(np.ascontiguousarray(picture).tobytes())
+    digest.update(np.packbits(reference_region(result.tissue, result.score.reference_signal)).tobytes())
+    return digest.hexdigest()

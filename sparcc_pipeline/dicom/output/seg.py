@@ -1,0 +1,138 @@
+"""Segmentation object: sacrum, both ilia, bone marrow edema, and if asked for the quadrants.
+
+BINARY, for no common reader knows LABELMAP yet (toolbox W1). In the source's own geometry: an array is only brought
+back into the stored order of its axes, never resampled (W5). Every segment has a frame for every slice, so a segment
+without a single voxel is still there, empty (W3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.seg import Segmentation, SegmentDescription
+from pydicom.dataset import Dataset
+
+from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
+from sparcc_pipeline.dicom.output.result_header import RESEARCH_ONLY, Kind, ResultHeader
+from sparcc_pipeline.dicom.uids import derived_uid
+from sparcc_pipeline.sparcc.joint import Joints
+from sparcc_pipeline.sparcc.slices import SixSlices
+from sparcc_pipeline.volume import BoolArray, StorageOrder, TissueMaps
+
+COLOURS: Final = {"sacrum": "#0072B2", "ilium": "#56B4E9", "edema": "#E69F00", "quadrant": "#CC79A7"}
+"""Colours of Okabe and Ito, which people with colour blindness tell apart."""
+
+
+BONE_CODE: Final = {Bone.ILIUM: "ilium", Bone.SACRUM: "sacrum"}
+LEVEL_CODE: Final = {Level.UPPER: "superior", Level.LOWER: "inferior"}
+"""Names in `codes.toml`. A quadrant has no code of its own: it is bone, side and level (toolbox S4)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One segment: its label, its codes by their names in `codes.toml`, and its voxels in the project's axes.
+
+    `finding` is what its tracking UID is made from; it never changes.
+    """
+
+    label: str
+    finding: str
+    category: str
+    kind: str
+    modifiers: tuple[str, ...]
+    colour: str
+    voxels: BoolArray
+
+
+def segments_of(tissue: TissueMaps) -> tuple[Segment, ...]:
+    """Sacrum, right ilium, left ilium, bone marrow edema."""
+    bones = [Segment("Sacrum", "sacrum", "anatomical_structure", "sacrum", (), COLOURS["sacrum"],
+                     tissue.anatomy == AnatomyLabel.SACRUM)]  # fmt: skip
+    for side, label in ILIUM_LABEL.items():
+        bones.append(
+            Segment(f"{side.value.capitalize()} ilium", f"{side.value} ilium", "anatomical_structure", "ilium",
+                    (side.value,), COLOURS["ilium"], tissue.anatomy == label)
+        )  # fmt: skip
+    edema = Segment("Bone marrow edema", "bone marrow edema", "abnormal_structure", "edema_finding", (),
+                    COLOURS["edema"], tissue.edema)  # fmt: skip
+    return (*bones, edema)
+
+
+def quadrant_segments(joints: Joints, slices: SixSlices) -> Iterator[Segment]:
+    """The eight quadrants of both joints on the six slices that are scored."""
+    for side in Side:
+        for quadrant in Quadrant:
+            voxels = np.zeros(joints.geometry.shape, dtype=bool)
+            for index in slices.indices:
+                joint = joints.at(index, side)
+                if joint is not None:
+                    voxels[index] = joint.quadrants[quadrant]
+            name = f"{side.value} {quadrant.level.value} {quadrant.bone.value} quadrant"
+            modifiers = (side.value, LEVEL_CODE[quadrant.level])
+            yield Segment(name.capitalize(), name, "spatial_concept", BONE_CODE[quadrant.bone], modifiers,
+                          COLOURS["quadrant"], voxels)  # fmt: skip
+
+
+def make_segmentation(header: ResultHeader, segments: tuple[Segment, ...], storage: StorageOrder) -> Dataset:
+    """The Segmentation object.
+
+    Parameters
+    ----------
+    storage : how the source stores the axes
+    """
+    seg = Segmentation(
+        source_images=header.source.datasets(),
+        pixel_array=_as_stored(segments, header, storage),
+        segmentation_type="BINARY",
+        segment_descriptions=[_description(header, s, number) for number, s in enumerate(segments, start=1)],
+        content_label="SPARCC",
+        content_description=RESEARCH_ONLY,
+        content_creator_name="sparcc-pipeline^",
+        omit_empty_frames=False,
+        coding_schemes=[header.codes.scheme.item()],
+        **header.common(Kind.SEGMENTATION),
+    )
+    dimensions = derived_uid(seg.SOPInstanceUID, "dimensions")
+    seg.DimensionOrganizationSequence[0].DimensionOrganizationUID = dimensions
+    for index in seg.DimensionIndexSequence:
+        index.DimensionOrganizationUID = dimensions
+    return seg
+
+
+def _as_stored(segments: tuple[Segment, ...], header: ResultHeader, storage: StorageOrder) -> np.ndarray:
+    """(slices, rows, columns, segments) uint8: slices in the order of `SourceHeader.datasets`, the rest as stored."""
+    shape = header.source.size
+    frames = [image.frame_number for image in header.source.images]
+    order = np.argsort([number or 0 for number in frames], kind="stable")
+    array = np.zeros((len(frames), *shape, len(segments)), dtype=np.uint8)
+    for index, segment in enumerate(segments):
+        stored = storage.to_source(segment.voxels)
+        # `to_source` also turns the slices into their stored order along the normal; those of the header are ours.
+        anterior_first = stored[::-1] if storage.flipped[0] else stored
+        array[..., index] = anterior_first[order]
+    return array
+
+
+def _description(header: ResultHeader, segment: Segment, number: int) -> SegmentDescription:
+    codes = header.codes
+    described = SegmentDescription(
+        segment_number=number,
+        segment_label=segment.label,
+        segmented_property_category=codes[segment.category],
+        segmented_property_type=codes[segment.kind],
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=header.algorithm(),
+        tracking_uid=header.uids.tracking(segment.finding),
+        tracking_id=segment.finding,
+        anatomic_regions=[codes["sacroiliac_joint"]],
+        display_color=CIELabColor.from_string(segment.colour),
+    )
+    if segment.modifiers:
+        kind = described.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [codes[name] for name in segment.modifiers]
+    described.SegmentDescription = RESEARCH_ONLY
+    return described

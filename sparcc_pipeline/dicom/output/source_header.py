@@ -1,0 +1,161 @@
+"""What the DICOM results take from their source: whose study it is, and which image lies where.
+
+Kept small and without pixels, so that a study's files need not stay in reach until its results are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+from pydicom.valuerep import format_number_as_ds
+
+from sparcc_pipeline.dicom.input.discover import SeriesCandidate
+from sparcc_pipeline.dicom.input.headers import Frame
+from sparcc_pipeline.dicom.input.stack import order_frames
+from sparcc_pipeline.dicom.output.identity import Identity, read_identity
+from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.volume import Volume
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One slice of the source, as references name it; position in LPS mm, frame number from 1 in multi-frame files."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame_number: int | None
+    position_mm: tuple[float, float, float]
+    rescale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class SourceHeader:
+    """What results refer to and inherit.
+
+    Parameters
+    ----------
+    images : one a slice, anterior to posterior
+    orientation : direction cosines of growing column and growing row index, as stored
+    pixel_spacing_mm : (between rows, between columns), as stored
+    size : (rows, columns) as stored
+    identity : opaque outside this package, and it does not show itself
+    completed : what the source lacks and the results' headers have, in words without a value
+    """
+
+    images: tuple[SourceImage, ...] = field(repr=False)
+    orientation: tuple[float, ...]
+    pixel_spacing_mm: tuple[float, float]
+    size: tuple[int, int]
+    slice_thickness_mm: float
+    slice_spacing_mm: float
+    identity: Identity
+    completed: tuple[str, ...]
+
+    @property
+    def is_multiframe(self) -> bool:
+        """True if all slices are frames of one file."""
+        return self.images[0].frame_number is not None
+
+    def datasets(self) -> list[Dataset]:
+        """Headers as highdicom wants them: one a slice, anterior to posterior, or one for a multi-frame file."""
+        if self.is_multiframe:
+            return [self._multiframe_dataset()]
+        found = []
+        for image in self.images:
+            ds = self.dataset_of(image)
+            ds.ImageOrientationPatient, ds.PixelSpacing = _decimals(self.orientation), _decimals(self.pixel_spacing_mm)
+            ds.ImagePositionPatient = _decimals(image.position_mm)
+            ds.SliceThickness, ds.SpacingBetweenSlices = _decimals((self.slice_thickness_mm, self.slice_spacing_mm))
+            found.append(ds)
+        return found
+
+    def dataset_of(self, image: SourceImage) -> Dataset:
+        """Identity, class and size of one image, without its place."""
+        ds = self.identity.dataset()
+        ds.SOPClassUID, ds.SOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
+        ds.Modality, ds.SamplesPerPixel, (ds.Rows, ds.Columns) = "MR", 1, self.size
+        return ds
+
+    def _multiframe_dataset(self) -> Dataset:
+        """Only the functional groups that place the frames, in the order of the file."""
+        ds, shared, measures, plane = self.dataset_of(self.images[0]), Dataset(), Dataset(), Dataset()
+        measures.PixelSpacing = _decimals(self.pixel_spacing_mm)
+        measures.SliceThickness, measures.SpacingBetweenSlices = _decimals(
+            (self.slice_thickness_mm, self.slice_spacing_mm)
+        )
+        plane.ImageOrientationPatient = _decimals(self.orientation)
+        shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
+        ds.SharedFunctionalGroupsSequence = [shared]
+        groups = []
+        for image in sorted(self.images, key=lambda i: i.frame_number or 0):
+            group, position = Dataset(), Dataset()
+            position.ImagePositionPatient = _decimals(image.position_mm)
+            group.PlanePositionSequence = [position]
+            groups.append(group)
+        ds.PerFrameFunctionalGroupsSequence, ds.NumberOfFrames = groups, len(groups)
+        return ds
+
+
+def _decimals(numbers: tuple[float, ...]) -> list[str]:
+    """Decimal strings of at most 16 characters (PS3.5 6.2)."""
+    return [format_number_as_ds(float(n)) for n in numbers]
+
+
+def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHeader:
+    """Read what DICOM results of `volume` need from the files that it was read from.
+
+    Raises
+    ------
+    AmbiguousSeriesError : the slices lie in several multi-frame files
+    GeometryError : an image has no position
+    UnreadablePixelsError : the first file is gone or damaged
+    """
+    ordered = order_frames(candidate)
+    frames = ordered.frames[::-1] if volume.storage.flipped[0] else ordered.frames
+    _require_referable(frames, candidate)
+    classes = {file.sop_instance_uid: file.protocol.sop_class_uid for file in candidate.files}
+    identity = read_identity(frames[0].path, candidate.study_uid, candidate.series_uid)
+    first, spacing, completed = frames[0], round(volume.geometry.spacing_mm[0], 4), list(identity.completed)
+    if first.slice_thickness_mm is None:
+        completed.append("SliceThickness: the distance of the slices was taken")
+    return SourceHeader(
+        images=tuple(_image(frame, classes[frame.sop_instance_uid]) for frame in frames),
+        orientation=first.orientation or (),
+        pixel_spacing_mm=_pair(first.pixel_spacing_mm),
+        size=(first.rows or 0, first.columns or 0),
+        slice_thickness_mm=spacing if first.slice_thickness_mm is None else first.slice_thickness_mm,
+        slice_spacing_mm=spacing,
+        identity=identity,
+        completed=tuple(completed),
+    )
+
+
+def _pair(values: tuple[float, ...] | None) -> tuple[float, float]:
+    if values is None:
+        raise GeometryError("expected PixelSpacing in every image, found none; export the original images")
+    return values[0], values[1]
+
+
+def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) -> None:
+    """highdicom takes one multi-frame file. (That every image has a UID of its own was seen when it was read.)"""
+    uids = {frame.sop_instance_uid for frame in frames}
+    multiframe = any(frame.frame_number is not None for frame in frames)
+    if multiframe and len(uids) > 1:
+        raise AmbiguousSeriesError(
+            Message(
+                "expected one multi-frame file for DICOM results, found the slices in {count} files of {series}; leave "
+                "--dicom out, or send the series as one image a file",
+                count=len(uids),
+                series=candidate.describe(),
+            )
+        )
+
+
+def _image(frame: Frame, sop_class_uid: str) -> SourceImage:
+    if frame.position_mm is None:
+        raise GeometryError("expected ImagePositionPatient in every image, found none; export the original images")
+    x, y, z = frame.position_mm
+    rescale = (frame.rescale_slope, frame.rescale_intercept)
+    return SourceImage(sop_class_uid, frame.sop_instance_uid, frame.frame_number, (x, y, z), rescale)

@@ -1,0 +1,171 @@
+"""How sure the model is: which points readers gave at which margin, on people whom the networks never saw.
+
+A logistic regression with one random intercept a reading (`sparcc/uncertainty.py` says what it means), fitted by
+maximum likelihood: the integral over the intercept is a Gauss-Hermite sum. Weak priors keep lines finite where few
+points were given, as for depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logsumexp
+from scipy.stats import norm, t
+
+from sparcc_pipeline.anatomy import Quadrant
+from sparcc_pipeline.sparcc.margins import JointSliceMargins, item_margins
+from sparcc_pipeline.sparcc.score import JointSliceScore
+from sparcc_pipeline.sparcc.uncertainty import INTERVAL, Calibration, Logistic, reading_offsets, score_likelihood
+from sparcc_pipeline.training.measure.agreement import Prediction, reader_scores, score_on_window
+from sparcc_pipeline.volume import FloatArray
+
+KINDS: Final = ("edema", "intense", "deep")
+
+PRIOR_SLOPE: Final = (1.0, 0.5)
+PRIOR_INTERCEPT: Final = (0.0, 2.0)
+PRIOR_LOG_SD: Final = (-0.5, 0.7)
+"""Mean and standard deviation: probabilities that need no correction, within a factor of three or so."""
+
+RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadItems:
+    """All items of one reading of one person: `kind` (n,) index into KINDS, `margin` (n,), `given` (n,) 0 or 1."""
+
+    kind: np.ndarray
+    margin: FloatArray
+    given: FloatArray
+
+
+@lru_cache(maxsize=32)
+def margins_of(prediction: Prediction) -> tuple[JointSliceMargins, ...]:
+    """Margins of the person's six slices at the prediction's threshold."""
+    score = score_on_window(prediction)
+    return item_margins(prediction.person.stir, prediction.tissue, prediction.joints, score)
+
+
+@lru_cache(maxsize=32)
+def read_items(prediction: Prediction) -> tuple[ReadItems, ...]:
+    """What each reading gave where the prediction has a margin; one empty reading of a person without edema."""
+    margins = margins_of(prediction)
+    scores = reader_scores(prediction)
+    if prediction.person.readings is None:
+        scores = scores[:1]
+    return tuple(_pair(margins, score.joints) for score in scores)
+
+
+def _pair(margins: Sequence[JointSliceMargins], read: Sequence[JointSliceScore]) -> ReadItems:
+    rows: list[tuple[int, float, int]] = []
+    for found, drawn in zip(margins, read, strict=True):
+        pairs = [(0, found.edema[quadrant], drawn.edema[quadrant]) for quadrant in Quadrant]
+        pairs += [(1, found.intense, drawn.intense), (2, found.deep, drawn.deep)]
+        rows += [(kind, margin, given) for kind, margin, given in pairs if margin is not None and given is not None]
+    kind, margin, given = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    return ReadItems(kind.astype(int), margin, given)
+
+
+def fit_calibration(people: Sequence[Sequence[ReadItems]]) -> Calibration:
+    """The lines and the spread that make the readings of all people most likely, the spread as it is for a new person.
+
+    `people` holds the readings of each person.
+    """
+    readings = [reading for person in people for reading in person]
+
+    def loss(parameters: FloatArray) -> float:
+        intercepts, slopes, log_sd = parameters[:3], parameters[3:6], parameters[6]
+        offsets, weights = reading_offsets(float(np.exp(log_sd)))
+        total = _prior(intercepts, PRIOR_INTERCEPT) + _prior(slopes, PRIOR_SLOPE)
+        total += _prior(np.array([log_sd]), PRIOR_LOG_SD)
+        for reading in readings:
+            log_odds = intercepts[reading.kind] + slopes[reading.kind] * reading.margin
+            sign = 2 * reading.given - 1
+            each = log_expit(sign[None, :] * (log_odds[None, :] + offsets[:, None])).sum(axis=1)
+            total -= float(logsumexp(each, b=weights))
+        return total
+
+    start = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, -0.5])
+    bounds = [(-6.0, 6.0)] * 3 + [(0.02, 4.0)] * 3 + [(-4.0, 1.5)]
+    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+    lines = {kind: Logistic(float(found[i]), float(found[3 + i])) for i, kind in enumerate(KINDS)}
+    return Calibration(**lines, reading_sd=float(np.exp(found[6])) * widening_for_a_new_person(len(people)))
+
+
+def widening_for_a_new_person(people: int) -> float:
+    """Factor on a spread that is known from few people, so that the 90 % interval of one more person holds 90 %.
+
+    The prediction interval of one more draw from a normal distribution: Student's t with people - 1 degrees of freedom,
+    and the mean is known no better than from so many. The readings of one person are no more people; from one person
+    alone no spread between people can be known, and the factor is that of two.
+    """
+    people, tail = max(people, 2), (1 + INTERVAL) / 2
+    return float(t.ppf(tail, people - 1) / norm.ppf(tail) * np.sqrt(1 + 1 / people))
+
+
+def _prior(values: FloatArray, prior: tuple[float, float]) -> float:
+    mean, sd = prior
+    return float((((values - mean) / sd) ** 2).sum() / 2)
+
+
+def measure_calibration(
+    predictions: Mapping[str, Prediction], calibrations: Mapping[str, Calibration]
+) -> dict[str, Any]:
+    """Brier score, reliability and coverage of each person by the calibration of the others.
+
+    Parameters
+    ----------
+    predictions : with the threshold of each person
+    calibrations : by the person that they were fitted without
+    """
+    people: dict[str, Any] = {}
+    probability: list[FloatArray] = []
+    given: list[FloatArray] = []
+    for name, prediction in predictions.items():
+        calibration, margins = calibrations[name], margins_of(prediction)
+        likelihood = score_likelihood(margins, calibration)
+        low, high = likelihood.interval_90
+        scores = reader_scores(prediction)
+        totals = [score.total for score in (scores if prediction.person.readings is not None else scores[:1])]
+        for reading in read_items(prediction):
+            edema = reading.kind == 0
+            probability.append(_mean_probability(reading.margin[edema], calibration))
+            given.append(reading.given[edema])
+        people[name] = {
+            "expected": likelihood.expected,
+            "interval_90": [low, high],
+            "probability_remission": likelihood.probability_remission,
+            "reader_totals": totals,
+            "covered": sum(low <= total <= high for total in totals),
+        }
+    p, y = np.concatenate(probability), np.concatenate(given)
+    return {
+        "people": people,
+        "totals_covered": sum(each["covered"] for each in people.values()),
+        "totals": sum(len(each["reader_totals"]) for each in people.values()),
+        "brier": float(((p - y) ** 2).mean()),
+        "brier_of_the_mean": float(y.mean() * (1 - y.mean())),
+        "reliability": _reliability(p, y),
+    }
+
+
+def _mean_probability(margin: FloatArray, calibration: Calibration) -> FloatArray:
+    """Probability of an edema point at each margin, over all readings."""
+    offsets, weights = reading_offsets(calibration.reading_sd)
+    line = calibration.edema
+    return np.asarray(weights @ expit(line.intercept + line.slope * margin[None, :] + offsets[:, None]))
+
+
+def _reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
+    """What was said and what happened, bin by bin."""
+    bins = []
+    for low, high in zip(RELIABILITY_BINS, RELIABILITY_BINS[1:], strict=False):
+        inside = (probability >= low) & ((probability < high) | (high == 1.0))
+        if inside.any():
+            said, happened = float(probability[inside].mean()), float(given[inside].mean())
+            bins.append({"from": low, "to": high, "items": int(inside.sum()), "said": said, "happened": happened})
+    return bins

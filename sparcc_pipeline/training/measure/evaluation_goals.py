@@ -1,0 +1,200 @@
+"""The figures that the model is judged by, each beside what it should reach; a goal is reached on everybody or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sparcc_pipeline.training.data.labels import (
+    PEOPLE,
+    PEOPLE_WITH_LESIONS,
+    PERSON_WITH_UNREAD_EDEMA,
+    PERSON_WITHOUT_EDEMA,
+)
+
+SACRUM_DICE: Final = 0.95
+ILIUM_DICE: Final = 0.97
+JOINT_LINE_MM: Final = 1.5
+EMPTY_CALLED: Final = 0.05
+LARGEST_QUIET_TOTAL: Final = 1
+REMISSION: Final = 0.9
+COVERED: Final = (0.85, 0.95)
+STRESS_MEDIAN: Final = 1
+STRESS_LARGEST: Final = 4
+INFERENCE_SECONDS: Final = 2.5
+MEMORY_MB: Final = 400
+
+STRESS_FILE: Final = "stress.json"
+BENCHMARK_FILE: Final = "benchmark.json"
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure and what it was meant to reach.
+
+    `value` is None where it could not be measured. `reached` is None where no number decides (`note` says what does),
+    or where it was not measured here (`note` says with which command).
+    """
+
+    name: str
+    value: float | None
+    goal: str
+    reached: bool | None
+    note: str = ""
+
+
+def goals_of(result: Figures) -> list[Goal]:
+    """All that `evaluate.figures` measured, by what it should reach.
+
+    A goal over people of whom one could not be scored is not reached: the value is that of the others.
+    """
+    return [_everybody(result), *_edema(result), *_totals(result), *_quiet(result), *_anatomy(result), *_sure(result)]
+
+
+def _goal(name: str, value: float | None, goal: str, reached: bool, scored: Figures, over: Collection[str]) -> Goal:
+    return Goal(name, value, goal, value is not None and bool(reached) and all(each in scored for each in over))
+
+
+def _everybody(result: Figures) -> Goal:
+    people, everyone = len(result["people"]), len(result["people"]) + len(result["failures"])
+    return Goal("people who could be scored", people, f"all {everyone}", people == everyone)
+
+
+def _edema(result: Figures) -> list[Goal]:
+    people = result["people"]
+    dice, readers = result["edema_dice_mean"], result["reader_dice_mean"]
+    kappa, reader_kappa = result["quadrant_kappa"], result["reader_quadrant_kappa"]
+    agrees = kappa is not None and reader_kappa is not None and kappa >= reader_kappa
+    called = result["empty_quadrants_called"] / result["empty_quadrants"] if result["empty_quadrants"] else None
+    few = called is not None and called <= EMPTY_CALLED
+    drawn = PEOPLE_WITH_LESIONS
+    return [
+        _goal("edema Dice against the readings, mean", dice, _reader(">=", readers), dice >= readers, people, drawn),
+        _goal("quadrant kappa against the readings", kappa, _reader(">=", reader_kappa), agrees, people, drawn),
+        _goal(
+            "share of quadrants called that all readings leave empty", called, f"<= {EMPTY_CALLED}", few, people,
+            (*drawn, PERSON_WITHOUT_EDEMA),
+        ),
+    ]  # fmt: skip
+
+
+def _reader(sign: str, value: float | None) -> str:
+    return f"{sign} {'-' if value is None else format(value, '.3g')} (reader on reader)"
+
+
+def _totals(result: Figures) -> list[Goal]:
+    window, own = result["total_differences"], result["total_differences_own_slices"]
+    rows = [
+        ("total, mean difference from the readers' mean", window, "machine", "readers"),
+        ("the same on the machine's own six slices", own, "machine", "readers"),
+        ("total, mean difference from each reading", window, "machine_reading", "reader_reading"),
+    ]
+    return [
+        _goal(
+            name, table[machine], _reader("<=", table[readers]), table[machine] <= table[readers], result["people"],
+            PEOPLE_WITH_LESIONS,
+        )
+        for name, table, machine, readers in rows
+    ]  # fmt: skip
+
+
+def _quiet(result: Figures) -> list[Goal]:
+    people, name = result["people"], PERSON_WITHOUT_EDEMA
+    each, sure = people.get(name), result["certainty"]["people"].get(name)
+    total = None if each is None else max(each["score"]["total"], each["score_own_slices"]["total"])
+    remission = None if sure is None else sure["probability_remission"]
+    quiet = total is not None and total <= LARGEST_QUIET_TOTAL
+    certain = remission is not None and remission >= REMISSION
+    unread = people.get(PERSON_WITH_UNREAD_EDEMA)
+    return [
+        _goal(f"total of {name}, without edema, six as read or its own", total, "0 or 1", quiet, people, (name,)),
+        _goal(f"probability of remission of {name}", remission, f">= {REMISSION}", certain, people, (name,)),
+        Goal(
+            f"{PERSON_WITH_UNREAD_EDEMA}, edema that no reader drew: quadrants called on its six slices",
+            None if unread is None else unread["called"]["quadrants_on_the_six"],
+            "where it is, nowhere else", None, "looked at: slices below",
+        ),
+    ]  # fmt: skip
+
+
+def _anatomy(result: Figures) -> list[Goal]:
+    people, line = result["people"], result["joint_line"]["percentile_95_mm"]
+    sacrum = float(np.mean([each["bone_dice"]["sacrum"] for each in people.values()]))
+    ilium = float(np.mean([v for e in people.values() for k, v in e["bone_dice"].items() if k != "sacrum"]))
+    off = [abs(each["first_slice"] - each["first_slice_read"]) for each in people.values()]
+    near, exact, everyone = sum(each <= 1 for each in off), off.count(0), len(people) + len(result["failures"])
+    close = line is not None and line <= JOINT_LINE_MM
+    rows = [
+        ("Dice of the sacrum within 25 mm of the joint", sacrum, f">= {SACRUM_DICE}", sacrum >= SACRUM_DICE),
+        ("Dice of the ilia within 25 mm of the joint", ilium, f">= {ILIUM_DICE}", ilium >= ILIUM_DICE),
+        ("joint line, 95th percentile of the distance, mm", line, f"<= {JOINT_LINE_MM}", close),
+    ]
+    return [
+        *(_goal(*row, people, PEOPLE) for row in rows),
+        Goal("first of the six slices within one of the reading", near, f"all {everyone}", near == everyone),
+        Goal("first of the six slices as read", exact, f"most of {everyone}", 2 * exact > everyone),
+    ]
+
+
+def _sure(result: Figures) -> list[Goal]:
+    certainty, (low, high) = result["certainty"], COVERED
+    readers = [certainty["people"][name] for name in PEOPLE_WITH_LESIONS if name in certainty["people"]]
+    totals = sum(len(each["reader_totals"]) for each in readers)
+    share = sum(each["covered"] for each in readers) / totals if totals else None
+    inside = share is not None and low <= share <= high
+    name = "share of the readers' totals in the 90 % interval"
+    return [_goal(name, share, f"{low}-{high}", inside, result["people"], PEOPLE_WITH_LESIONS)]
+
+
+def goals_elsewhere(folder: Path) -> list[Goal]:
+    """What other commands measure of the model that is installed, from their files in the folder of the run.
+
+    A figure whose file is not there, or is not what the command writes, has no value and a note with the command.
+    """
+    return [*_stress(_read(folder / STRESS_FILE)), *_benchmark(_read(folder / BENCHMARK_FILE))]
+
+
+def _stress(found: Figures) -> list[Goal]:
+    model, over_all = found.get("model", {}), found.get("over_all", {})
+    of = "not measured here: `sparcc evaluate --stress` with the same --run"
+    if over_all:
+        of = f"{model.get('name')} {model.get('version')}, {over_all.get('rows')} scans"
+    rows = (
+        ("stress: change of the total, median", "median_change", STRESS_MEDIAN),
+        ("stress: change of the total, largest", "largest_change", STRESS_LARGEST),
+        ("stress: failures without a reason", "failed_without_reason", 0),
+    )
+    return [_at_most(name, over_all.get(key), most, of) for name, key, most in rows]
+
+
+def _benchmark(found: Figures) -> list[Goal]:
+    try:
+        # Segmenting finds the joints on its way; the benchmark tells them apart.
+        seconds: float | None = sum(found["warm"][step][0] for step in ("segment", "joint"))
+        memory, machine = found["peak_memory_mb"], found["machine"]
+        of = f"{machine['cores']} cores, {found['threads']} threads, load {machine['load_before']} before"
+    except (KeyError, TypeError, IndexError):
+        seconds, memory, of = None, None, f"not measured here: `sparcc benchmark STUDY --json > RUN/{BENCHMARK_FILE}`"
+    return [
+        _at_most("inference of 25 slices, ONNX Runtime, seconds", seconds, INFERENCE_SECONDS, of),
+        _at_most("peak memory of the whole program, MB", memory, MEMORY_MB, of),
+    ]
+
+
+def _at_most(name: str, value: float | None, most: float, note: str) -> Goal:
+    return Goal(name, value, f"<= {most}" if most else "0", None if value is None else value <= most, note)
+
+
+def _read(path: Path) -> Figures:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

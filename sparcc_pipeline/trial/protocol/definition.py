@@ -1,0 +1,242 @@
+"""The protocol of a trial as the software needs it: visits, arms, criteria, what counts, cut-offs; typed and pure.
+
+There: `Protocol` and its parts. `protocol_mapping.protocol_from` builds one from the content of a protocol file and
+refuses unknown keys; every setting has its source in `Protocol.sources`. Choices that the file leaves unset
+(`choices.CHOICES`) stop the run that needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.trial.instruments import AsdasForm, Instrument
+from sparcc_pipeline.trial.protocol.choices import CHOICES, Choice, ChoiceValue, ClinicalDefinition, ImagingDefinition
+from sparcc_pipeline.trial.reading import Counts
+
+DAYS_A_WEEK: Final = 7
+
+UNCONFIRMED: Final = ("[D]", "[R]")
+"""Marks in the source of a setting that the trial must confirm."""
+
+
+class MriSign(Enum):
+    """Where the objective sign of inflammation at entry is taken from; the value is the name in the protocol file."""
+
+    READING = "reading"
+    SCORE = "score"
+
+
+class ComparedWith(Enum):
+    """Which earlier ASDAS a flare is measured from; the value is the name in the protocol file."""
+
+    PREVIOUS = "previous"
+    LOWEST = "lowest"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm: its name, what it means, how many participants are planned."""
+
+    name: str
+    label: str
+    participants: int
+
+
+@dataclass(frozen=True)
+class PlannedVisit:
+    """One planned visit: weeks after baseline, and how many days it may be early or late.
+
+    `mri`: imaging is planned at it.
+    """
+
+    visit: str
+    label: str
+    week: int
+    before_days: int
+    after_days: int
+    mri: bool = True
+
+    @property
+    def day(self) -> int:
+        """Planned day; the baseline is day 0."""
+        return self.week * DAYS_A_WEEK
+
+
+@dataclass(frozen=True)
+class EligibilityLimits:
+    """Limits of the entry criteria. ULN: the laboratory's upper limit of normal."""
+
+    age_min_years: int
+    basdai_min: float
+    patient_global_min: float
+    mri_sign: MriSign
+    alt_max_uln: float
+    ast_max_uln: float
+    bilirubin_max_uln: float
+    egfr_min_ml_min: float
+    neutrophils_min_1e9_l: float
+    platelets_min_1e9_l: float
+
+
+@dataclass(frozen=True)
+class ImagingRules:
+    """Which score counts, and how it was to be made.
+
+    Parameters
+    ----------
+    slice_anchor : what must have chosen the six slices of a score (or the slices of the baseline)
+    intensity_reference : kind of the reference signal that a score must have
+    adjudication_limit : two readers who differ by more need a third
+    reading_sd : standard deviation of the score that counts about the true one, for probabilities
+    """
+
+    slice_anchor: str
+    intensity_reference: str
+    counts: Counts
+    adjudication_limit: float
+    reading_sd: float
+
+
+@dataclass(frozen=True)
+class TargetRules:
+    """Cut-offs of both halves in both definitions, and of flares.
+
+    Parameters
+    ----------
+    asdas_inactive_below, asdas_low_below : the two definitions of the clinical half
+    sparcc_cut_off : the imaging half is under it, or at most it
+    flare_asdas_rise : a rise of ASDAS by so much is a flare
+    flare_compared_with : since which earlier visit
+    """
+
+    asdas_inactive_below: float
+    asdas_low_below: float
+    sparcc_cut_off: float
+    flare_asdas_rise: float
+    flare_compared_with: ComparedWith
+
+    def clinical_cut_off(self, definition: ClinicalDefinition) -> float:
+        """ASDAS under which the clinical half is met."""
+        return self.asdas_inactive_below if definition is ClinicalDefinition.ASDAS_INACTIVE else self.asdas_low_below
+
+
+@dataclass(frozen=True)
+class InstrumentRules:
+    """The form of ASDAS of the trial, and how many items may be missing: 0 is no rule."""
+
+    asdas_form: AsdasForm
+    missing_items: Mapping[Instrument, int]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A trial's protocol.
+
+    Parameters
+    ----------
+    file : name of the file that it came from, for messages
+    full_dose, full_dose_weeks : before the first step
+    settings : value of every key of the file, by its dotted name
+    sources : source of every key of the file, by its dotted name
+    """
+
+    file: str
+    name: str
+    registry: str
+    sites: int
+    arms: tuple[Arm, ...]
+    visits: tuple[PlannedVisit, ...]
+    full_dose: str
+    full_dose_weeks: int
+    eligibility: EligibilityLimits
+    imaging: ImagingRules
+    target: TargetRules
+    instruments: InstrumentRules
+    choices: Mapping[str, ChoiceValue]
+    settings: Mapping[str, object]
+    sources: Mapping[str, str]
+
+    @property
+    def participants(self) -> int:
+        """Planned participants of all arms."""
+        return sum(arm.participants for arm in self.arms)
+
+    @property
+    def baseline(self) -> PlannedVisit:
+        """The visit at week 0."""
+        return next(visit for visit in self.visits if visit.week == 0)
+
+    def visit(self, name: str) -> PlannedVisit | None:
+        """The planned visit of this name."""
+        return next((visit for visit in self.visits if visit.visit == name), None)
+
+    @property
+    def unset(self) -> tuple[Choice, ...]:
+        """Choices that the file leaves open."""
+        return tuple(choice for choice in CHOICES if choice.key not in self.choices)
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Settings that no source states for this trial, by their dotted names: the project's decision ([D]), or in
+        wide use but not confirmed ([R])."""
+        return tuple(key for key, source in self.sources.items() if any(mark in source for mark in UNCONFIRMED))
+
+    def require(self, *keys: str) -> None:
+        """Stop unless all these choices are made.
+
+        Raises
+        ------
+        ConfigError : names every one that is unset, with its readings
+        """
+        open_ = [choice for choice in self.unset if choice.key in keys]
+        if open_:
+            listed = " | ".join(f"choices.{c.key} ({c.what}): {c.readings}" for c in open_)
+            raise ConfigError(
+                f"expected the protocol {self.file} to say how the registry entry is read, found {len(open_)} "
+                f"choice{'' if len(open_) == 1 else 's'} unset: {listed}. Copy the file, set them under [choices] "
+                "with their source, and give it with --protocol"
+            )
+
+    @property
+    def age_max_years(self) -> int:
+        """Highest age at entry. Raises ConfigError if the choice is unset."""
+        return int(self._chosen("age_max_years"))
+
+    @property
+    def haemoglobin_min_g_l(self) -> int:
+        """Lowest haemoglobin at entry. Raises ConfigError if the choice is unset."""
+        return int(self._chosen("haemoglobin_min_g_l"))
+
+    @property
+    def observation_weeks(self) -> int:
+        """Weeks of observation after the first step. Raises ConfigError if the choice is unset."""
+        return int(self._chosen("observation_weeks"))
+
+    @property
+    def low_disease_activity(self) -> ClinicalDefinition:
+        """Definition of low disease activity. Raises ConfigError if the choice is unset."""
+        return ClinicalDefinition(self._chosen("low_disease_activity"))
+
+    @property
+    def dual_clinical(self) -> ClinicalDefinition:
+        """Definition of the clinical half. Raises ConfigError if the choice is unset."""
+        return ClinicalDefinition(self._chosen("dual_clinical"))
+
+    @property
+    def dual_imaging(self) -> ImagingDefinition:
+        """Definition of the imaging half. Raises ConfigError if the choice is unset."""
+        return ImagingDefinition(self._chosen("dual_imaging"))
+
+    def step_dose(self, step: str) -> str:
+        """The dose of "first_step" or "second_step" in words. Raises ConfigError if the choice is unset."""
+        value = self._chosen(step)
+        choice = next(choice for choice in CHOICES if choice.key == step)
+        return next(option.text for option in choice.options if option.value == value)
+
+    def _chosen(self, key: str) -> ChoiceValue:
+        self.require(key)
+        return self.choices[key]

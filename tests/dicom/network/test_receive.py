@@ -1,0 +1,342 @@
+"""The DICOM node before senders of others (dcmtk), and before those that mean harm."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.uid import MRImageStorage
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from sparcc_pipeline.dicom.input.elements import quiet_pydicom
+from sparcc_pipeline.dicom.network import reception
+from sparcc_pipeline.dicom.network.connection import NodeLimits, server_tls
+from sparcc_pipeline.dicom.network.receive import Node, Receiver
+from sparcc_pipeline.errors import ConfigError
+
+
+@dataclass
+class Running:
+    """A node that runs, and what it said."""
+
+    receiver: Receiver
+    folder: Path
+    said: list[tuple[str, dict[str, Any]]]
+
+    @property
+    def uploads(self) -> list[Path]:
+        return sorted(path for path in self.folder.iterdir() if not path.name.endswith(".partial"))
+
+    def files(self) -> list[Path]:
+        return sorted(file for upload in self.uploads for file in upload.iterdir())
+
+    def wait(self, *events: str) -> None:
+        """Until all of these were said."""
+        for _ in range(200):
+            if set(events) <= {event for event, _ in self.said}:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"not said: {events}; said: {self.said}")
+
+
+@dataclass
+class Nodes:
+    """Starts nodes that end with the test."""
+
+    folder: Path
+    running: list[Receiver] = field(default_factory=list)
+
+    def start(self, limits: NodeLimits | None = None, tls: ssl.SSLContext | None = None) -> Running:
+        said: list[tuple[str, dict[str, Any]]] = []
+        names = itertools.count(1)
+        node = Node(
+            "127.0.0.1", 0, "SPARCC", {"SITE1": self.folder, "SITE2": self.folder},
+            lambda: f"dicom-{next(names)}", "dicom-", limits or NodeLimits(silence_s=5), tls,
+        )  # fmt: skip
+        receiver = Receiver(node, lambda event, **fields: said.append((event, fields)))
+        self.running.append(receiver)
+        return Running(receiver, self.folder, said)
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    (tmp_path / "incoming").mkdir()
+    found = Nodes(tmp_path / "incoming")
+    yield found
+    for receiver in found.running:
+        receiver.stop()
+
+
+def require(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"needs the program {program} (scripts/peers installs it)")
+    return found
+
+
+def storescu(node: Running, *arguments: str | Path, sender: str = "SITE1", called: str = "SPARCC") -> int:
+    command = [require("storescu"), "-aet", sender, "-aec", called, "127.0.0.1", str(node.receiver.port), *arguments]
+    return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode
+
+
+def associate(node: Running, title: str = "SITE1") -> Association:
+    ae = AE(ae_title=title)
+    ae.add_requested_context(MRImageStorage)
+    association = ae.associate("127.0.0.1", node.receiver.port, ae_title="SPARCC")
+    assert association.is_established
+    return association
+
+
+def test_what_dcmtk_sends_is_there_as_it_was_sent(nodes: Nodes, series: Path) -> None:
+    node = nodes.start()
+
+    assert storescu(node, "+sd", series) == 0
+
+    node.wait("association ended")
+    sent = {pydicom.dcmread(path).SOPInstanceUID: pydicom.dcmread(path) for path in series.iterdir()}
+    received = {pydicom.dcmread(path).SOPInstanceUID: pydicom.dcmread(path) for path in node.files()}
+    assert received == sent
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (*node.files(), *node.uploads))
+    assert node.said[-1][1]["files"] == len(sent)
+
+
+def test_all_of_a_study_is_taken_not_only_its_mr_images(nodes: Nodes, series: Path, edit: Callable[..., None]) -> None:
+    edit(min(series.iterdir()), SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+    node = nodes.start()
+
+    assert storescu(node, "+sd", series) == 0
+
+    node.wait("association ended")
+    assert len(node.files()) == 8
+
+
+def test_strangers_are_rejected(nodes: Nodes, series: Path) -> None:
+    node = nodes.start()
+
+    for sender, called in (("STRANGER", "SPARCC"), ("SITE1", "OTHER"), ("site1", "SPARCC")):
+        assert storescu(node, "+sd", series, sender=sender, called=called) != 0
+
+    node.wait("association rejected")
+    assert node.uploads == []
+    assert storescu(node, "+sd", series) == 0
+
+
+def test_an_association_aborted_in_the_middle_leaves_what_was_acknowledged(nodes: Nodes, series: Path) -> None:
+    node = nodes.start()
+    association = associate(node)
+    for path in sorted(series.iterdir())[:3]:
+        assert association.send_c_store(pydicom.dcmread(path)).Status == 0
+
+    association.abort()
+
+    node.wait("association aborted")
+    assert len(node.files()) == 3
+    assert list(node.folder.glob("*.partial")) == []
+
+
+def test_what_a_killed_node_had_acknowledged_is_found_when_it_starts_again(nodes: Nodes) -> None:
+    left, other = nodes.folder / "dicom-0.partial", nodes.folder / "inbox-0.partial"
+    for folder in (left, other):
+        folder.mkdir()
+    (other / "000001.dcm").write_bytes(b"being copied by another program")
+    (left / "000001.dcm").write_bytes(b"acknowledged")
+    (left / "000002.dcm.partial").write_bytes(b"half")
+
+    node = nodes.start()
+
+    assert [path.name for path in node.files()] == ["000001.dcm"]
+
+
+def test_a_uid_cannot_name_a_path(nodes: Nodes, series: Path) -> None:
+    node, path = nodes.start(), min(series.iterdir())
+    ds = pydicom.dcmread(path)
+    association = associate(node)
+
+    with quiet_pydicom():
+        ds.SOPInstanceUID = "../../../evil"
+        association.send_c_store(ds)
+    association.release()
+
+    assert list(nodes.folder.parent.rglob("*evil*")) == []
+    time.sleep(0.05)
+    assert all(nodes.folder in path.parents for path in node.files())
+
+
+def test_more_than_an_association_may_send_is_refused(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(instances=5, silence_s=5))
+
+    assert storescu(node, "+sd", series) != 0
+
+    node.wait("limit of an association reached")
+    associate(node).release()
+    assert len(node.files()) == 5
+
+
+def test_an_image_larger_than_allowed_ends_its_association(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(instance_bytes=20_000, silence_s=5))
+    ds = pydicom.dcmread(min(series.iterdir()))
+    ds.PixelData = bytes(200_000)
+    association = associate(node)
+
+    status = association.send_c_store(ds)
+
+    assert "Status" not in status
+    node.wait("image too large")
+    assert node.files() == []
+    assert storescu(node, "+sd", series) == 0
+
+
+def test_an_oversize_pdu_is_not_waited_for(nodes: Nodes, series: Path) -> None:
+    node = nodes.start()
+    with socket.create_connection(("127.0.0.1", node.receiver.port)) as harmful:
+        harmful.sendall(b"\x01\x00" + struct.pack(">L", 2**31) + bytes(1000))
+        node.wait("PDU too large")
+
+    assert storescu(node, "+sd", series) == 0
+
+
+def test_a_slow_sender_is_left(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(silence_s=2.0))
+    with socket.create_connection(("127.0.0.1", node.receiver.port)) as slow:
+        slow.settimeout(10)
+        for byte in b"\x01\x00\x00\x00":
+            slow.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+        assert slow.recv(10) == b""
+    node.wait("sender too slow")
+    assert storescu(node, "+sd", series) == 0
+
+
+def test_an_association_that_falls_silent_is_ended_and_what_it_sent_stays(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(silence_s=0.5))
+    association = associate(node)
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+
+    node.wait("association aborted")
+
+    assert len(node.files()) == 1
+
+
+def test_one_sender_does_not_shut_out_the_others(nodes: Nodes) -> None:
+    node = nodes.start(NodeLimits(associations=4, silence_s=5))
+    first, second = associate(node), associate(node)
+    ae = AE(ae_title="SITE1")
+    ae.add_requested_context(MRImageStorage)
+
+    third = ae.associate("127.0.0.1", node.receiver.port, ae_title="SPARCC")
+    other = associate(node, "SITE2")
+
+    assert third.is_rejected and other.is_established
+    for association in (first, second, other):
+        association.release()
+
+
+def test_connections_that_only_wait_are_bounded_and_go(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(associations=2, silence_s=1.5))
+    waiting = [socket.create_connection(("127.0.0.1", node.receiver.port)) for _ in range(9)]
+    node.wait("too many connections")
+    time.sleep(2)
+
+    assert storescu(node, "+sd", series) == 0
+    for each in waiting:
+        each.close()
+
+
+def test_many_associations_one_after_the_other_are_no_harm(nodes: Nodes) -> None:
+    node = nodes.start(NodeLimits(associations=1, silence_s=30))
+    for _ in range(8):
+        associate(node).release()
+
+    assert not any(event == "too many connections" for event, _ in node.said)
+
+
+def test_a_full_disk_is_said_and_nothing_half_stays(
+    nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes.start()
+    monkeypatch.setattr(reception, "FREE_BYTES", 2**62)
+    association = associate(node)
+
+    status = association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+    association.release()
+
+    assert status.Status == 0xA700
+    node.wait("image could not be written")
+    assert node.uploads == []
+
+
+def test_two_nodes_cannot_share_a_port_and_the_second_touches_nothing(nodes: Nodes, series: Path) -> None:
+    node = nodes.start()
+    association = associate(node)
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+    taken = Node("127.0.0.1", node.receiver.port, "SPARCC", {"SITE1": nodes.folder}, lambda: "x", "x")
+
+    with pytest.raises(ConfigError, match=r"receive\.port"):
+        Receiver(taken, lambda *_, **__: None)
+
+    assert node.uploads == []
+    association.release()
+    node.wait("association ended")
+    assert len(node.files()) == 1
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    key, pem = folder / "key.pem", folder / "certificate.pem"
+    options = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command = [require("openssl"), "req", "-x509", *options, "-keyout", str(key), "-out", str(pem)]
+    subprocess.run(command, capture_output=True, check=True)
+    return pem, key
+
+
+def test_tls_is_spoken_with_dcmtk_and_nothing_else(nodes: Nodes, series: Path, certificate: tuple[Path, Path]) -> None:
+    pem, key = certificate
+    node = nodes.start(NodeLimits(silence_s=2), server_tls(pem, key, pem))
+
+    assert storescu(node, "+tls", key, pem, "+cf", pem, "+sd", series) == 0
+    assert storescu(node, "+sd", series) != 0
+    # Without a certificate of its own a caller is nobody.
+    assert storescu(node, "+tla", "+cf", pem, "+sd", series) != 0
+
+    node.wait("connection without valid TLS refused", "association ended")
+    assert len(node.files()) == 8
+
+
+def test_a_peer_that_does_not_shake_hands_keeps_nobody_waiting(
+    nodes: Nodes, series: Path, certificate: tuple[Path, Path]
+) -> None:
+    pem, key = certificate
+    node = nodes.start(NodeLimits(silence_s=5), server_tls(pem, key, None))
+    with socket.create_connection(("127.0.0.1", node.receiver.port)):
+        assert storescu(node, "+tla", "+cf", pem, "+sd", series) == 0
+
+
+def test_a_wrong_certificate_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x.pem").write_text("nothing")
+
+    with pytest.raises(ConfigError, match="PEM"):
+        server_tls(tmp_path / "x.pem", tmp_path / "x.pem", None)
+
+
+def test_hidden_traces_of_the_sender_are_not_logged(nodes: Nodes, series: Path, edit: Callable[..., None]) -> None:
+    edit(*series.iterdir(), PatientName="ZHANGSAN", PatientID="8839201")
+    node = nodes.start()
+    storescu(node, "+sd", series)
+    node.wait("association ended")
+
+    assert not any(word in str(node.said) for word in ("ZHANGSAN", "8839201", os.fspath(series)))

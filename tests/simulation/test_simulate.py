@@ -1,0 +1,244 @@
+"""The simulated trial: the same by seed, through the functions of a real one, noise in the amount that is assumed."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.simulation.assumptions import Assumptions, assumptions_from
+from sparcc_pipeline.simulation.operating import (
+    METHODS,
+    TrialFigures,
+    ancova,
+    observe,
+    operating_characteristics,
+    power,
+)
+from sparcc_pipeline.simulation.readings import AGAIN, MACHINE
+from sparcc_pipeline.simulation.simulate import CONTROL, TAPER, SimulatedTrial, simulate_trial
+from sparcc_pipeline.trial.agreement.pairs import PairKind, reading_pairs
+from sparcc_pipeline.trial.agreement.summary import total_agreement
+from sparcc_pipeline.trial.assessment import assess_trial, entry_of
+from sparcc_pipeline.trial.eligibility import EntryState
+from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
+from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
+from sparcc_pipeline.trial.schedule import Criterion, step_criterion
+from sparcc_pipeline.trial.summary import courses, entries, flow, in_trial, visit_summaries
+
+from ..trial.builders import content
+
+ASSUMED = Path(__file__).resolve().parents[2] / "configs" / "simulation.toml"
+
+
+def assumed(**changes: Any) -> dict[str, Any]:
+    """The content of the shipped assumptions, with values changed by dotted name."""
+    tables = copy.deepcopy(tomllib.loads(ASSUMED.read_text(encoding="utf-8")))
+    for dotted, value in changes.items():
+        group, _, key = dotted.partition("__")
+        tables[group][key] = {"value": value, "source": "a test"}
+    return tables
+
+
+def assumptions(**changes: Any) -> Assumptions:
+    return assumptions_from(assumed(**changes), "test.toml")
+
+
+def protocol(taper: int, control: int) -> Protocol:
+    tables = content(**assumptions().choices)
+    for arm, count in zip(tables["arms"], (taper, control), strict=True):
+        arm["participants"] = count
+    return protocol_from(tables, "test.toml")
+
+
+SMALL = protocol(16, 8)
+
+
+@cache
+def small(seed: int = 3) -> SimulatedTrial:
+    return simulate_trial(SMALL, assumptions(), seed)
+
+
+def test_the_same_seed_gives_the_same_trial() -> None:
+    again, other = simulate_trial(SMALL, assumptions(), 3), simulate_trial(SMALL, assumptions(), 4)
+
+    assert again.data == small().data
+    assert again.arms == small().arms and again.steps == small().steps
+    assert np.array_equal(again.truth, small().truth)
+    assert other.data != small().data
+
+
+def test_who_is_randomised_is_eligible_by_the_code_that_reports_it() -> None:
+    trial = small()
+    by_name = {each.participant: each for each in trial.data.participants}
+
+    assert len(trial.randomised) == 24
+    for name in trial.randomised:
+        assert entry_of(by_name[name], trial.data, SMALL).state is EntryState.MET
+    assert len(trial.data.participants) > 24
+    assert {"S1", "S2", "S3", "S4", "S5"} >= {each.site for each in trial.data.participants}
+    assert sorted(set(trial.arms.values())) == [CONTROL, TAPER]
+
+
+def test_a_step_follows_only_a_criterion_that_is_met() -> None:
+    trial = small()
+    asdas: dict[str, dict[str, float | None]] = {}
+    for each in assess_trial(trial.data, SMALL):
+        asdas.setdefault(each.participant.participant, {})[each.planned.visit] = each.asdas.value
+    stepped = 0
+    for name, arm in trial.arms.items():
+        steps = [trial.steps.get((name, visit.visit)) for visit in SMALL.visits]
+        if arm == CONTROL:
+            assert set(steps) <= {0, None}
+        since = 0
+        for before, (visit, step) in zip(steps, zip(SMALL.visits[1:], steps[1:], strict=True), strict=False):
+            if before is not None and step is not None and step > before:
+                assert step_criterion(SMALL, step, since, asdas[name]).state is Criterion.MET
+                since, stepped = visit.week, stepped + 1
+    assert stepped > 0
+
+
+def test_points_and_the_score_of_the_rules_agree() -> None:
+    points = small().points["R1"]
+    totals = points.totals
+
+    for row, visit in ((0, 0), (3, 2), (5, 7)):
+        assert points.score(row, visit).total == totals[row, visit]
+
+
+def test_without_error_every_reading_is_the_truth() -> None:
+    exact = assumptions(
+        reader__item_sd=0, reader__case_sd=0, reader__severity_sd=0, machine__item_sd=0, machine__case_sd=0,
+        conduct__missed_mri=0, conduct__dropout_a_visit=0,
+    )  # fmt: skip
+    trial = simulate_trial(SMALL, exact, 1)
+    figures = observe(trial, assess_trial(trial.data, SMALL), SMALL)
+
+    for name in ("R1", "R2", AGAIN, MACHINE):
+        assert np.array_equal(trial.points[name].totals, trial.truth)
+    for flips in operating_characteristics([figures], SMALL.target):
+        assert flips.turned == 0 and flips.between_visits == 0
+
+
+@cache
+def _whole() -> SimulatedTrial:
+    return simulate_trial(protocol(100, 50), assumptions(), 1)
+
+
+def test_readers_and_machine_are_as_noisy_as_their_sources_say() -> None:
+    """Smallest detectable change: 3.4 between readers (SPACE), 6.0 of the machine's second scans (README)."""
+    trial = _whole()
+    names = np.repeat(np.array(trial.randomised)[:, None], 8, axis=1)[trial.imaged].tolist()
+
+    first, second = (trial.points[name].totals[trial.imaged].tolist() for name in ("R1", "R2"))
+    readers = total_agreement(first, second, names, 1)
+    error = (trial.points[MACHINE].totals - trial.truth)[trial.imaged]
+
+    assert readers is not None
+    assert 2.9 < readers.sdc.value < 3.9
+    assert 5.0 < 1.96 * np.sqrt(2) * error.std() < 7.0
+
+
+def test_the_mean_of_two_readers_turns_the_half_round_less_often_than_one() -> None:
+    trial = _whole()
+    big = protocol(100, 50)
+    figures = observe(trial, assess_trial(trial.data, big), big)
+    flips = {(f.method, f.definition): f for f in operating_characteristics([figures], big.target)}
+
+    below = ImagingDefinition.BELOW
+    assert flips["mean of two readers", below].turned < flips["one reader", below].turned
+    assert flips["one reader", below].turned < flips["machine", below].turned
+    chances = flips["one reader", below].chance_met
+    assert chances[0] > 0.9 > chances[2] and chances[5] < 0.1
+
+
+def test_counts_of_the_flow_add_up() -> None:
+    of = courses(assess_trial(small().data, SMALL))
+    entry = entries(of, SMALL)
+    found, inside = flow(of, entry), in_trial(of, entry)
+
+    assert found.screened == len(small().data.participants)
+    assert found.screened == found.in_trial + found.not_eligible + found.not_known
+    assert found.in_trial == found.eligible + found.deviations == len(inside) == 24
+    assert found.followed <= found.in_trial
+    for summary in visit_summaries(inside, SMALL):
+        assert summary.attended + summary.missed + summary.ended == found.in_trial
+        assert sum(summary.target.values()) == sum(summary.sources.values()) == found.in_trial
+    ended = [summary.ended for summary in visit_summaries(inside, SMALL)]
+    assert ended == sorted(ended)
+
+
+def test_pairs_of_readings_are_of_the_same_images() -> None:
+    data = small().data
+    pairs = {each.kind: each for each in reading_pairs(data, SMALL.imaging.adjudication_limit)}
+    both = {
+        (r.participant, r.visit) for r in data.readings if r.reader == "R1" and r.repeat == 1 and r.total is not None
+    }
+    both &= {(r.participant, r.visit) for r in data.readings if r.reader == "R2" and r.total is not None}
+
+    assert len(pairs[PairKind.BETWEEN].first) == len(both)
+    assert len(pairs[PairKind.WITHIN].first) == sum(r.repeat == 2 for r in data.readings)
+    assert 0 < len(pairs[PairKind.MACHINE].first) <= len(data.scores)
+
+
+def test_ancova_finds_a_known_difference() -> None:
+    generator = np.random.default_rng(0)
+    baseline = generator.normal(10, 5, 4000)
+    group = generator.random(4000) < 0.5
+    follow_up = 0.4 * baseline + 1.5 * group + generator.normal(0, 2, 4000)
+    follow_up[::7] = np.nan
+
+    estimate, error, freedom = ancova(baseline, follow_up, group)
+
+    assert estimate == pytest.approx(1.5, abs=3 * error)
+    assert freedom == np.isfinite(follow_up).sum() - 3
+    assert error == pytest.approx(2 * 2 / np.sqrt(freedom), rel=0.1)
+
+
+def _figures(seed: int, worse: float) -> TrialFigures:
+    """Ninety participants whose scores under taper are worse by a known amount at the last visit."""
+    generator = np.random.default_rng(seed)
+    tapering = np.arange(90) % 3 > 0
+    scores = np.column_stack([generator.normal(10, 3, 90), generator.normal(4, 2, 90) + worse * tapering])
+    return TrialFigures(scores, dict.fromkeys(METHODS, scores), scores, tapering, (scores, scores))
+
+
+def test_power_is_high_where_the_arms_differ_and_the_error_is_kept_where_they_do_not() -> None:
+    equal, worse = (power([_figures(seed, by) for seed in range(200)], assumptions())[0] for by in (0.0, 2.5))
+
+    assert equal.different < 0.12 and equal.not_inferior > 0.95
+    assert worse.different > 0.95 and worse.not_inferior < 0.1
+    assert worse.difference == pytest.approx(2.5, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({**assumed(), "schema": "other/1"}, "expected schema"),
+        ({**assumed(), "more": {}}, "expected the tables"),
+        (assumed(reader__item_sd=-1.0), "reader.item_sd"),
+        (assumed(conduct__site_shares=[0.5, 0.4]), "sum 1"),
+        (assumed(reader__unknown=1.0), "unknown"),
+        (assumed(choices__first_step="20_mg"), "choices.first_step"),
+    ],
+)
+def test_bad_assumptions_are_refused_by_name(tables: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        assumptions_from(tables, "test.toml")
+
+
+def test_every_assumption_has_its_source() -> None:
+    found = assumptions()
+
+    assert set(found.values) == set(found.sources)
+    tables = assumed()
+    tables["reader"]["item_sd"]["source"] = " "
+    with pytest.raises(ConfigError, match=r"reader\.item_sd"):
+        assumptions_from(tables, "test.toml")
