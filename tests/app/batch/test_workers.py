@@ -22,6 +22,7 @@ from ..conftest import make_stir
 KNOWN_MODEL = """
 import os, time
 import tests.app.conftest as known
+from sparcc_pipeline.app.study import installation
 
 class Slow(known.KnownSegmenter):
     def segment(self, volume, t1=None):
