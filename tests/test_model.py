@@ -29,9 +29,14 @@ LARGEST_BUNDLE_BYTES = 20_000_000
 SAME_ENGINES = 1e-4
 
 VENDOR: dict[str, Style] = {
-    "1007": "siemens", "1013": "ge", "1016": "philips", "1234": "siemens", "4386": "ge", "2015": "philips",
+    "1007": "siemens",
+    "1013": "ge",
+    "1016": "philips",
+    "1234": "siemens",
+    "4386": "ge",
+    "2015": "philips",
     "2014": "ge",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +96,16 @@ def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: Seg
     studies = []
     for index, stored in enumerate(ORIENTATIONS):
         folder = tmp_path / str(index)
-        write_mr_series(volume, folder, style="ge", patient_id="P", seed="s", stored=stored,
-                        reverse_instance_numbers=index % 2 == 1, enhanced=index == 4)  # fmt: skip
+        write_mr_series(
+            volume,
+            folder,
+            style="ge",
+            patient_id="P",
+            seed="s",
+            stored=stored,
+            reverse_instance_numbers=index % 2 == 1,
+            enhanced=index == 4,
+        )
         studies.append(read_study(folder, Request()))
 
     # What is segmented is the same array in the same place, whatever its files were like; so two are scored, not five.
@@ -137,10 +150,12 @@ def test_real_studies_are_scored_on_their_six_slices(
 ) -> None:
     tool = shared_data.parent / "tools" / "nifti_to_dicom.py"
     image = shared_data / "sij_mri" / "stir" / f"{name}_STIR.nii.gz"
+    options = f"--contrast stir --vendor {VENDOR[name]} --patient {name} --date 20260301"
     subprocess.run(
-        [sys.executable, tool, image, tmp_path / "study", "--contrast", "stir", "--vendor", VENDOR[name],
-         "--patient", name, "--date", "20260301"], check=True, capture_output=True,
-    )  # fmt: skip
+        [sys.executable, tool, image, tmp_path / "study", *options.split()],
+        check=True,
+        capture_output=True,
+    )
 
     result = scored(tmp_path / "study", segmenter)
 

@@ -25,8 +25,9 @@ def simulated_items(trial: SimulatedTrial, protocol: Protocol) -> Iterator[ItemR
         if reading.participant in rows and reading.total is not None:
             seen = trial.points[AGAIN if reading.repeat > 1 else reading.reader]
             points = item_points(seen, rows[reading.participant], columns[reading.visit])
-            yield ItemReading(reading.participant, reading.visit, reading.reader, points, reading.adjudicator,
-                              reading.repeat)  # fmt: skip
+            yield ItemReading(
+                reading.participant, reading.visit, reading.reader, points, reading.adjudicator, reading.repeat
+            )
     for score in trial.data.scores:
         if score.participant in rows and score.total is not None:
             points = item_points(trial.points[MACHINE], rows[score.participant], columns[score.visit])

@@ -113,9 +113,7 @@ def observe(trial: SimulatedTrial, assessments: Sequence[VisitAssessment], proto
             asdas[at] = np.nan if each.asdas.value is None else each.asdas.value
             if each.machine is not None and each.machine.total is not None:
                 machine[at] = each.machine.total
-    first, second, again = (
-        np.where(trial.imaged, trial.points[name].totals, np.nan) for name in (*READERS, AGAIN)
-    )  # fmt: skip
+    first, second, again = (np.where(trial.imaged, trial.points[name].totals, np.nan) for name in (*READERS, AGAIN))
     machine = np.where(np.isnan(machine), np.nan, trial.points[MACHINE].totals)
     scores = dict(zip(METHODS, (first, (first + second) / 2, counted, machine), strict=True))
     tapering = np.array([trial.arms[name] == TAPER for name in trial.randomised])

@@ -75,9 +75,7 @@ def simulate_trial(protocol: Protocol, assumptions: Assumptions, seed: int) -> S
     people = _People(protocol, assumptions, places * SCREENED_A_PLACE, generator)
     chosen, screened = _enrol(people, protocol, places)
     names = [people.participants[i].participant for i in chosen]
-    arms = _allocate(
-        names, [people.participants[i].site or "" for i in chosen], protocol, generator
-    )  # fmt: skip
+    arms = _allocate(names, [people.participants[i].site or "" for i in chosen], protocol, generator)
     visits, steps, level = _follow(people, chosen, arms, protocol, assumptions, generator)
     attended = np.array([[(name, v.visit) in visits for v in protocol.visits] for name in names])
     has_mri = np.array([v.mri for v in protocol.visits])
@@ -145,8 +143,9 @@ def _enrol(people: _People, protocol: Protocol, places: int) -> tuple[list[int],
     )
 
 
-def _allocate(names: Sequence[str], sites: Sequence[str], protocol: Protocol,
-              generator: np.random.Generator) -> dict[str, str]:  # fmt: skip
+def _allocate(
+    names: Sequence[str], sites: Sequence[str], protocol: Protocol, generator: np.random.Generator
+) -> dict[str, str]:
     """Permuted blocks within each site, in the ratio of the arms' planned participants."""
     planned = {arm.name: arm.participants for arm in protocol.arms}
     part = int(np.gcd.reduce(list(planned.values())))
@@ -160,9 +159,13 @@ def _allocate(names: Sequence[str], sites: Sequence[str], protocol: Protocol,
 
 
 def _follow(
-    people: _People, chosen: Sequence[int], arms: Mapping[str, str], protocol: Protocol, assumptions: Assumptions,
+    people: _People,
+    chosen: Sequence[int],
+    arms: Mapping[str, str],
+    protocol: Protocol,
+    assumptions: Assumptions,
     generator: np.random.Generator,
-) -> tuple[dict[tuple[str, str], ClinicalVisit], dict[tuple[str, str], int], Floats]:  # fmt: skip
+) -> tuple[dict[tuple[str, str], ClinicalVisit], dict[tuple[str, str], int], Floats]:
     """The visits that took place, the step of the dose from each on, and the activity on MRI (participants, visits)."""
     a, c, conduct = assumptions.activity, assumptions.clinical, assumptions.conduct
     names = list(arms)

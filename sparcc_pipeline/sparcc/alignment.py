@@ -113,8 +113,9 @@ def starting_positions(baseline: Joints, follow_up: Joints, *, mirrored: bool = 
     return [RigidTransform.about(centre, turn @ rotation_about(0, pitch), shift) for pitch in PITCHES_DEGREES]
 
 
-def alignment_quality(baseline: TissueMaps, joints: Joints, follow_up: TissueMaps, follow_up_joints: Joints,
-                      transform: RigidTransform) -> AlignmentQuality:  # fmt: skip
+def alignment_quality(
+    baseline: TissueMaps, joints: Joints, follow_up: TissueMaps, follow_up_joints: Joints, transform: RigidTransform
+) -> AlignmentQuality:
     """How well `transform` lays the baseline on the follow-up, where both were imaged."""
     line, surface = joint_points_mm(joints), joint_points_mm(follow_up_joints)
     tree = cKDTree(surface)
@@ -194,8 +195,7 @@ def match_six_slices(six: SixSlices, joints: Joints, follow_up: Geometry, transf
     return MatchedSlices(SixSlices(first, CHOSEN_BY_BASELINE, warnings), matched, tilt)
 
 
-def _match(baseline: int, partner: int, first: int, place: FloatArray,
-           spacings: tuple[float, float]) -> MatchedSlice:  # fmt: skip
+def _match(baseline: int, partner: int, first: int, place: FloatArray, spacings: tuple[float, float]) -> MatchedSlice:
     """One baseline slice; `place` holds the slice coordinates of its joints' points in the follow-up."""
     # A slice beyond the window is none of the six: what lies there is missed, but its distance is still told.
     scored = first <= partner < first + SLICES_SCORED
@@ -211,8 +211,9 @@ def _match(baseline: int, partner: int, first: int, place: FloatArray,
     )
 
 
-def _warnings(matched: tuple[MatchedSlice, ...], tilt: float, spacings: tuple[float, float],
-              one_to_one: bool) -> Iterable[Message]:  # fmt: skip
+def _warnings(
+    matched: tuple[MatchedSlice, ...], tilt: float, spacings: tuple[float, float], one_to_one: bool
+) -> Iterable[Message]:
     if tilt > TILT_WARNING_DEGREES:
         apart = max(m.largest_offset_mm for m in matched)
         yield Message(
@@ -254,8 +255,9 @@ def _tilt_degrees(baseline: Geometry, follow_up: Geometry, transform: RigidTrans
     return float(np.degrees(np.arccos(np.clip(abs(normal @ np.array(follow_up.directions[0])), 0.0, 1.0))))
 
 
-def _bone_agreement(tissue: TissueMaps, other: TissueMaps, transform: RigidTransform,
-                    joint_line: cKDTree) -> tuple[int, int]:  # fmt: skip
+def _bone_agreement(
+    tissue: TissueMaps, other: TissueMaps, transform: RigidTransform, joint_line: cKDTree
+) -> tuple[int, int]:
     """Voxels of sacrum and ilia near the joints that the other stack also shows, and how many it calls the same."""
     bones = np.argwhere(np.isin(tissue.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]))
     bones = bones[:: max(len(bones) // _POINTS, 1)]

@@ -29,8 +29,9 @@ _STEP_MM: Final = 0.1
 _DEEPEST_MM: Final = 30.0
 
 
-def edema_depth_mm(joint: JointSlice, probability: Float32Array, threshold: float,
-                   in_plane_mm: tuple[float, float]) -> float:  # fmt: skip
+def edema_depth_mm(
+    joint: JointSlice, probability: Float32Array, threshold: float, in_plane_mm: tuple[float, float]
+) -> float:
     """Depth of the deepest edema of one joint-slice, mm from the articular surface; 0 without edema in contact.
 
     Parameters

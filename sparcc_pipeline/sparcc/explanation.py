@@ -40,8 +40,9 @@ def explain(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore
     return tuple(_joint_slice(stir, tissue, joints, score, joint) for joint in score.joints)
 
 
-def _joint_slice(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore,
-                 scored: JointSliceScore) -> Explanation:  # fmt: skip
+def _joint_slice(
+    stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore, scored: JointSliceScore
+) -> Explanation:
     k = score.slices.indices[scored.slice]
     joint = joints.at(k, scored.side)
     area: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)

@@ -52,8 +52,9 @@ def reference_tissue(tissue: TissueMaps) -> dict[str, BoolArray]:
     return {kind: region for kind, region in looked_for if region is not None}
 
 
-def measure_reference_signal(signal: Float32Array, candidates: Mapping[str, BoolArray],
-                             voxel_mm3: float) -> ReferenceSignal | None:  # fmt: skip
+def measure_reference_signal(
+    signal: Float32Array, candidates: Mapping[str, BoolArray], voxel_mm3: float
+) -> ReferenceSignal | None:
     """Median signal of the first of `candidates` that is large enough; None where none is.
 
     `signal` and each candidate are (slices, rows, columns).
@@ -71,8 +72,9 @@ def reference_region(tissue: TissueMaps, reference: ReferenceSignal | None) -> B
     return reference_tissue(tissue)[reference.kind]
 
 
-def intensity_point(scored_edema: BoolArray, signal: Float32Array, reference: ReferenceSignal | None,
-                    pixel_area_mm2: float) -> int | None:  # fmt: skip
+def intensity_point(
+    scored_edema: BoolArray, signal: Float32Array, reference: ReferenceSignal | None, pixel_area_mm2: float
+) -> int | None:
     """1 where edema of one joint-slice is intense, 0 where not, None where the reference could not be measured.
 
     Parameters

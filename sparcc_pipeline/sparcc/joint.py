@@ -207,8 +207,12 @@ def _joint_line(sacrum: BoolArray, ilium: BoolArray, sampling: tuple[float, floa
     return _resample(_join(pieces))
 
 
-def _facing(nearest_sacrum: NDArray[np.int32], nearest_ilium: NDArray[np.int32], width: FloatArray,
-            sampling: tuple[float, float]) -> BoolArray:  # fmt: skip
+def _facing(
+    nearest_sacrum: NDArray[np.int32],
+    nearest_ilium: NDArray[np.int32],
+    width: FloatArray,
+    sampling: tuple[float, float],
+) -> BoolArray:
     """(rows, columns) bool: the nearest points of both bones lie on opposite sides.
 
     Past the end of the joint, where the bones part at a corner, they lie on the same side. The directions are known

@@ -54,8 +54,9 @@ def item_margins(stir: Volume, tissue: TissueMaps, joints: Joints, score: Sparcc
     )
 
 
-def _joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None, scored: JointSliceScore,
-                 reference: float | None) -> JointSliceMargins:  # fmt: skip
+def _joint_slice(
+    stir: Volume, tissue: TissueMaps, joint: JointSlice | None, scored: JointSliceScore, reference: float | None
+) -> JointSliceMargins:
     evaluable = [quadrant for quadrant, point in scored.edema.items() if point is not None]
     if joint is None or not evaluable:
         return JointSliceMargins(scored.slice, scored.side, dict.fromkeys(Quadrant), None, None)

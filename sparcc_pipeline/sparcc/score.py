@@ -115,8 +115,14 @@ def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSl
     return SparccScore(slices, scored, reference, tuple(_warnings(tissue, joints, slices, scored, reference)))
 
 
-def score_joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None, position: int, side: Side,
-                      reference: ReferenceSignal | None) -> JointSliceScore:  # fmt: skip
+def score_joint_slice(
+    stir: Volume,
+    tissue: TissueMaps,
+    joint: JointSlice | None,
+    position: int,
+    side: Side,
+    reference: ReferenceSignal | None,
+) -> JointSliceScore:
     """Points of one joint-slice; every item is None where the joint is not visible or too short to be scored."""
     nothing: dict[Quadrant, int | None] = dict.fromkeys(Quadrant)
     if joint is None:
@@ -142,8 +148,13 @@ def score_joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None
     )
 
 
-def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tuple[JointSliceScore, ...],
-              reference: ReferenceSignal | None) -> Iterable[Message]:  # fmt: skip
+def _warnings(
+    tissue: TissueMaps,
+    joints: Joints,
+    slices: SixSlices,
+    scored: tuple[JointSliceScore, ...],
+    reference: ReferenceSignal | None,
+) -> Iterable[Message]:
     """What a reader of the score should know and the numbers do not say."""
     yield from slices.warnings
     if reference is None:

@@ -212,8 +212,9 @@ _Items = dict[str, float | None]
 _Formula = Callable[[Mapping[str, float]], float]
 
 
-def _asdas_items(back_pain: float | None, stiffness_duration: float | None, patient_global: float | None,
-                 peripheral: float | None) -> _Items:  # fmt: skip
+def _asdas_items(
+    back_pain: float | None, stiffness_duration: float | None, patient_global: float | None, peripheral: float | None
+) -> _Items:
     named = {
         "back_pain": back_pain,
         "stiffness_duration": stiffness_duration,

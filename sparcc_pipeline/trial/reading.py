@@ -137,11 +137,14 @@ def counted_score(
         return _none(f"not evaluable for reader {blind}")
     difference = abs(totals[0] - totals[1])
     if difference <= adjudication_limit and not (third and third[0].total is not None):
-        return CountedScore(_mean(totals), ScoreSource.TWO_READINGS, _names(first), difference,
-                            asas_positive=_agreed(first))  # fmt: skip
+        return CountedScore(
+            _mean(totals), ScoreSource.TWO_READINGS, _names(first), difference, asas_positive=_agreed(first)
+        )
     if not third:
-        return _none(f"the readers differ by {difference:g}, over {adjudication_limit:g}, and no third reading is "
-                     "locked", difference)  # fmt: skip
+        return _none(
+            f"the readers differ by {difference:g}, over {adjudication_limit:g}, and no third reading is locked",
+            difference,
+        )
     if third[0].total is None:
         return _none("the readers differ and the images are not evaluable for the third", difference)
     agreeing = _agreeing(first, third[0])

@@ -79,9 +79,14 @@ def test_an_item_out_of_range_is_refused(known: Known, bad: float) -> None:
         known.compute([bad, *known.largest[1:]])
 
 
-@pytest.mark.parametrize(("name", "compute", "allowed"), [
-    ("basfi", ins.basfi, 2), ("asas_hi", ins.asas_hi, 3), ("asqol", ins.asqol, 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "compute", "allowed"),
+    [
+        ("basfi", ins.basfi, 2),
+        ("asas_hi", ins.asas_hi, 3),
+        ("asqol", ins.asqol, 3),
+    ],
+)
 @FEW
 @given(data=st.data())
 def test_a_rule_for_missing_items_keeps_range_and_limit(

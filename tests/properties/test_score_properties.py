@@ -141,7 +141,7 @@ def decided_by_a_pixel(tissue: TissueMaps, stir: Volume) -> set[tuple[int, str, 
         tilt_degrees=12.0,
         height_mm=40.7,
         lesions=(Lesion(0, Side.RIGHT, Bone.ILIUM, to_mm=10.0, top_mm=0.0, bottom_mm=21.0),),
-    )  # fmt: skip
+    )
 )
 def test_mirroring_swaps_the_sides_and_keeps_every_point_that_no_single_pixel_decides(anatomy: Anatomy) -> None:
     tissue = anatomy.tissue()

@@ -115,9 +115,14 @@ def test_points_and_the_score_of_the_rules_agree() -> None:
 
 def test_without_error_every_reading_is_the_truth() -> None:
     exact = assumptions(
-        reader__item_sd=0, reader__case_sd=0, reader__severity_sd=0, machine__item_sd=0, machine__case_sd=0,
-        conduct__missed_mri=0, conduct__dropout_a_visit=0,
-    )  # fmt: skip
+        reader__item_sd=0,
+        reader__case_sd=0,
+        reader__severity_sd=0,
+        machine__item_sd=0,
+        machine__case_sd=0,
+        conduct__missed_mri=0,
+        conduct__dropout_a_visit=0,
+    )
     trial = simulate_trial(SMALL, exact, 1)
     figures = observe(trial, assess_trial(trial.data, SMALL), SMALL)
 

@@ -55,8 +55,11 @@ def test_change_is_follow_up_minus_baseline_item_by_item() -> None:
         next(j for j in change.joints if (j.slice, j.side) == key) for key in ((2, Side.RIGHT), (4, Side.LEFT))
     )
     assert right.edema == {
-        Quadrant.UPPER_ILIAC: 0, Quadrant.LOWER_ILIAC: 0, Quadrant.UPPER_SACRAL: 0, Quadrant.LOWER_SACRAL: -1,
-    }  # fmt: skip
+        Quadrant.UPPER_ILIAC: 0,
+        Quadrant.LOWER_ILIAC: 0,
+        Quadrant.UPPER_SACRAL: 0,
+        Quadrant.LOWER_SACRAL: -1,
+    }
     assert (right.intense, right.deep, right.points, left.points) == (-1, -1, -3, 1)
     assert (change.common_total, change.common_items) == (-2, 72)
 

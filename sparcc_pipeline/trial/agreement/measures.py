@@ -151,9 +151,7 @@ def _icc_interval(m: MeanSquares, form: IccForm, single: float, confidence: floa
     n, k = m.targets, m.raters
     tail = 1 - (1 - confidence) / 2
     if form.model != "2":
-        noise, freedom = (
-            (m.within_targets, n * (k - 1)) if form.model == "1" else (m.error, (n - 1) * (k - 1))
-        )  # fmt: skip
+        noise, freedom = (m.within_targets, n * (k - 1)) if form.model == "1" else (m.error, (n - 1) * (k - 1))
         if noise == 0:
             return 1.0, 1.0
         ratio = m.between_targets / noise

@@ -74,8 +74,9 @@ class QuadrantAgreement:
     agreed: float
 
 
-def total_agreement(first: Sequence[float], second: Sequence[float], participants: Sequence[str],
-                    seed: int) -> TotalAgreement | None:  # fmt: skip
+def total_agreement(
+    first: Sequence[float], second: Sequence[float], participants: Sequence[str], seed: int
+) -> TotalAgreement | None:
     """The figures of paired totals; None with fewer than FEWEST_PAIRS.
 
     Raises
@@ -104,8 +105,9 @@ def total_agreement(first: Sequence[float], second: Sequence[float], participant
     )
 
 
-def quadrant_agreement(first: Sequence[int | None], second: Sequence[int | None], participants: Sequence[str],
-                       seed: int) -> QuadrantAgreement | None:  # fmt: skip
+def quadrant_agreement(
+    first: Sequence[int | None], second: Sequence[int | None], participants: Sequence[str], seed: int
+) -> QuadrantAgreement | None:
     """The figures of paired quadrants; not evaluable ones (None) are left out. None with fewer than FEWEST_PAIRS."""
     tables: dict[str, NDArray[np.int64]] = {}
     for a, b, participant in zip(first, second, participants, strict=True):

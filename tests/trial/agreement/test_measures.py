@@ -61,8 +61,11 @@ def test_mean_squares_of_shrout_and_fleiss() -> None:
     m = mean_squares(SHROUT_FLEISS)
 
     assert [round(v, 2) for v in (m.between_targets, m.within_targets, m.between_raters, m.error)] == [
-        11.24, 6.26, 32.49, 1.02
-    ]  # fmt: skip
+        11.24,
+        6.26,
+        32.49,
+        1.02,
+    ]
 
 
 def test_mean_squares_by_a_linear_model() -> None:

@@ -116,7 +116,7 @@ SOURCED = {"value": 2, "source": "here"}
         ("arms.1.participants", 0, "at least 1"),
         ("schema", "sparcc-protocol/2", "sparcc-protocol/1"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_names_file_and_key(dotted: str, value: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         protocol_from(_set(content(), dotted, value), "bad.toml")
