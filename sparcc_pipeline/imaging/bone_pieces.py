@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
-from sparcc_pipeline.sparcc.joint import LARGEST_JOINT_WIDTH_MM
+from sparcc_pipeline.sparcc.joint_line import LARGEST_JOINT_WIDTH_MM
 from sparcc_pipeline.volume import BoolArray, Geometry, LabelArray
 
 FIELD_MM: Final = 210.0

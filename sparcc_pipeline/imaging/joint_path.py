@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
 from sparcc_pipeline.imaging.alignment.second_contrast import Laid
-from sparcc_pipeline.sparcc.joint import LINE_STEP_MM, find_joint_line, line_normals
+from sparcc_pipeline.sparcc.joint_line import LINE_STEP_MM, find_joint_line, line_normals
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray
 
 REACH_MM: Final = 4.0

@@ -13,7 +13,7 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
 from sparcc_pipeline.imaging.alignment.second_contrast import Laid
 from sparcc_pipeline.imaging.joint_path import REACH_MM, follow_joints
-from sparcc_pipeline.sparcc.joint import find_joint_line, line_normals
+from sparcc_pipeline.sparcc.joint_line import find_joint_line, line_normals
 from sparcc_pipeline.training.data.labels import load_person
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray
 

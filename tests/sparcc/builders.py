@@ -1,6 +1,6 @@
 """Small synthetic anatomy: a sacrum between two ilia, with straight joint lines, in any pixel spacing.
 
-Everything is said in mm. A joint has its own coordinates in the plane of the slice: `along_mm` runs down the joint
+All lengths are in mm. A joint has its own coordinates in the plane of the slice: `along_mm` runs down the joint
 from its upper end, `into_ilium_mm` is the distance from the joint line, negative in the sacrum.
 """
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Quadrant, Side
-from sparcc_pipeline.sparcc.joint import LINE_STEP_MM, JointSlice, find_joints
+from sparcc_pipeline.sparcc.joint import JointSlice, find_joints
+from sparcc_pipeline.sparcc.joint_line import LINE_STEP_MM
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, SeriesRef, TissueMaps, Volume

@@ -76,12 +76,12 @@ def test_the_same_anatomy_wherever_the_patient_lies(
     assert found.slices.chosen_by == "baseline"
 
 
-def test_a_follow_up_that_begins_one_slice_late_misses_one_and_says_so(joints: Joints) -> None:
+def test_a_follow_up_that_begins_one_slice_late_misses_one_and_warns(joints: Joints) -> None:
     found = match(joints, along_normal(joints.geometry, 4))
     assert found.slices.first == 0
     assert [m.follow_up for m in found.matched] == [None, 0, 1, 2, 3, 4]
     assert found.matched[0].overlap_mm == 0
-    assert any("baseline slice 3 lies outside" in warning for warning in found.slices.warnings)
+    assert any("baseline slice 3 is outside" in warning for warning in found.slices.warnings)
 
 
 @pytest.mark.parametrize("late", [5, -11])
@@ -112,7 +112,7 @@ def test_tilt_is_measured_between_the_slices_in_the_patient(joints: Joints, degr
     found = match(joints, tilted)
     assert found.tilt_degrees == pytest.approx(degrees, abs=1e-3)
     assert any("tilted" in warning for warning in found.slices.warnings) is warned
-    # Half of a joint 40 mm high lies off the plane by its half height times the sine of the tilt.
+    # Half of a joint 40 mm high is off the plane by its half height times the sine of the tilt.
     expected = 20 * np.sin(np.radians(degrees)) + max(abs(m.offset_mm) for m in found.matched)
     assert max(m.largest_offset_mm for m in found.matched) == pytest.approx(expected, rel=0.15)
 
@@ -136,7 +136,7 @@ def test_a_baseline_slice_without_joint_is_placed_by_the_other_slices(joints: Jo
     assert found.matched[0].offset_mm == pytest.approx(0, abs=0.1)
 
 
-def test_starting_positions_lay_joints_on_joints(joints: Joints) -> None:
+def test_starting_positions_align_the_joints(joints: Joints) -> None:
     motion = RigidTransform.about(np.array([5.0, 3.0, 10.0]), rotation_about(2, 14), np.array([30.0, -20.0, 15.0]))
     there = Joints(moved_geometry(joints.geometry, motion), {(j.slice_index, j.side): j for j in joints})
     points = joint_points_mm(joints)
@@ -145,11 +145,11 @@ def test_starting_positions_lay_joints_on_joints(joints: Joints) -> None:
 
 
 def test_starting_positions_of_a_mirrored_follow_up(joints: Joints) -> None:
-    """Columns turned about: what was the right joint is now shown as the left one."""
+    """Reversed columns: the right joint is shown as the left one."""
     shifted = replace(joints.geometry, origin_mm=tuple(np.array(joints.geometry.origin_mm) + [8.0, 0.0, 0.0]))
     there = Joints(shifted, {(j.slice_index, j.side): j for j in joints})
     start = starting_positions(joints, there, mirrored=True)[2]
-    # The anatomy of this test is symmetric, so turning its columns about changes nothing but the names of the sides.
+    # The anatomy of this test is symmetric, so reversing its columns changes nothing but the names of the sides.
     assert start.distance_mm(RigidTransform(translation_mm=(8.0, 0.0, 0.0)), joint_points_mm(joints)).max() < 2.1
 
 
@@ -192,7 +192,7 @@ def test_a_good_alignment_is_believed() -> None:
         ({"joint_line_mm": float("nan")}, "joint lines"),
     ],
 )
-def test_a_failed_alignment_is_an_error_that_says_what_failed(fault: dict[str, float], words: str) -> None:
+def test_a_failed_alignment_is_an_error_that_names_what_failed(fault: dict[str, float], words: str) -> None:
     with pytest.raises(RegistrationError, match=words):
         believed(**fault)
 

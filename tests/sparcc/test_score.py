@@ -172,12 +172,12 @@ def test_depth_of_a_quadrant_that_is_not_scored_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("slice_index", [0, 7])
-def test_edema_outside_the_six_scores_nothing_but_is_told(slice_index: int) -> None:
+def test_edema_outside_the_six_scores_nothing_but_is_reported(slice_index: int) -> None:
     score = DEFAULT.with_lesions(Lesion(slice_index, Side.LEFT, Bone.ILIUM, to_mm=14.0, signal=2 * VESSEL)).score()
 
     assert score.total == 0
     assert score.warnings == (
-        f"edema beside the joint on slice {slice_index}, outside the six that are scored: no part of the score",
+        f"edema beside the joint on slice {slice_index}, outside the six scored slices: not part of the score",
     )
 
 

@@ -126,7 +126,7 @@ def test_the_mri_sign_is_the_readers_by_default_and_the_machines_only_if_asked()
     assert state(checked(machine=None, settings=by_score), "MRI") is UNKNOWN
 
 
-def test_one_failure_outweighs_what_is_unknown_and_reasons_are_said() -> None:
+def test_one_failure_outweighs_unknown_values_and_reasons_are_given() -> None:
     found = checked(replace(GOOD, egfr_ml_min=50, platelets_1e9_l=None))
 
     assert found.state is NOT_MET

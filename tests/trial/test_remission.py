@@ -80,7 +80,7 @@ def test_distances_are_negative_under_the_cut_off() -> None:
     assert target(None, 5.0).clinical_half.distance is None
 
 
-def test_missing_data_is_never_a_no_and_is_said() -> None:
+def test_missing_data_is_never_a_no_and_is_reported() -> None:
     found = target(None, 5.0)
 
     assert found.clinical_half.met is None

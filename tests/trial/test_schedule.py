@@ -1,4 +1,4 @@
-"""Windows of visits, and what the data say of the steps of the taper arm."""
+"""Windows of visits, and the state of the steps of the taper arm."""
 
 from __future__ import annotations
 

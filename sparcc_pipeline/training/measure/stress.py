@@ -19,7 +19,7 @@ from sparcc_pipeline.imaging.quality import assess_quality, noise_signal
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import joint_points_mm
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
-from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices, choose_six_slices
+from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, first_of_six_in_stack
 from sparcc_pipeline.training.measure.distortions import DISTORTIONS, Distortion, Scan
 from sparcc_pipeline.training.measure.retest import TissueFinder, goal, slices_off
 from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume
@@ -170,10 +170,7 @@ def _marrow(tissue: TissueMaps) -> float:
 
 def _first_at(points_mm: FloatArray, geometry: Geometry) -> int:
     """First of the six slices whose middle lies nearest to that of these (n, 3) LPS points."""
-    matrix = np.linalg.inv(geometry.affine)
-    middle = float((points_mm @ matrix[0, :3] + matrix[0, 3]).mean())
-    wanted = int(np.floor(middle - (SLICES_SCORED - 1) / 2 + 0.5))
-    return min(max(wanted, 0), geometry.shape[0] - SLICES_SCORED)
+    return first_of_six_in_stack(float(geometry.to_index(points_mm)[:, 0].mean()), geometry.shape[0])
 
 
 def _points(score: SparccScore) -> dict[str, Any]:
