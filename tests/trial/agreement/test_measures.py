@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from sparcc_pipeline.trial.agreement.icc import IccForm, icc, mean_squares
 from sparcc_pipeline.trial.agreement.kappa import cohen_kappa, kappa_of_table, pabak, weighted_kappa
 from sparcc_pipeline.trial.agreement.measures import (
-    IccForm,
     bootstrap,
-    icc,
     limits_of_agreement,
-    mean_squares,
     smallest_detectable_change,
     within_subject_sd,
 )

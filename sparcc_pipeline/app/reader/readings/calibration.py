@@ -22,7 +22,7 @@ from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import USERS
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.trial.agreement.measures import IccForm, icc_of_one, mean_squares
+from sparcc_pipeline.trial.agreement.icc import IccForm, icc_of_one, mean_squares
 
 
 @dataclass(frozen=True)
