@@ -1,6 +1,6 @@
 """The joint line of one joint on one slice: the curve midway between the marrow of sacrum and ilium.
 
-The joint line stands for the articular surface: cartilage and cortex are both dark on STIR, so their border cannot be
+The joint line represents the articular surface: cartilage and cortex are both dark on STIR, so their border cannot be
 seen. It exists where the two bones are close and face each other. Points are (row_mm, column_mm) from the centre of
 pixel [0, 0], in the plane of the slice.
 """

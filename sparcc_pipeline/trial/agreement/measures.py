@@ -17,7 +17,7 @@ CONFIDENCE: Final = 0.95
 """Confidence of every interval, unless a parameter gives another."""
 
 NORMAL_95: Final = 1.96
-"""Standard deviations about the mean between which 95 % of a normal distribution lie."""
+"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
 
 RESAMPLES: Final = 1000
 """Resamples of a bootstrap: each end of a 95 % interval then rests on 25 of them."""

@@ -37,10 +37,10 @@ from sparcc_pipeline.simulation.assumptions import Assumptions, assumptions_from
 from sparcc_pipeline.simulation.items import simulated_items
 from sparcc_pipeline.simulation.operating import (
     TrialFigures,
+    changed_by_rereading,
     observe,
     operating_characteristics,
     power,
-    turned_by_reading_again,
 )
 from sparcc_pipeline.simulation.simulate import SimulatedTrial, simulate_trial
 from sparcc_pipeline.trial.assessment import assess_trial
@@ -204,7 +204,7 @@ def _document(trials: list[TrialFigures], seed: int, protocol: Protocol, assumpt
         "protocol": {"registry": protocol.registry, "choices": dict(protocol.choices)},
         "flips": [_plain({**asdict(each), "definition": each.definition.value}) for each in flips],
         "turned_by_reading_again": {
-            each.definition.value: turned_by_reading_again(trials, each.definition, protocol.target)
+            each.definition.value: changed_by_rereading(trials, each.definition, protocol.target)
             for each in flips[:: len(flips) // 2]
         },
         "power": [asdict(each) for each in power(trials, assumptions)],
