@@ -108,7 +108,7 @@ def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: Seg
         )
         studies.append(read_study(folder, Request()))
 
-    # What is segmented is the same array in the same place, whatever its files were like; so two are scored, not five.
+    # The segmented array is the same for all files; so two are scored, not five.
     for study in studies[1:]:
         np.testing.assert_array_equal(study.stir.signal, studies[0].stir.signal)
         assert same_geometry(study.stir.geometry, studies[0].stir.geometry, tolerance_mm=1e-3)

@@ -1,4 +1,4 @@
-"""Geometry, storage order, volumes and tissue maps: what an object that exists guarantees."""
+"""Geometry, storage order, volumes and tissue maps: every object that exists is valid."""
 
 from __future__ import annotations
 

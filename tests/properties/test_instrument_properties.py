@@ -1,4 +1,4 @@
-"""What holds for every instrument and every answer: range, monotone in each item, missing items named."""
+"""Properties of every instrument: range, monotone in each item, missing items named."""
 
 from __future__ import annotations
 
@@ -136,6 +136,6 @@ def test_an_impossible_intake_is_refused(intake: tuple[float, float]) -> None:
         nsaid_index((NsaidIntake("naproxen", *intake),), 28)
 
 
-def test_what_is_not_known_about_nsaids_is_named() -> None:
+def test_unknown_facts_about_nsaids_are_named() -> None:
     assert nsaid_index(None, 28).missing == ("nsaid_intakes",)
     assert nsaid_index((), None).missing == ("nsaid_period_days",)

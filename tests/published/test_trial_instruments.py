@@ -1,4 +1,8 @@
-"""The instruments' published numbers, typed again from the clinical reference and not read from the code."""
+"""Published numbers of the instruments, typed again from their sources and not read from the code.
+
+Sources by key of docs/references.md: [Asdas], [AsdasStates], [Garrett1994], [Calin1994], [Kiltz2015], [Kiltz2018],
+[Doward2003], [Dougados2011].
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Lesion:
     """Edema of one bone on one slice: a rectangle beside the joint, or a ring segment of it where `from_mm` > 0.
 
     `soft_mm` > 0 lets the probability fall linearly over that distance, through the threshold exactly at the border;
-    else it is 0.9 on every pixel whose centre lies inside.
+    else it is 0.9 on every pixel with its centre inside.
     """
 
     slice_index: int
@@ -136,7 +136,7 @@ class Anatomy:
         )
 
     def stir(self, tissue: TissueMaps | None = None) -> Volume:
-        """The signal that belongs to the tissue: marrow, edema at the signal of its lesion, bright vessels."""
+        """The signal of the tissue: marrow, edema at the signal of its lesion, bright vessels."""
         tissue = tissue or self.tissue()
         signal = np.where(tissue.anatomy > 0, np.float32(MARROW), np.float32(20.0))
         for lesion in self.lesions:
@@ -174,7 +174,7 @@ class Anatomy:
         return bones
 
     def _lesion(self, lesion: Lesion) -> tuple[BoolArray, FloatArray]:
-        """(rows, columns) where the lesion may lie, and its probability there."""
+        """(rows, columns) region of the lesion, and its probability there."""
         along, into_ilium = self.coordinates(lesion.side)
         depth = into_ilium if lesion.bone is Bone.ILIUM else -into_ilium
         margin = np.minimum(lesion.to_mm - depth, np.where(lesion.from_mm > 0, depth - lesion.from_mm, np.inf))

@@ -1,4 +1,4 @@
-"""Which follow-up slices show the six of the baseline, and when an alignment is not believed."""
+"""The follow-up slices that show the six of the baseline, and alignments that are refused."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_other_spacing_takes_the_middle_and_warns(joints: Joints) -> None:
     geometry = joints.geometry
     wide = replace(geometry, spacing_mm=(5.5, 2.0, 2.0), shape=(11, *geometry.shape[1:]))
     found = match(joints, wide)
-    # Baseline slices 3-8 lie at 12-32 mm, their middle at 22 mm, just where follow-up slice 4 does.
+    # Baseline slices 3-8 are at 12-32 mm, their middle at 22 mm, and so is follow-up slice 4.
     assert found.slices.indices in {(1, 2, 3, 4, 5, 6), (2, 3, 4, 5, 6, 7)}
     assert [m.follow_up for m in found.matched] == [2, 3, 4, 4, 5, 6]
     assert any("5.5 mm apart and 4.0 mm at baseline" in warning for warning in found.slices.warnings)
@@ -178,7 +178,7 @@ def believed(joint_line_mm: float = 1.0, overlap: float = 0.9, angle: float = 3.
     require_plausible(AlignmentQuality(joint_line_mm, overlap), RigidTransform.of(turn, np.zeros(3)), gain)
 
 
-def test_a_good_alignment_is_believed() -> None:
+def test_a_good_alignment_is_accepted() -> None:
     believed(joint_line_mm=LARGEST_JOINT_LINE_MM, overlap=SMALLEST_BONE_OVERLAP, angle=29.9)
 
 
@@ -197,7 +197,7 @@ def test_a_failed_alignment_is_an_error_that_names_what_failed(fault: dict[str, 
         believed(**fault)
 
 
-def test_joint_points_lie_on_the_joint_of_their_side(joints: Joints) -> None:
+def test_joint_points_are_on_the_joint_of_their_side(joints: Joints) -> None:
     for side, sign in ((Side.RIGHT, -1), (Side.LEFT, 1)):
         x = joint_points_mm(joints, side)[:, 0]
         middle = joint_points_mm(joints)[:, 0].mean()

@@ -1,4 +1,4 @@
-"""Change between two scores: signs, items that cannot be compared, limits of the clinical reference."""
+"""Change between two scores: signs, items that cannot be compared, published limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMPTY: dict[Quadrant, int | None] = dict.fromkeys(Quadrant, 0)
 
 
 def score(first: int, **joints: JointSliceScore) -> SparccScore:
-    """All zero but the joint-slices given as right0, left3 ..."""
+    """A score of 0 with the joint-slices given as right0, left3 ..."""
     twelve = tuple(
         joints.get(f"{side.value}{position}", JointSliceScore(position, side, EMPTY, 0, 0, 40.0, 0.0))
         for position in range(6)

@@ -1,4 +1,4 @@
-"""The joint on one slice: where its line runs, how high it is, and which pixels belong to its quadrants."""
+"""The joint on one slice: its line, its height, and the pixels of its quadrants."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_height_is_about_that_over_which_the_bones_face_each_other(
 
 
 def test_a_joint_of_29_mm_is_under_30_mm() -> None:
-    # With 3 mm between the bones: past their ends their nearest points no longer lie opposite each other.
+    # With 3 mm between the bones: past their ends their nearest points are no longer on opposite sides.
     assert joint_of(Anatomy(spacing_mm=(4.0, 0.6, 0.6), height_mm=29.0)).height_mm < 30.0
 
 
@@ -95,7 +95,7 @@ def test_bones_far_apart_have_ligament_between_them(width_mm: float, visible: bo
 
 @pytest.mark.parametrize("tilt_degrees", [0.0, 20.0])
 @pytest.mark.parametrize("side", Side)
-def test_quadrants_are_disjoint_and_each_lies_in_its_bone(tilt_degrees: float, side: Side) -> None:
+def test_quadrants_are_disjoint_and_each_is_in_its_bone(tilt_degrees: float, side: Side) -> None:
     anatomy = Anatomy(tilt_degrees=tilt_degrees)
     bones = anatomy.tissue().anatomy[3]
     joint = joint_of(anatomy, side)

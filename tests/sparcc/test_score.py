@@ -226,7 +226,7 @@ def test_edema_of_the_lumbar_vertebra_or_beside_it_does_not_score() -> None:
         AnatomyLabel.LUMBAR_VERTEBRA,
     }
     assert score_of(with_edema, LUMBAR.stir()).total == 0
-    # The same edema without the vertebra lies beside the joint.
+    # Without the vertebra the same edema is beside the joint.
     without = np.where(tissue.anatomy == AnatomyLabel.LUMBAR_VERTEBRA, AnatomyLabel.SACRUM, tissue.anatomy)
     plain = replace(with_edema, anatomy=without.astype(np.uint8))
     assert score_of(plain, LUMBAR.stir()).edema == 2

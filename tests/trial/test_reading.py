@@ -1,4 +1,4 @@
-"""Which score counts: two locked readings, the adjudicated ones, and never the machine by default."""
+"""The score that counts: from two locked readings or adjudication, never from the machine by default."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_sign_at_entry_is_what_the_readers_agree_on() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0, 72), st.floats(0, 72), st.floats(0, 72))
-def test_the_score_lies_among_its_readings_and_ignores_their_order(a: float, b: float, c: float) -> None:
+def test_the_score_is_among_its_readings_and_ignores_their_order(a: float, b: float, c: float) -> None:
     given_ = readings(a, b, third=c)
     score, turned = counted(given_), counted(given_[::-1])
 

@@ -216,7 +216,7 @@ def test_quadratic_kappa_is_the_concordance_correlation(ratings: np.ndarray) -> 
 
 
 def test_bootstrap_draws_whole_participants() -> None:
-    """Twenty visits of each of ten participants are no more than ten independent values."""
+    """Twenty similar visits of each of ten participants give the interval of ten values."""
     generator = np.random.default_rng(1)
     level = generator.normal(size=10)
     names = [f"P{p}" for p in range(10) for _ in range(20)]
