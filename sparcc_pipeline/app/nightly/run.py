@@ -22,7 +22,7 @@ from sparcc_pipeline.app.nightly.work.night import Night, Part
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.nightly.work.owner import this_process
 from sparcc_pipeline.app.nightly.work.reasons import failure_of
-from sparcc_pipeline.app.nightly.work.settle import Tally
+from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.nightly.work.steps import real_steps
 from sparcc_pipeline.app.nightly.work.workers import DaskWorkers
 from sparcc_pipeline.errors import OutputError, SparccError
@@ -78,7 +78,7 @@ def run_night(file: Path, part: Part) -> int:
                 context.log("the report was not written", error=error)
                 problems.append(error)
         code = _code(tally, problems)
-        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
+        context.ledger.record_run(this_process(), {**tally.as_facts(), "exit_code": code})
         for line in _summary(tally, problems):
             typer.echo(line)
     return code

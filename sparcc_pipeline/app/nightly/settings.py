@@ -38,7 +38,7 @@ class Paths(_Table):
 
     Parameters
     ----------
-    identity_folder : the identity perimeter: key, identity map, raw and quarantined files; mode 0700
+    identity_folder : the identity store: key, identity map, raw and quarantined files; mode 0700
     work_folder : studies, results, reports, log and metrics; holds no identity
     """
 

@@ -1,4 +1,4 @@
-"""The tables are those of the migrations, on both kinds of database, from whatever is there."""
+"""The migrations give the tables of the program, on both kinds of database, from every earlier version."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+import sparcc_pipeline.app.reader.tables  # noqa: F401 (adds its tables to the metadata)
 from sparcc_pipeline.app.ledger.database import connect, migration_config, open_database
 from sparcc_pipeline.app.ledger.tables import metadata
 from sparcc_pipeline.errors import ConfigError, OutputError

@@ -1,6 +1,6 @@
-"""The identity perimeter: one folder that holds the key, the identity map, and files as sites sent them.
+"""The identity store: one folder that holds the key, the identity map, and files as sites sent them.
 
-`Perimeter.open` is the only door. Nothing downstream of the intake has a reason to call it, and whoever may not read
+`IdentityStore.open` is the only door. Nothing downstream of the intake has a reason to call it, and whoever may not read
 the folder cannot tell whose a de-identified image is.
 """
 
@@ -28,7 +28,7 @@ KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
-class Perimeter:
+class IdentityStore:
     """An open identity folder."""
 
     folder: Path
@@ -57,7 +57,7 @@ class Perimeter:
         return cls(folder, key, identities)
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
+    def lock(self) -> Iterator[bool]:
         """Whether this process alone takes in what came, for as long as the context lasts; a killed one lets go."""
         descriptor = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:

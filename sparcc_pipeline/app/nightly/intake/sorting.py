@@ -14,7 +14,7 @@ from typing import Final
 from sparcc_pipeline.app.ledger.ledger import FileRecord, UploadRecord
 from sparcc_pipeline.app.ledger.states import UploadState
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
-from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
 from sparcc_pipeline.app.nightly.settings import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
@@ -27,18 +27,18 @@ INBOX_WAY: Final = "inbox"
 PULL_WAY: Final = "pull"
 
 
-def study_key(perimeter: Perimeter, site: str, study_uid: str) -> str:
+def study_key(store: IdentityStore, site: str, study_uid: str) -> str:
     """How the ledger knows a study. The site is in it: two sites may send one UID."""
-    return keyed_hash(perimeter.key, "study", site, study_uid).hex()
+    return keyed_hash(store.key, "study", site, study_uid).hex()
 
 
-def content_key(perimeter: Perimeter, site: str, instances: Iterable[Instance]) -> str:
+def content_key(store: IdentityStore, site: str, instances: Iterable[Instance]) -> str:
     """How the ledger knows what a study is made of, whatever the order and the names of the files."""
     parts = sorted(f"{each.instance_key} {each.digest}" for each in instances)
-    return keyed_hash(perimeter.key, "contents", site, *parts).hex()
+    return keyed_hash(store.key, "contents", site, *parts).hex()
 
 
-def take_from_inboxes(context: Context, perimeter: Perimeter) -> None:
+def take_from_inboxes(context: Context, store: IdentityStore) -> None:
     """Take in what lies in the inboxes and was not changed for the quiet period.
 
     One site's trouble keeps no other site waiting: it is logged and tried again in the next round.
@@ -47,18 +47,18 @@ def take_from_inboxes(context: Context, perimeter: Perimeter) -> None:
         if site.inbox is None:
             continue
         try:
-            _take_from_inbox(context, perimeter, site, site.inbox)
+            _take_from_inbox(context, store, site, site.inbox)
         except SparccError as error:
             context.log("inbox could not be read", site=site.code, error=error)
 
 
-def _take_from_inbox(context: Context, perimeter: Perimeter, site: SiteSettings, inbox: Path) -> None:
+def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings, inbox: Path) -> None:
     limits, ledger = context.settings.intake, context.ledger
     known = {upload.id: upload.state for upload in ledger.uploads()}
     quiet_before = context.clock().timestamp() - limits.quiet_minutes * 60
     for entry in list_entries(inbox, limits.max_files):
-        upload = f"{INBOX_WAY}-{keyed_code(perimeter.key, 'entry', site.code, entry.mark)}"
-        folder = perimeter.incoming(site.code) / upload
+        upload = f"{INBOX_WAY}-{keyed_code(store.key, 'entry', site.code, entry.mark)}"
+        folder = store.incoming(site.code) / upload
         if entry.changed_at > quiet_before or known.get(upload) in (UploadState.REJECTED, UploadState.QUARANTINED):
             continue
         if not folder.exists() and known.get(upload) != UploadState.SORTED:
@@ -73,30 +73,30 @@ def _take_from_inbox(context: Context, perimeter: Perimeter, site: SiteSettings,
         remove(entry)
 
 
-def sort_uploads(context: Context, perimeter: Perimeter) -> None:
+def sort_uploads(context: Context, store: IdentityStore) -> None:
     """Read every upload that is whole and not sorted yet, and record its studies."""
     done = {upload.id for upload in context.ledger.uploads() if upload.state != UploadState.RECEIVED}
     for site in context.settings.site:
-        for folder in sorted(perimeter.incoming(site.code).iterdir()):
+        for folder in sorted(store.incoming(site.code).iterdir()):
             if folder.is_dir() and not folder.name.endswith(PARTIAL) and folder.name not in done:
-                _sort_upload(context, perimeter, site.code, folder)
+                _sort_upload(context, store, site.code, folder)
 
 
-def _sort_upload(context: Context, perimeter: Perimeter, site: str, folder: Path) -> None:
+def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path) -> None:
     found: list[Instance] = []
     records: list[FileRecord] = []
     now = context.clock().timestamp()
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         incoming = read_incoming(file)
         if incoming is None:
-            key = keyed_hash(perimeter.key, "file", file_digest(file)).hex()
+            key = keyed_hash(store.key, "file", file_digest(file)).hex()
             records.append(FileRecord(key, file.stat().st_size))
             continue
         place = str(file.relative_to(folder))
-        instance = _instance(perimeter, site, folder.name, file, place, incoming, now)
+        instance = _instance(store, site, folder.name, file, place, incoming, now)
         found.append(instance)
         records.append(FileRecord(instance.digest, file.stat().st_size, instance.instance_key))
-    perimeter.identities.add(found)
+    store.identities.add(found)
     ledger, way = context.ledger, folder.name.split("-")[0]
     ledger.record_upload(UploadRecord(folder.name, site, way, records))
     if not found:
@@ -107,24 +107,24 @@ def _sort_upload(context: Context, perimeter: Perimeter, site: str, folder: Path
         ledger.close_upload(folder.name, UploadState.REJECTED, reason)
         return
     for key in sorted({each.study_key for each in found}):
-        instances = perimeter.identities.instances(site, key)
+        instances = store.identities.instances(site, key)
         facts = {"instances": len(instances), "series": len({each.series_uid for each in instances})}
-        ledger.record_study(site, key, content_key(perimeter, site, instances), [folder.name], facts)
+        ledger.record_study(site, key, content_key(store, site, instances), [folder.name], facts)
     ledger.close_upload(folder.name, UploadState.SORTED)
     context.log("upload sorted", site=site, upload=folder.name, files=len(records),
                 studies=len({each.study_key for each in found}))  # fmt: skip
 
 
 def _instance(
-    perimeter: Perimeter, site: str, upload: str, file: Path, place: str, incoming: IncomingFile, now: float
+    store: IdentityStore, site: str, upload: str, file: Path, place: str, incoming: IncomingFile, now: float
 ) -> Instance:
     return Instance(
         site=site,
         upload=upload,
         file=place,
-        study_key=study_key(perimeter, site, incoming.study_uid),
-        instance_key=keyed_hash(perimeter.key, "instance", site, incoming.sop_instance_uid).hex(),
-        digest=content_digest(file, incoming, perimeter.key),
+        study_key=study_key(store, site, incoming.study_uid),
+        instance_key=keyed_hash(store.key, "instance", site, incoming.sop_instance_uid).hex(),
+        digest=content_digest(file, incoming, store.key),
         study_uid=incoming.study_uid,
         series_uid=incoming.series_uid,
         patient_id=incoming.patient_id,
@@ -136,12 +136,12 @@ def _instance(
     )
 
 
-def raw_files(perimeter: Perimeter, instances: Iterable[Instance]) -> list[Path]:
+def raw_files(store: IdentityStore, instances: Iterable[Instance]) -> list[Path]:
     """Where the files of these instances lie."""
-    return [perimeter.incoming(each.site) / each.upload / each.file for each in instances]
+    return [store.incoming(each.site) / each.upload / each.file for each in instances]
 
 
-def clean_raw(context: Context, perimeter: Perimeter) -> None:
+def clean_raw(context: Context, store: IdentityStore) -> None:
     """Delete raw uploads that are older than the settings keep them and all of whose studies are done with.
 
     And what copies that were killed left. Receptions are not among these: the node finishes them.
@@ -149,7 +149,7 @@ def clean_raw(context: Context, perimeter: Perimeter) -> None:
     for site in context.settings.site:
         for way in (INBOX_WAY, PULL_WAY):
             # Only one process takes in at a time: these are nobody's.
-            for partial in perimeter.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
+            for partial in store.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
                 shutil.rmtree(partial, ignore_errors=True)
     days = context.settings.intake.keep_raw_days
     if days is None:
@@ -158,10 +158,10 @@ def clean_raw(context: Context, perimeter: Perimeter) -> None:
     waiting: dict[str, int] = defaultdict(int)
     for version in context.ledger.versions():
         if version.delivered_at is None and version.superseded_by is None:
-            for name in perimeter.identities.uploads(version.site, version.study_key):
+            for name in store.identities.uploads(version.site, version.study_key):
                 waiting[name] += 1
     for upload in context.ledger.uploads(UploadState.SORTED):
-        folder = perimeter.incoming(upload.site) / upload.id
+        folder = store.incoming(upload.site) / upload.id
         if upload.received_at.timestamp() < before and not waiting[upload.id] and folder.exists():
             remove_folder(folder)
             context.log("raw files deleted", site=upload.site, upload=upload.id)

@@ -15,13 +15,13 @@ from typing import Any, Final
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.pulling import pull_all
 from sparcc_pipeline.app.nightly.intake.sorting import clean_raw, raw_files, sort_uploads, take_from_inboxes
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, publish, unmake
+from sparcc_pipeline.app.nightly.work.staging import RESULT, staging_folder, publish, remove_staging
 from sparcc_pipeline.dicom.deidentify.image import SetAside, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import days_shifted
 from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, discover
@@ -48,27 +48,27 @@ def take_in(context: Context) -> None:
 
     Where another process is at it, it does that for this one, too.
     """
-    perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    with perimeter.alone() as alone:
+    store = IdentityStore.open(context.settings.paths.identity_folder)
+    with store.lock() as alone:
         if not alone:
             return
-        take_from_inboxes(context, perimeter)
-        pull_all(context, perimeter)
-        sort_uploads(context, perimeter)
-        _look_again(context, perimeter)
-        clean_raw(context, perimeter)
+        take_from_inboxes(context, store)
+        pull_all(context, store)
+        sort_uploads(context, store)
+        _look_again(context, store)
+        clean_raw(context, store)
 
 
 def check_complete(context: Context, version: StudyVersion) -> Outcome:
     """Whether all of a study is there: it is quiet, its STIR stack has no gap, and the PACS has no more of it."""
-    perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    instances = perimeter.identities.instances(version.site, version.study_key)
+    store = IdentityStore.open(context.settings.paths.identity_folder)
+    instances = store.identities.instances(version.site, version.study_key)
     quiet = timedelta(minutes=context.settings.intake.quiet_minutes)
     arrived = datetime.fromtimestamp(max(each.arrived_at for each in instances), UTC)
     # A clock that was set back meanwhile is not waited for.
     if arrived <= context.clock() < arrived + quiet:
         return NotYet(arrived + quiet)
-    expected = perimeter.identities.expected(version.site, version.study_key)
+    expected = store.identities.expected(version.site, version.study_key)
     if expected is not None and len(instances) < expected:
         return Failed(
             Message(
@@ -82,7 +82,7 @@ def check_complete(context: Context, version: StudyVersion) -> Outcome:
             "the images of this study carry different patient identifiers: the site should say whose it is"
         )
         return Quarantined(reason, {WAITS_FOR: PATIENTS})
-    files = raw_files(perimeter, instances)
+    files = raw_files(store, instances)
     if not all(file.is_file() for file in files):
         reason = Message(
             "more of this study came after its first files had been deleted (keep_raw_days): the site should send the "
@@ -115,8 +115,8 @@ def _gap(context: Context, discovery: Discovery) -> Message | None:
 
 def deidentify(context: Context, version: StudyVersion) -> Outcome:
     """Say by the manifest whose a study is, and write it de-identified into the work folder, as a whole."""
-    perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    instances = perimeter.identities.instances(version.site, version.study_key)
+    store = IdentityStore.open(context.settings.paths.identity_folder)
+    instances = store.identities.instances(version.site, version.study_key)
     assigned = _assigned(context.settings, version.site, instances)
     if isinstance(assigned, Message):
         return Quarantined(assigned, {WAITS_FOR: MANIFEST})
@@ -132,29 +132,29 @@ def deidentify(context: Context, version: StudyVersion) -> Outcome:
             )
         )
     work = context.settings.paths.work_folder
-    folder = making_folder(work, "study", version)
+    folder = staging_folder(work, "study", version)
     try:
-        outcome = _write(context, perimeter, version, instances, folder / RESULT)
+        outcome = _write(context, store, version, instances, folder / RESULT)
         if isinstance(outcome, Done):
             publish(folder / RESULT, work / (version.study_folder or ""))
         return outcome
     finally:
-        unmake(folder)
+        remove_staging(folder)
 
 
 def _write(
-    context: Context, perimeter: Perimeter, version: StudyVersion, instances: list[Instance], folder: Path
+    context: Context, store: IdentityStore, version: StudyVersion, instances: list[Instance], folder: Path
 ) -> Outcome:
     """Write every image that passes; the facts of what was written."""
     participant, visit = version.participant or "", version.visit or ""
-    days = days_shifted(perimeter.key, participant)
+    days = days_shifted(store.key, participant)
     subject = Subject(context.settings.intake.trial, version.site, participant, visit, days)
     folder.mkdir()
     aside: Counter[str] = Counter()
     uids: dict[str, str] = {}
-    for number, file in enumerate(raw_files(perimeter, instances), start=1):
+    for number, file in enumerate(raw_files(store, instances), start=1):
         try:
-            made = deidentify_file(file, subject, perimeter.key, released=_passes(version, BURNT_IN))
+            made = deidentify_file(file, subject, store.key, released=_passes(version, BURNT_IN))
         except InputError:
             return Rejected(
                 Message("an image of this study is damaged or cannot be decoded: the site should send it again")
@@ -173,7 +173,7 @@ def _write(
                     count=len(instances))
         )  # fmt: skip
     for patient in {each.patient_id for each in instances}:
-        perimeter.identities.remember(version.site, patient, participant, days, uids)
+        store.identities.remember(version.site, patient, participant, days, uids)
     return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
 
 
@@ -221,23 +221,23 @@ def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -
     return manifest.assign(newest.patient_id, newest.accession, newest.study_date)
 
 
-def _look_again(context: Context, perimeter: Perimeter) -> None:
+def _look_again(context: Context, store: IdentityStore) -> None:
     """Studies that waited for a row of the manifest, or for files that had been deleted, go on when these are there."""
     for version in context.ledger.versions(state=State.QUARANTINED):
         waits_for = version.facts.get(WAITS_FOR)
         if version.superseded_by is not None or waits_for not in (MANIFEST, RAW_FILES):
             continue
-        instances = perimeter.identities.instances(version.site, version.study_key)
+        instances = store.identities.instances(version.site, version.study_key)
         if waits_for == MANIFEST:
             there = isinstance(_assigned(context.settings, version.site, instances), Assigned)
         else:
-            there = all(file.is_file() for file in raw_files(perimeter, instances))
+            there = all(file.is_file() for file in raw_files(store, instances))
         if there:
             context.ledger.release(version.id, "what it waited for is there now", BY_ITSELF)
 
 
 def whose(settings: NightlySettings, version: StudyVersion) -> list[tuple[str, str, str]]:
     """(patient identifier, accession number, study date) that the files of a study carry: for a coordinator's eyes."""
-    perimeter = Perimeter.open(settings.paths.identity_folder)
-    instances = perimeter.identities.instances(version.site, version.study_key)
+    store = IdentityStore.open(settings.paths.identity_folder)
+    instances = store.identities.instances(version.site, version.study_key)
     return sorted({(each.patient_id, each.accession, each.study_date) for each in instances})

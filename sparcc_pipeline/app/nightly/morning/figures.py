@@ -51,7 +51,7 @@ def night_metrics(morning: Morning, work_folder: Path, last_run: Event | None = 
         Metric("sparcc_delivered_total", "counter", "Study versions ever delivered.",
                ever(lambda study: study.delivery is Delivery.DONE)),
         Metric("sparcc_needs_somebody", "gauge", "Studies that go nowhere until a person acts.",
-               by_site(lambda each: each.needs_somebody)),
+               by_site(lambda each: each.needs_attention)),
         Metric("sparcc_deliveries_pending", "gauge", "Scored studies whose results are not delivered.",
                by_site(lambda each: each.deliveries_pending)),
         Metric("sparcc_deviations", "gauge", "Studies of the last 24 hours that depart from the imaging protocol.",

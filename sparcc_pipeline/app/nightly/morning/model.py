@@ -40,7 +40,7 @@ class Delivery(Enum):
     GIVEN_UP = "failed"
 
 
-NEEDS_SOMEBODY: Final = (Standing.QUARANTINED, Standing.REJECTED, Standing.GIVEN_UP)
+NEEDS_ATTENTION: Final = (Standing.QUARANTINED, Standing.REJECTED, Standing.GIVEN_UP)
 """In the order in which a coordinator should look at them."""
 
 
@@ -140,7 +140,7 @@ class Counts:
     oldest_waiting: timedelta | None
 
     @property
-    def needs_somebody(self) -> int:
+    def needs_attention(self) -> int:
         """Studies that go nowhere until a person acts."""
         return self.quarantined + self.rejected + self.failed
 
@@ -153,14 +153,14 @@ class NightCounts:
     scored: int
     unscorable: int
     waiting: int
-    needs_somebody: int
+    needs_attention: int
     to_score_median: timedelta | None
     to_score_worst: timedelta | None
 
     @property
     def received(self) -> int:
         """All of the night."""
-        return self.scored + self.unscorable + self.waiting + self.needs_somebody
+        return self.scored + self.unscorable + self.waiting + self.needs_attention
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Morning:
         """True if it happened in the night that the report looks back on."""
         return moment is not None and self.began < moment <= self.made_at
 
-    def needing_somebody(self) -> list[StudyNow]:
+    def needing_attention(self) -> list[StudyNow]:
         """Quarantined, rejected, failed; in each group first those of this night, then what has waited longest.
 
         A rejected study is settled, and not listed, when the same visit has been scored from what was sent since.
@@ -215,7 +215,7 @@ class Morning:
         listed = [
             study
             for study in self.studies
-            if study.standing in NEEDS_SOMEBODY
+            if study.standing in NEEDS_ATTENTION
             and not study.superseded
             and not (
                 study.standing is Standing.REJECTED
@@ -223,7 +223,7 @@ class Morning:
             )
         ]
         return sorted(
-            listed, key=lambda s: (NEEDS_SOMEBODY.index(s.standing), not self.in_night(s.since), s.since, s.study)
+            listed, key=lambda s: (NEEDS_ATTENTION.index(s.standing), not self.in_night(s.since), s.since, s.study)
         )
 
     def stuck_deliveries(self) -> list[StudyNow]:
@@ -249,7 +249,7 @@ class Morning:
     def counts(self) -> Counts:
         """The figures of all sites of this report together."""
         current = [study for study in self.studies if not study.superseded]
-        needing = self.needing_somebody()
+        needing = self.needing_attention()
         seconds = self._to_score()
         waiting = [s for s in current if s.standing in (Standing.IN_WORK, Standing.RETRYING)]
 
@@ -298,7 +298,7 @@ def _night(ends: datetime, studies: Sequence[StudyNow]) -> NightCounts:
         scored=number(Standing.SCORED),
         unscorable=number(Standing.UNSCORABLE),
         waiting=number(Standing.IN_WORK, Standing.RETRYING),
-        needs_somebody=number(*NEEDS_SOMEBODY),
+        needs_attention=number(*NEEDS_ATTENTION),
         to_score_median=timedelta(seconds=median(seconds)) if seconds else None,
         to_score_worst=timedelta(seconds=max(seconds)) if seconds else None,
     )

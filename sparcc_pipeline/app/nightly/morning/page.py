@@ -65,7 +65,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
     groups = [
         {"standing": standing.value, "name": name, "studies": [_shown(s, morning, words, site) for s in found]}
         for standing, name in (_GROUPS if site is None else _SITE_GROUPS)
-        if (found := [s for s in morning.needing_somebody() if s.standing is standing])
+        if (found := [s for s in morning.needing_attention() if s.standing is standing])
     ]
     counts = morning.counts()
     stuck = [] if site is not None else [_shown_delivery(s, morning, words) for s in morning.stuck_deliveries()]
@@ -79,7 +79,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         figures=_figures(counts, words),
         rows=[_site_row(each, morning.of_site(each.code).counts(), words) for each in morning.sites],
         groups=groups,
-        needing=counts.needs_somebody + len(stuck),
+        needing=counts.needs_attention + len(stuck),
         first_shown=FIRST_SHOWN,
         nights=morning.nights_shown,
         stuck=stuck,
@@ -107,7 +107,7 @@ def summary_text(morning: Morning, words: Language) -> str:
         *(f"{words.say(name)}: {value}" for name, value in _figures(counts, words)),
     ]
     for standing, name in _GROUPS:
-        found = [s for s in morning.needing_somebody() if s.standing is standing]
+        found = [s for s in morning.needing_attention() if s.standing is standing]
         if found:
             lines += ["", f"{words.say(name)} ({len(found)})"]
             lines += [f"- {_label(s, words)}: {_reason_words(s.reasons, words)}" for s in found[:FIRST_SHOWN]]
@@ -133,7 +133,7 @@ def sites_csv(morning: Morning) -> str:
 
 def studies_csv(morning: Morning) -> str:
     """One row a study: of the night, or still open."""
-    needing = set(morning.needing_somebody())
+    needing = set(morning.needing_attention())
     listed = [
         s
         for s in morning.studies

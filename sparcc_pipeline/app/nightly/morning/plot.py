@@ -52,7 +52,7 @@ def _bars(axes: Axes, nights: Sequence[NightCounts], words: Language) -> None:
         (words.say("scored"), BLUE, "", [night.scored for night in nights]),
         (words.say("method does not apply"), _UNSCORABLE, "....", [night.unscorable for night in nights]),
         (words.say("not processed yet"), _WAITING, "", [night.waiting for night in nights]),
-        (words.say("needs somebody"), ORANGE, "////", [night.needs_somebody for night in nights]),
+        (words.say("needs somebody"), ORANGE, "////", [night.needs_attention for night in nights]),
     )
     for label, color, hatch, values in layers:
         axes.bar(places, values, bottom=bottom, color=color, hatch=hatch, edgecolor="white" if hatch else color,

@@ -181,7 +181,7 @@ def _letter(morning: Morning, to: list[str], site: Site | None, folder: Path, co
     subject = words.say(
         "SPARCC {date}: {count} need you, {received} received, {scored} scored",
         date=folder.name,
-        count=seen.counts().needs_somebody,
+        count=seen.counts().needs_attention,
         received=seen.counts().received,
         scored=seen.counts().scored,
     )

@@ -20,8 +20,8 @@ from sparcc_pipeline.app.nightly.delivery.folder_copy import copy_results
 from sparcc_pipeline.app.nightly.work.heartbeat import Heartbeat
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.nightly.work.reasons import failure_of, kind_of, refused_because
-from sparcc_pipeline.app.nightly.work.settle import Tally, next_try
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, making_path, publish, unmake
+from sparcc_pipeline.app.nightly.work.recording import Tally, next_try
+from sparcc_pipeline.app.nightly.work.staging import RESULT, staging_folder, staging_path, publish, remove_staging
 from sparcc_pipeline.app.nightly.work.workers import Workers
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.errors import InputError, OutputError, RegistrationError, UnscorableError
@@ -124,7 +124,7 @@ class FollowUp:
                 self.workers.run(self.compare, chain([first], tasks), self._done, self._lost)
         finally:
             for key in list(self.held):
-                self.context.ledger.give_back_change(self._let_go(key))
+                self.context.ledger.release_change(self._let_go(key))
 
     def _tasks(self) -> Iterator[ChangeTask]:
         ledger, work = self.context.ledger, self.context.settings.paths.work_folder
@@ -137,7 +137,7 @@ class FollowUp:
             self.heartbeat.hold(key, partial(ledger.renew_change, change))
             baseline, follow_up = (work / str(each.result_folder) for each in ledger.pair_of(change))
             try:
-                folder = making_folder(work, "change", change) / RESULT
+                folder = staging_folder(work, "change", change) / RESULT
                 yield ChangeTask(key, baseline, follow_up, folder, self.workers.config)
             except OutputError as error:
                 self._settle(key, ChangeResult(ChangeState.FAILED, failure_of(error)))
@@ -185,5 +185,5 @@ class FollowUp:
     def _let_go(self, key: str) -> Change:
         self.heartbeat.drop(key)
         change = self.held.pop(key)
-        unmake(making_path(self.context.settings.paths.work_folder, "change", change))
+        remove_staging(staging_path(self.context.settings.paths.work_folder, "change", change))
         return change

@@ -21,8 +21,8 @@ from sparcc_pipeline.app.nightly.work.heartbeat import Heartbeat
 from sparcc_pipeline.app.nightly.work.outcome import Context, Failed, Step
 from sparcc_pipeline.app.nightly.work.owner import is_dead
 from sparcc_pipeline.app.nightly.work.scoring import Scoring
-from sparcc_pipeline.app.nightly.work.settle import Tally, run_step
-from sparcc_pipeline.app.nightly.work.staging import left_over, sweep
+from sparcc_pipeline.app.nightly.work.recording import Tally, run_step
+from sparcc_pipeline.app.nightly.work.staging import find_staging, sweep
 from sparcc_pipeline.app.nightly.work.workers import Workers
 
 FAILURES_IN_A_ROW: Final = 3
@@ -125,7 +125,7 @@ class Night:
                 try:
                     outcome = run_step(self._context, version, step, tally)
                 except BaseException:
-                    ledger.give_back(version)
+                    ledger.release_lease(version)
                     raise
             failures = failures + 1 if NEXT[state] == State.DELIVERED and isinstance(outcome, Failed) else 0
 
@@ -134,8 +134,8 @@ class Night:
         ledger, settings = self._context.ledger, self._context.settings
         for owner in ledger.owners():
             if is_dead(owner):
-                ledger.bury(owner)
-        found = left_over(settings.paths.work_folder)
+                ledger.release_leases_of(owner)
+        found = find_staging(settings.paths.work_folder)
         alive = {
             *(("study", each.id, each.claim) for each in ledger.versions() if each.lease_owner is not None),
             *(("change", each.id, each.claim) for each in ledger.changes() if each.lease_owner is not None),

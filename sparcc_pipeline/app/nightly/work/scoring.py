@@ -15,8 +15,8 @@ from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.work.heartbeat import Heartbeat
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, Outcome, Rejected
 from sparcc_pipeline.app.nightly.work.reasons import failed_because, failure_of, refused_because
-from sparcc_pipeline.app.nightly.work.settle import Tally, outcome_of, settle
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, making_path, publish, unmake
+from sparcc_pipeline.app.nightly.work.recording import Tally, outcome_of, settle
+from sparcc_pipeline.app.nightly.work.staging import RESULT, staging_folder, staging_path, publish, remove_staging
 from sparcc_pipeline.app.nightly.work.workers import Workers
 from sparcc_pipeline.app.study.score import Request
 from sparcc_pipeline.dicom.input.studies import FoundStudy
@@ -63,7 +63,7 @@ class Scoring:
                 self.workers.run(self.score, chain([first], tasks), self._done, self._lost)
         finally:
             for key in list(self.held):
-                self.context.ledger.give_back(self._let_go(key))
+                self.context.ledger.release_lease(self._let_go(key))
 
     def _tasks(self) -> Iterator[StudyTask]:
         ledger, lease = self.context.ledger, self.heartbeat.lease
@@ -89,7 +89,7 @@ class Scoring:
             )
         return StudyTask(
             study=BatchStudy(key, FoundStudy(None, files)),
-            folder=making_folder(work, "study", version) / RESULT,
+            folder=staging_folder(work, "study", version) / RESULT,
             config=self.workers.config,
             request=Request(accept_fat_suppressed=run.accept_fat_suppressed),
             outputs=(("nifti", False), ("pdf", run.pdf), ("dicom", run.dicom)),
@@ -125,7 +125,7 @@ class Scoring:
     def _let_go(self, key: str) -> StudyVersion:
         self.heartbeat.drop(key)
         version = self.held.pop(key)
-        unmake(making_path(self.context.settings.paths.work_folder, "study", version))
+        remove_staging(staging_path(self.context.settings.paths.work_folder, "study", version))
         return version
 
 

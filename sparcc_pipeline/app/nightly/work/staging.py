@@ -1,6 +1,6 @@
 """Where results are made before they are published: one folder a claim, so that no two workers ever share one.
 
-`work_folder/.making/STUDY-CLAIM/`. A worker that lost its study may go on writing there, and nobody ever looks.
+`work_folder/.staging/STUDY-CLAIM/`. A worker that lost its study may go on writing there, and nobody ever looks.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from sparcc_pipeline.app.nightly.delivery.folder_copy import sync
 from sparcc_pipeline.app.study.files import PARTIAL_PREFIX
 from sparcc_pipeline.errors import OutputError
 
-MAKING_FOLDER: Final = ".making"
+STAGING_FOLDER: Final = ".staging"
 RESULT: Final = "result"
 _REPLACED: Final = "replaced"
 _NAME: Final = re.compile(r"(study|change)-(\d+)-(\d+)")
 
 
-def making_path(work: Path, kind: str, held: Leased) -> Path:
+def staging_path(work: Path, kind: str, held: Leased) -> Path:
     """Where the folder of one claim is; `kind` is "study" or "change"."""
-    return work / MAKING_FOLDER / f"{kind}-{held.id}-{held.claim}"
+    return work / STAGING_FOLDER / f"{kind}-{held.id}-{held.claim}"
 
 
-def making_folder(work: Path, kind: str, held: Leased) -> Path:
+def staging_folder(work: Path, kind: str, held: Leased) -> Path:
     """The folder of one claim, made empty.
 
     Raises
     ------
     OutputError : it cannot be made
     """
-    folder = making_path(work, kind, held)
+    folder = staging_path(work, kind, held)
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -68,7 +68,7 @@ def publish(made: Path, place: Path) -> None:
         ) from error
 
 
-def unmake(folder: Path) -> None:
+def remove_staging(folder: Path) -> None:
     """Remove the folder of a claim that is over."""
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -77,13 +77,13 @@ Claim = tuple[str, int, int]
 """Kind, number and claim of a row that is worked at."""
 
 
-def left_over(work: Path) -> list[tuple[Claim | None, Path]]:
+def find_staging(work: Path) -> list[tuple[Claim | None, Path]]:
     """What lies in the folder of the making, and of which claim it is; ask the ledger afterwards which are over.
 
     None: of a worker that went on after its claim was over and its folder was gone.
     """
     try:
-        entries = sorted((work / MAKING_FOLDER).iterdir())
+        entries = sorted((work / STAGING_FOLDER).iterdir())
     except FileNotFoundError:
         return []
     found: list[tuple[Claim | None, Path]] = []
@@ -100,6 +100,6 @@ def sweep(alive: Iterable[Claim], found: Iterable[tuple[Claim | None, Path]]) ->
     living, removed = set(alive), 0
     for claim, folder in found:
         if claim not in living:
-            unmake(folder)
+            remove_staging(folder)
             removed += 1
     return removed

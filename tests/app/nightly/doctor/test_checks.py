@@ -23,7 +23,7 @@ from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.nightly.doctor.checks import CHECKS, Examined, examine
 from sparcc_pipeline.app.nightly.doctor.findings import Level
 from sparcc_pipeline.app.nightly.doctor.network import certificate_end
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.receiving import serve
 from sparcc_pipeline.app.nightly.settings import load_settings
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -73,7 +73,7 @@ def night(tmp_path: Path) -> Installed:
     (tmp_path / "work").mkdir()
     (tmp_path / "inbox").mkdir()
     (tmp_path / "m.csv").write_text(MANIFEST)
-    Perimeter.open(tmp_path / "identity")
+    IdentityStore.open(tmp_path / "identity")
     open_database(load_settings(found.file).database_url).dispose()
     return found
 
@@ -144,7 +144,7 @@ def test_an_identity_folder_or_key_that_others_may_read(night: Installed) -> Non
 
 
 def test_a_key_that_is_gone(night: Installed) -> None:
-    Perimeter.open(night.folder / "identity")
+    IdentityStore.open(night.folder / "identity")
     (night.folder / "identity/identity.sqlite").touch(mode=0o600)
     (night.folder / "identity/key").unlink()
 
@@ -204,7 +204,7 @@ def test_a_database_that_is_newer_old_damaged_or_gone(night: Installed) -> None:
 
 def test_a_clock_that_went_back(night: Installed) -> None:
     engine = open_database(load_settings(night.file).database_url)
-    Ledger(engine, lambda: datetime.now(UTC) + timedelta(hours=2), 1.0).note_run("me", {})
+    Ledger(engine, lambda: datetime.now(UTC) + timedelta(hours=2), 1.0).record_run("me", {})
     engine.dispose()
 
     level, said = night.worst("clock")

@@ -17,7 +17,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, SecondaryCaptureImageStorag
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly.intake import steps as intake
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.work.outcome import Failed, NotYet
 from sparcc_pipeline.app.study.score import Request, Scored, score_study
 from sparcc_pipeline.dicom.input.discover import discover
@@ -167,7 +167,7 @@ def test_intervals_between_visits_stay_whichever_comes_first(night: IntakeNight,
 
     assert (dates["week12"] - dates["baseline"]).days == 84
     assert dates["baseline"].year < 2026
-    assert Perimeter.open(night.identity).identities.patients("T01") == [
+    assert IdentityStore.open(night.identity).identities.patients("T01") == [
         ("S01", "P1", (dates["baseline"] - date(2026, 3, 1)).days)
     ]
 
@@ -178,7 +178,7 @@ def test_burnt_in_text_waits_for_a_person_who_may_let_it_pass(night: IntakeNight
     (waiting,) = night.run()
 
     assert waiting.state == State.QUARANTINED and "burnt" in (waiting.reason or "")
-    assert not (night.work / "studies").exists() and list((night.work / ".making").iterdir()) == []
+    assert not (night.work / "studies").exists() and list((night.work / ".staging").iterdir()) == []
     night.ledger.release(waiting.id, "no name in them", "Li")
     (released,) = night.run()
 
@@ -253,7 +253,7 @@ def test_a_site_that_does_harm_stops_no_other(night: IntakeNight, study: Path) -
 
 
 def test_a_study_is_not_complete_while_it_may_still_come(night: IntakeNight, study: Path) -> None:
-    folder = Perimeter.open(night.identity).incoming("S01") / "dicom-1"
+    folder = IdentityStore.open(night.identity).incoming("S01") / "dicom-1"
     shutil.copytree(study, folder)
     arrived = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
     for path in folder.iterdir():
@@ -275,7 +275,7 @@ def test_fewer_images_than_the_pacs_holds_are_fetched_again(night: IntakeNight, 
     night.drop(study, "x")
     intake.take_in(night.context)
     (version,) = night.ledger.versions()
-    identities = Perimeter.open(night.identity).identities
+    identities = IdentityStore.open(night.identity).identities
     identities.expect("S01", version.study_key, 99)
     assert isinstance(intake.check_complete(night.context, version), Failed)
     identities.expect("S01", version.study_key, len(list(study.iterdir())))
@@ -291,7 +291,7 @@ def test_done_twice_is_done_once(night: IntakeNight, study: Path) -> None:
     intake.deidentify(night.context, replace(version, state=State.COMPLETE))
 
     assert {path.name: path.read_bytes() for path in night.files(version)} == before
-    assert list((night.work / ".making").iterdir()) == []
+    assert list((night.work / ".staging").iterdir()) == []
     assert len(night.ledger.versions()) == 1
 
 
@@ -300,7 +300,7 @@ def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: Intake
     night.context = replace(night.context, settings=night.settings.model_copy(update={"intake": limits}))
     night.drop(study, "x")
     (version,) = night.run()
-    incoming = Perimeter.open(night.identity).incoming("S01")
+    incoming = IdentityStore.open(night.identity).incoming("S01")
     night.pass_time(days=8)
     night.run()
     assert len(list(incoming.iterdir())) == 1
@@ -317,7 +317,7 @@ def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: Intake
 def test_more_of_a_study_whose_raw_files_are_gone_needs_all_of_it_again(night: IntakeNight, study: Path) -> None:
     night.drop(study, "stir")
     night.run()
-    for upload in Perimeter.open(night.identity).incoming("S01").iterdir():
+    for upload in IdentityStore.open(night.identity).incoming("S01").iterdir():
         shutil.rmtree(upload)
     more = night.folder / "more"
     write_mr_series(make_stir(), more, style="siemens", patient_id="P1", seed="intake", series_number=9)
@@ -357,12 +357,12 @@ def test_killed_at_any_write_to_the_ledger_it_says_the_same_again(
     assert (version.state, version.name) == (State.DEIDENTIFIED, "S01/T01/baseline v1")
     assert len(night.files(version)) == 14
     assert [upload.state for upload in night.ledger.uploads()] == [UploadState.SORTED]
-    assert list((night.work / ".making").iterdir()) == []
+    assert list((night.work / ".staging").iterdir()) == []
 
 
 def test_while_another_process_takes_in_this_one_does_not(night: IntakeNight, study: Path) -> None:
     night.drop(study, "x")
-    with Perimeter.open(night.identity).alone():
+    with IdentityStore.open(night.identity).lock():
         assert night.run() == []
     assert len(night.run()) == 1
 

@@ -56,7 +56,7 @@ def test_what_needs_somebody_is_first_this_night_and_then_the_oldest() -> None:
         study(1, received_at=ago(days=9), **reject), study(2, received_at=ago(days=20), **reject),
         study(3, received_at=ago(hours=2), **reject), study(4, standing=Standing.QUARANTINED), study(5),
         study(6, standing=Standing.GIVEN_UP), study(7, standing=Standing.RETRYING),
-    ).needing_somebody()  # fmt: skip
+    ).needing_attention()  # fmt: skip
 
     assert [each.study for each in found] == ["4", "3", "2", "1", "6"]
 
@@ -67,19 +67,19 @@ def test_a_rejected_study_is_settled_once_its_visit_is_scored_from_what_was_sent
     earlier = study(2, participant="URM-001", visit="W12", received_at=ago(days=8))
     elsewhere = study(2, "KSH", participant="URM-001", visit="W12", received_at=ago(days=1))
 
-    assert morning(refused, again).needing_somebody() == []
-    assert morning(refused, earlier).needing_somebody() == [refused]
-    assert morning(refused, elsewhere).needing_somebody() == [refused]
+    assert morning(refused, again).needing_attention() == []
+    assert morning(refused, earlier).needing_attention() == [refused]
+    assert morning(refused, elsewhere).needing_attention() == [refused]
 
 
 def test_a_rejected_study_of_nobody_is_never_settled_by_another() -> None:
     refused = study(1, participant=None, visit=None, standing=Standing.REJECTED, received_at=ago(days=3))
 
-    assert morning(refused, study(2, received_at=ago(days=1))).needing_somebody() == [refused]
+    assert morning(refused, study(2, received_at=ago(days=1))).needing_attention() == [refused]
 
 
 def test_superseded_versions_need_nobody() -> None:
-    assert morning(study(1, standing=Standing.REJECTED, superseded=True)).counts().needs_somebody == 0
+    assert morning(study(1, standing=Standing.REJECTED, superseded=True)).counts().needs_attention == 0
 
 
 # Figures
@@ -116,7 +116,7 @@ def test_the_tables_hold_each_site_and_each_open_study() -> None:
         "",
     )
     listed = {row["study"]: row for row in studies}
-    assert {each.study for each in busy_morning().needing_somebody()} <= set(listed)
+    assert {each.study for each in busy_morning().needing_attention()} <= set(listed)
     assert listed["603"]["remedy"] == BY_KIND["NotStir"].remedy and listed["601"]["participant"] == ""
     # A score that is not there is empty, never 0.
     assert listed["607"]["total"] == ""
@@ -191,7 +191,7 @@ def test_a_follow_up_that_could_not_be_compared_is_told_with_what_to_do(code: La
 
     assert refused.remedy is not None and language(code).sentence(refused.remedy) in said
     assert "expected bones that lie on each other" in said and "URM-999" not in said
-    assert morning(told).counts().needs_somebody == 0
+    assert morning(told).counts().needs_attention == 0
 
 
 def test_what_a_site_wrote_is_text_and_no_markup() -> None:
@@ -320,7 +320,7 @@ def test_every_state_of_the_ledger_has_its_place(settings: NightlySettings) -> N
     assert (fourth.standing, fourth.reasons[0].what) == (Standing.QUARANTINED, "burnt-in annotation")
     assert fifth.standing is Standing.GIVEN_UP
     assert (upload.standing, upload.study, upload.is_upload) == (Standing.REJECTED, "broken", True)
-    assert found.counts().needs_somebody == 3
+    assert found.counts().needs_attention == 3
     assert second.not_compared is not None and second.not_compared.what == BY_KIND["Registration"].what
     assert [each.study for each in found.stuck_deliveries()] == [second.study]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine.default import DefaultDialect
 
-from sparcc_pipeline.app.ledger.repository import Book
+from sparcc_pipeline.app.ledger.repository import Repository
 
 if TYPE_CHECKING:
     from tests.app.nightly.work.real_night import RealNight
@@ -43,10 +43,10 @@ class Killer:
 
     def install(self) -> None:
         """Around every commit that writes to the history, and every rename."""
-        tell, rename, replace = Book._tell, os.rename, os.replace
+        tell, rename, replace = Repository._tell, os.rename, os.replace
         commit: Any = DefaultDialect.do_commit
 
-        def telling(book: Book, connection: Any, event: str, by: str, **more: Any) -> None:
+        def telling(book: Repository, connection: Any, event: str, by: str, **more: Any) -> None:
             of = next(name for name in ("change_id", "version_id", "upload_id") if name in more)
             self._told.append(f"{event} {more.get('from_state')} -> {more.get('to_state')} of {of}")
             tell(book, connection, event, by, **more)
@@ -66,7 +66,7 @@ class Killer:
 
             return renamed
 
-        Book._tell = telling  # type: ignore[method-assign, assignment]
+        Repository._tell = telling  # type: ignore[method-assign, assignment]
         DefaultDialect.do_commit = committing  # type: ignore[method-assign]
         os.rename, os.replace = renaming(rename), renaming(replace)
 

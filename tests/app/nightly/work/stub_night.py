@@ -20,7 +20,7 @@ from sparcc_pipeline.app.nightly.work.follow_up import ChangeResult, ChangeTask
 from sparcc_pipeline.app.nightly.work.night import Night, Steps
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, Outcome, Quarantined, Rejected, Step
 from sparcc_pipeline.app.nightly.work.owner import this_process
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, publish, unmake
+from sparcc_pipeline.app.nightly.work.staging import RESULT, staging_folder, publish, remove_staging
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.config import PipelineConfig, load_config
 from sparcc_pipeline.app.study.files import replace_bytes, write_text
@@ -198,11 +198,11 @@ def _nothing(context: Context, version: StudyVersion) -> None:
 
 def _write_study(context: Context, version: StudyVersion) -> None:
     work = context.settings.paths.work_folder
-    folder = making_folder(work, "study", version) / RESULT
+    folder = staging_folder(work, "study", version) / RESULT
     folder.mkdir()
     _fill(folder)
     publish(folder, work / str(version.study_folder))
-    unmake(folder.parent)
+    remove_staging(folder.parent)
 
 
 def _deliver(context: Context, version: StudyVersion) -> None:

@@ -107,7 +107,7 @@ def test_a_full_disk_costs_an_attempt_and_leaves_nothing_half(nights: Nights, mo
     assert {(each.state, each.resume) for each in night.ledger.versions()} == {(State.FAILED, State.DEIDENTIFIED)}
     assert "no space left on device" in str(night.ledger.version(1).reason)
     assert [path for path in (work / "results").rglob("*") if path.is_file()] == []
-    assert list((work / ".making").iterdir()) == []
+    assert list((work / ".staging").iterdir()) == []
 
     night.until_delivered()
     assert _states(night) == [State.DELIVERED] * 4
@@ -119,7 +119,7 @@ def test_a_work_folder_that_cannot_be_written_is_waited_for(nights: Nights, monk
     mkdir = Path.mkdir
 
     def read_only(folder: Path, *args: Any, **more: Any) -> None:
-        if ".making" in folder.parts:
+        if ".staging" in folder.parts:
             raise OSError(errno.EROFS, "Read-only file system")
         mkdir(folder, *args, **more)
 
@@ -281,7 +281,7 @@ def test_what_workers_left_half_made_is_removed_and_what_they_are_at_is_not(nigh
     night.night._steps.take_in(night.context)
     held = night.ledger.claim(State.RECEIVED, "another-host:0:1:1", timedelta(hours=1), 5)
     assert held is not None
-    making = night.settings.paths.work_folder / ".making"
+    making = night.settings.paths.work_folder / ".staging"
     for name in (
         f"study-{held.id}-{held.claim}",
         f"study-{held.id}-{held.claim - 1}",

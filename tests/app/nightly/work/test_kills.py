@@ -69,7 +69,7 @@ def test_every_transition_was_killed_before_and_after_its_commit(
 
 
 def test_every_publication_was_killed_before_and_after_its_rename(killed: Killed) -> None:
-    for name in ("studies", "results", "changes", "delivered", ".making"):
+    for name in ("studies", "results", "changes", "delivered", ".staging"):
         assert {f"before rename into work/{name}", f"after rename into work/{name}"} <= set(killed.moments)
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_left_half_done_or_beside_its_place(killed: Killed) -> None:
 
     assert {file.relative_to(killed.work).as_posix() for file in killed.work.rglob("*") if file.is_file()} == expected
     assert all(is_whole(killed.work / folder) for folder in folders)
-    assert list((killed.work / ".making").iterdir()) == []
+    assert list((killed.work / ".staging").iterdir()) == []
     assert killed.ledger.owners() == []
 
 
@@ -137,7 +137,7 @@ def test_real_intake_and_delivery_outlive_every_kill(tmp_path: Path) -> None:
     assert len(night.ledger.versions()) == len(night.ledger.uploads()) == 2
     slices = [path for path in (tmp_path / "work" / "studies").rglob("*") if path.is_file()]
     assert len(slices) == 2 * make_stir().geometry.shape[0]
-    assert list((tmp_path / "work" / ".making").iterdir()) == []
+    assert list((tmp_path / "work" / ".staging").iterdir()) == []
     left = [path for path in (tmp_path / "identity" / "incoming").rglob("*") if path.is_file()]
     assert len(left) == len(slices)
     assert list((tmp_path / "inbox").iterdir()) == []
