@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, insert, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, insert, not_, or_, select
 
 from sparcc_pipeline.app.ledger.leases import CHANGES, LeaseLostError, LeaseRepository
 from sparcc_pipeline.app.ledger.records import Change, StudyVersion, version_of
@@ -115,7 +115,7 @@ class ChangeRepository(LeaseRepository):
 
         return self._session.read(work)
 
-    def _add_change(self, connection: Connection, pair: Row[Any]) -> None:
+    def _add_change(self, connection: Connection, pair: Any) -> None:
         """Add the change of one pair, due now."""
         visits = f"{pair.baseline_visit}-v{pair.baseline_version}_{pair.visit}-v{pair.version}"
         values = {

@@ -189,8 +189,8 @@ class IntakeRepository(Repository):
             "attempts": 0,
         }
         connection.execute(update(study_version).where(study_version.c.id == before.id).values(values))
-        states = {"from_state": before.state, "to_state": State.RECEIVED}
-        self._record_event(connection, "grew", INTAKE, version_id=before.id, facts=facts, **states)
+        place: dict[str, Any] = {"version_id": before.id, "from_state": before.state, "to_state": State.RECEIVED}
+        self._record_event(connection, "grew", INTAKE, facts=facts, **place)
 
     def _link(self, connection: Connection, number: int, upload_id: str) -> None:
         """Record that an upload holds instances of this version."""

@@ -53,7 +53,7 @@ class Queue(Generic[Held]):
 
     table: Table
     value_of: Callable[[Row[Any]], Held]
-    history_columns: Callable[[Any], Mapping[str, int]]
+    history_columns: Callable[[Any], Mapping[str, Any]]
 
 
 STUDIES: Final[Queue[StudyVersion]] = Queue(study_version, version_of, lambda row: {"version_id": row.id})

@@ -20,7 +20,7 @@ from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.message import Message
 
 from ..databases import Cluster
-from .conftest import ATTEMPTS, LEASE, Driver, Clock
+from .conftest import ATTEMPTS, LEASE, Clock, Driver
 
 BROKEN = Message("it failed: {error}", error="disk")
 

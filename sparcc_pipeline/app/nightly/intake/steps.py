@@ -21,7 +21,7 @@ from sparcc_pipeline.app.nightly.intake.pulling import pull_all
 from sparcc_pipeline.app.nightly.intake.sorting import clean_raw, raw_files, sort_uploads, take_from_inboxes
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
-from sparcc_pipeline.app.nightly.work.staging import RESULT, staging_folder, publish, remove_staging
+from sparcc_pipeline.app.nightly.work.staging import RESULT, publish, remove_staging, staging_folder
 from sparcc_pipeline.dicom.deidentify.image import SetAside, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import days_shifted
 from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, discover
