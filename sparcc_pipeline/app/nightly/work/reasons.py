@@ -38,5 +38,9 @@ def failure_of(error: Exception) -> Message:
     if isinstance(error, SparccError):
         return failed_because(words_of(error))
     file, line = place_of(error)
-    text = "a fault of the program: {kind} in {file}, line {line}; report it with this line"
-    return Message(text, kind=type(error).__name__, file=file, line=line)
+    return Message(
+        "a fault of the program: {kind} in {file}, line {line}; report it with this line",
+        kind=type(error).__name__,
+        file=file,
+        line=line,
+    )
