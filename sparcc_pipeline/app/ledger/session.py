@@ -67,7 +67,7 @@ class Session:
                     raise
                 if time.monotonic() - begun > self._patience_s:
                     raise LedgerLostError(
-                        f"expected the ledger at {shown(self._engine)} to answer, found it locked or gone for "
+                        f"expected the ledger at {shown(self._engine)} to answer, found it locked or unavailable for "
                         f"{self._patience_s:.0f} s; check that the database runs and its disk has room, then run again"
                     ) from error
                 time.sleep(wait)

@@ -221,7 +221,7 @@ def test_the_ledger_waits_for_a_database_that_is_gone_for_a_while(driver: Driver
     assert version is not None
     gone_until = time.monotonic() + 20
 
-    with pytest.raises(LedgerLostError, match="locked or gone for 0 s; check that the database runs"):
+    with pytest.raises(LedgerLostError, match="locked or unavailable for 0 s; check that the database runs"):
         Ledger(engine, driver.clock, patience_s=0.1).finish(version)
     engine.dispose()
 

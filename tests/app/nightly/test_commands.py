@@ -82,7 +82,7 @@ def test_the_example_is_valid_and_shows_the_defaults() -> None:
         ("[intake]", "[receive]\nprot = 1\n[intake]", r"nightly\.toml, found 'receive\.prot'"),
         ('code = "S01"', 'code = "../S01"', r"valid 'site\.0\.code' in .*found '\.\./S01'"),
         ('name = "One"', "", r"the key 'site\.0\.name' in .*found none; add it"),
-        ('work_folder = "work"', 'work_folder = "identity/work"', "must lie apart"),
+        ('work_folder = "work"', 'work_folder = "identity/work"', "must be apart"),
         ('name = "One"', 'name = "One"\nae_title = "A\\\\B"', r"site\.0\.ae_title"),
         ("[deliver]", '[[pull]]\nsite = "S09"\npacs = "A@b:1"\ndays = 1\n[deliver]', "not listed: s09"),
         (

@@ -14,7 +14,8 @@ import pytest
 
 import sparcc_pipeline
 from sparcc_pipeline.app.nightly.logs import FIELDS, REFUSED, open_log
-from sparcc_pipeline.app.nightly.settings import NightlySettings, Paths, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import Paths, SiteSettings
 from sparcc_pipeline.errors import OutputError
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, 500_000, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Fetching studies from PACS: only those that a site's manifest knows, and each until all of it is here."""
+"""Fetches studies from PACS: only those in a site's manifest, and each until all its images are here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityS
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.receiving import new_name, serve
 from sparcc_pipeline.app.nightly.intake.sorting import PULL_WAY, study_key
-from sparcc_pipeline.app.nightly.settings import PullSettings
+from sparcc_pipeline.app.nightly.settings_tables import PullSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.results.table_reader import compact, read_table
 from sparcc_pipeline.dicom.network.pull import (
@@ -32,7 +32,7 @@ ACCESSION_HEADERS: Final = ("accession", "accession_number", "检查号", "检�
 
 
 def pull_all(context: Context, store: IdentityStore) -> None:
-    """Ask every PACS of the settings and fetch what is missing. One that fails keeps no other waiting."""
+    """Ask every PACS of the settings and fetch missing studies. A failing PACS does not block the others."""
     for pull in context.settings.pull:
         try:
             _pull(context, store, pull)
@@ -64,7 +64,7 @@ def _pull(context: Context, store: IdentityStore, pull: PullSettings) -> None:
 
 def _queries(context: Context, pull: PullSettings) -> Iterator[Query]:
     if pull.days is not None:
-        # A day more at each end: the PACS's clock and zone are its own.
+        # One more day at each end: the PACS may have another clock and zone.
         today = context.clock().date()
         yield Query(today - timedelta(days=pull.days + 1), today + timedelta(days=1))
     if pull.accessions is not None:
@@ -78,7 +78,7 @@ def _queries(context: Context, pull: PullSettings) -> Iterator[Query]:
 
 
 def _is_missing(context: Context, store: IdentityStore, site: str, study: RemoteStudy) -> bool:
-    """True for a study of a known participant of which not all images are here. Others are none of our business."""
+    """Return True for a study with missing images. Studies of unknown participants are ignored."""
     manifest = read_manifest(context.settings.site_of(site).manifest)
     if not isinstance(manifest.assign(study.patient_id, study.accession, study.study_date), Assigned):
         return False
@@ -89,14 +89,14 @@ def _is_missing(context: Context, store: IdentityStore, site: str, study: Remote
 
 @contextmanager
 def _listening(context: Context, target: Entity | WebService) -> Iterator[None]:
-    """For C-MOVE our own node must run: it does already (`sparcc receive`), or it is started for as long."""
+    """Run this program's node for C-MOVE, unless `sparcc receive` already does."""
     if isinstance(target, WebService):
         yield
         return
     try:
         receiver = serve(context.settings, context.clock, context.log)
     except ConfigError:
-        # The port is in use: by the node that runs. If by something else, the PACS will say that it could not send.
+        # The port is in use, by the running node. If another program uses it, the PACS reports that it could not send.
         yield
         return
     with receiver:
@@ -106,7 +106,7 @@ def _listening(context: Context, target: Entity | WebService) -> Iterator[None]:
 def _fetch(
     context: Context, store: IdentityStore, site: str, service: WebService, caller: Caller, study: RemoteStudy
 ) -> int:
-    """Fetch a study into a folder that gets its name when all of it is there."""
+    """Fetch a study into a folder that gets its name when it is whole; return the number of images."""
     folder = store.incoming(site) / new_name(PULL_WAY, context.clock)
     partial = folder.with_name(folder.name + PARTIAL)
     try:

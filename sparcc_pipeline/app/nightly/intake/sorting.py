@@ -1,6 +1,6 @@
-"""From uploads to studies: what lies in the incoming folders is read once, and told to the ledger by keyed hashes.
+"""Sorts uploads into studies: reads each incoming folder once, and records it in the ledger by keyed hashes.
 
-May be killed at any point and run again, and by two programs at once: every write says the same thing again.
+A killed program may run again, and two programs may run at once: every write is idempotent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sparcc_pipeline.app.ledger.states import UploadState
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
-from sparcc_pipeline.app.nightly.settings import SiteSettings
+from sparcc_pipeline.app.nightly.settings_tables import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.dicom.deidentify.incoming import IncomingFile, content_digest, file_digest, read_incoming
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_hash
@@ -28,20 +28,20 @@ PULL_WAY: Final = "pull"
 
 
 def study_key(store: IdentityStore, site: str, study_uid: str) -> str:
-    """How the ledger knows a study. The site is in it: two sites may send one UID."""
+    """Return the key of a study in the ledger. It includes the site: two sites may send the same UID."""
     return keyed_hash(store.key, "study", site, study_uid).hex()
 
 
 def content_key(store: IdentityStore, site: str, instances: Iterable[Instance]) -> str:
-    """How the ledger knows what a study is made of, whatever the order and the names of the files."""
+    """Return the key of a study's content in the ledger, whatever the order and the names of the files."""
     parts = sorted(f"{each.instance_key} {each.digest}" for each in instances)
     return keyed_hash(store.key, "contents", site, *parts).hex()
 
 
 def take_from_inboxes(context: Context, store: IdentityStore) -> None:
-    """Take in what lies in the inboxes and was not changed for the quiet period.
+    """Take the entries of all inboxes that did not change in the quiet period.
 
-    One site's trouble keeps no other site waiting: it is logged and tried again in the next round.
+    A failing inbox does not block other sites: the error is logged, and the next round tries again.
     """
     for site in context.settings.site:
         if site.inbox is None:
@@ -74,7 +74,7 @@ def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings,
 
 
 def sort_uploads(context: Context, store: IdentityStore) -> None:
-    """Read every upload that is whole and not sorted yet, and record its studies."""
+    """Read every whole upload that is not sorted yet, and record its studies."""
     done = {upload.id for upload in context.ledger.uploads() if upload.state != UploadState.RECEIVED}
     for site in context.settings.site:
         for folder in sorted(store.incoming(site.code).iterdir()):
@@ -111,8 +111,8 @@ def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path
         facts = {"instances": len(instances), "series": len({each.series_uid for each in instances})}
         ledger.record_study(site, key, content_key(store, site, instances), [folder.name], facts)
     ledger.close_upload(folder.name, UploadState.SORTED)
-    context.log("upload sorted", site=site, upload=folder.name, files=len(records),
-                studies=len({each.study_key for each in found}))  # fmt: skip
+    studies = len({each.study_key for each in found})
+    context.log("upload sorted", site=site, upload=folder.name, files=len(records), studies=studies)
 
 
 def _instance(
@@ -130,25 +130,25 @@ def _instance(
         patient_id=incoming.patient_id,
         accession=incoming.accession,
         study_date=incoming.study_date,
-        # A clock that was wrong when the file came must not make it wait for years.
+        # If the clock was wrong when the file came, it must not wait for years.
         arrived_at=min(file.stat().st_mtime, now),
         modality=incoming.modality,
     )
 
 
 def raw_files(store: IdentityStore, instances: Iterable[Instance]) -> list[Path]:
-    """Where the files of these instances lie."""
+    """Return the paths of these instances."""
     return [store.incoming(each.site) / each.upload / each.file for each in instances]
 
 
 def clean_raw(context: Context, store: IdentityStore) -> None:
-    """Delete raw uploads that are older than the settings keep them and all of whose studies are done with.
+    """Delete raw uploads past `keep_raw_days` whose studies are delivered or superseded, and remains of killed copies.
 
-    And what copies that were killed left. Receptions are not among these: the node finishes them.
+    Receptions stay: the node finishes them.
     """
     for site in context.settings.site:
         for way in (INBOX_WAY, PULL_WAY):
-            # Only one process takes in at a time: these are nobody's.
+            # Intake holds the lock, so no process owns these.
             for partial in store.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
                 shutil.rmtree(partial, ignore_errors=True)
     days = context.settings.intake.keep_raw_days
@@ -168,7 +168,7 @@ def clean_raw(context: Context, store: IdentityStore) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove an upload's folder: renamed first, so that none is ever found half deleted."""
-    gone = folder.with_name(folder.name + PARTIAL)
-    folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    """Remove an upload's folder. It is renamed first, so that no half-deleted folder has its name."""
+    renamed = folder.with_name(folder.name + PARTIAL)
+    folder.rename(renamed)
+    shutil.rmtree(renamed, ignore_errors=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from sparcc_pipeline.app.nightly.settings import ReportSettings
+from sparcc_pipeline.app.nightly.settings_tables import ReportSettings
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import SAME_SPACING
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED

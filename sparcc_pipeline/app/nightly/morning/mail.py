@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from sparcc_pipeline.app.nightly.settings import MailSettings
+from sparcc_pipeline.app.nightly.settings_tables import MailSettings
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 

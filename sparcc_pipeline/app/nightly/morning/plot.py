@@ -55,8 +55,10 @@ def _bars(axes: Axes, nights: Sequence[NightCounts], words: Language) -> None:
         (words.say("needs attention"), ORANGE, "////", [night.needs_attention for night in nights]),
     )
     for label, color, hatch, values in layers:
-        style = {"color": color, "hatch": hatch, "edgecolor": "white" if hatch else color, "linewidth": 0}
-        axes.bar(places, values, bottom=bottom, width=0.78, label=label, **style)
+        edge = "white" if hatch else color
+        bars = axes.bar(places, values, bottom=bottom, width=0.78, label=label, color=color, edgecolor=edge)
+        for bar in bars:
+            bar.set(hatch=hatch, linewidth=0)
         bottom += np.array(values)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_ylim(0, max(1.0, 1.05 * float(bottom.max())))

@@ -19,7 +19,7 @@ BY_KIND: Final[Mapping[str, Reason]] = {
     ),
     "NotStir": Reason(
         Message("the series is not STIR"),
-        Message("send the STIR series; where only another fat suppression was acquired, tell the coordinator"),
+        Message("send the STIR series; if only another fat suppression was acquired, ask the coordinator"),
     ),
     "IncompleteSeries": Reason(
         Message("slices of the series are missing or doubled"),

@@ -38,7 +38,7 @@ def started(pid: int) -> str:
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return "gone"
+        return "ended"
     # After the name, which may hold blanks and brackets, the start is the 20th value; Z means a process that ended.
     values = stat.rpartition(")")[2].split()
-    return "gone" if values[0] == "Z" else values[19]
+    return "ended" if values[0] == "Z" else values[19]

@@ -12,7 +12,7 @@ from sparcc_pipeline.app.ledger.leases import LONGEST_WAIT, LeaseLostError
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import State
-from sparcc_pipeline.app.nightly.settings import RunSettings
+from sparcc_pipeline.app.nightly.settings_tables import RunSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected, Step
 from sparcc_pipeline.app.nightly.work.reasons import failure_of, kind_of, refused_because
 from sparcc_pipeline.errors import InputError

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sparcc_pipeline.app.batch import cluster
-from sparcc_pipeline.app.nightly.settings import RunSettings
+from sparcc_pipeline.app.nightly.settings_tables import RunSettings
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import PipelineConfig, load_config
 from sparcc_pipeline.errors import OutputError

@@ -24,7 +24,8 @@ from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.delivery import deliver as step
 from sparcc_pipeline.app.nightly.delivery.deliver import PAUSE, deliver
 from sparcc_pipeline.app.nightly.delivery.folder_copy import copy_results
-from sparcc_pipeline.app.nightly.settings import DeliverSettings, NightlySettings, Paths, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import DeliverSettings, Paths, SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet
 from sparcc_pipeline.dicom.network import cstore, stow
 from sparcc_pipeline.errors import OutputError

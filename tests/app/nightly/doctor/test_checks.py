@@ -230,7 +230,7 @@ def test_our_node_is_known_from_another_program_on_its_port(night: Installed) ->
     assert server is not None
     level, said = night.worst("receiver")
     server.shutdown()
-    assert level is Level.FAILED and "not by our node" in said
+    assert level is Level.FAILED and "not by the DICOM node" in said
     night.write(receive=f'port = {night.port}\nhost = "192.0.2.1"')
     assert "192.0.2.1" in night.worst("receiver")[1]
 

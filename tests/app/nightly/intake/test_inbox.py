@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
-from sparcc_pipeline.app.nightly.settings import IntakeSettings
+from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
 
 LIMITS = IntakeSettings(max_files=20, max_bytes=2_000_000, max_file_bytes=1_000_000)
 

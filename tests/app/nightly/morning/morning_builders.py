@@ -9,7 +9,7 @@ from sparcc_pipeline.app.nightly.morning.deviations import ImageFacts, deviation
 from sparcc_pipeline.app.nightly.morning.model import Morning
 from sparcc_pipeline.app.nightly.morning.studies import Delivery, Reason, Site, Standing, StudyNow
 from sparcc_pipeline.app.nightly.morning.words import BY_KIND
-from sparcc_pipeline.app.nightly.settings import ReportSettings
+from sparcc_pipeline.app.nightly.settings_tables import ReportSettings
 from sparcc_pipeline.message import Message
 
 NOW = datetime(2026, 11, 25, 22, 30, tzinfo=UTC)

@@ -24,7 +24,8 @@ from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.nightly.morning.ledger import morning_of
 from sparcc_pipeline.app.nightly.morning.mail import Letter, send_letter
 from sparcc_pipeline.app.nightly.morning.report import mail_report, write_morning_report
-from sparcc_pipeline.app.nightly.settings import MailSettings, NightlySettings, Paths, ReportSettings, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import MailSettings, Paths, ReportSettings, SiteSettings
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 from .morning_builders import NOW
@@ -170,7 +171,7 @@ def test_a_password_file_that_others_may_read_is_refused(tmp_path: Path, monkeyp
     file.write_text("secret")
     file.chmod(0o640)
     monkeypatch.delenv("SPARCC_MAIL", raising=False)
-    ways = [
+    ways: list[tuple[dict[str, Any], str]] = [
         ({"password_file": file}, "0600"),
         ({"password_file": tmp_path / "none"}, "no readable"),
         ({"password_variable": "SPARCC_MAIL"}, "unset"),

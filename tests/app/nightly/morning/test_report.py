@@ -26,7 +26,8 @@ from sparcc_pipeline.app.nightly.morning.report import write_morning_report
 from sparcc_pipeline.app.nightly.morning.studies import Delivery, Reason, Standing
 from sparcc_pipeline.app.nightly.morning.tables import sites_csv, studies_csv
 from sparcc_pipeline.app.nightly.morning.words import BY_KIND
-from sparcc_pipeline.app.nightly.settings import NightlySettings, Paths, ReportSettings, RunSettings, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import Paths, ReportSettings, RunSettings, SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.report.language import language
 from sparcc_pipeline.app.study.config import LanguageCode
@@ -362,14 +363,19 @@ def test_a_second_report_replaces_the_folder_of_its_date_as_a_whole(settings: Ni
 
 
 def test_a_report_reads_the_ledger_once(settings: NightlySettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    night, read = Night(settings), []
-    versions = Ledger.versions
-    monkeypatch.setattr(Ledger, "versions", lambda *args, **more: read.append(args) or versions(*args, **more))
+    versions, calls = Ledger.versions, []
 
-    page = report.write_report(Context(settings, night.ledger, lambda: NOW, lambda *_, **__: None))
+    def counted(ledger: Ledger, **wanted: Any) -> list[StudyVersion]:
+        calls.append(wanted)
+        return versions(ledger, **wanted)
+
+    monkeypatch.setattr(Ledger, "versions", counted)
+    context = Context(settings, Night(settings).ledger, lambda: NOW, lambda *_, **__: None)
+
+    page = report.write_report(context)
 
     assert page.is_file() and (settings.paths.work_folder / "metrics" / "sparcc.prom").is_file()
-    assert len(read) == 1
+    assert len(calls) == 1
 
 
 def test_a_report_that_cannot_be_written_leaves_the_earlier_one(
