@@ -93,10 +93,10 @@ def test_a_database_that_cannot_be_used_is_an_error_without_its_password(tmp_pat
 
     with pytest.raises(OutputError, match="not usable"):
         open_database(f"sqlite:///{tmp_path / 'no_database'}")
-    with pytest.raises(OutputError) as gone:
+    with pytest.raises(OutputError) as unreachable:
         open_database(f"postgresql+psycopg://me:secret@/none?host={tmp_path}")
     for url in ("mysql://me:secret@host/name", "nonsense", "sqlite://", "oracle+thin://x"):
         with pytest.raises(ConfigError) as wrong:
             open_database(url)
         assert "secret" not in str(wrong.value)
-    assert "secret" not in str(gone.value)
+    assert "secret" not in str(unreachable.value)

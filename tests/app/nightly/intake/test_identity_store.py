@@ -14,11 +14,24 @@ from sparcc_pipeline.app.nightly.intake.identity_map import IdentityMap, Instanc
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.errors import ConfigError, OutputError
 
-INSTANCE = Instance("S01", "dicom-1", "000001.dcm", "study", "instance", "digest", "1.2", "1.3", "4711", "A1",
-                    "20260101", 100.0, "MR")  # fmt: skip
+INSTANCE = Instance(
+    site="S01",
+    upload="dicom-1",
+    file="000001.dcm",
+    study_key="study",
+    instance_key="instance",
+    digest="digest",
+    study_uid="1.2",
+    series_uid="1.3",
+    patient_id="4711",
+    accession="A1",
+    study_date="20260101",
+    arrived_at=100.0,
+    modality="MR",
+)
 
 
-def test_everything_in_it_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_store_is_for_its_owner_only(tmp_path: Path) -> None:
     store = IdentityStore.open(tmp_path / "identity")
     store.identities.add([INSTANCE])
 
@@ -26,7 +39,7 @@ def test_everything_in_it_is_for_its_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
 
 
-def test_the_key_is_made_once_also_by_many_at_once(tmp_path: Path) -> None:
+def test_many_processes_at_once_make_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: IdentityStore.open(tmp_path / "identity").key, range(16)))
 
@@ -62,7 +75,7 @@ def test_a_damaged_key_is_refused(tmp_path: Path) -> None:
         IdentityStore.open(folder)
 
 
-def test_it_does_not_show_what_it_holds(tmp_path: Path) -> None:
+def test_its_repr_shows_no_identity(tmp_path: Path) -> None:
     store = IdentityStore.open(tmp_path / "identity")
 
     assert store.key.hex() not in repr(store) and repr(store.key) not in repr(store)

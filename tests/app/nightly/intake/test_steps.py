@@ -1,4 +1,4 @@
-"""From what a site drops to a de-identified study of a known participant, and what goes wrong on the way."""
+"""From an upload to a de-identified study of a known participant, and what goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_burnt_in_text_waits_for_a_person_who_may_let_it_pass(night: IntakeNight
     assert released.state == State.DEIDENTIFIED
 
 
-def test_what_the_manifest_released_does_not_let_burnt_in_text_pass(night: IntakeNight, study: Path) -> None:
+def test_a_release_by_the_manifest_does_not_let_burnt_in_text_pass(night: IntakeNight, study: Path) -> None:
     edit(study, BurnedInAnnotation="YES")
     night.manifest("S01")
     night.drop(study, "x")
@@ -222,7 +222,7 @@ def test_two_patients_in_one_study_wait(night: IntakeNight, study: Path) -> None
     assert version.state == State.QUARANTINED and "different patient" in (version.reason or "")
 
 
-def test_a_damaged_image_sends_the_study_back_without_a_word_of_it(night: IntakeNight, study: Path) -> None:
+def test_a_damaged_image_rejects_the_study_and_publishes_nothing(night: IntakeNight, study: Path) -> None:
     path = sorted(study.iterdir())[3]
     path.write_bytes(path.read_bytes()[:-500])
     night.drop(study, "x")
@@ -233,7 +233,7 @@ def test_a_damaged_image_sends_the_study_back_without_a_word_of_it(night: Intake
     assert not (night.work / "studies").exists()
 
 
-def test_a_site_that_does_harm_stops_no_other(night: IntakeNight, study: Path) -> None:
+def test_a_harmful_site_stops_no_other(night: IntakeNight, study: Path) -> None:
     (night.folder / "inbox-S01" / "link").symlink_to(night.identity)
     (night.folder / "inbox-S01" / "text").mkdir()
     (night.folder / "inbox-S01" / "text" / "readme.txt").write_text("no image")
@@ -249,7 +249,7 @@ def test_a_site_that_does_harm_stops_no_other(night: IntakeNight, study: Path) -
     assert all(upload.reason for upload in refused)
     assert (night.folder / "inbox-S01" / "link").is_symlink()
     assert sum(event == "upload refused" for event, _ in night.logged) == 1
-    assert any(event == "inbox could not be read" and said["site"] == "S02" for event, said in night.logged)
+    assert any(event == "inbox could not be read" and fields["site"] == "S02" for event, fields in night.logged)
 
 
 def test_a_study_is_not_complete_while_it_may_still_come(night: IntakeNight, study: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_study_is_not_complete_while_it_may_still_come(night: IntakeNight, stu
     assert intake.check_complete(context, version) == NotYet(arrived + timedelta(minutes=10))
     times["now"] = arrived + timedelta(minutes=10)
     assert not isinstance(intake.check_complete(context, version), NotYet)
-    # Set back by a year: it would wait that long.
+    # With the clock set back by a year, it would wait that long.
     times["now"] = arrived - timedelta(days=365)
     assert not isinstance(intake.check_complete(context, version), NotYet)
 
@@ -282,11 +282,11 @@ def test_fewer_images_than_the_pacs_holds_are_fetched_again(night: IntakeNight, 
     assert not isinstance(intake.check_complete(night.context, version), Failed)
 
 
-def test_done_twice_is_done_once(night: IntakeNight, study: Path) -> None:
+def test_a_step_that_runs_twice_changes_nothing(night: IntakeNight, study: Path) -> None:
     night.drop(study, "x")
     (version,) = night.run()
     before = {path.name: path.read_bytes() for path in night.files(version)}
-    # As if it was killed after the folder had its name and before the ledger knew.
+    # As if killed after the folder had its name and before the ledger recorded it.
     intake.take_in(night.context)
     intake.deidentify(night.context, replace(version, state=State.COMPLETE))
 
@@ -295,7 +295,7 @@ def test_done_twice_is_done_once(night: IntakeNight, study: Path) -> None:
     assert len(night.ledger.versions()) == 1
 
 
-def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: IntakeNight, study: Path) -> None:
+def test_raw_files_are_deleted_once_their_study_is_delivered_and_not_before(night: IntakeNight, study: Path) -> None:
     limits = night.settings.intake.model_copy(update={"keep_raw_days": 7})
     night.context = replace(night.context, settings=night.settings.model_copy(update={"intake": limits}))
     night.drop(study, "x")
@@ -314,7 +314,7 @@ def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: Intake
     assert len(night.ledger.versions()) == 1
 
 
-def test_more_of_a_study_whose_raw_files_are_gone_needs_all_of_it_again(night: IntakeNight, study: Path) -> None:
+def test_more_images_of_a_study_without_its_raw_files_need_all_of_it_again(night: IntakeNight, study: Path) -> None:
     night.drop(study, "stir")
     night.run()
     for upload in IdentityStore.open(night.identity).incoming("S01").iterdir():
@@ -333,12 +333,12 @@ def test_more_of_a_study_whose_raw_files_are_gone_needs_all_of_it_again(night: I
 
 
 class KilledError(BaseException):
-    """Ends a process in the middle, as far as this process can."""
+    """Ends the work in the middle, in place of a kill."""
 
 
 @pytest.mark.parametrize("call", ["record_upload", "record_study", "close_upload", "assign"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_at_any_write_to_the_ledger_it_says_the_same_again(
+def test_intake_killed_at_any_write_to_the_ledger_records_the_same_again(
     night: IntakeNight, study: Path, monkeypatch: pytest.MonkeyPatch, call: str, moment: str
 ) -> None:
     night.drop(study, "x")

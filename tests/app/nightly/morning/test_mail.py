@@ -36,7 +36,7 @@ LETTER = Letter(
 
 
 class Post:
-    """Keeps mails; refuses recipients with "nobody" in them."""
+    """Keeps mails; refuses recipients with "unknown" in them."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -44,7 +44,7 @@ class Post:
         self.logins: list[tuple[bytes, bytes]] = []
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, to: str, options: Any) -> str:
-        if "nobody" in to:
+        if "unknown" in to:
             return "550 no such mailbox"
         envelope.rcpt_tos.append(to)
         return "250 OK"
@@ -185,12 +185,12 @@ def test_a_refused_recipient_is_an_error_without_its_address() -> None:
     post = Post()
     with listening(post) as port:
         with pytest.raises(OutputError, match="1 refused") as one:
-            send_letter(Letter(["a@example.org", "nobody@example.org"], "s", "t"), mail_settings(port))
+            send_letter(Letter(["a@example.org", "unknown@example.org"], "s", "t"), mail_settings(port))
         with pytest.raises(OutputError, match="all recipients refused"):
-            send_letter(Letter(["nobody@example.org"], "s", "t"), mail_settings(port))
+            send_letter(Letter(["unknown@example.org"], "s", "t"), mail_settings(port))
 
     assert post.recipients == [["a@example.org"]]
-    assert "nobody@" not in str(one.value)
+    assert "unknown@" not in str(one.value)
 
 
 def test_a_line_break_in_an_address_is_no_second_header() -> None:

@@ -158,12 +158,12 @@ def test_a_lost_cluster_releases_its_studies_at_once(nights: Nights) -> None:
     def lose(function: Any, tasks: Any, done: Any, lost: Any) -> None:
         next(tasks)
         next(tasks)
-        raise OutputError("the cluster is gone")
+        raise OutputError("the cluster ended")
 
     run, night.night._workers.run = night.night._workers.run, lose  # type: ignore[method-assign]
     night.night.round()
 
-    assert [str(each) for each in night.night.problems] == ["the cluster is gone"]
+    assert [str(each) for each in night.night.problems] == ["the cluster ended"]
     assert night.ledger.owners() == []
     assert [each.attempts for each in night.ledger.versions()] == [0] * 4
     night.night._workers.run = run  # type: ignore[method-assign]
@@ -219,10 +219,10 @@ def test_a_study_claimed_again_while_its_first_task_runs_is_recorded_by_the_seco
 def test_a_lost_ledger_ends_the_night_and_blames_no_study(nights: Nights) -> None:
     night = nights()
 
-    def gone(context: Context, version: Any) -> Outcome:
+    def lose_ledger(context: Context, version: Any) -> Outcome:
         raise LedgerLostError("the ledger does not answer")
 
-    broken = nights(check_complete=gone)
+    broken = nights(check_complete=lose_ledger)
     with pytest.raises(LedgerLostError):
         broken.night.run()
 
