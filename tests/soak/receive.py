@@ -119,12 +119,16 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--folder", type=Path, default=Path("runs/soak_receive"))
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _arguments()
     folder: Path = arguments.folder
     shutil.rmtree(folder, ignore_errors=True)
     sent = copies(arguments.study, folder / "sent", arguments.studies)

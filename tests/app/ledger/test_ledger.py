@@ -216,4 +216,38 @@ def test_a_change_is_leased_as_a_study_is(driver: Driver) -> None:
     assert dead is not None
     with pytest.raises(LeaseLostError):
         driver.ledger.finish_change(dead, {})
-    assert driver.ledger.changes()[0].state == ChangeState.FAILED
+    (failed,) = driver.ledger.changes()
+    assert (failed.state, failed.reason) == (ChangeState.FAILED, "3 workers ended while they had it")
+    assert failed.lease_owner is None
+
+
+def test_a_dead_process_releases_studies_and_changes_alike(driver: Driver) -> None:
+    driver.score("baseline")
+    follow_up = driver.score("week12", visit="week12")
+    driver.ledger.plan_changes("baseline")
+    change = driver.ledger.claim_change("dead", LEASE, ATTEMPTS)
+    study = driver.claim(State.SCORED, "dead")
+    assert change is not None
+    assert driver.ledger.owners() == ["dead"]
+
+    driver.ledger.release_leases_of("dead")
+
+    released = [each for each in driver.ledger.history() if each.event == "given back"]
+    assert [(each.version_id, each.change_id) for each in released] == [(study.id, None), (follow_up.id, change.id)]
+    heir = driver.ledger.claim_change("heir", LEASE, ATTEMPTS)
+    assert heir is not None and (heir.id, heir.claim, heir.attempts) == (change.id, change.claim + 1, 2)
+    assert not driver.ledger.renew_change(change, LEASE)
+
+
+def test_a_change_released_without_a_result_costs_no_attempt(driver: Driver) -> None:
+    driver.score("baseline")
+    driver.score("week12", visit="week12")
+    driver.ledger.plan_changes("baseline")
+    for _ in range(2 * ATTEMPTS):
+        held = driver.ledger.claim_change("worker", LEASE, ATTEMPTS)
+        assert held is not None and held.attempts == 1
+        driver.ledger.release_change(held)
+    assert held is not None
+    driver.ledger.release_change(held)
+
+    assert len([each for each in driver.ledger.history() if each.event == "given back"]) == 2 * ATTEMPTS

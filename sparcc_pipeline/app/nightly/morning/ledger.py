@@ -55,11 +55,7 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         for each in versions
         if each.visit == settings.run.baseline_visit and each.superseded_by is None
     }
-    not_compared = {
-        each.follow_up_id: _reason(each.reason, each.facts.get("reason_kind"))
-        for each in ledger.changes()
-        if each.state in (ChangeState.REFUSED, ChangeState.FAILED) and each.reason is not None
-    }
+    not_compared = _not_compared(ledger)
     studies = [
         _study(
             each,
@@ -79,6 +75,15 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         nights_shown=settings.report.nights,
         problems=problems,
     )
+
+
+def _not_compared(ledger: Ledger) -> dict[int, Reason]:
+    """Return why a change could not be computed, by the number of the follow-up."""
+    return {
+        each.follow_up_id: _reason(each.reason, each.facts.get("reason_kind"))
+        for each in ledger.changes()
+        if each.state in (ChangeState.REFUSED, ChangeState.FAILED) and each.reason is not None
+    }
 
 
 def report_zone(settings: NightlySettings, now: datetime) -> tzinfo:

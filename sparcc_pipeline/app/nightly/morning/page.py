@@ -49,11 +49,6 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
     links : other pages by their names; for the coordinator's page only
     site : the site of the page; None: the coordinator's page, with all sites and with commands
     """
-    groups = [
-        {"standing": standing.value, "name": name, "studies": [_shown(s, morning, words, site) for s in found]}
-        for standing, name in (_GROUPS if site is None else _SITE_GROUPS)
-        if (found := [s for s in morning.needing_attention() if s.standing is standing])
-    ]
     counts = morning.counts()
     stuck = [] if site is not None else [_shown_delivery(s, morning, words) for s in morning.stuck_deliveries()]
     return template("morning.html", words).render(
@@ -65,7 +60,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         counts=counts,
         figures=_figures(counts, words),
         rows=[_site_row(each, morning.of_site(each.code).counts(), words) for each in morning.sites],
-        groups=groups,
+        groups=_groups(morning, words, site),
         needing=counts.needs_attention + len(stuck),
         first_shown=FIRST_SHOWN,
         nights=morning.nights_shown,
@@ -82,6 +77,15 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         version=__version__,
         created_at=morning.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+
+
+def _groups(morning: Morning, words: Language, site: Site | None) -> list[dict[str, Any]]:
+    """Return the studies that need attention, in their groups."""
+    return [
+        {"standing": standing.value, "name": name, "studies": [_shown(s, morning, words, site) for s in found]}
+        for standing, name in (_GROUPS if site is None else _SITE_GROUPS)
+        if (found := [s for s in morning.needing_attention() if s.standing is standing])
+    ]
 
 
 def summary_text(morning: Morning, words: Language) -> str:
