@@ -108,10 +108,10 @@ def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
 @nightly_app.command()
 def retry(study: Study, config: SettingsFile = DEFAULT_FILE, by: MaybeBy = None) -> None:
     """Try a study again that failed or was rejected, at the next run."""
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
-        told(ledger.retry(study, by or getuser()))
+        print_state(ledger.retry(study, by or getuser()))
 
 
 @nightly_app.command()
@@ -122,11 +122,11 @@ def release(
     config: SettingsFile = DEFAULT_FILE,
 ) -> None:
     """Let a study, or an upload, out of quarantine: the next run goes on where it was held."""
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
         if study.isdecimal():
-            told(ledger.release(int(study), reason, by))
+            print_state(ledger.release(int(study), reason, by))
         else:
             upload = ledger.release_upload(study, reason, by)
             typer.echo(f"{upload.id}: upload of {upload.site} {upload.state}")
@@ -135,10 +135,10 @@ def release(
 @nightly_app.command()
 def reject(study: Study, reason: Reason, by: By, config: SettingsFile = DEFAULT_FILE) -> None:
     """Reject a study that is in quarantine or failed: its site must send something else."""
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
-        told(ledger.refuse(study, reason, by))
+        print_state(ledger.refuse(study, reason, by))
 
 
 @nightly_app.command()
@@ -149,8 +149,8 @@ def supersede(
     by: MaybeBy = None,
 ) -> None:
     """Of two studies of one visit, say that NEW counts; both are kept. NEW leaves quarantine if it is there."""
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
         for version in ledger.supersede(old, new, by or getuser()):
-            told(version)
+            print_state(version)
