@@ -17,7 +17,9 @@ LIST: Final = "tests/words.toml"
 SUFFIXES: Final = frozenset(
     {"", ".css", ".html", ".js", ".mako", ".md", ".py", ".sh", ".svg", ".toml", ".yaml", ".yml"}
 )
-"""Text that people read; scripts have no suffix. Results of a training (JSON) are left out."""
+"""Text that people read; scripts have no suffix."""
+LEFT_OUT: Final = (LIST, "tests/test_words.py", "models/sparcc_stir/")
+"""The list, its planted faults, and the output of a training."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def forbidden_words(file: str, text: str) -> list[str]:
 
 
 def readable_files() -> list[str]:
-    """Return the files of the repository that people read, the list itself left out."""
+    """Return the files of the repository that people read, `LEFT_OUT` excepted."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=REPOSITORY,
@@ -81,7 +83,7 @@ def readable_files() -> list[str]:
         text=True,
         check=True,
     ).stdout.splitlines()
-    return [file for file in listed if Path(file).suffix in SUFFIXES and file not in {LIST, "tests/test_words.py"}]
+    return [file for file in listed if Path(file).suffix in SUFFIXES and not file.startswith(LEFT_OUT)]
 
 
 def test_no_word_of_the_list_occurs() -> None:
