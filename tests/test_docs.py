@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import typer
 
-from sparcc_pipeline.app.cli.main import app
+from .commands import unknown_part
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 README_WORDS: Final = 900
@@ -125,27 +123,6 @@ def commands_of(text: str) -> Iterator[tuple[int, str]]:
             for offset, line in enumerate(joined.splitlines(), 1):
                 if found := re.match(r"\s*(?:\$ )?(?:\S+/)?(sparcc .*)", line):
                     yield block.line + offset, found[1]
-
-
-def unknown_part(command: str) -> str | None:
-    """Return the first word of a `sparcc` command line that the program does not know, or None."""
-    known: Any = typer.main.get_command(app)
-    lexer = shlex.shlex(command.split(" && ")[0].split(" > ")[0], posix=True, punctuation_chars="|;")
-    lexer.whitespace_split, lexer.commenters = True, "#"
-    for word in list(lexer)[1:]:
-        if set(word) & set("|;…"):
-            return None
-        if word.startswith("--"):
-            options = {name for parameter in known.params for name in (*parameter.opts, *parameter.secondary_opts)}
-            if word.split("=")[0] not in options | {"--help"}:
-                return word
-        elif hasattr(known, "commands") and word != "...":
-            if not word.islower():
-                return None
-            if word not in known.commands:
-                return word
-            known = known.commands[word]
-    return None
 
 
 def unknown_commands(file: Path) -> list[str]:
