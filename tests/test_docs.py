@@ -25,6 +25,7 @@ FENCE: Final = re.compile(r"^```(\w*)\s*$")
 LINK: Final = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)")
 HEADING: Final = re.compile(r"^#{1,6}\s+(.*?)\s*$")
 CITED: Final = re.compile(r"\[([A-Z][A-Za-z]+(?:PS3\.\d+|\d{4}[a-z]?))\]")
+INLINE_PATH: Final = re.compile(r"`((?:[\w.-]+/)+[\w.-]*\w\.(?:html|js|md|py|toml))`")
 INLINE_COMMAND: Final = re.compile(r"`(sparcc [^`]+)`")
 HISTORY: Final = ("CHANGELOG.md", "models/sparcc_stir/docs/evaluation.md")
 """Name commands and files of earlier versions; the second is the output of a training."""
@@ -91,6 +92,21 @@ def broken_links(file: Path) -> list[str]:
     return faults
 
 
+def missing_paths(file: Path, repository: Path = REPOSITORY) -> list[str]:
+    """Return `file:line` of every path in backticks that has a folder and is neither in the repository nor the package.
+
+    Only paths whose first folder exists are looked at: others are results, or files of the user.
+    """
+    roots = (file.parent, repository, repository / "sparcc_pipeline")
+    return [
+        f"{file.name}:{number}: expected a file, found nothing at {path}"
+        for number, line in split(file.read_text(encoding="utf-8"))[0]
+        for path in INLINE_PATH.findall(line)
+        if any((root / path.split("/")[0]).is_dir() for root in roots)
+        and not any((root / path).exists() for root in roots)
+    ]
+
+
 def failing_examples(file: Path) -> list[str]:
     """Run the doctests and compile the other Python blocks of a Markdown file; return `file:line` of each fault."""
     faults = []
@@ -146,6 +162,13 @@ def documents() -> list[Path]:
 @pytest.mark.parametrize("file", documents(), ids=_name)
 def test_links_lead_somewhere(file: Path) -> None:
     found = broken_links(file)
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("file", [file for file in documents() if _name(file) not in HISTORY], ids=_name)
+def test_paths_exist(file: Path) -> None:
+    found = missing_paths(file)
 
     assert not found, "\n".join(found)
 
@@ -221,6 +244,15 @@ def test_a_broken_link_is_found(tmp_path: Path, planted: str, fault: str) -> Non
     assert [found.split(": ")[:2] for found in broken_links(page)] == [
         ["page.md:3", next(found.split(": ")[1] for found in broken_links(page) if fault in found)]
     ]
+
+
+def test_a_path_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "there.md").write_text("")
+    page = tmp_path / "page.md"
+    page.write_text("`docs/there.md`, `results/score.py`, and\n`docs/absent.md`\n")
+
+    assert missing_paths(page, tmp_path) == ["page.md:2: expected a file, found nothing at docs/absent.md"]
 
 
 @pytest.mark.parametrize("planted", [">>> 1 + 1\n3", "def f(:"])
