@@ -1,5 +1,5 @@
-# Sourced by the other scripts: goes to the repository and keeps its virtual environment, .venv.
-# An installation is made once and again only when pyproject.toml, the version or the place of the checkout changes.
+# Sourced by the other scripts: enters the repository and keeps its virtual environment, .venv, up to date.
+# It is installed once, and again only when pyproject.toml, the version or the place of the checkout changes.
 
 set -euo pipefail
 
@@ -8,7 +8,7 @@ VENV="$REPOSITORY/.venv"
 STAMP="$VENV/sparcc-installed"
 cd -- "$REPOSITORY"
 
-say() { printf '%s\n' "$*" >&2; }
+print_line() { printf '%s\n' "$*" >&2; }
 
 # Prints a Python that is new enough and is no virtual environment's own.
 find_python() {
@@ -19,7 +19,7 @@ find_python() {
             return
         fi
     done
-    say "expected Python 3.11 or newer, found none; install it (Debian, Ubuntu: apt-get install python3 python3-venv)"
+    print_line "expected Python 3.11 or newer, found none; install it (Debian, Ubuntu: apt-get install python3 python3-venv)"
     return 1
 }
 
@@ -31,27 +31,27 @@ require_venv_module() {
     fi
     package="python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        say "expected the module venv of $python, found none; as root: apt-get install $package"
+        print_line "expected the module venv of $python, found none; as root: apt-get install $package"
         return 1
     fi
-    say "Installing the Debian package $package ..."
+    print_line "Installing the Debian package $package ..."
     { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$package"; } >&2
 }
 
-# WeasyPrint draws PDFs with libraries of the system. Without them all but the option --pdf works.
+# WeasyPrint draws PDFs with system libraries. Without them all but the option --pdf works.
 require_pdf_libraries() {
     local packages="libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
     if "$VENV/bin/python" -c 'import weasyprint' >/dev/null 2>&1; then
         return
     fi
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        say "for reports as PDF, as root: apt-get install $packages (all else works without)"
+        print_line "for reports as PDF, as root: apt-get install $packages (all else works without)"
         return
     fi
-    say "Installing the Debian packages $packages ..."
+    print_line "Installing the Debian packages $packages ..."
     # shellcheck disable=SC2086
     { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $packages; } >&2 ||
-        say "could not install them: reports as PDF will be refused (all else works)"
+        print_line "could not install them: reports as PDF will be refused (all else works)"
 }
 
 # What an installation depends on, as one hash.
@@ -66,7 +66,7 @@ prepare_environment() {
     if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
         python="$(find_python)"
         require_venv_module "$python"
-        say "Making the virtual environment $VENV ..."
+        print_line "Creating the virtual environment $VENV ..."
         "$python" -m venv --clear "$VENV"
     fi
     if [[ -f "$STAMP" ]]; then
@@ -77,7 +77,7 @@ prepare_environment() {
     if [[ "$wanted" == "$installed_hash" && "$extras" == "$installed_extras" ]]; then
         return
     fi
-    say "Installing sparcc-pipeline${extras:+ with $extras} into $VENV (some minutes the first time) ..."
+    print_line "Installing sparcc-pipeline${extras:+ with $extras} into $VENV (some minutes the first time) ..."
     rm -f "$STAMP"
     "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2
     require_pdf_libraries

@@ -27,7 +27,7 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The package and its configuration, free to be spoilt."""
+    """The package and its configuration, free to be changed."""
     shutil.copytree(
         REPOSITORY / "sparcc_pipeline", tmp_path / "sparcc_pipeline", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -66,8 +66,8 @@ LINT_IMPORTS = ["-c", "from importlinter.cli import lint_imports_command as run;
     ],
 )
 def test_a_forbidden_import_is_found(copy: Path, module: str, planted: str, contract: str) -> None:
-    spoilt = copy / "sparcc_pipeline" / module
-    spoilt.write_text(spoilt.read_text() + f"\n{planted}\n")
+    changed = copy / "sparcc_pipeline" / module
+    changed.write_text(changed.read_text() + f"\n{planted}\n")
 
     found = _run(LINT_IMPORTS, copy)
 
@@ -114,18 +114,18 @@ def test_types_are_strict(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("planted", "said"),
+    ("planted", "reported"),
     [
         ("import warnings\ndef test_it():\n    warnings.warn('old', DeprecationWarning)\n", "DeprecationWarning: old"),
         ("import pytest\n@pytest.mark.slwo\ndef test_it(): pass\n", "'slwo' not found in `markers`"),
         ("def test_it():\n    assert False\n", "1 failed"),
     ],
 )
-def test_tests_are_strict(copy: Path, planted: str, said: str) -> None:
+def test_tests_are_strict(copy: Path, planted: str, reported: str) -> None:
     (copy / "tests").mkdir()
     (copy / "tests" / "test_planted.py").write_text(planted)
 
     found = _run(["-m", "pytest", "-p", "no:cacheprovider"], copy)
 
     assert found.returncode != 0
-    assert said in found.stdout
+    assert reported in found.stdout
