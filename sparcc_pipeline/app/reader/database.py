@@ -50,8 +50,15 @@ class Writing:
         reason: str = "",
     ) -> None:
         """Append an entry to the audit trail."""
-        entry = {"at": self.now, "who": who, "action": action, "subject": subject, "old": trail.plain(old),
-                 "new": trail.plain(new), "reason": reason}  # fmt: skip
+        entry = {
+            "at": self.now,
+            "who": who,
+            "action": action,
+            "subject": subject,
+            "old": trail.plain(old),
+            "new": trail.plain(new),
+            "reason": reason,
+        }
         self.head = trail.append(self.connection, self._key, entry)
 
 

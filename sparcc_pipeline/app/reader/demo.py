@@ -64,9 +64,17 @@ visits = 3
 PIXEL_MM: Final = 0.9
 SLICE_SPACING_MM: Final = 4.0
 T1_SIGNAL: Final = {
-    "air": 6.0, "fat": 620.0, "muscle": 190.0, "marrow": 430.0, "joint": 90.0, "cortex": 30.0,
-    "ligament": 260.0, "disc": 170.0, "vessel": 240.0, "bladder": 110.0,
-}  # fmt: skip
+    "air": 6.0,
+    "fat": 620.0,
+    "muscle": 190.0,
+    "marrow": 430.0,
+    "joint": 90.0,
+    "cortex": 30.0,
+    "ligament": 260.0,
+    "disc": 170.0,
+    "vessel": 240.0,
+    "bladder": 110.0,
+}
 """Signal of each tissue on T1: fat and fatty marrow bright, fluid dark; edema, a share of the vessels', is dark too."""
 
 

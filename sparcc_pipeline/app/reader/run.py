@@ -120,8 +120,9 @@ def run_lock_database(reason: str, settings_file: Path | None) -> None:
     typer.echo("The database is locked.")
 
 
-def run_export(out: Path, settings_file: Path | None, before_lock: str | None, manifest: Path | None, *,
-               force: bool) -> None:  # fmt: skip
+def run_export(
+    out: Path, settings_file: Path | None, before_lock: str | None, manifest: Path | None, *, force: bool
+) -> None:
     """Write readings and comparisons as tables, and DICOM SR if asked."""
     from sparcc_pipeline.app.reader.readings.export import export_readings
 

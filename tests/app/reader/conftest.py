@@ -36,9 +36,13 @@ from ..conftest import EDEMA, MARROW, KnownSegmenter, make_stir, make_tissue
 PASSWORD = "a long enough password"
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 USERS = {
-    "ann": Role.READER, "ben": Role.READER, "cem": Role.ADJUDICATOR, "dee": Role.COORDINATOR,
-    "eva": Role.ADMINISTRATOR, "fay": Role.AUDITOR,
-}  # fmt: skip
+    "ann": Role.READER,
+    "ben": Role.READER,
+    "cem": Role.ADJUDICATOR,
+    "dee": Role.COORDINATOR,
+    "eva": Role.ADMINISTRATOR,
+    "fay": Role.AUDITOR,
+}
 SETTINGS = """
 [session]
 argon2_memory_kib = 64

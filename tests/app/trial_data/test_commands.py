@@ -84,9 +84,11 @@ def test_import_writes_tidy_tables_with_codebook_and_mapping(trial: Call, files:
     out = tmp_path / "out"
     names = ("participants", "visits", "instruments", "readings", "scores", "queries")
     assert {file.name for file in out.iterdir()} == {
-        "trial.json", "codebook.csv", "cdisc_mapping.csv",
+        "trial.json",
+        "codebook.csv",
+        "cdisc_mapping.csv",
         *(f"{name}.{kind}" for name in names for kind in ("csv", "parquet")),
-    }  # fmt: skip
+    }
     codebook = table(out / "codebook.csv")
     for name in names:
         rows, parquet = table(out / f"{name}.csv"), pq.read_table(out / f"{name}.parquet")

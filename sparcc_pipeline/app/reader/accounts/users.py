@@ -71,8 +71,16 @@ class Accounts:
         """Characters that a password must have."""
         return self._settings.shortest_password
 
-    def add(self, name: str, code: str, role: Role, *, by: str = SYSTEM, password: str | None = None,
-            must_change: bool = True) -> str:  # fmt: skip
+    def add(
+        self,
+        name: str,
+        code: str,
+        role: Role,
+        *,
+        by: str = SYSTEM,
+        password: str | None = None,
+        must_change: bool = True,
+    ) -> str:
         """A new user; gives the password, a random one unless given.
 
         Raises
@@ -92,10 +100,17 @@ class Accounts:
                 raise ConfigError("expected a new name and a new code, found one that is taken; choose another")
             work.connection.execute(
                 USERS.insert().values(
-                    name=name, code=code, role=role.value, password_hash=hashed, must_change=must_change, active=True,
-                    failures=0, locked_until=None, language="en",
+                    name=name,
+                    code=code,
+                    role=role.value,
+                    password_hash=hashed,
+                    must_change=must_change,
+                    active=True,
+                    failures=0,
+                    locked_until=None,
+                    language="en",
                 )
-            )  # fmt: skip
+            )
             work.record(by, "add_user", name, new={"code": code, "role": role.value})
         return password
 
@@ -141,10 +156,14 @@ class Accounts:
         """
         self.require_password(user, old)
         if len(new) < self._settings.shortest_password or new == old:
-            raise Refusal(422, "invalid", Message(
-                "expected a new password of at least {count} characters, other than the old one",
-                count=self._settings.shortest_password,
-            ))  # fmt: skip
+            raise Refusal(
+                422,
+                "invalid",
+                Message(
+                    "expected a new password of at least {count} characters, other than the old one",
+                    count=self._settings.shortest_password,
+                ),
+            )
         hashed = self._passwords.hash(new)
         with self._database.writing() as work:
             changed = {"password_hash": hashed, "must_change": False}
@@ -177,10 +196,13 @@ class Accounts:
             work.connection.execute(delete(SESSIONS).where(SESSIONS.c.created_at < oldest))
             work.connection.execute(
                 SESSIONS.insert().values(
-                    token_hash=_hashed(token), user_id=row.id, csrf=secrets.token_urlsafe(32), created_at=work.now,
+                    token_hash=_hashed(token),
+                    user_id=row.id,
+                    csrf=secrets.token_urlsafe(32),
+                    created_at=work.now,
                     seen_at=work.now,
                 )
-            )  # fmt: skip
+            )
             work.record(row.name, "sign_in", row.name)
         return token
 

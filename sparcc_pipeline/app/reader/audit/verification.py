@@ -53,8 +53,14 @@ def _assignments(connection: Connection) -> Iterator[Message]:
     given = {row.subject: json.loads(row.new) for row in _told(connection, "assign")}
     query = select(ASSIGNMENTS, USERS.c.name).join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id)
     for row in connection.execute(query):
-        found = {"case": row.case_id, "reader": row.name, "kind": row.kind, "repeat": row.repeat, "seed": row.seed,
-                 "visit_order": json.loads(row.visit_order)}  # fmt: skip
+        found = {
+            "case": row.case_id,
+            "reader": row.name,
+            "kind": row.kind,
+            "repeat": row.repeat,
+            "seed": row.seed,
+            "visit_order": json.loads(row.visit_order),
+        }
         if given.pop(row.code, None) != found:
             yield Message("case {code} is not as it was given out", code=row.code)
     for code in given:

@@ -140,11 +140,16 @@ def import_cases(
 
 def _is_there(database: ReaderDatabase, row: ManifestRow, *, training: bool) -> bool:
     with database.reading() as connection:
-        return connection.execute(
-            select(VISITS.c.id)
-            .join(CASES, CASES.c.id == VISITS.c.case_id)
-            .where(CASES.c.participant == row.participant, CASES.c.training == training, VISITS.c.visit == row.visit)
-        ).first() is not None  # fmt: skip
+        return (
+            connection.execute(
+                select(VISITS.c.id)
+                .join(CASES, CASES.c.id == VISITS.c.case_id)
+                .where(
+                    CASES.c.participant == row.participant, CASES.c.training == training, VISITS.c.visit == row.visit
+                )
+            ).first()
+            is not None
+        )
 
 
 def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str, str], Known] | None) -> None:
@@ -187,8 +192,13 @@ def _segmented(score: Path | None, geometry: Any) -> tuple[Segmented | None, Six
     return segmented, slices
 
 
-def _insert(database: ReaderDatabase, row: ManifestRow, true: Known | None, folders: Mapping[str, str | None],
-            digests: Mapping[str, str]) -> None:  # fmt: skip
+def _insert(
+    database: ReaderDatabase,
+    row: ManifestRow,
+    true: Known | None,
+    folders: Mapping[str, str | None],
+    digests: Mapping[str, str],
+) -> None:
     training = true is not None
     known = None if true is None else json.dumps(true, sort_keys=True)
     with database.writing() as work:

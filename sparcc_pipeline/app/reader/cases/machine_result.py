@@ -20,9 +20,18 @@ from sparcc_pipeline.sparcc.score import score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices
 
 NOTHING: Final[dict[str, Any]] = dict.fromkeys(
-    ("total", "edema", "intensity", "depth", "evaluable_maximum", "expected", "interval_90", "probability_remission",
-     "first")
-)  # fmt: skip
+    (
+        "total",
+        "edema",
+        "intensity",
+        "depth",
+        "evaluable_maximum",
+        "expected",
+        "interval_90",
+        "probability_remission",
+        "first",
+    )
+)
 
 
 def read_score(folder: Path) -> dict[str, Any]:

@@ -57,11 +57,14 @@ def primary_totals(connection: Connection, case: int) -> list[tuple[int, VisitTo
         select(ASSIGNMENTS.c.user_id, ASSIGNMENTS.c.visit_order, READINGS.c.content)
         .join(READINGS, READINGS.c.assignment_id == ASSIGNMENTS.c.id)
         .where(
-            ASSIGNMENTS.c.case_id == case, ASSIGNMENTS.c.kind == PRIMARY, ASSIGNMENTS.c.repeat == 1,
-            READINGS.c.kind == PRIMARY, READINGS.c.state == "locked",
+            ASSIGNMENTS.c.case_id == case,
+            ASSIGNMENTS.c.kind == PRIMARY,
+            ASSIGNMENTS.c.repeat == 1,
+            READINGS.c.kind == PRIMARY,
+            READINGS.c.state == "locked",
         )
         .order_by(READINGS.c.version)
-    )  # fmt: skip
+    )
     found = {}
     for row in rows:
         content = Content.model_validate_json(row.content)
@@ -81,7 +84,7 @@ def assigned(connection: Connection, case: int) -> Row[Any] | None:
     chosen = ASSIGNMENTS.c.case_id == case, ASSIGNMENTS.c.kind == ADJUDICATION
     return connection.execute(
         select(ASSIGNMENTS, USERS.c.name).join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id).where(*chosen)
-    ).first()  # fmt: skip
+    ).first()
 
 
 def give_to_least_busy(work: Writing, case: int, protocol: Protocol, settings: Reading) -> None:

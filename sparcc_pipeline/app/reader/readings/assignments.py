@@ -47,8 +47,16 @@ class Assignment:
     second_opinion_at: str | None
 
 
-def assign(work: Writing, reader: Row[Any], cases: Sequence[int], settings: Reading, *, kind: str = PRIMARY,
-           repeat: int = 1, by: str) -> int:  # fmt: skip
+def assign(
+    work: Writing,
+    reader: Row[Any],
+    cases: Sequence[int],
+    settings: Reading,
+    *,
+    kind: str = PRIMARY,
+    repeat: int = 1,
+    by: str,
+) -> int:
     """Give cases to a reader, after those that the reader has; gives how many were new.
 
     Parameters
@@ -74,18 +82,25 @@ def assign(work: Writing, reader: Row[Any], cases: Sequence[int], settings: Read
     return len(new)
 
 
-def _insert(work: Writing, reader: Row[Any], case: int, seed: int, kind: str, repeat: int, position: float,
-            by: str) -> None:  # fmt: skip
+def _insert(
+    work: Writing, reader: Row[Any], case: int, seed: int, kind: str, repeat: int, position: float, by: str
+) -> None:
     visits = list(work.connection.execute(select(VISITS.c.id).where(VISITS.c.case_id == case)).scalars())
     generator = np.random.default_rng(_number(seed, kind, reader.id, case, repeat, "labels"))
     order = [int(each) for each in generator.permutation(sorted(visits))]
     code = new_code()
     work.connection.execute(
         ASSIGNMENTS.insert().values(
-            code=code, case_id=case, user_id=reader.id, kind=kind, repeat=repeat, position=position, seed=seed,
+            code=code,
+            case_id=case,
+            user_id=reader.id,
+            kind=kind,
+            repeat=repeat,
+            position=position,
+            seed=seed,
             visit_order=json.dumps(order),
         )
-    )  # fmt: skip
+    )
     new = {"case": case, "reader": reader.name, "kind": kind, "repeat": repeat, "seed": seed, "visit_order": order}
     work.record(by, "assign", code, new=new)
 
@@ -140,8 +155,17 @@ def cases(connection: Connection, *, training: bool) -> list[Row[Any]]:
 
 
 def _assignment(row: Row[Any]) -> Assignment:
-    return Assignment(row.id, row.code, row.case_id, row.user_id, row.kind, row.repeat, row.position,
-                      tuple(json.loads(row.visit_order)), row.second_opinion_at)  # fmt: skip
+    return Assignment(
+        row.id,
+        row.code,
+        row.case_id,
+        row.user_id,
+        row.kind,
+        row.repeat,
+        row.position,
+        tuple(json.loads(row.visit_order)),
+        row.second_opinion_at,
+    )
 
 
 def _after(place: float, share: float) -> float:

@@ -54,12 +54,18 @@ class TrainingVisit:
         places = sorted(set(read) | {place for place, value in self.known.items() if value})
         return [
             KnownDifference.model_validate(
-                {"slice_index": index, "slice": index - self.reading.first + 1, "joint": joint, "item": item,
-                 "reading": read.get((index, joint, item), 0), "known": self.known.get((index, joint, item), 0)}
+                {
+                    "slice_index": index,
+                    "slice": index - self.reading.first + 1,
+                    "joint": joint,
+                    "item": item,
+                    "reading": read.get((index, joint, item), 0),
+                    "known": self.known.get((index, joint, item), 0),
+                }
             )
             for index, joint, item in places
             if read.get((index, joint, item), 0) != self.known.get((index, joint, item), 0)
-        ]  # fmt: skip
+        ]
 
 
 class Training:

@@ -31,8 +31,12 @@ Point = Annotated[StrictInt, Field(ge=0, le=1)] | None
 QUADRANT_ITEMS: Final[tuple[Item, ...]] = ("upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral")
 ITEMS: Final[tuple[Item, ...]] = (*QUADRANT_ITEMS, "intense", "deep")
 REASONS: Final[tuple[NotEvaluable, ...]] = (
-    "joint_not_visible", "joint_too_short", "artefact", "outside_image", "other",
-)  # fmt: skip
+    "joint_not_visible",
+    "joint_too_short",
+    "artefact",
+    "outside_image",
+    "other",
+)
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "adequate", "poor")
 
 

@@ -78,11 +78,16 @@ def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgre
                 visits=visits[case.id],
                 training=case.training,
                 readers=given[case.id],
-                adjudication="needed" if needed else "none" if who is None
-                else "locked" if how_far == "locked" else "assigned",
+                adjudication="needed"
+                if needed
+                else "none"
+                if who is None
+                else "locked"
+                if how_far == "locked"
+                else "assigned",
                 adjudicator=who,
             )
-        )  # fmt: skip
+        )
     return found
 
 

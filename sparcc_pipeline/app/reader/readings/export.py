@@ -69,14 +69,16 @@ _KIND: Final = Column("kind", "primary, revised (after the second opinion), or a
 _REPEAT: Final = Column("repeat", "2 for the same images read again by the same reader", _W)
 
 ITEMS: Final = (
-    *_PLACE, _KIND, _REPEAT,
+    *_PLACE,
+    _KIND,
+    _REPEAT,
     Column("slice", "1-6, anterior to posterior", _W),
     Column("slice_index", "counted from 0 at the most anterior slice of the series", _W),
     Column("joint", "the patient's right or left"),
     Column("item", "quadrant, or intense, or deep"),
     Column("value", "1 or 0; empty where not evaluable", _W),
     Column("reason", "why it was not evaluable, or why a revised reading changed it"),
-)  # fmt: skip
+)
 
 COUNTED: Final = (
     *_PLACE[:2],
@@ -88,13 +90,15 @@ COUNTED: Final = (
 )
 
 MACHINE: Final = (
-    *_PLACE, _KIND, _REPEAT,
+    *_PLACE,
+    _KIND,
+    _REPEAT,
     Column("total", "SPARCC of the reading", _W),
     Column("machine_total", "SPARCC of the machine", _W),
     Column("difference", "machine minus reading", _W),
     Column("evaluable_maximum", "largest total that the reading could reach", _W),
     Column("machine_evaluable_maximum", "largest total that the machine's score could reach", _W),
-)  # fmt: skip
+)
 
 AGREEMENT: Final = (
     Column("kind", "what is compared"),
@@ -104,16 +108,19 @@ AGREEMENT: Final = (
     Column("participants", "participants", _W),
     *(
         Column(f"{name}{end}", f"{label}{meaning}", _N)
-        for name, label in (("icc_agreement", "ICC(2,1)"), ("icc_consistency", "ICC(3,1)"),
-                            ("weighted_kappa", "kappa with quadratic weights"),
-                            ("sdc", "smallest detectable change of one total"))
+        for name, label in (
+            ("icc_agreement", "ICC(2,1)"),
+            ("icc_consistency", "ICC(3,1)"),
+            ("weighted_kappa", "kappa with quadratic weights"),
+            ("sdc", "smallest detectable change of one total"),
+        )
         for end, meaning in (("", ""), ("_low", ", lower end of its 95 % interval"), ("_high", ", upper end"))
     ),
     Column("mean_difference", "second minus first", _N),
     Column("lower_limit", "lower limit of agreement", _N),
     Column("upper_limit", "upper limit of agreement", _N),
     Column("sem", "standard error of measurement", _N),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -143,12 +150,27 @@ class LockedVisit:
     @property
     def as_reading(self) -> Reading:
         """As the trial's rules take it."""
-        return Reading(self.participant, self.visit, self.reader, self.total, True, self.kind == ADJUDICATION,
-                       self.reading.asas_positive, self.repeat)  # fmt: skip
+        return Reading(
+            self.participant,
+            self.visit,
+            self.reader,
+            self.total,
+            True,
+            self.kind == ADJUDICATION,
+            self.reading.asas_positive,
+            self.repeat,
+        )
 
 
-def export_readings(database: ReaderDatabase, settings: ReaderSettings, folder: Path, before_lock: str | None,
-                    manifest: Path | None, *, force: bool) -> dict[str, int]:  # fmt: skip
+def export_readings(
+    database: ReaderDatabase,
+    settings: ReaderSettings,
+    folder: Path,
+    before_lock: str | None,
+    manifest: Path | None,
+    *,
+    force: bool,
+) -> dict[str, int]:
     """Write all tables (and DICOM SR for the studies of `manifest`); gives how many rows each has.
 
     Raises
@@ -187,14 +209,20 @@ def export_readings(database: ReaderDatabase, settings: ReaderSettings, folder: 
 def locked_visits(connection: Connection) -> list[LockedVisit]:
     """Every time point of the newest locked version of every reading of the trial, training aside."""
     rows = connection.execute(
-        select(READINGS, ASSIGNMENTS.c.repeat, ASSIGNMENTS.c.case_id, ASSIGNMENTS.c.visit_order, USERS.c.code,
-               CASES.c.participant)
+        select(
+            READINGS,
+            ASSIGNMENTS.c.repeat,
+            ASSIGNMENTS.c.case_id,
+            ASSIGNMENTS.c.visit_order,
+            USERS.c.code,
+            CASES.c.participant,
+        )
         .join(ASSIGNMENTS, ASSIGNMENTS.c.id == READINGS.c.assignment_id)
         .join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id)
         .join(CASES, CASES.c.id == ASSIGNMENTS.c.case_id)
         .where(READINGS.c.state == "locked", CASES.c.training.is_(False))
         .order_by(CASES.c.participant, CASES.c.round, USERS.c.code, ASSIGNMENTS.c.repeat, READINGS.c.version)
-    )  # fmt: skip
+    )
     newest = {(row.assignment_id, row.kind): row for row in rows}
     visits = {row.id: row for row in connection.execute(select(VISITS))}
     return [each for row in newest.values() for each in _visits_of(row, visits)]
@@ -236,13 +264,28 @@ def _visits_of(row: Row[Any], visits: Mapping[int, Row[Any]]) -> Iterator[Locked
         reasons.setdefault(each["label"], {})[each["slice"], each["joint"], each["item"]] = each["reason"]
     for label, visit in zip(LABELS, json.loads(row.visit_order), strict=False):
         stored = visits[visit]
-        yield LockedVisit(row.participant, stored.visit, row.code, row.kind, row.repeat, row.locked_at,
-                          content.visits[label], reasons.get(label, {}), stored.machine, stored.images)  # fmt: skip
+        yield LockedVisit(
+            row.participant,
+            stored.visit,
+            row.code,
+            row.kind,
+            row.repeat,
+            row.locked_at,
+            content.visits[label],
+            reasons.get(label, {}),
+            stored.machine,
+            stored.images,
+        )
 
 
 def _place(each: LockedVisit) -> dict[str, Any]:
-    return {"participant": each.participant, "visit": each.visit, "reader": each.reader, "kind": each.kind,
-            "repeat": each.repeat}  # fmt: skip
+    return {
+        "participant": each.participant,
+        "visit": each.visit,
+        "reader": each.reader,
+        "kind": each.kind,
+        "repeat": each.repeat,
+    }
 
 
 def _items(each: LockedVisit) -> Iterator[dict[str, Any]]:
@@ -263,9 +306,15 @@ def _counted(readings: Sequence[Reading], limit: float) -> Iterator[dict[str, An
     for participant, visit in sorted({(each.participant, each.visit) for each in readings}):
         mine = [each for each in readings if (each.participant, each.visit) == (participant, visit)]
         counted = counted_score(mine, None, Counts.READINGS, limit)
-        yield {"participant": participant, "visit": visit, "value": counted.value, "source": counted.source.value,
-               "readers": " ".join(counted.readers), "difference": counted.difference,
-               "reason": counted.reason}  # fmt: skip
+        yield {
+            "participant": participant,
+            "visit": visit,
+            "value": counted.value,
+            "source": counted.source.value,
+            "readers": " ".join(counted.readers),
+            "difference": counted.difference,
+            "reason": counted.reason,
+        }
 
 
 def _compared(each: LockedVisit, store: PictureStore) -> dict[str, Any]:
@@ -282,12 +331,22 @@ def _compared(each: LockedVisit, store: PictureStore) -> dict[str, Any]:
 
 def _agreement(kind: str, first: str, second: str, found: TotalAgreement) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "kind": kind, "first": first or None, "second": second or None, "pairs": found.pairs,
-        "participants": found.participants, "mean_difference": found.bland_altman.mean,
-        "lower_limit": found.bland_altman.lower, "upper_limit": found.bland_altman.upper, "sem": found.sem,
-    }  # fmt: skip
-    for name, estimate in (("icc_agreement", found.icc_agreement), ("icc_consistency", found.icc_consistency),
-                           ("weighted_kappa", found.weighted), ("sdc", found.sdc)):  # fmt: skip
+        "kind": kind,
+        "first": first or None,
+        "second": second or None,
+        "pairs": found.pairs,
+        "participants": found.participants,
+        "mean_difference": found.bland_altman.mean,
+        "lower_limit": found.bland_altman.lower,
+        "upper_limit": found.bland_altman.upper,
+        "sem": found.sem,
+    }
+    for name, estimate in (
+        ("icc_agreement", found.icc_agreement),
+        ("icc_consistency", found.icc_consistency),
+        ("weighted_kappa", found.weighted),
+        ("sdc", found.sdc),
+    ):
         row |= {
             name: estimate and estimate.value,
             f"{name}_low": estimate and estimate.low,

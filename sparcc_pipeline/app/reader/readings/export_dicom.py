@@ -48,8 +48,9 @@ def write_reports(visits: Sequence[LockedVisit], store: PictureStore, manifest: 
         assert study.header is not None
         _require_same(study.stir, store, mine[0].images, row)
         for each in mine:
-            origin = Origin(SOFTWARE, __version__, "reading page", __version__, "", "", "",
-                            datetime.fromisoformat(each.locked_at))  # fmt: skip
+            origin = Origin(
+                SOFTWARE, __version__, "reading page", __version__, "", "", "", datetime.fromisoformat(each.locked_at)
+            )
             made = make_reading(study.header, each.score, each.reader, each.reading.asas_positive, origin, codes)
             name = f"{each.participant}_{each.visit}_{each.reader}_{each.kind}_{each.repeat}.dcm"
             write_bytes(folder / name, made.content)

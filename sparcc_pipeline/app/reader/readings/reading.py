@@ -106,14 +106,16 @@ class Readings:
                 raise Refusal(409, "locked", Message("only a locked reading is corrected"))
             if seen is not None or assignment.kind == TRAINING:
                 raise refusal.locked()
-            made = self._insert(work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1,
-                                reason.strip())  # fmt: skip
+            made = self._insert(
+                work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1, reason.strip()
+            )
             new = {"version": made.version, "kind": made.kind}
             work.record(user.name, "correct", assignment.code, new=new, reason=reason.strip())
             return state_of(made)
 
-    def save_revision(self, user: User, assignment: Assignment, revision: int, content: Content,
-                      reasons: Sequence[ReasonedChange]) -> ReadingState:  # fmt: skip
+    def save_revision(
+        self, user: User, assignment: Assignment, revision: int, content: Content, reasons: Sequence[ReasonedChange]
+    ) -> ReadingState:
         """Save an open revised reading, which the second opinion led to; the primary one stays as it is.
 
         Raises
@@ -159,8 +161,15 @@ class Readings:
                 raise Refusal(422, "incomplete", _INCOMPLETE, {"missing": lacking})
             return _lock(work, user, assignment, row, "lock_revision")
 
-    def _update(self, work: Writing, user: User, assignment: Assignment, row: Row[Any], content: Content,
-                reasons: Sequence[ReasonedChange] = ()) -> ReadingState:  # fmt: skip
+    def _update(
+        self,
+        work: Writing,
+        user: User,
+        assignment: Assignment,
+        row: Row[Any],
+        content: Content,
+        reasons: Sequence[ReasonedChange] = (),
+    ) -> ReadingState:
         old, new = form.changes(Content.model_validate_json(row.content), content)
         values = {
             "content": content.model_dump_json(),
@@ -174,16 +183,24 @@ class Readings:
         work.record(user.name, "save", assignment.code, old=old, new={**new, **about, "digest": digest})
         return state_of(work.connection.execute(select(READINGS).where(READINGS.c.id == row.id)).one())
 
-    def _insert(self, work: Writing, assignment: Assignment, kind: str, content: Content, version: int = 1,
-                reason: str = "") -> Row[Any]:  # fmt: skip
+    def _insert(
+        self, work: Writing, assignment: Assignment, kind: str, content: Content, version: int = 1, reason: str = ""
+    ) -> Row[Any]:
         return work.connection.execute(
             READINGS.insert()
             .values(
-                assignment_id=assignment.id, kind=kind, version=version, state="open", revision=0,
-                content=content.model_dump_json(), reasons="[]", reason=reason, saved_at=work.now,
+                assignment_id=assignment.id,
+                kind=kind,
+                version=version,
+                state="open",
+                revision=0,
+                content=content.model_dump_json(),
+                reasons="[]",
+                reason=reason,
+                saved_at=work.now,
             )
             .returning(READINGS)
-        ).one()  # fmt: skip
+        ).one()
 
     def _fresh(self, connection: Connection, assignment: Assignment) -> ReadingState:
         """A form on which nothing was entered yet."""
@@ -211,8 +228,12 @@ class Readings:
             if visit.first + SLICES_SCORED > self._store.view(folders[label]).series.stir.slices:
                 raise refusal.invalid()
         if wrong := form.impossible(content):
-            raise Refusal(422, "impossible", Message("intense or deep edema needs edema in that joint on that slice"),
-                          {"where": wrong})  # fmt: skip
+            raise Refusal(
+                422,
+                "impossible",
+                Message("intense or deep edema needs edema in that joint on that slice"),
+                {"where": wrong},
+            )
 
     def _opened(self, work: Writing, assignment: Assignment) -> Content:
         """The primary reading of a case whose second opinion was opened."""
@@ -270,9 +291,16 @@ def state_of(row: Row[Any]) -> ReadingState:
     """A stored reading as the page gets it."""
     content = Content.model_validate_json(row.content)
     return ReadingState(
-        kind=row.kind, version=row.version, state=row.state, revision=row.revision, saved_at=row.saved_at,
-        locked_at=row.locked_at, content=content, totals=totals(content), reasons=json.loads(row.reasons),
-    )  # fmt: skip
+        kind=row.kind,
+        version=row.version,
+        state=row.state,
+        revision=row.revision,
+        saved_at=row.saved_at,
+        locked_at=row.locked_at,
+        content=content,
+        totals=totals(content),
+        reasons=json.loads(row.reasons),
+    )
 
 
 def totals(content: Content) -> dict[str, Totals]:

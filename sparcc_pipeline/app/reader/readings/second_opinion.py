@@ -27,9 +27,18 @@ from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
 
 _NO_MACHINE = MachineResult(
-    total=None, edema=None, intensity=None, depth=None, evaluable_maximum=None, expected=None, interval_90=None,
-    probability_remission=None, first=None, reason="not_scored", joints=[],
-)  # fmt: skip
+    total=None,
+    edema=None,
+    intensity=None,
+    depth=None,
+    evaluable_maximum=None,
+    expected=None,
+    interval_90=None,
+    probability_remission=None,
+    first=None,
+    reason="not_scored",
+    joints=[],
+)
 
 
 class SecondOpinions:
@@ -137,8 +146,15 @@ def _compare(reading: VisitReading, machine: MachineResult) -> MachineView:
             said: int | None = getattr(other, item)
             if said != joint.value(item):
                 differences.append(
-                    Difference(slice_index=index, slice=joint.slice, joint=joint.joint, item=item,
-                               reading=joint.value(item), machine=said, doubt=other.doubt[item])
-                )  # fmt: skip
+                    Difference(
+                        slice_index=index,
+                        slice=joint.slice,
+                        joint=joint.joint,
+                        item=item,
+                        reading=joint.value(item),
+                        machine=said,
+                        doubt=other.doubt[item],
+                    )
+                )
     differences.sort(key=lambda each: 1.0 if each.doubt is None else -each.doubt)
     return MachineView(**dict(machine), differences=differences)

@@ -109,8 +109,9 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
         )
 
     @router.get("/images/{label}/{series}/{slice_index}", response_class=Response, responses=_BYTES)
-    def image(request: Request, code: Code, label: LabelPath, series: Literal["stir", "t1"],
-              slice_index: SliceIndex) -> Response:  # fmt: skip
+    def image(
+        request: Request, code: Code, label: LabelPath, series: Literal["stir", "t1"], slice_index: SliceIndex
+    ) -> Response:
         assignment = own(request, code)
         with site.database.reading() as connection:
             folder = image_folders(connection, assignment).get(label)

@@ -52,8 +52,9 @@ def _coordinator(router: APIRouter, site: Site) -> None:
             )
 
     @router.post("/coordinator/assign")
-    def assign_cases(request: Request, reader: Annotated[list[Name], Form()],
-                     case: Annotated[list[CaseId], Form()] = []) -> Response:  # noqa: B006  # fmt: skip
+    def assign_cases(
+        request: Request, reader: Annotated[list[Name], Form()], case: Annotated[list[CaseId], Form()] = []
+    ) -> Response:  # noqa: B006
         user = signed_in(request)
         with site.database.writing() as work:
             known = {row.name: row for row in readers(work.connection, Role.READER)}
@@ -81,10 +82,16 @@ def _administrator(router: APIRouter, site: Site) -> None:
         with site.database.reading() as connection:
             locked = site.database.is_locked(connection)
         shown = [
-            {"name": row.name, "code": row.code, "role": row.role, "active": row.active,
-             "must_change": row.must_change, "locked_out": site.accounts.is_locked_out(row)}
+            {
+                "name": row.name,
+                "code": row.code,
+                "role": row.role,
+                "active": row.active,
+                "must_change": row.must_change,
+                "locked_out": site.accounts.is_locked_out(row),
+            }
             for row in site.accounts.all_users()
-        ]  # fmt: skip
+        ]
         everything = {
             "users": shown,
             "roles": [role.value for role in Role],
@@ -132,29 +139,53 @@ def _administrator(router: APIRouter, site: Site) -> None:
 
 def _auditor(router: APIRouter, site: Site) -> None:
     @router.get("/audit")
-    def audit(request: Request, page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-              who: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "",
-              action: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "") -> Response:  # fmt: skip
+    def audit(
+        request: Request,
+        page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+        who: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "",
+        action: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "",
+    ) -> Response:
         verdict = site.database.verify()
         with site.database.reading() as connection:
             rows, pages = audit_files.entries(connection, page, who, action)
             actions = audit_files.actions(connection)
-        return site.page(request, "audit.html", entries=rows, page=page, pages=pages, who=who, action=action,
-                         actions=actions, verdict=verdict)  # fmt: skip
+        return site.page(
+            request,
+            "audit.html",
+            entries=rows,
+            page=page,
+            pages=pages,
+            who=who,
+            action=action,
+            actions=actions,
+            verdict=verdict,
+        )
 
     @router.get("/audit.csv")
     def audit_csv() -> Response:
         with site.database.reading() as connection:
             text = "".join(audit_files.csv_of(connection))
-        return Response(text, media_type="text/csv; charset=utf-8",
-                        headers={"Content-Disposition": "attachment; filename=audit.csv"})  # fmt: skip
+        return Response(
+            text,
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": "attachment; filename=audit.csv"},
+        )
 
     @router.get("/audit.pdf")
     def audit_pdf(request: Request) -> Response:
         verdict = site.database.verify()
         with site.database.reading() as connection:
             rows = audit_files.without_saves(connection)
-        page = site.page(request, "audit_pdf.html", entries=rows, verdict=verdict, font_url=REPORT_FONT.as_uri(),
-                         made_at=stamp(site.database.clock()))  # fmt: skip
-        return Response(pdf_from(bytes(page.body).decode()), media_type="application/pdf",
-                        headers={"Content-Disposition": "attachment; filename=audit.pdf"})  # fmt: skip
+        page = site.page(
+            request,
+            "audit_pdf.html",
+            entries=rows,
+            verdict=verdict,
+            font_url=REPORT_FONT.as_uri(),
+            made_at=stamp(site.database.clock()),
+        )
+        return Response(
+            pdf_from(bytes(page.body).decode()),
+            media_type="application/pdf",
+            headers={"Content-Disposition": "attachment; filename=audit.pdf"},
+        )

@@ -69,8 +69,11 @@ def _everybody(router: APIRouter, site: Site) -> None:
         return response
 
     @router.post("/language")
-    def language(request: Request, language: Annotated[Literal["en", "zh"], Form()],
-                 back: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "/") -> Response:  # fmt: skip
+    def language(
+        request: Request,
+        language: Annotated[Literal["en", "zh"], Form()],
+        back: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "/",
+    ) -> Response:
         user = user_of(request, optional=True)
         if user is not None:
             site.accounts.set_language(user, language)
@@ -89,8 +92,14 @@ def _account(router: APIRouter, site: Site) -> None:
 
     def password_page(request: Request, status: int = 200, error: str | None = None) -> Response:
         user = signed_in(request)
-        return site.page(request, "password.html", status, error=error, forced=user.must_change,
-                         shortest=site.accounts.shortest_password)  # fmt: skip
+        return site.page(
+            request,
+            "password.html",
+            status,
+            error=error,
+            forced=user.must_change,
+            shortest=site.accounts.shortest_password,
+        )
 
     @router.get("/password")
     def password(request: Request) -> Response:
@@ -127,8 +136,9 @@ def _reader(router: APIRouter, site: Site) -> None:
         assignment = site.own_case(signed_in(request), code)
         with site.database.reading() as connection:
             row = newest(connection, assignment)
-        return site.page(request, "case.html", code=assignment.code, mode=assignment.kind,
-                         state="open" if row is None else row.state)  # fmt: skip
+        return site.page(
+            request, "case.html", code=assignment.code, mode=assignment.kind, state="open" if row is None else row.state
+        )
 
     @router.get("/case/{code}/second-opinion")
     def second_opinion(request: Request, code: Code) -> Response:
@@ -148,8 +158,14 @@ def _reader(router: APIRouter, site: Site) -> None:
             rows = worklist(site, connection, user, TRAINING)
             agreement = site.training.agreement(connection, user)
             can_repeat = site.training.can_repeat(connection, user)
-        return site.page(request, "calibration.html", cases=rows, agreement=agreement, round=max(rounds, default=1),
-                         can_repeat=can_repeat)  # fmt: skip
+        return site.page(
+            request,
+            "calibration.html",
+            cases=rows,
+            agreement=agreement,
+            round=max(rounds, default=1),
+            can_repeat=can_repeat,
+        )
 
     @router.post("/calibration/repeat")
     def repeat(request: Request) -> Response:

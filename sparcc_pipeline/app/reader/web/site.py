@@ -50,8 +50,11 @@ class Site:
         self.training = Training(database, settings)
         self.gate = Gate(self.accounts, database.key)
         self.cookie: dict[str, Any] = {
-            "httponly": True, "samesite": "strict", "secure": settings.server.https, "path": "/",
-        }  # fmt: skip
+            "httponly": True,
+            "samesite": "strict",
+            "secure": settings.server.https,
+            "path": "/",
+        }
 
     def own_case(self, user: User, code: str) -> Assignment:
         """A user's own case, if it is its turn.

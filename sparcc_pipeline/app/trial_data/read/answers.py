@@ -83,12 +83,14 @@ def _crp(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Que
     }
     if len(given) == 2 and abs(given["crp_mg_l"] - given["crp_mg_dl"]) > 0.05 * max(given.values()):
         queries.ask(
-            QueryKind.IMPLAUSIBLE, rows["crp_mg_dl"], "crp_mg_dl",
+            QueryKind.IMPLAUSIBLE,
+            rows["crp_mg_dl"],
+            "crp_mg_dl",
             Message("a tenth of the value in mg/L"),
             Message("{mg_dl:g} mg/dL beside {mg_l:g} mg/L", mg_dl=values["crp_mg_dl"], mg_l=values["crp_mg_l"]),
             Message("keep the one that the laboratory gave"),
             visit=visit,
-        )  # fmt: skip
+        )
         return None
     return next(iter(given.values()), None)
 
@@ -99,18 +101,21 @@ def _form(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Qu
     word = str(values["asdas_form"]).casefold().removeprefix("asdas").strip(" -_")
     if word not in [form.value for form in AsdasForm]:
         queries.ask(
-            QueryKind.NOT_ALLOWED, rows["asdas_form"], "asdas_form",
+            QueryKind.NOT_ALLOWED,
+            rows["asdas_form"],
+            "asdas_form",
             Message("crp or esr"),
             Message("another word"),
             Message("write crp or esr"),
             visit=visit,
-        )  # fmt: skip
+        )
         return None
     return AsdasForm(word)
 
 
-def _boxes(name: str, count: int, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
-           visit: str) -> tuple[float | None, ...]:  # fmt: skip
+def _boxes(
+    name: str, count: int, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries, visit: str
+) -> tuple[float | None, ...]:
     """Yes/no items. REDCap's checkboxes are all empty both for "no" everywhere and for a form never filled in."""
     answers = _numbers(name, count, values)
     first = rows.get(f"{name}_1")
@@ -120,17 +125,20 @@ def _boxes(name: str, count: int, values: Mapping[str, Any], rows: Mapping[str, 
     if not is_missing(complete) and str(complete).removesuffix(".0") == _REDCAP_COMPLETE:
         return answers
     queries.ask(
-        QueryKind.MISSING, first, f"{name}_1",
+        QueryKind.MISSING,
+        first,
+        f"{name}_1",
         Message("at least one box, or a form that is complete"),
         Message("{count} empty boxes", count=count),
         Message("set {name}_complete to 2 if every answer is no, else leave the boxes empty", name=name),
         visit=visit,
-    )  # fmt: skip
+    )
     return (None,) * count
 
 
-def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
-            visit: str) -> tuple[tuple[NsaidIntake, ...] | None, float | None]:  # fmt: skip
+def _nsaids(
+    values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries, visit: str
+) -> tuple[tuple[NsaidIntake, ...] | None, float | None]:
     """What was taken, None where that is not known, and the period."""
     taken, period = values.get("nsaid_taken"), values.get("nsaid_period_days")
     intakes = _intakes(period, values, rows, queries, visit)
@@ -138,28 +146,33 @@ def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: 
         return None, period
     if taken is False and intakes:
         queries.ask(
-            QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken",
+            QueryKind.NOT_ALLOWED,
+            rows["nsaid_taken"],
+            "nsaid_taken",
             Message("yes where drugs are listed"),
             Message("no"),
             Message("correct it or remove the drugs"),
             visit=visit,
-        )  # fmt: skip
+        )
         return None, period
     if taken and not intakes:
         queries.ask(
-            QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug",
+            QueryKind.MISSING,
+            rows["nsaid_taken"],
+            "nsaid_1_drug",
             Message("at least one drug where NSAIDs were taken"),
             Message("none"),
             Message("fill in drug, dose and days"),
             visit=visit,
-        )  # fmt: skip
+        )
     if intakes:
         return intakes, period
     return (() if taken is False else None), period
 
 
-def _intakes(period: float | None, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
-             visit: str) -> tuple[NsaidIntake, ...] | None:  # fmt: skip
+def _intakes(
+    period: float | None, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries, visit: str
+) -> tuple[NsaidIntake, ...] | None:
     """Drug, dose and days of each slot that is filled in; None, with a query, where one cannot be used."""
     intakes = []
     for n in range(1, NSAID_SLOTS + 1):
@@ -171,32 +184,39 @@ def _intakes(period: float | None, values: Mapping[str, Any], rows: Mapping[str,
         lacking = next((name for name in names if name not in values), None)
         if lacking is not None:
             queries.ask(
-                QueryKind.MISSING, row, lacking,
+                QueryKind.MISSING,
+                row,
+                lacking,
                 Message("drug, dose and days together"),
                 Message("one of them missing"),
                 Message("fill it in"),
                 visit=visit,
-            )  # fmt: skip
+            )
             return None
         drug = str(values[names[0]]).strip()
         drug = CHINESE_DRUGS.get(drug, drug.casefold())
         drug = "indometacin" if drug == "indomethacin" else drug
         if drug not in NSAID_EQUIVALENT_MG:
             queries.ask(
-                QueryKind.NOT_ALLOWED, row, names[0],
+                QueryKind.NOT_ALLOWED,
+                row,
+                names[0],
                 Message("a drug of the list of Dougados 2011"),
                 Message("another drug"),
                 Message("correct its name; outside the list there is no equivalent dose and no index"),
-                left_out="nothing", visit=visit,
-            )  # fmt: skip
+                left_out="nothing",
+                visit=visit,
+            )
         if period is not None and values[names[2]] > period:
             queries.ask(
-                QueryKind.IMPLAUSIBLE, row, names[2],
+                QueryKind.IMPLAUSIBLE,
+                row,
+                names[2],
                 Message("at most the {period:g} days of the period", period=period),
                 Message("{days:g} days", days=values[names[2]]),
                 Message("correct the days or the period"),
                 visit=visit,
-            )  # fmt: skip
+            )
             return None
         intakes.append(NsaidIntake(drug, float(values[names[1]]), float(values[names[2]])))
     return tuple(intakes)

@@ -57,24 +57,30 @@ def ask_about_missing(visits: _Values, protocol: Protocol, queries: Queries) -> 
             open_ = [name for name in missing if (row.file, row.number, row.columns.get(name, name)) not in asked]
             if open_ and len(missing) < len(items):
                 queries.ask(
-                    QueryKind.MISSING, row, open_[0],
+                    QueryKind.MISSING,
+                    row,
+                    open_[0],
                     Message("all {count} items of {label}", count=len(items), label=label),
                     Message("{count} missing: {names}", count=len(missing), names=" ".join(missing)),
                     _IF_KNOWN,
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )
         for names in needed:
             present = any(
                 name in values or (row.file, row.number, row.columns.get(name, name)) in asked for name in names
             )
             if not present and key not in mixed:
                 queries.ask(
-                    QueryKind.MISSING, row, names[0],
+                    QueryKind.MISSING,
+                    row,
+                    names[0],
                     Message("what ASDAS needs: {names}", names=" / ".join(names)),
                     Message("none"),
                     _IF_KNOWN,
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )
 
 
 def ask_about_units(visits: _Values, queries: Queries) -> None:
@@ -91,22 +97,27 @@ def ask_about_units(visits: _Values, queries: Queries) -> None:
         median = statistics.median(found)
         if name == "crp_mg_dl" and median > HIGHEST_MEDIAN_MG_DL:
             queries.ask(
-                QueryKind.IMPLAUSIBLE, None, column,
+                QueryKind.IMPLAUSIBLE,
+                None,
+                column,
                 Message("CRP in mg/dL, mostly under 4"),
                 Message("{count} values with a median of {median:g}, as in mg/L", count=len(found), median=median),
                 Message("rename the column to crp_mg_l if that is the unit"),
                 file=file,
-            )  # fmt: skip
+            )
             for key in keys:
                 del visits[key][0][name]
         if name == "crp_mg_l" and max(found) < LARGEST_LOW_MG_L and median > 0:
             queries.ask(
-                QueryKind.IMPLAUSIBLE, None, column,
+                QueryKind.IMPLAUSIBLE,
+                None,
+                column,
                 Message("CRP in mg/L, some over 3"),
                 Message("{count} values of at most {highest:g}, as in mg/dL", count=len(found), highest=max(found)),
                 Message("rename the column to crp_mg_dl if that is the unit"),
-                left_out="nothing", file=file,
-            )  # fmt: skip
+                left_out="nothing",
+                file=file,
+            )
 
 
 def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> None:
@@ -118,24 +129,31 @@ def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> No
         said = str(values.get("asdas_form", form.value)).casefold().removeprefix("asdas").strip(" -_")
         if said == other.value:
             queries.ask(
-                QueryKind.MIXED_FORMS, rows["asdas_form"], "asdas_form",
+                QueryKind.MIXED_FORMS,
+                rows["asdas_form"],
+                "asdas_form",
                 Message("ASDAS-{form} at every visit", form=form.name),
                 Message("ASDAS-{form}", form=other.name),
                 Message(
                     "both are computed here; the target uses ASDAS-{form} alone: give its blood test", form=form.name
                 ),
-                left_out="nothing", visit=key[1],
-            )  # fmt: skip
+                left_out="nothing",
+                visit=key[1],
+            )
         elif key[0] in has_wanted and not any(name in values for name in _BLOOD_TEST[form]):
             present = next((name for name in _BLOOD_TEST[other] if name in values), None)
             if present is not None:
                 queries.ask(
-                    QueryKind.MIXED_FORMS, rows[present], present,
+                    QueryKind.MIXED_FORMS,
+                    rows[present],
+                    present,
                     Message("{form} at every visit of a person", form=form.name),
                     Message("only {form} at {visit}", form=other.name, visit=key[1]),
                     Message(
                         "fill in {form}: ASDAS-{other} never stands in for ASDAS-{form}",
-                        form=form.name, other=other.name,
+                        form=form.name,
+                        other=other.name,
                     ),
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )

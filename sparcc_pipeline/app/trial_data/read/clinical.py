@@ -64,12 +64,15 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
     for key in [key for key in visits if key[0] not in known]:
         row = next(iter(visits.pop(key).rows.values()))
         queries.ask(
-            QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
+            QueryKind.UNKNOWN_PARTICIPANT,
+            row,
+            "participant",
             Message("a participant of the list of participants"),
             Message("{participant}, who is not in it", participant=key[0]),
             Message("correct the number, or add the participant (site and age)"),
-            left_out="row", visit=key[1],
-        )  # fmt: skip
+            left_out="row",
+            visit=key[1],
+        )
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
     merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
@@ -87,8 +90,9 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
     )
 
 
-def _read_file(file: Path, protocol: Protocol, queries: Queries, people: dict[str, _Merged],
-               visits: dict[VisitKey, _Merged]) -> set[str]:  # fmt: skip
+def _read_file(
+    file: Path, protocol: Protocol, queries: Queries, people: dict[str, _Merged], visits: dict[VisitKey, _Merged]
+) -> set[str]:
     """Read one file; gives the participants of a file without visits, which is a list of participants."""
     table = read_table(file)
     rows = checked_rows(table, queries, *CLINICAL, required=("participant",))
@@ -104,12 +108,14 @@ def _read_file(file: Path, protocol: Protocol, queries: Queries, people: dict[st
             placed[row.participant, visit].append(row)
         elif row.participant in seen:
             queries.ask(
-                QueryKind.DUPLICATE, row, "participant",
+                QueryKind.DUPLICATE,
+                row,
+                "participant",
                 Message("each participant once"),
                 Message("{participant} again", participant=row.participant),
                 Message("remove or correct one row"),
                 left_out="row",
-            )  # fmt: skip
+            )
             continue
         seen.add(row.participant)
         person = people.setdefault(row.participant, _Merged({}, {}))
@@ -126,18 +132,22 @@ def _visit_of(row: CheckedRow, protocol: Protocol, queries: Queries) -> str | No
     names = tuple(visit.visit for visit in protocol.visits)
     if "visit" not in row.values:
         queries.ask(
-            QueryKind.MISSING, row, "visit",
+            QueryKind.MISSING,
+            row,
+            "visit",
             Message("one of {names}", names=names),
             Message("an empty cell"),
             Message("fill it in"),
             left_out="row",
-        )  # fmt: skip
+        )
         return None
     label = str(row.values["visit"])
     planned = planned_visit(label, protocol)
     if planned is None:
         queries.ask(
-            QueryKind.UNKNOWN_VISIT, row, "visit",
+            QueryKind.UNKNOWN_VISIT,
+            row,
+            "visit",
             Message("one of {names}", names=names),
             Message("another visit"),
             Message(
@@ -145,7 +155,7 @@ def _visit_of(row: CheckedRow, protocol: Protocol, queries: Queries) -> str | No
                 "schedule"
             ),
             left_out="row",
-        )  # fmt: skip
+        )
         return None
     return planned.visit
 
@@ -158,12 +168,15 @@ def _one_row(key: VisitKey, same: Sequence[CheckedRow], queries: Queries) -> boo
     for row in same[1:] if equal else same:
         others = tuple(each.number for each in same if each is not row)
         queries.ask(
-            QueryKind.DUPLICATE, row, "visit",
+            QueryKind.DUPLICATE,
+            row,
+            "visit",
             Message("each visit of a participant once"),
             Message("{visit} of {participant} also in row {rows}", visit=key[1], participant=key[0], rows=others),
             Message("remove one: they say the same") if equal else Message("remove the row that is wrong"),
-            left_out="row", visit=key[1],
-        )  # fmt: skip
+            left_out="row",
+            visit=key[1],
+        )
     return equal
 
 
@@ -173,33 +186,41 @@ def _merge(into: _Merged, values: Mapping[str, Any], row: CheckedRow, queries: Q
         earlier = into.rows.get(name)
         if earlier is not None and into.values.get(name) != value:
             queries.ask(
-                QueryKind.DUPLICATE, row, name,
+                QueryKind.DUPLICATE,
+                row,
+                name,
                 Message("the value of {file}, row {row}", file=earlier.file, row=earlier.number),
                 Message("another value"),
                 Message("correct one of them"),
                 visit=visit,
-            )  # fmt: skip
+            )
             into.values.pop(name, None)
             continue
         into.values[name], into.rows[name] = value, row
 
 
-def _days(visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], protocol: Protocol,
-          queries: Queries) -> dict[VisitKey, int]:  # fmt: skip
+def _days(
+    visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], protocol: Protocol, queries: Queries
+) -> dict[VisitKey, int]:
     """Days since each participant's baseline, with queries for dates that are missing or out of the window."""
     baseline, days = protocol.baseline.visit, {}
     for key, merged in visits.items():
         row = merged.rows["visit"]
         if key not in dates:
-            if not any(q.file == row.file and q.row == row.number and q.column == row.columns.get("visit_date")
-                       for q in queries):  # fmt: skip
+            if not any(
+                q.file == row.file and q.row == row.number and q.column == row.columns.get("visit_date")
+                for q in queries
+            ):
                 queries.ask(
-                    QueryKind.MISSING, row, "visit_date",
+                    QueryKind.MISSING,
+                    row,
+                    "visit_date",
                     Message("the date of the visit"),
                     Message("none"),
                     Message("fill it in: without it nobody can tell whether the visit was in its window"),
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )
             continue
         start = dates.get((key[0], baseline))
         planned = protocol.visit(key[1])
@@ -211,14 +232,17 @@ def _days(visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], pr
             first, last = planned.day - planned.before_days, planned.day + planned.after_days
             fits = planned_at(protocol, day)
             queries.ask(
-                QueryKind.OUT_OF_WINDOW, merged.rows["visit_date"], "visit_date",
+                QueryKind.OUT_OF_WINDOW,
+                merged.rows["visit_date"],
+                "visit_date",
                 Message("day {first} to {last} after baseline for {visit}", first=first, last=last, visit=key[1]),
                 Message("day {day}", day=day)
                 if fits is None
                 else Message("day {day} (that day belongs to {visit})", day=day, visit=fits.visit),
                 Message("check date and visit; if they are right, record the deviation"),
-                left_out="nothing", visit=key[1],
-            )  # fmt: skip
+                left_out="nothing",
+                visit=key[1],
+            )
     return days
 
 

@@ -96,12 +96,14 @@ def _names_somebody_else(row: CheckedRow, participants: Sequence[str], queries: 
     others = sorted(parts & set(participants) - {row.participant})
     if others and row.participant not in parts:
         queries.ask(
-            QueryKind.WRONG_PERSON, row, "path",
+            QueryKind.WRONG_PERSON,
+            row,
+            "path",
             Message("a score of {participant}", participant=row.participant),
             Message("a folder of {participant}", participant=others[0]),
             Message("correct participant or path"),
             left_out="row",
-        )  # fmt: skip
+        )
         return True
     return False
 
@@ -119,23 +121,29 @@ def _read_folder(named: ScoreFolder, queries: Queries) -> _Found | None:
         )
     except FileNotFoundError:
         queries.ask(
-            QueryKind.MISSING, row, "path",
+            QueryKind.MISSING,
+            row,
+            "path",
             Message("a folder with {file}", file=SCORE_FILE),
             Message("none"),
             Message("score the study, or correct the path (from the folder of the manifest on)"),
-            left_out="row", visit=visit,
-        )  # fmt: skip
+            left_out="row",
+            visit=visit,
+        )
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         sound = False
     if not sound:
         queries.ask(
-            QueryKind.UNREADABLE, row, "path",
+            QueryKind.UNREADABLE,
+            row,
+            "path",
             Message("a {file} of `sparcc score`", file=SCORE_FILE),
             Message("a damaged or another file"),
             Message("score the study again"),
-            left_out="row", visit=visit,
-        )  # fmt: skip
+            left_out="row",
+            visit=visit,
+        )
         return None
     return _Found(row, visit, dict(document), points, person_of(named.folder))
 
@@ -162,24 +170,30 @@ def _once(found: Sequence[_Found], queries: Queries) -> list[_Found]:
         twin = next((t for mark in _marks(each) for t in images[mark] if t is not each), None)
         if visits[each.row.participant, each.visit] > 1:
             queries.ask(
-                QueryKind.DUPLICATE, each.row, "visit",
+                QueryKind.DUPLICATE,
+                each.row,
+                "visit",
                 Message("one score a visit"),
                 Message("more than one of {visit}", visit=each.visit),
                 Message("keep one line"),
-                left_out="row", visit=each.visit,
-            )  # fmt: skip
+                left_out="row",
+                visit=each.visit,
+            )
         elif twin is not None:
             same = twin.row.participant == each.row.participant
             kind = QueryKind.DUPLICATE if same else QueryKind.WRONG_PERSON
             queries.ask(
-                kind, each.row, "path",
+                kind,
+                each.row,
+                "path",
                 Message("images of {participant} at {visit} alone", participant=each.row.participant, visit=each.visit),
                 Message("the same images in row {row}, for another visit", row=twin.row.number)
                 if same
                 else Message("the same images in row {row}, for another participant", row=twin.row.number),
                 Message("correct the line that is wrong"),
-                left_out="row", visit=each.visit,
-            )  # fmt: skip
+                left_out="row",
+                visit=each.visit,
+            )
         else:
             kept.append(each)
     return kept
@@ -206,12 +220,15 @@ def _of_one_person(found: Sequence[_Found], queries: Queries) -> list[_Found]:
             kept.append(each)
             continue
         queries.ask(
-            QueryKind.WRONG_PERSON, each.row, "path",
+            QueryKind.WRONG_PERSON,
+            each.row,
+            "path",
             Message("images of one person for {participant}", participant=each.row.participant),
             Message("a patient identifier that differs from that of the other visits"),
             Message("check whose images these are, and correct participant or path"),
-            left_out="row", visit=each.visit,
-        )  # fmt: skip
+            left_out="row",
+            visit=each.visit,
+        )
     return kept
 
 
@@ -223,21 +240,27 @@ def _ask_about_rules(found: _Found, protocol: Protocol, queries: Queries) -> Non
     chosen = document.get("chosen_by")
     if chosen not in (rules.slice_anchor, BASELINE_SLICES):
         queries.ask(
-            QueryKind.NOT_ALLOWED, found.row, "path",
+            QueryKind.NOT_ALLOWED,
+            found.row,
+            "path",
             Message("slices chosen by {rule} or baseline", rule=rules.slice_anchor),
             Message("slices chosen by {rule}", rule=str(chosen)),
             Message("score it again without --slices, or record the deviation"),
-            left_out="nothing", visit=found.visit,
-        )  # fmt: skip
+            left_out="nothing",
+            visit=found.visit,
+        )
     reference = document.get("reference_signal") or {}
     if reference and reference.get("kind") != rules.intensity_reference:
         queries.ask(
-            QueryKind.NOT_ALLOWED, found.row, "path",
+            QueryKind.NOT_ALLOWED,
+            found.row,
+            "path",
             Message("intensity against {reference}", reference=rules.intensity_reference),
             Message("intensity against {reference}", reference=str(reference.get("kind"))),
             Message("score it again, or record the deviation"),
-            left_out="nothing", visit=found.visit,
-        )  # fmt: skip
+            left_out="nothing",
+            visit=found.visit,
+        )
 
 
 def _machine_score(found: _Found) -> MachineScore:

@@ -106,12 +106,15 @@ def named_by_ledger(
             without.append(MachineScore(row.participant, visit, None, reason=version.reason or version.state.value))
         else:
             queries.ask(
-                QueryKind.MISSING, row, "state",
+                QueryKind.MISSING,
+                row,
+                "state",
                 Message("a scored study"),
                 STATES.get(version.state, version.state.value),
                 Message("see the report of the night, and make the tables again once it is scored"),
-                left_out="nothing", visit=visit,
-            )  # fmt: skip
+                left_out="nothing",
+                visit=visit,
+            )
     lines = [f"{v.id} {v.participant} {v.visit} {v.state.value} {v.content_key}\n" for v in versions]
     return LedgerScores(tuple(folders), tuple(without), hashlib.sha256("".join(lines).encode()).hexdigest())
 

@@ -26,8 +26,9 @@ _ReadingKey = tuple[str, str, str, int]
 """Participant, visit, reader, repeat."""
 
 
-def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: Protocol,
-                  queries: Queries) -> list[Reading]:  # fmt: skip
+def read_readings(
+    files: Sequence[Path], participants: Sequence[str], protocol: Protocol, queries: Queries
+) -> list[Reading]:
     """Readers' totals.
 
     Raises
@@ -47,12 +48,15 @@ def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: 
             key = (row.participant, visit, str(values["reader"]), int(values.get("repeat", 1)))
             if key in readings:
                 queries.ask(
-                    QueryKind.DUPLICATE, row, "reader",
+                    QueryKind.DUPLICATE,
+                    row,
+                    "reader",
                     Message("one reading of a reader and visit"),
                     Message("another one of {reader} for {visit}", reader=key[2], visit=visit),
                     Message("keep the reading that was locked, or number repeats in the column repeat; neither counts"),
-                    left_out="row", visit=visit,
-                )  # fmt: skip
+                    left_out="row",
+                    visit=visit,
+                )
                 doubtful.add(key)
             readings[key] = Reading(
                 participant=key[0],
@@ -67,8 +71,13 @@ def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: 
     return [reading for key, reading in readings.items() if key not in doubtful]
 
 
-def read_items(files: Sequence[Path], readings: Sequence[Reading], participants: Sequence[str], protocol: Protocol,
-               queries: Queries) -> list[ItemReading]:  # fmt: skip
+def read_items(
+    files: Sequence[Path],
+    readings: Sequence[Reading],
+    participants: Sequence[str],
+    protocol: Protocol,
+    queries: Queries,
+) -> list[ItemReading]:
     """The items of locked readings; those that do not agree with the reading's total become a query.
 
     Parameters
@@ -97,8 +106,9 @@ def read_items(files: Sequence[Path], readings: Sequence[Reading], participants:
     return list(found.values())
 
 
-def _by_reading(file: Path, participants: Sequence[str], protocol: Protocol,
-                queries: Queries) -> dict[_ReadingKey, list[CheckedRow]]:  # fmt: skip
+def _by_reading(
+    file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries
+) -> dict[_ReadingKey, list[CheckedRow]]:
     """The rows of each reading that may count; what is wrong with its participant or visit is asked once."""
     required = ("participant", "visit", "reader", "kind", "slice_index", "joint", "item")
     visits: dict[tuple[str, str], str | None] = {}
@@ -134,23 +144,29 @@ def _points(rows: Sequence[CheckedRow], visit: str, queries: Queries) -> Mapping
 
 def _ask_about_twice(row: CheckedRow, column: str, visit: str, queries: Queries) -> None:
     queries.ask(
-        QueryKind.DUPLICATE, row, column,
+        QueryKind.DUPLICATE,
+        row,
+        column,
         Message("each item of a reading once"),
         Message("an item twice"),
         Message("export the items again; those of this reading do not count"),
-        left_out="row", visit=visit,
-    )  # fmt: skip
+        left_out="row",
+        visit=visit,
+    )
 
 
 def _has_reading(reading: Reading | None, key: _ReadingKey, row: CheckedRow, queries: Queries) -> bool:
     if reading is None:
         queries.ask(
-            QueryKind.MISSING, row, "reader",
+            QueryKind.MISSING,
+            row,
+            "reader",
             Message("items of a locked reading"),
             Message("no locked reading of {reader} for {visit}", reader=key[2], visit=key[1]),
             Message("give the readings of the same export; these items do not count"),
-            left_out="row", visit=key[1],
-        )  # fmt: skip
+            left_out="row",
+            visit=key[1],
+        )
     return reading is not None
 
 
@@ -158,20 +174,26 @@ def _agree(items: ItemReading, reading: Reading, row: CheckedRow, queries: Queri
     """True where the items are those of the total: else they do not count. Fewer items count, with a query."""
     if not items.whole:
         queries.ask(
-            QueryKind.MISSING, row, "item",
+            QueryKind.MISSING,
+            row,
+            "item",
             Message("{count} items of a reading", count=ITEMS_OF_A_READING),
             Message("{count} of them", count=len(items.points)),
             Message("export the items again; those that are there count"),
-            left_out="nothing", visit=items.visit,
-        )  # fmt: skip
+            left_out="nothing",
+            visit=items.visit,
+        )
     too_many = reading.total is not None and items.total > reading.total
     if not too_many and (reading.total is None or items.total == reading.total or not items.whole):
         return True
     queries.ask(
-        QueryKind.IMPLAUSIBLE, row, "value",
+        QueryKind.IMPLAUSIBLE,
+        row,
+        "value",
         Message("points that add up to the total of {reader}, {total:g}", reader=reading.reader, total=reading.total),
         Message("a sum of {total}", total=items.total),
         Message("export readings and items at the same time; these items do not count, the total does"),
-        left_out="row", visit=items.visit,
-    )  # fmt: skip
+        left_out="row",
+        visit=items.visit,
+    )
     return False

@@ -23,15 +23,52 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import DataQuery, QueryKind
 
 UNBLINDING: Final = frozenset(
-    {"arm", "armcode", "group", "allocation", "randomisation", "randomization", "treatment", "treatmentarm", "dose",
-     "dosestep", "studydose", "组别", "分组", "治疗组", "随机分组", "剂量"}
-)  # fmt: skip
+    {
+        "arm",
+        "armcode",
+        "group",
+        "allocation",
+        "randomisation",
+        "randomization",
+        "treatment",
+        "treatmentarm",
+        "dose",
+        "dosestep",
+        "studydose",
+        "组别",
+        "分组",
+        "治疗组",
+        "随机分组",
+        "剂量",
+    }
+)
 """Headers, compact, that would tell the arm."""
 
 IDENTIFYING: Final = frozenset(
-    {"name", "patientname", "firstname", "lastname", "surname", "dateofbirth", "birthdate", "dob", "phone", "address",
-     "idcard", "mrn", "姓名", "出生日期", "身份证号", "身份证", "电话", "手机号", "住址", "住院号", "门诊号"}
-)  # fmt: skip
+    {
+        "name",
+        "patientname",
+        "firstname",
+        "lastname",
+        "surname",
+        "dateofbirth",
+        "birthdate",
+        "dob",
+        "phone",
+        "address",
+        "idcard",
+        "mrn",
+        "姓名",
+        "出生日期",
+        "身份证号",
+        "身份证",
+        "电话",
+        "手机号",
+        "住址",
+        "住院号",
+        "门诊号",
+    }
+)
 """Headers, compact, of columns that identify a person; they are not read."""
 
 _REDCAP: Final = re.compile(r"redcap_(repeat_.*|survey_.*)|.*_complete|.*_timestamp")
@@ -119,12 +156,15 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
         )
     for note in table.notes:
         queries.ask(
-            QueryKind.UNREADABLE, None, None,
+            QueryKind.UNREADABLE,
+            None,
+            None,
             Message("one sheet of values"),
             note,
             Message("check that nothing is missing"),
-            left_out="nothing", file=table.file,
-        )  # fmt: skip
+            left_out="nothing",
+            file=table.file,
+        )
     rows, cells = [], _Cells(columns, places)
     for raw in table.rows:
         row = _checked(table, raw, columns, queries, cells, required)
@@ -169,12 +209,15 @@ def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[P
     names = [each.name for each in fields_of(*places)]
     if compact(column) in IDENTIFYING:
         queries.ask(
-            QueryKind.UNKNOWN_COLUMN, None, column,
+            QueryKind.UNKNOWN_COLUMN,
+            None,
+            column,
             Message("no column that identifies a person"),
             Message("a column that may identify one"),
             Message("remove it before the table leaves the site; it was not read"),
-            left_out="nothing", file=file,
-        )  # fmt: skip
+            left_out="nothing",
+            file=file,
+        )
         return
     if compact(column) == "crp" or "反应蛋白" in column:
         remedy = Message("name the unit: crp_mg_l or crp_mg_dl")
@@ -184,12 +227,14 @@ def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[P
         if near:
             remedy = Message("rename it to {name} if that is meant", name=near[0])
     queries.ask(
-        QueryKind.UNKNOWN_COLUMN, None, column,
+        QueryKind.UNKNOWN_COLUMN,
+        None,
+        column,
         Message("a column of the data dictionary"),
         Message("another one"),
         remedy,
         file=file,
-    )  # fmt: skip
+    )
 
 
 def _checked(
@@ -207,21 +252,50 @@ def _checked(
     for name, (kind, found, remedy) in faults.items():
         left_out = "row" if name in required else "value"
         queries.append(
-            DataQuery(kind, table.file, raw.number, columns[name], _id(values.get("participant")), label,
-                      fields[name].expected, found, remedy, left_out)
-        )  # fmt: skip
+            DataQuery(
+                kind,
+                table.file,
+                raw.number,
+                columns[name],
+                _id(values.get("participant")),
+                label,
+                fields[name].expected,
+                found,
+                remedy,
+                left_out,
+            )
+        )
     for name in missing:
         if name not in faults:
             queries.append(
-                DataQuery(QueryKind.MISSING, table.file, raw.number, columns[name], _id(values.get("participant")),
-                          label, fields[name].expected, Message("an empty cell"), Message("fill it in"), "row")
-            )  # fmt: skip
+                DataQuery(
+                    QueryKind.MISSING,
+                    table.file,
+                    raw.number,
+                    columns[name],
+                    _id(values.get("participant")),
+                    label,
+                    fields[name].expected,
+                    Message("an empty cell"),
+                    Message("fill it in"),
+                    "row",
+                )
+            )
     if not missing and _REPEATED in raw.cells and not is_missing(raw.cells[_REPEATED]):
         queries.append(
-            DataQuery(QueryKind.NOT_ALLOWED, table.file, raw.number, _REPEATED, _id(values.get("participant")), label,
-                      Message("one row a participant and visit"), Message("a repeated instrument"),
-                      Message("export without repeats"), "row")
-        )  # fmt: skip
+            DataQuery(
+                QueryKind.NOT_ALLOWED,
+                table.file,
+                raw.number,
+                _REPEATED,
+                _id(values.get("participant")),
+                label,
+                Message("one row a participant and visit"),
+                Message("a repeated instrument"),
+                Message("export without repeats"),
+                "row",
+            )
+        )
         return None
     return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells, frozenset(faults))
 

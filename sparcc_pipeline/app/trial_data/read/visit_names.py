@@ -41,21 +41,25 @@ def place_of(row: CheckedRow, participants: Sequence[str], protocol: Protocol, q
     planned = planned_visit(str(row.values["visit"]), protocol)
     if row.participant not in participants:
         queries.ask(
-            QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
+            QueryKind.UNKNOWN_PARTICIPANT,
+            row,
+            "participant",
             Message("a participant of the clinical tables"),
             Message("{participant}, who is not there", participant=row.participant),
             Message("correct the number or add the participant"),
             left_out="row",
-        )  # fmt: skip
+        )
         return None
     if planned is None:
         names = tuple(visit.visit for visit in protocol.visits)
         queries.ask(
-            QueryKind.UNKNOWN_VISIT, row, "visit",
+            QueryKind.UNKNOWN_VISIT,
+            row,
+            "visit",
             Message("one of {names}", names=names),
             Message("another visit"),
             Message("write the planned visit"),
             left_out="row",
-        )  # fmt: skip
+        )
         return None
     return planned.visit

@@ -69,8 +69,9 @@ DEMO_ARMS: Final = {"taper": 20, "control": 10}
 """Participants of the demonstration: enough for every part of the report, and quick."""
 
 
-def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *,
-                 force: bool) -> None:  # fmt: skip
+def run_simulate(
+    out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *, force: bool
+) -> None:
     """Simulate trials; DIR gets simulation.md, simulation.json, two plots and the first trial's files.
 
     Raises
@@ -209,9 +210,10 @@ def _document(trials: list[TrialFigures], seed: int, protocol: Protocol, assumpt
         },
         "power": [asdict(each) for each in power(trials, assumptions)],
         "agreement": agreement,
-        "assumptions": {key: {"value": value, "source": assumptions.sources[key]}
-                        for key, value in assumptions.values.items()},
-    }  # fmt: skip
+        "assumptions": {
+            key: {"value": value, "source": assumptions.sources[key]} for key, value in assumptions.values.items()
+        },
+    }
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,5 +222,6 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     def known(value: Any) -> Any:
         return None if isinstance(value, float) and value != value else value
 
-    return {key: [known(each) for each in value] if isinstance(value, tuple) else known(value)
-            for key, value in row.items()}  # fmt: skip
+    return {
+        key: [known(each) for each in value] if isinstance(value, tuple) else known(value) for key, value in row.items()
+    }

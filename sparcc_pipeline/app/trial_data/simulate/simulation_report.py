@@ -29,32 +29,55 @@ def simulation_markdown(document: Mapping[str, Any]) -> str:
         "How often noise of the score alone turns the imaging half round (visits after the baseline):",
         "",
         *_table(
-            ("cut-off", "score", "called met though missed", "called missed though met", "called wrongly",
-             "two visits in a row called differently though the truth is the same"),
+            (
+                "cut-off",
+                "score",
+                "called met though missed",
+                "called missed though met",
+                "called wrongly",
+                "two visits in a row called differently though the truth is the same",
+            ),
             [
-                [CUT_OFFS[f["definition"]], f["method"], *(_percent(f[key]) for key in
-                 ("false_met", "false_missed", "turned", "between_visits"))]
+                [
+                    CUT_OFFS[f["definition"]],
+                    f["method"],
+                    *(_percent(f[key]) for key in ("false_met", "false_missed", "turned", "between_visits")),
+                ]
                 for f in document["flips"]
             ],
         ),
         "",
-        *(f"One reader who reads the same images again says otherwise in {_percent(share)} ({CUT_OFFS[name]})."
-          for name, share in document["turned_by_reading_again"].items()),
+        *(
+            f"One reader who reads the same images again says otherwise in {_percent(share)} ({CUT_OFFS[name]})."
+            for name, share in document["turned_by_reading_again"].items()
+        ),
         "",
         "Share called as meeting the target, by true total:",
         "",
         *_table(
             ("cut-off", "score", *(str(total) for total in range(len(document["flips"][0]["chance_met"])))),
-            [[CUT_OFFS[f["definition"]], f["method"], *(_percent(each) for each in f["chance_met"])]
-             for f in document["flips"]],
+            [
+                [CUT_OFFS[f["definition"]], f["method"], *(_percent(each) for each in f["chance_met"])]
+                for f in document["flips"]
+            ],
         ),
         "",
         "Taper against control at the last visit (change since baseline, adjusted for the baseline):",
         "",
         *_table(
             ("outcome", "analysed", "difference", "standard error", "arms differ (5 %)", "margin", "not inferior"),
-            [[p["outcome"], f"{p['analysed']:.0f}", f"{p['difference']:+.2f}", f"{p['standard_error']:.2f}",
-              _percent(p["different"]), f"{p['margin']:g}", _percent(p["not_inferior"])] for p in document["power"]],
+            [
+                [
+                    p["outcome"],
+                    f"{p['analysed']:.0f}",
+                    f"{p['difference']:+.2f}",
+                    f"{p['standard_error']:.2f}",
+                    _percent(p["different"]),
+                    f"{p['margin']:g}",
+                    _percent(p["not_inferior"]),
+                ]
+                for p in document["power"]
+            ],
         ),
         "",
         "Shares of trials have a Monte Carlo standard error of at most "
@@ -65,11 +88,18 @@ def simulation_markdown(document: Mapping[str, Any]) -> str:
         "",
         *_table(
             ("pair", "ICC(2,1)", "smallest detectable change", "quadrant kappa", "PABAK"),
-            [[a["pair"], _estimate(a["totals"]["icc_agreement"]), _estimate(a["totals"]["sdc"], 1),
-              _estimate(a["quadrants"]["kappa"]), _estimate(a["quadrants"]["adjusted"])]
-             for a in document["agreement"]],
+            [
+                [
+                    a["pair"],
+                    _estimate(a["totals"]["icc_agreement"]),
+                    _estimate(a["totals"]["sdc"], 1),
+                    _estimate(a["quadrants"]["kappa"]),
+                    _estimate(a["quadrants"]["adjusted"]),
+                ]
+                for a in document["agreement"]
+            ],
         ),
-    ]  # fmt: skip
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -83,8 +113,14 @@ def chance_plot(document: Mapping[str, Any]) -> str:
             rows = [f for f in document["flips"] if f["definition"] == name]
             for number, row in enumerate(rows):
                 known = [(total, 100 * chance) for total, chance in enumerate(row["chance_met"]) if chance is not None]
-                axes.plot(*zip(*known, strict=True), DASHES[number], color=COLORS[number], marker="o", markersize=3.5,
-                          label=row["method"])  # fmt: skip
+                axes.plot(
+                    *zip(*known, strict=True),
+                    DASHES[number],
+                    color=COLORS[number],
+                    marker="o",
+                    markersize=3.5,
+                    label=row["method"],
+                )
             axes.axvline(1.5 if name == "below_cut_off" else 2.5, color=SOFT, linestyle=":", linewidth=1)
             axes.set(title=CUT_OFFS[name], xlabel="True SPARCC", ylim=(-2, 102))
         panels[0].set_ylabel("Called as meeting the target, %")

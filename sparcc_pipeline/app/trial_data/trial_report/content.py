@@ -78,8 +78,10 @@ def report_content(
         "protocol": protocol,
         "unblinded": unblinded is not None,
         "flow": _flow(of, entry, words, protocol, unblinded),
-        "groups": [(name, [_visit_row(each) for each in visit_summaries(of_group, protocol)])
-                   for name, of_group in groups.items()],
+        "groups": [
+            (name, [_visit_row(each) for each in visit_summaries(of_group, protocol)])
+            for name, of_group in groups.items()
+        ],
         "statuses": [(status, say.STATUS[status], plots.STATUS_COLORS[status]) for status in TargetStatus],
         "letters": say.STATUS_LETTERS,
         "instruments": say.INSTRUMENTS,
@@ -88,7 +90,7 @@ def report_content(
         **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
         "people": [_person(course, entry[name], protocol, words, unblinded) for name, course in inside.items()],
-    }  # fmt: skip
+    }
 
 
 def _groups(inside: Courses, protocol: Protocol, words: Language, unblinded: Unblinded | None) -> dict[str, Courses]:
@@ -100,8 +102,9 @@ def _groups(inside: Courses, protocol: Protocol, words: Language, unblinded: Unb
     }
 
 
-def _flow(of: Courses, entry: Mapping[str, Eligibility], words: Language, protocol: Protocol,
-          unblinded: Unblinded | None) -> dict[str, Any]:  # fmt: skip
+def _flow(
+    of: Courses, entry: Mapping[str, Eligibility], words: Language, protocol: Protocol, unblinded: Unblinded | None
+) -> dict[str, Any]:
     found = flow(of, entry)
     reasons = sorted(found.reasons.items(), key=lambda each: (-each[1], each[0]))
     inside = in_trial(of, entry)
@@ -109,8 +112,15 @@ def _flow(of: Courses, entry: Mapping[str, Eligibility], words: Language, protoc
     for arm in protocol.arms if unblinded else ():
         mine = [name for name in of if unblinded and unblinded.arms.get(name) == arm.name]
         followed = sum(name in inside and any(is_recorded(each) for each in inside[name][1:]) for name in mine)
-        arms.append({"name": arm.name, "label": arm.label, "planned": arm.participants, "allocated": len(mine),
-                     "followed": followed})  # fmt: skip
+        arms.append(
+            {
+                "name": arm.name,
+                "label": arm.label,
+                "planned": arm.participants,
+                "allocated": len(mine),
+                "followed": followed,
+            }
+        )
     return {"counts": found, "reasons": [(words.say(name), count) for name, count in reasons], "arms": arms}
 
 
@@ -164,8 +174,11 @@ def _gaps(each: VisitAssessment) -> list[Gap]:
     if each.visit is None:
         return []
     name, visit = each.participant.participant, each.planned.visit
-    found = [Gap(name, visit, instrument.value, result.missing) for instrument, result in each.results.items()
-             if result.value is None and result.missing]  # fmt: skip
+    found = [
+        Gap(name, visit, instrument.value, result.missing)
+        for instrument, result in each.results.items()
+        if result.value is None and result.missing
+    ]
     if each.planned.mri and each.score.value is None:
         found.append(Gap(name, visit, "SPARCC", ()))
     return found
@@ -176,18 +189,25 @@ def _queries(queries: Sequence[DataQuery], gaps: Sequence[Gap]) -> dict[str, Any
     what = Counter(gap.what for gap in gaps)
     return {
         "query_kinds": [(say.QUERIES[kind], count) for kind, count in kinds.most_common()],
-        "queries": [(say.QUERIES[query.kind], query, say.LEFT_OUT.get(query.left_out, query.left_out))
-                    for query in queries[:QUERIES_SHOWN]],
+        "queries": [
+            (say.QUERIES[query.kind], query, say.LEFT_OUT.get(query.left_out, query.left_out))
+            for query in queries[:QUERIES_SHOWN]
+        ],
         "more_queries": max(0, len(queries) - QUERIES_SHOWN),
         "gap_kinds": what.most_common(),
         "gaps": list(gaps[:QUERIES_SHOWN]),
         "more_gaps": max(0, len(gaps) - QUERIES_SHOWN),
         "all_gaps": list(gaps),
-    }  # fmt: skip
+    }
 
 
-def _person(course: Sequence[VisitAssessment], entry: Eligibility, protocol: Protocol, words: Language,
-            unblinded: Unblinded | None) -> dict[str, Any]:  # fmt: skip
+def _person(
+    course: Sequence[VisitAssessment],
+    entry: Eligibility,
+    protocol: Protocol,
+    words: Language,
+    unblinded: Unblinded | None,
+) -> dict[str, Any]:
     name = course[0].participant.participant
     doses = None
     if unblinded is not None:

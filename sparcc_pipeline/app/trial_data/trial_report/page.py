@@ -76,8 +76,15 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
     content = _content(report, words)
     write_text(folder / "report.html", _page(content, template(PAGE, words)))
     write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
-    gaps = [{"participant": gap.participant, "visit": gap.visit, "no_value_of": gap.what,
-             "missing_items": " ".join(gap.items) or None} for gap in content["all_gaps"]]  # fmt: skip
+    gaps = [
+        {
+            "participant": gap.participant,
+            "visit": gap.visit,
+            "no_value_of": gap.what,
+            "missing_items": " ".join(gap.items) or None,
+        }
+        for gap in content["all_gaps"]
+    ]
     write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))
     if pdf:
         write_bytes(folder / "report.pdf", _pdf(content, words))

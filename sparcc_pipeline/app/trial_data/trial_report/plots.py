@@ -79,8 +79,10 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
         "SPARCC": lambda each: each.score.value,
         "ASDAS": lambda each: each.asdas.value,
     }
-    limits = {"SPARCC": [protocol.target.sparcc_cut_off],
-              "ASDAS": [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below]}  # fmt: skip
+    limits = {
+        "SPARCC": [protocol.target.sparcc_cut_off],
+        "ASDAS": [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below],
+    }
 
     def draw(axes: Axes, panel: tuple[str, Callable[[VisitAssessment], float | None]]) -> None:
         name, value = panel
@@ -93,8 +95,16 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             middle = [float(np.nanmedian(table[:, k])) for k in seen]
             color = INK if len(groups) == 1 else COLORS[number]
             label = words.say("Median") if len(groups) == 1 else words.say("Median, {group}", group=group)
-            axes.plot([weeks[k] for k in seen], middle, DASHES[number], color=color,
-                      linewidth=2.4, marker="o", markersize=4, label=label)  # fmt: skip
+            axes.plot(
+                [weeks[k] for k in seen],
+                middle,
+                DASHES[number],
+                color=color,
+                linewidth=2.4,
+                marker="o",
+                markersize=4,
+                label=label,
+            )
         for limit in limits[name]:
             axes.axhline(limit, color=SOFT, linewidth=0.9, linestyle=":")
         axes.set(title=name, xticks=weeks, xlabel=words.say("Week"))
@@ -140,8 +150,15 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             for place, value, base, number in zip(places, share, below, count, strict=True):
                 if value >= 5:
                     dark = status in (TargetStatus.BOTH, TargetStatus.NEITHER)
-                    axes.text(float(place), base + value / 2, f"{number:.0f}", ha="center", va="center", fontsize=8,
-                              color="white" if dark else INK)  # fmt: skip
+                    axes.text(
+                        float(place),
+                        base + value / 2,
+                        f"{number:.0f}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="white" if dark else INK,
+                    )
             below += share
         axes.set(xticks=places, ylim=(0, 100))
         axes.set_xticklabels([visit.visit for visit in protocol.visits])
@@ -178,8 +195,9 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
     return _panels(list(pairs), draw, words.say("Difference"))
 
 
-def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False,
-            wide: bool = False) -> str:  # fmt: skip
+def _panels(
+    panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False, wide: bool = False
+) -> str:
     """Panels beside each other, as SVG text."""
     width, height = _PANEL
     if len(panels) > 2:
@@ -200,8 +218,9 @@ def _visit(visit: PlannedVisit, words: Language) -> str:
     return words.say("Week {week}", week=visit.week)
 
 
-def _values(inside: Courses, visit: PlannedVisit, protocol: Protocol,
-            of: Callable[[VisitAssessment], float | None]) -> np.ndarray:  # fmt: skip
+def _values(
+    inside: Courses, visit: PlannedVisit, protocol: Protocol, of: Callable[[VisitAssessment], float | None]
+) -> np.ndarray:
     number = protocol.visits.index(visit)
     found = [of(course[number]) for course in inside.values()]
     return np.array([value for value in found if value is not None], dtype=float)

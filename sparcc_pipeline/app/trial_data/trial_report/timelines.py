@@ -54,8 +54,9 @@ def score_interval(each: VisitAssessment, protocol: Protocol) -> tuple[float, fl
     return max(0.0, value - half), min(float(LARGEST_TOTAL), value + half)
 
 
-def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: Mapping[str, str] | None,
-                 words: Language) -> str:  # fmt: skip
+def timeline_svg(
+    course: Sequence[VisitAssessment], protocol: Protocol, doses: Mapping[str, str] | None, words: Language
+) -> str:
     """All rows over the weeks of the visits. What looks alike is one path: a PDF takes its time for each of them.
 
     Parameters
@@ -69,12 +70,22 @@ def timeline_svg(course: Sequence[VisitAssessment], protocol: Protocol, doses: M
     nothing = [None] * len(course)
     crp = [None if each.visit is None else each.visit.crp_mg_l for each in course]
     rows = [
-        Series("ASDAS", [each.asdas.value for each in course], nothing,
-               [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below], 4.0),
-        Series("SPARCC", [each.score.value for each in course], [score_interval(each, protocol) for each in course],
-               [protocol.target.sparcc_cut_off], 8.0),
+        Series(
+            "ASDAS",
+            [each.asdas.value for each in course],
+            nothing,
+            [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below],
+            4.0,
+        ),
+        Series(
+            "SPARCC",
+            [each.score.value for each in course],
+            [score_interval(each, protocol) for each in course],
+            [protocol.target.sparcc_cut_off],
+            8.0,
+        ),
         Series(words.say("CRP, mg/L"), crp, nothing, [], 10.0),
-    ]  # fmt: skip
+    ]
     parts, top = [], 10.0
     if doses is not None:
         parts += _dose_row(top, at, [doses.get(each.planned.visit) for each in course], words)

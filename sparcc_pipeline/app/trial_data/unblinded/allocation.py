@@ -46,20 +46,24 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
         arm = str(row.values["arm"])
         if row.participant not in participants:
             queries.ask(
-                QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
+                QueryKind.UNKNOWN_PARTICIPANT,
+                row,
+                "participant",
                 Message("a participant of the clinical tables"),
                 Message("{participant}, who is not there", participant=row.participant),
                 Message("correct the number or add the participant"),
                 left_out="row",
-            )  # fmt: skip
+            )
         elif arm not in names:
             queries.ask(
-                QueryKind.NOT_ALLOWED, row, "arm",
+                QueryKind.NOT_ALLOWED,
+                row,
+                "arm",
                 Message("one of {names}", names=names),
                 Message("another arm"),
                 Message("use the names of the protocol file"),
                 left_out="row",
-            )  # fmt: skip
+            )
         elif arms.setdefault(row.participant, arm) != arm:
             raise InputError(
                 f"expected one arm a participant in {file.name}, found two for {row.participant} (row {row.number}); "
@@ -84,10 +88,13 @@ def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, que
         step = int(row.values["dose_step"])
         if steps.setdefault((row.participant, visit), step) != step:
             queries.ask(
-                QueryKind.DUPLICATE, row, "dose_step",
+                QueryKind.DUPLICATE,
+                row,
+                "dose_step",
                 Message("one step a visit"),
                 Message("another one for {visit}", visit=visit),
                 Message("correct one row; the first counts"),
-                left_out="row", visit=visit,
-            )  # fmt: skip
+                left_out="row",
+                visit=visit,
+            )
     return Dosing(steps)

@@ -50,9 +50,14 @@ def run_unblinded_report(
         require_pdf()
     protocol = load_protocol(protocol_file)
     protocol.require(
-        "age_max_years", "haemoglobin_min_g_l", "dual_clinical", "dual_imaging", "first_step", "observation_weeks",
+        "age_max_years",
+        "haemoglobin_min_g_l",
+        "dual_clinical",
+        "dual_imaging",
+        "first_step",
+        "observation_weeks",
         "second_step",
-    )  # fmt: skip
+    )
     loaded = load_trial(sources, protocol)
     known = [each.participant for each in loaded.data.participants]
     queries = Queries(loaded.data.queries)

@@ -123,14 +123,19 @@ def test_the_database_itself_refuses_to_change_what_is_written(kept: ReaderDatab
             "entry 3 was changed, moved",
         ),
         (
-            ["DELETE FROM reader_audit WHERE seq = 4", "UPDATE reader_audit SET seq = seq - 1 WHERE seq = 5",
-             "UPDATE reader_audit SET seq = seq - 1 WHERE seq = 6"],
+            [
+                "DELETE FROM reader_audit WHERE seq = 4",
+                "UPDATE reader_audit SET seq = seq - 1 WHERE seq = 5",
+                "UPDATE reader_audit SET seq = seq - 1 WHERE seq = 6",
+            ],
             "entry 4 was changed, moved",
         ),
         (["DELETE FROM reader_audit WHERE seq > 4"], "entries 5 to 6 were cut off"),
         (
-            ["DELETE FROM reader_audit WHERE seq > 4",
-             "UPDATE reader_state SET seq = 4, hash = (SELECT hash FROM reader_audit WHERE seq = 4)"],
+            [
+                "DELETE FROM reader_audit WHERE seq > 4",
+                "UPDATE reader_state SET seq = 4, hash = (SELECT hash FROM reader_audit WHERE seq = 4)",
+            ],
             "entries 5 to 6 were cut off",
         ),
         (["DELETE FROM reader_audit", "UPDATE reader_state SET seq = 0, hash = ''"], "entries 1 to 6 were cut off"),
@@ -138,12 +143,14 @@ def test_the_database_itself_refuses_to_change_what_is_written(kept: ReaderDatab
         (["UPDATE reader_readings SET state = 'open'"], "reading 1 was locked and is no longer there"),
         (["DELETE FROM reader_readings"], "reading 1 was locked and is no longer there"),
         (
-            ["INSERT INTO reader_readings (id, assignment_id, kind, version, state, revision, content, reasons, "
-             "reason, saved_at) VALUES (2, 1, 'primary', 2, 'locked', 1, '{}', '[]', '', 'now')"],
+            [
+                "INSERT INTO reader_readings (id, assignment_id, kind, version, state, revision, content, reasons, "
+                "reason, saved_at) VALUES (2, 1, 'primary', 2, 'locked', 1, '{}', '[]', '', 'now')"
+            ],
             "reading 2 is locked, and the trail does not say so",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_was_done_behind_its_back_is_found(kept: ReaderDatabase, statements: list[str], found: str) -> None:
     with kept.engine.connect() as connection:
         tamper(connection, *statements)

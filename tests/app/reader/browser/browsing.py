@@ -140,8 +140,12 @@ class Reader:
     def points(self, label: str = "A") -> set[tuple[int, str, str]]:
         """Items of a time point that have a point, as the server has them."""
         joints = self.case()["reading"]["content"]["visits"][label]["joints"]
-        return {(each["slice"], each["joint"], item) for each in joints for item, value in each.items()
-                if value == 1 and item not in ("slice", "read")}  # fmt: skip
+        return {
+            (each["slice"], each["joint"], item)
+            for each in joints
+            for item, value in each.items()
+            if value == 1 and item not in ("slice", "read")
+        }
 
     def saved(self) -> None:
         """Until the page says that everything is saved."""

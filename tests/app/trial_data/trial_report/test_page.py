@@ -59,10 +59,19 @@ def data(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _arguments(data: Path, out: Path) -> list[str | Path]:
     return [
-        data / "participants.csv", data / "visits.csv", "--scores", data / "scores.csv", "--readings",
-        data / "readings.csv", "--items", data / "reading_items.csv", "--protocol", data / "protocol.toml", "--out",
+        data / "participants.csv",
+        data / "visits.csv",
+        "--scores",
+        data / "scores.csv",
+        "--readings",
+        data / "readings.csv",
+        "--items",
+        data / "reading_items.csv",
+        "--protocol",
+        data / "protocol.toml",
+        "--out",
         out,
-    ]  # fmt: skip
+    ]
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -246,9 +255,11 @@ def test_every_dose_and_criterion_has_words_in_every_language() -> None:
     names = {
         node.args[0].value
         for node in ast.walk(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        and node.func.id in ("_between", "_at_least", "_at_most_uln") and isinstance(node.args[0], ast.Constant)
-    }  # fmt: skip
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("_between", "_at_least", "_at_most_uln")
+        and isinstance(node.args[0], ast.Constant)
+    }
     assert len(names) == 10 and names <= set(say.CRITERIA)
     for message in (*say.DOSES, *say.CRITERIA):
         assert message in CHINESE.catalogue
