@@ -17,7 +17,7 @@ from sparcc_pipeline.app.results.store import ResultFolder, ResultKind
 from sparcc_pipeline.app.results.tables import Row, Table, csv_text, parquet_bytes
 from sparcc_pipeline.app.study.files import write_bytes, write_text
 from sparcc_pipeline.app.trial_data import columns as out
-from sparcc_pipeline.app.trial_data.read.fields import NSAID_SLOTS
+from sparcc_pipeline.app.trial_data.read.field_table import NSAID_SLOTS
 from sparcc_pipeline.app.trial_data.read.sources import LoadedTrial
 from sparcc_pipeline.trial.assessment import VisitAssessment, instrument_results
 from sparcc_pipeline.trial.eligibility import Eligibility

@@ -318,7 +318,7 @@ def test_an_allocation_given_as_data_stops_a_blinded_command(trial: Call, files:
     ended = trial("import", files.visits, files.allocation, "--out", tmp_path / "out")
 
     assert ended.code == 2
-    assert "tells the arm in allocation.csv, found 'arm'" in ended.err
+    assert "reveals the arm in allocation.csv, found 'arm'" in ended.err
     assert not (tmp_path / "out").exists()
 
 

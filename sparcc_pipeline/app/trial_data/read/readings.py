@@ -1,4 +1,7 @@
-"""What readers gave: totals, and the items that they are made of. There: `read_readings`, `read_items`."""
+"""Read the readers' totals and the items of each total.
+
+Contents: `read_readings`, `read_items`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Final
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
-from sparcc_pipeline.app.trial_data.read.rows import CheckedRow, Queries, checked_rows
-from sparcc_pipeline.app.trial_data.read.visit_names import place_of
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.visit_names import known_visit
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.items import ITEMS_OF_A_READING, ItemPlace, ItemReading
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -18,7 +22,7 @@ from sparcc_pipeline.trial.reading import Reading
 from sparcc_pipeline.trial.records import QueryKind
 
 REVISED: Final = "revised"
-"""Kind of a reading that was changed after a second opinion: it never counts."""
+"""Kind of a reading changed after a second opinion: it never counts."""
 
 ADJUDICATION: Final = "adjudication"
 
@@ -29,7 +33,7 @@ _ReadingKey = tuple[str, str, str, int]
 def read_readings(
     files: Sequence[Path], participants: Sequence[str], protocol: Protocol, queries: Queries
 ) -> list[Reading]:
-    """Readers' totals.
+    """Return the readers' totals; two readings with the same key both do not count.
 
     Raises
     ------
@@ -40,12 +44,11 @@ def read_readings(
     for file in files:
         required = ("participant", "visit", "reader", "locked")
         for row in checked_rows(read_table(file), queries, Place.READING, required=required):
-            visit = place_of(row, participants, protocol, queries)
+            visit = known_visit(row, participants, protocol, queries)
             # A total that could not be read is not the same as "not evaluable", which is an empty cell.
             if visit is None or "total" in row.faults:
                 continue
-            values = row.values
-            key = (row.participant, visit, str(values["reader"]), int(values.get("repeat", 1)))
+            key = (row.participant, visit, str(row.values["reader"]), int(row.values.get("repeat", 1)))
             if key in readings:
                 queries.ask(
                     QueryKind.DUPLICATE,
@@ -58,17 +61,22 @@ def read_readings(
                     visit=visit,
                 )
                 doubtful.add(key)
-            readings[key] = Reading(
-                participant=key[0],
-                visit=visit,
-                reader=key[2],
-                total=values.get("total"),
-                locked=bool(values["locked"]),
-                adjudicator=bool(values.get("adjudicator", False)),
-                asas_positive=values.get("asas_positive"),
-                repeat=key[3],
-            )
+            readings[key] = _reading(row, key)
     return [reading for key, reading in readings.items() if key not in doubtful]
+
+
+def _reading(row: CheckedRow, key: _ReadingKey) -> Reading:
+    participant, visit, reader, repeat = key
+    return Reading(
+        participant=participant,
+        visit=visit,
+        reader=reader,
+        total=row.values.get("total"),
+        locked=bool(row.values["locked"]),
+        adjudicator=bool(row.values.get("adjudicator", False)),
+        asas_positive=row.values.get("asas_positive"),
+        repeat=repeat,
+    )
 
 
 def read_items(
@@ -78,11 +86,11 @@ def read_items(
     protocol: Protocol,
     queries: Queries,
 ) -> list[ItemReading]:
-    """The items of locked readings; those that do not agree with the reading's total become a query.
+    """Return the items of locked readings; items that contradict the total become a query.
 
     Parameters
     ----------
-    readings : with their totals
+    readings : the readings with their totals
 
     Raises
     ------
@@ -109,17 +117,17 @@ def read_items(
 def _by_reading(
     file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries
 ) -> dict[_ReadingKey, list[CheckedRow]]:
-    """The rows of each reading that may count; what is wrong with its participant or visit is asked once."""
+    """Return the rows of each reading that may count; ask once about a wrong participant or visit."""
     required = ("participant", "visit", "reader", "kind", "slice_index", "joint", "item")
     visits: dict[tuple[str, str], str | None] = {}
     groups: dict[_ReadingKey, list[CheckedRow]] = {}
     for row in checked_rows(read_table(file), queries, Place.ITEM, required=required):
         if row.values["kind"] == REVISED or "repeat" in row.faults:
             continue
-        said = (row.participant, str(row.values["visit"]))
-        if said not in visits:
-            visits[said] = place_of(row, participants, protocol, queries)
-        visit = visits[said]
+        key_of_visit = (row.participant, str(row.values["visit"]))
+        if key_of_visit not in visits:
+            visits[key_of_visit] = known_visit(row, participants, protocol, queries)
+        visit = visits[key_of_visit]
         if visit is not None:
             key = (row.participant, visit, str(row.values["reader"]), int(row.values.get("repeat", 1)))
             groups.setdefault(key, []).append(row)
@@ -127,7 +135,7 @@ def _by_reading(
 
 
 def _points(rows: Sequence[CheckedRow], visit: str, queries: Queries) -> Mapping[ItemPlace, int | None] | None:
-    """The points of one reading; None, with a query, where an item is there twice."""
+    """Return the points of one reading; None, with a query, if an item occurs twice."""
     points: dict[ItemPlace, int | None] = {}
     for row in rows:
         if "value" in row.faults:
@@ -171,7 +179,7 @@ def _has_reading(reading: Reading | None, key: _ReadingKey, row: CheckedRow, que
 
 
 def _agree(items: ItemReading, reading: Reading, row: CheckedRow, queries: Queries) -> bool:
-    """True where the items are those of the total: else they do not count. Fewer items count, with a query."""
+    """Return True if the items agree with the total; ask about missing items, although the others count."""
     if not items.whole:
         queries.ask(
             QueryKind.MISSING,
@@ -179,7 +187,7 @@ def _agree(items: ItemReading, reading: Reading, row: CheckedRow, queries: Queri
             "item",
             Message("{count} items of a reading", count=ITEMS_OF_A_READING),
             Message("{count} of them", count=len(items.points)),
-            Message("export the items again; those that are there count"),
+            Message("export the items again; the items found do count"),
             left_out="nothing",
             visit=items.visit,
         )

@@ -15,7 +15,7 @@ import typer
 from sparcc_pipeline.app.report.pdf import require_pdf
 from sparcc_pipeline.app.study.config import LanguageCode
 from sparcc_pipeline.app.study.protocol_file import load_protocol
-from sparcc_pipeline.app.trial_data.read.rows import Queries
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, file_input, load_trial
 from sparcc_pipeline.app.trial_data.run import facts, say_queries
 from sparcc_pipeline.app.trial_data.trial_report.command import publish_report

@@ -11,7 +11,7 @@ import typer
 
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.export import query_table, write_tables
-from sparcc_pipeline.app.trial_data.read.rows import Queries
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
 from sparcc_pipeline.app.trial_data.run import facts, say_queries
 from sparcc_pipeline.app.trial_data.unblinded.allocation import read_allocation, read_dosing

@@ -17,8 +17,9 @@ from sparcc_pipeline.app.results.table_reader import RawRow, RawTable
 from sparcc_pipeline.app.trial_data.read.cells import is_missing
 from sparcc_pipeline.app.trial_data.read.clinical import Clinical, read_clinical
 from sparcc_pipeline.app.trial_data.read.dictionary import fields_of
-from sparcc_pipeline.app.trial_data.read.fields import CLINICAL
-from sparcc_pipeline.app.trial_data.read.rows import Queries, checked_rows
+from sparcc_pipeline.app.trial_data.read.field_table import CLINICAL
+from sparcc_pipeline.app.trial_data.read.queries import Queries
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows
 from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.trial.instruments import AsdasForm, asas_hi
 from sparcc_pipeline.trial.nsaid import NsaidIntake

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
-from sparcc_pipeline.app.trial_data.read.rows import Queries
 from sparcc_pipeline.trial.agreement.pairs import PairKind, quadrant_pairs
 from sparcc_pipeline.trial.items import ITEMS, ITEMS_OF_A_READING, ItemPlace, ItemReading
 from sparcc_pipeline.trial.records import QueryKind
