@@ -1,7 +1,7 @@
-"""The tables that are written out: their columns with meaning, unit and CDISC-like names.
+"""Columns of the output tables with meaning, unit and CDISC-like name.
 
-There: `Column`, `ColumnKind`, one tuple of columns a table, `codebook_rows`, `cdisc_rows`. Tidy: one row an
-observation, one column a variable; empty is missing, never 0.
+Contents: one tuple of columns a table, `codebook_rows`, `cdisc_rows`. Tables are tidy: one row an observation, one
+column a variable. An empty cell means missing, never 0.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ INSTRUMENTS: Final = (
     _WEEK,
     Column("instrument", "asdas_crp, asdas_esr, basdai, basfi, asas_hi, asqol, nsaid_index", cdisc="QS.QSTESTCD"),
     Column("value", "value; empty where items are missing", _N, "", "QS.QSSTRESN"),
-    Column("items_used", "how many items were used", _W),
+    Column("items_used", "number of items used", _W),
     Column("missing", "names of missing items, separated by blanks", cdisc="QS.QSREASND"),
-    Column("reason", "why there is no value, or which rule stood in", cdisc="QS.QSREASND"),
+    Column("reason", "why there is no value, or the substitute rule", cdisc="QS.QSREASND"),
 )
 
 READINGS: Final = _from_dictionary(Place.READING)
@@ -92,7 +92,7 @@ SCORES: Final = (
     Column("low_90", "lower end of the 90 % interval of the total", _N),
     Column("high_90", "upper end of the 90 % interval of the total", _N),
     Column("probability_remission", "P(SPARCC < 2)", _N),
-    Column("evaluable_maximum", "largest total that this study could reach", _W),
+    Column("evaluable_maximum", "largest total possible in this study", _W),
     Column("spacing_mm", "distance of the slices", _N, "mm"),
     Column("asas_positive", "ASAS-positive MRI by the score", _Y, "", "MO.ASASPOS"),
     Column("study_uid", "DICOM study UID", cdisc="MO.MOREFID"),
@@ -101,16 +101,16 @@ SCORES: Final = (
 )
 
 QUERIES: Final = (
-    Column("kind", "what is wrong"),
+    Column("kind", "kind of query"),
     Column("file", "file"),
     Column("row", "row as in a spreadsheet, header 1", _W),
-    Column("column", "column as the file calls it"),
+    Column("column", "header in the file"),
     _PARTICIPANT,
     _VISIT,
     Column("expected", "what was expected"),
     Column("found", "what was found"),
     Column("remedy", "what to do"),
-    Column("left_out", "what does not count until this is answered: value, row, nothing"),
+    Column("left_out", "part that does not count until the query is answered: value, row, nothing"),
 )
 
 STATUS: Final = (
@@ -146,7 +146,7 @@ STATUS: Final = (
         for c in ClinicalDefinition
         for i in ImagingDefinition
     ),
-    Column("sustained", "target met at this planned visit and the one before; empty where that is not known", _Y),
+    Column("sustained", "target met at this planned visit and the one before; empty where unknown", _Y),
     Column("flare", "ASDAS rose by the protocol's limit", _Y),
     Column("rescue", "rescue treatment was recorded", _Y),
     Column("reasons", "why a half is not assessable"),
@@ -167,15 +167,15 @@ STEPS: Final = (
     Column("step", "step of the taper", _W),
     Column("dose", "dose of the step in the protocol"),
     Column("criterion", "the protocol's criterion for the step: met, not met, not assessable"),
-    Column("visits", "visits that decide on it, separated by blanks"),
-    Column("recorded_at", "visit from which the step was recorded; empty where it was not"),
-    Column("agrees", "a recorded step follows a criterion that was met; empty where there is nothing to compare", _Y),
+    Column("visits", "visits that decide the criterion, separated by blanks"),
+    Column("recorded_at", "visit from which the step was recorded; empty if it was not"),
+    Column("agrees", "a recorded step follows a criterion that was met; empty if one of the two is missing", _Y),
 )
 
 CODEBOOK: Final = (
     Column("table", "table"),
     Column("column", "column"),
-    Column("label", "what it means"),
+    Column("label", "meaning"),
     Column("type", "type"),
     Column("unit", "unit"),
 )
@@ -189,7 +189,7 @@ CDISC: Final = (
 
 
 def codebook_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
-    """One row a column of these tables."""
+    """Return one row a column of these tables."""
     return [
         {"table": table, "column": c.name, "label": c.label, "type": c.kind.value, "unit": c.unit or None}
         for table, columns in tables.items()
@@ -198,7 +198,7 @@ def codebook_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
 
 
 def cdisc_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
-    """One row a column that has a CDISC-like name."""
+    """Return one row a column with a CDISC-like name."""
     return [
         {"table": table, "column": c.name, "domain": c.cdisc.split(".")[0], "variable": c.cdisc.partition(".")[2]}
         for table, columns in tables.items()
