@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
-from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.cases.importing import import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers

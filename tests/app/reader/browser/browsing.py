@@ -15,7 +15,8 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
-from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.database import open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases
 from sparcc_pipeline.app.reader.settings import load_settings

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra test)")
 from playwright.sync_api import Browser, Error, Playwright, Route, expect
 
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.report.language import language
 
 from ..conftest import USERS

@@ -55,10 +55,10 @@ def test_an_import_can_be_run_again_and_one_bad_row_stops_no_other(
 
     report = import_cases(world.database, read_manifest(file))
 
-    assert (report.imported, report.there) == (1, 1)
+    assert (report.imported, report.present) == (1, 1)
     assert [number for number, _ in report.failed] == [3, 5]
     again = import_cases(world.database, read_manifest(file))
-    assert (again.imported, again.there) == (0, 2)
+    assert (again.imported, again.present) == (0, 2)
 
 
 def test_cases_come_from_the_ledger_of_the_night(world: World, manifest: Path, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_reading_never_differs_from_itself(totals: dict[str, int | None]) -> N
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("[server]\nhost = '0.0.0.0'", "in the clear"),
+        ("[server]\nhost = '0.0.0.0'", "sent unencrypted"),
         ("[reading]\nsecond_opinion = 'each'", "would not be blind"),
         ("[reading]\nsecond_opinnion = 'all'", "second_opinnion"),
         ("[session]\nshortest_password = 3", "session.shortest_password"),

@@ -135,7 +135,7 @@ def test_a_backup_comes_back_whole_while_the_page_is_used(world: World, tmp_path
     )
     with pytest.raises(OutputError, match="in use"):
         restore_backup(settings, file)
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match="which exists"):
         write_backup(world.database, world.settings, file)
     restored.database.engine.dispose()
 
