@@ -72,7 +72,7 @@ def test_what_the_server_never_got_comes_back_with_the_page(reader: Reader) -> N
     reader.page = page.context.new_page()
     reader.page.goto(f"/case/{code}")
     reader.wait()
-    expect(reader.page.locator("#mention")).to_contain_text("put back")
+    expect(reader.page.locator("#mention")).to_contain_text("restored")
     reader.saved()
     assert reader.points() == set(POINTS)
 
