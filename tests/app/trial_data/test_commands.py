@@ -37,7 +37,7 @@ def test_protocol_check_lists_settings_with_sources_and_every_open_choice(trial:
     ended = trial("protocol", "check")
 
     assert ended.code == 0
-    assert "target.sparcc_cut_off = 2  [[C] RAPID-axSpA" in ended.out
+    assert "target.sparcc_cut_off = 2  [[C] [RapidAxSpa]" in ended.out
     for choice in CHOICES:
         assert f"{choice.key}: {choice.what}: UNSET" in ended.out
         assert all(option.text in ended.out for option in choice.options)
