@@ -1,4 +1,7 @@
-"""From a folder of `sparcc score` to the machine's result as a reader may see it after lock: no UID, no header."""
+"""Convert a folder of `sparcc score` to the machine's result for readers after lock: no UID, no header.
+
+Contents: `read_score`, `machine_result`, `overlay_of`.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,26 @@ from sparcc_pipeline.sparcc.score import score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices
 
 NOTHING: Final[dict[str, Any]] = dict.fromkeys(
-    ("total", "edema", "intensity", "depth", "evaluable_maximum", "expected", "interval_90", "probability_remission",
-     "first")
-)  # fmt: skip
+    (
+        "total",
+        "edema",
+        "intensity",
+        "depth",
+        "evaluable_maximum",
+        "expected",
+        "interval_90",
+        "probability_remission",
+        "first",
+    )
+)
 
 
 def read_score(folder: Path) -> dict[str, Any]:
-    """The content of `score.json`.
+    """Return the content of `score.json`.
 
     Raises
     ------
-    InputError : there is none that can be read
+    InputError : the file is missing or cannot be read
     """
     try:
         document = json.loads((folder / SCORE_FILE).read_text(encoding="utf-8"))
@@ -45,7 +57,7 @@ def read_score(folder: Path) -> dict[str, Any]:
 
 
 def machine_result(document: dict[str, Any], segmented: Segmented | None, slices: SixSlices | None) -> MachineResult:
-    """The machine's result; doubt comes from probabilities, else from how near each item is to its point."""
+    """Return the machine's result; doubt comes from probabilities, or else from the margin of each item."""
     if segmented is None or slices is None:
         return MachineResult(**NOTHING, reason=document.get("reason_kind") or document["status"], joints=[])
     score = score_sparcc(segmented.study.stir, segmented.tissue, segmented.joints, slices)
@@ -64,7 +76,7 @@ def machine_result(document: dict[str, Any], segmented: Segmented | None, slices
 
 
 def overlay_of(segmented: Segmented) -> NDArray[np.uint8]:
-    """(slices, rows, columns) probability of edema x 255."""
+    """Return the probability of edema x 255 as an array (slices, rows, columns)."""
     return np.asarray(np.rint(segmented.tissue.edema_probability * np.float32(255)), dtype=np.uint8)
 
 
@@ -84,7 +96,7 @@ def _joint(joint: dict[str, Any], slice_index: int, margin: JointSliceMargins) -
 
 
 def _doubt(probability: float | None, margin: float | None) -> float | None:
-    """1 at even odds, 0 where sure. A margin is a logit from the model's threshold: even odds are at 0."""
+    """Return 1 for even odds, 0 for certainty. A margin is a logit relative to the threshold: 0 means even odds."""
     if probability is None:
         if margin is None:
             return None
