@@ -130,11 +130,8 @@ class Segmenter:
         require_stir_contrast(volume)
         bones = self.find_bones(volume, t1)
         require_sacroiliac(bone_evidence(bones.certainty, bones.anatomy, volume.geometry))
-        anatomy, nothing = bones.anatomy, np.zeros(bones.anatomy.shape, dtype=np.float32)
-        without_edema = TissueMaps(
-            volume.geometry, anatomy, nothing, self._edema_threshold, nothing > 0, bones.ligamentous
-        )
-        joints = find_joints(without_edema)
+        anatomy = bones.anatomy
+        joints = find_joints(anatomy, volume.geometry)
         distance = joint_distance_mm(joints)
         marrow = normal_marrow_signal(volume.signal, anatomy, distance)
         region = normal_marrow_region(anatomy, distance)

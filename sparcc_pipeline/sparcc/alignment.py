@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from scipy.spatial import cKDTree
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
+from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.errors import RegistrationError, TooFewSlicesError, UnscorableError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform, rotation_about, rotation_between
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE, SLICES_SCORED, SixSlices
-from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps
+from sparcc_pipeline.volume import FloatArray, Geometry, LabelArray, sacroiliac_bones
 
 SAME_SPACING: Final = 0.10
 """Slice spacings that differ by less than this share can be matched one to one (project decision)."""
@@ -113,17 +113,22 @@ def starting_positions(baseline: Joints, follow_up: Joints, *, mirrored: bool = 
     return [RigidTransform.about(centre, turn @ rotation_about(0, pitch), shift) for pitch in PITCHES_DEGREES]
 
 
-def alignment_quality(baseline: TissueMaps, joints: Joints, follow_up: TissueMaps, follow_up_joints: Joints,
-                      transform: RigidTransform) -> AlignmentQuality:  # fmt: skip
-    """How well `transform` lays the baseline on the follow-up, where both were imaged."""
+def alignment_quality(
+    baseline: LabelArray, joints: Joints, follow_up: LabelArray, follow_up_joints: Joints, transform: RigidTransform
+) -> AlignmentQuality:
+    """Measure the agreement of the baseline with the follow-up under `transform`, where both were imaged.
+
+    `baseline` and `follow_up` are (slices, rows, columns) uint8 of `AnatomyLabel` codes, on the grids of their joints.
+    """
     line, surface = joint_points_mm(joints), joint_points_mm(follow_up_joints)
     tree = cKDTree(surface)
     moved = transform.apply(line)
-    moved = moved[_inside(moved, follow_up.geometry)]
+    moved = moved[_inside(moved, follow_up_joints.geometry)]
     apart = float(tree.query(moved)[0].mean()) if len(moved) else float("inf")
-    there = _bone_agreement(baseline, follow_up, transform, cKDTree(line))
-    back = _bone_agreement(follow_up, baseline, transform.inverse(), tree)
-    found, agreeing = there[0] + back[0], there[1] + back[1]
+    here, there = (baseline, joints.geometry), (follow_up, follow_up_joints.geometry)
+    forward = _bone_agreement(here, there, transform, cKDTree(line))
+    back = _bone_agreement(there, here, transform.inverse(), tree)
+    found, agreeing = forward[0] + back[0], forward[1] + back[1]
     return AlignmentQuality(apart, agreeing / found if found else 0.0)
 
 
@@ -254,17 +259,22 @@ def _tilt_degrees(baseline: Geometry, follow_up: Geometry, transform: RigidTrans
     return float(np.degrees(np.arccos(np.clip(abs(normal @ np.array(follow_up.directions[0])), 0.0, 1.0))))
 
 
-def _bone_agreement(tissue: TissueMaps, other: TissueMaps, transform: RigidTransform,
-                    joint_line: cKDTree) -> tuple[int, int]:  # fmt: skip
+def _bone_agreement(
+    labels: tuple[LabelArray, Geometry],
+    other: tuple[LabelArray, Geometry],
+    transform: RigidTransform,
+    joint_line: cKDTree,
+) -> tuple[int, int]:
     """Voxels of sacrum and ilia near the joints that the other stack also shows, and how many it calls the same."""
-    bones = np.argwhere(np.isin(tissue.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]))
+    (anatomy, geometry), (other_anatomy, other_geometry) = labels, other
+    bones = np.argwhere(sacroiliac_bones(anatomy))
     bones = bones[:: max(len(bones) // _POINTS, 1)]
-    points = _to_mm(bones.astype(float), tissue.geometry)
+    points = _to_mm(bones.astype(float), geometry)
     near = joint_line.query(points, distance_upper_bound=QUADRANT_REACH_MM)[0] <= QUADRANT_REACH_MM
     bones, moved = bones[near], transform.apply(points[near])
-    inside = _inside(moved, other.geometry)
-    there = np.rint(_to_index(moved[inside], other.geometry)).astype(int)
-    same = other.anatomy[tuple(there.T)] == tissue.anatomy[tuple(bones[inside].T)]
+    inside = _inside(moved, other_geometry)
+    there = np.rint(_to_index(moved[inside], other_geometry)).astype(int)
+    same = other_anatomy[tuple(there.T)] == anatomy[tuple(bones[inside].T)]
     return int(inside.sum()), int(same.sum())
 
 

@@ -20,7 +20,7 @@ from skimage import measure
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
 from sparcc_pipeline.errors import JointNotVisibleError
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, TissueMaps
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray
 
 LARGEST_JOINT_WIDTH_MM: Final = 5.0
 """Sacrum and ilium farther apart than this face each other across ligament, not cartilage (project decision)."""
@@ -94,8 +94,8 @@ class Joints:
         return len(self._found)
 
 
-def find_joints(tissue: TissueMaps) -> Joints:
-    """Find the joint of both sides on every slice.
+def find_joints(anatomy: LabelArray, geometry: Geometry) -> Joints:
+    """Find the joint of both sides on every slice; `anatomy` is (slices, rows, columns) uint8 of `AnatomyLabel` codes.
 
     Raises
     ------
@@ -103,11 +103,11 @@ def find_joints(tissue: TissueMaps) -> Joints:
     """
     found: dict[tuple[int, Side], JointSlice] = {}
     for side in Side:
-        for slice_index in range(tissue.geometry.shape[0]):
-            joint = find_joint_slice(tissue.anatomy[slice_index], tissue.geometry, slice_index, side)
+        for slice_index in range(geometry.shape[0]):
+            joint = find_joint_slice(anatomy[slice_index], geometry, slice_index, side)
             if joint is not None:
                 found[slice_index, side] = joint
-    joints = Joints(tissue.geometry, found)
+    joints = Joints(geometry, found)
     for side in Side:
         if not joints.slices(side):
             raise JointNotVisibleError(
@@ -115,7 +115,7 @@ def find_joints(tissue: TissueMaps) -> Joints:
                     "expected a sacroiliac joint on both sides, found none on the patient's {side} in {slices} slices; "
                     "check that the series shows the sacroiliac joints and look at the anatomy map (--nifti)",
                     side=side.value,
-                    slices=tissue.geometry.shape[0],
+                    slices=geometry.shape[0],
                 )
             )
     return joints

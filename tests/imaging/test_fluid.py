@@ -48,7 +48,7 @@ def found_in(made: Phantom) -> TissueMaps:
 
 def score(made: Phantom) -> SparccScore:
     tissue = found_in(made)
-    joints = find_joints(tissue)
+    joints = find_joints(tissue.anatomy, tissue.geometry)
     return score_sparcc(made.volume, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
 

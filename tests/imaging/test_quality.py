@@ -41,7 +41,7 @@ def flags(signal: FloatArray | None = None, tissue: TissueMaps | None = None) ->
     made = phantom()
     tissue = replace(made.tissue, normal_marrow=marrow()) if tissue is None else tissue
     volume = made.volume if signal is None else replace(made.volume, signal=np.asarray(signal, dtype=np.float32))
-    return {flag.code: flag for flag in assess_quality(volume, tissue, find_joints(tissue))}
+    return {flag.code: flag for flag in assess_quality(volume, tissue, find_joints(tissue.anatomy, tissue.geometry))}
 
 
 def test_the_plain_phantom_raises_no_flag_about_its_signal() -> None:
@@ -154,7 +154,7 @@ def test_doubtful_bones_and_weak_suppression_are_said_with_their_figures() -> No
 
 def test_nothing_is_measured_without_marrow(monkeypatch: pytest.MonkeyPatch) -> None:
     tissue = replace(phantom().tissue, normal_marrow=None)
-    joints: Joints = find_joints(tissue)
+    joints: Joints = find_joints(tissue.anatomy, tissue.geometry)
 
     assert not {flag.code for flag in assess_quality(phantom().volume, tissue, joints)} & {"noise", "shading"}
 

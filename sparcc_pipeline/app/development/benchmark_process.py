@@ -123,7 +123,7 @@ def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
                 write_outputs(scored, score_document(scored, run), run, Path(folder), nifti=False, dicom=dicom)
         # Once more, and outside of the total: segmenting has found them already.
         with clock.step("joint"):
-            find_joints(segmented.tissue)
+            find_joints(segmented.tissue.anatomy, segmented.tissue.geometry)
     clock.wall["segment"] -= clock.wall["joint"]
     clock.cpu["segment"] -= clock.cpu["joint"]
     return clock

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.alignment.registration import Registration, bone_region, register
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, require_plausible, starting_positions
 from sparcc_pipeline.sparcc.joint import Joints
-from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
+from sparcc_pipeline.volume import BoolArray, LabelArray, Volume, sacroiliac_bones
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +19,13 @@ class Anatomy:
     """One scan (STIR, or T1 for tests of the registration) with its bones and joints."""
 
     volume: Volume
-    tissue: TissueMaps
+    labels: LabelArray
     joints: Joints
 
     @property
     def bones(self) -> BoolArray:
         """(slices, rows, columns) bool: sacrum and ilia."""
-        return np.isin(self.tissue.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+        return sacroiliac_bones(self.labels)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def align(baseline: Anatomy, follow_up: Anatomy) -> Alignment:
         as_it_is, turned = pool.submit(laid, follow_up.volume, False), pool.submit(laid, mirrored, True)
         found, other = as_it_is.result(), turned.result()
     _require_sides(found, other)
-    quality = alignment_quality(baseline.tissue, baseline.joints, follow_up.tissue, follow_up.joints, found.transform)
+    quality = alignment_quality(baseline.labels, baseline.joints, follow_up.labels, follow_up.joints, found.transform)
     require_plausible(quality, found.transform, found.information_gain)
     return Alignment(found, quality)
 

@@ -52,7 +52,7 @@ FIGURES: dict[str, Any] = {
 def prediction() -> Prediction:
     """A phantom whose edema three of four readings drew as it is, and whose joints were drawn 3 mm lateral."""
     phantom = make_phantom(SPEC)
-    tissue, joints = phantom.tissue, find_joints(phantom.tissue)
+    tissue, joints = phantom.tissue, find_joints(phantom.tissue.anatomy, phantom.tissue.geometry)
     readings = np.repeat(tissue.edema[None], 4, axis=0)
     readings[3] = False
     drawn = {

@@ -54,7 +54,7 @@ class KnownTissue:
         tissue = replace(phantom().tissue, normal_marrow=100.0)
         if peak < 0.75:
             tissue = replace(tissue, edema_probability=0 * tissue.edema_probability)
-        return tissue, find_joints(tissue)
+        return tissue, find_joints(tissue.anatomy, tissue.geometry)
 
 
 def gain(factor: float) -> Distortion:
