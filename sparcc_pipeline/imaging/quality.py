@@ -12,11 +12,20 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
+from sparcc_pipeline.anatomy import AnatomyLabel, Side
 from sparcc_pipeline.imaging.plausibility import DOUBTFUL_CERTAINTY, FLUID_WEAK, body, fluid_contrast
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, TissueMaps, Volume
+from sparcc_pipeline.volume import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    Geometry,
+    LabelArray,
+    TissueMaps,
+    Volume,
+    sacroiliac_bones,
+)
 
 FAT_SIDES: Final = (2.0, 1.25)
 """One side is brighter: the share of its soft tissue that is brighter than FAT_OVER_MARROW is so many times that of the
@@ -216,7 +225,7 @@ def noise_signal(volume: Volume, anatomy: LabelArray) -> float:
     signal = volume.signal.astype(np.float64)
     mean = ndimage.uniform_filter(signal, size)
     variance = ndimage.uniform_filter(signal**2, size) - mean**2
-    marrow = ndimage.binary_erosion(np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]), np.ones(size))
+    marrow = ndimage.binary_erosion(sacroiliac_bones(anatomy), np.ones(size))
     return float(np.sqrt(max(np.percentile(variance[marrow], NOISE_PERCENTILE), 0.0))) if marrow.any() else 0.0
 
 

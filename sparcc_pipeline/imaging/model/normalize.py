@@ -12,7 +12,7 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import ReferenceSignalError
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
-from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray
+from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray, sacroiliac_bones
 
 BONE_PIXEL_MM: Final = 0.8
 """Pixel of the whole-image network."""
@@ -52,7 +52,7 @@ def normal_marrow_region(anatomy: LabelArray, distance_mm: Float32Array) -> Bool
     inner: BoolArray = away & ndimage.binary_erosion(anatomy == AnatomyLabel.SACRUM, np.ones((1, 5, 5)))
     if inner.sum() >= SMALLEST_MARROW_PIXELS:
         return inner
-    return away & np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    return away & sacroiliac_bones(anatomy)
 
 
 def normal_marrow_signal(signal: Float32Array, anatomy: LabelArray, distance_mm: Float32Array) -> float:

@@ -165,12 +165,11 @@ def slices_off(six: SixSlices, joints: Joints, follow_up: Geometry, first: int, 
     Mean over the six of the distance from a follow-up slice's middle to the joints of its baseline slice, by the true
     motion; positive where the follow-up slices lie too far to the front.
     """
-    to_index = np.linalg.inv(follow_up.affine)
     off = []
     for position, index in enumerate(six.indices):
         points = joint_points_mm(joints, slice_index=index)
         if len(points):
-            place = truth.apply(points) @ to_index[0, :3] + to_index[0, 3]
+            place = follow_up.to_index(truth.apply(points))[:, 0]
             off.append(float(place.mean()) - first - position)
     return float(np.mean(off)) * follow_up.spacing_mm[0] / joints.geometry.spacing_mm[0]
 

@@ -168,8 +168,7 @@ def _marrow(tissue: TissueMaps) -> float:
 
 def _first_at(points_mm: FloatArray, geometry: Geometry) -> int:
     """First of the six slices whose middle lies nearest to that of these (n, 3) LPS points."""
-    matrix = np.linalg.inv(geometry.affine)
-    middle = float((points_mm @ matrix[0, :3] + matrix[0, 3]).mean())
+    middle = float(geometry.to_index(points_mm)[:, 0].mean())
     wanted = int(np.floor(middle - (SLICES_SCORED - 1) / 2 + 0.5))
     return min(max(wanted, 0), geometry.shape[0] - SLICES_SCORED)
 
