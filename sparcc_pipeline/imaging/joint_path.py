@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
-from sparcc_pipeline.imaging.alignment.second_contrast import Laid
+from sparcc_pipeline.imaging.alignment.second_contrast import Resampled
 from sparcc_pipeline.sparcc.joint import LINE_STEP_MM, find_joint_line, line_normals
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray
 
@@ -70,7 +70,7 @@ class _Band:
     contrast: FloatArray
 
 
-def follow_joints(anatomy: LabelArray, geometry: Geometry, t1: Laid, ligamentous: Float32Array) -> LabelArray:
+def follow_joints(anatomy: LabelArray, geometry: Geometry, t1: Resampled, ligamentous: Float32Array) -> LabelArray:
     """The anatomy with sacrum and ilia cut along the joint that T1 shows; a new array, bone stays bone.
 
     Parameters

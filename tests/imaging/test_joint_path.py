@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
-from sparcc_pipeline.imaging.alignment.second_contrast import Laid
+from sparcc_pipeline.imaging.alignment.second_contrast import Resampled
 from sparcc_pipeline.imaging.joint_path import REACH_MM, follow_joints
 from sparcc_pipeline.sparcc.joint import find_joint_line, line_normals
 from sparcc_pipeline.training.data.labels import load_person
@@ -30,7 +30,7 @@ def bones(tilt_degrees: float) -> Anatomy:
     return Anatomy(slices=4, spacing_mm=FINE, tilt_degrees=tilt_degrees, width_mm=0.0, last=3, vessels=False)
 
 
-def t1(built: Anatomy, *, shift_mm: float, noise: float = 3.0) -> Laid:
+def t1(built: Anatomy, *, shift_mm: float, noise: float = 3.0) -> Resampled:
     """Bright marrow, and a dark line of about 2 mm that lies `shift_mm` into the ilium from the labels' border."""
     signal = np.full(built.geometry.shape, MUSCLE)
     signal[built.tissue().anatomy > 0] = MARROW
@@ -40,7 +40,7 @@ def t1(built: Anatomy, *, shift_mm: float, noise: float = 3.0) -> Laid:
         dark = np.where(beside, np.exp(-(((into_ilium - shift_mm) / 1.2) ** 2)), 0)
         signal *= 1 - (1 - JOINT / MARROW) * dark
     signal += np.random.default_rng(1).normal(0, noise, signal.shape)
-    return Laid(signal.astype(np.float32), np.ones(built.slices, dtype=bool))
+    return Resampled(signal.astype(np.float32), np.ones(built.slices, dtype=bool))
 
 
 def into_ilium_mm(built: Anatomy, cut: LabelArray, k: int, side: Side) -> FloatArray:
@@ -142,8 +142,8 @@ def test_a_border_that_was_moved_comes_back_to_the_joint_of_a_real_scan(shared_d
     geometry, (first, last) = person.stir.geometry, person.cartilaginous
     labels = person.known_anatomy
     moved = pushed_into_ilium(labels, geometry, 2.0)
-    laid = Laid(person.t1, np.ones(len(labels), dtype=bool))
-    cut = follow_joints(moved, geometry, laid, np.zeros(len(labels), dtype=np.float32))
+    resampled = Resampled(person.t1, np.ones(len(labels), dtype=bool))
+    cut = follow_joints(moved, geometry, resampled, np.zeros(len(labels), dtype=np.float32))
 
     def wrong(anatomy: LabelArray) -> int:
         return int((anatomy != labels)[first : last + 1].sum())

@@ -21,7 +21,7 @@ from sparcc_pipeline.imaging.plausibility import (
     require_sacroiliac,
     require_stir_contrast,
 )
-from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
+from sparcc_pipeline.imaging.segmentation import ModelSegmenter, load_segmenter
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, Volume
@@ -39,7 +39,7 @@ def volume(signal: FloatArray | Float32Array, spacing: tuple[float, float, float
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
+def segmenter() -> ModelSegmenter:
     return load_segmenter(model_bundle(), threads=1)
 
 
@@ -156,7 +156,7 @@ def test_the_parts_of_a_large_field_of_view_cover_it() -> None:
     assert fields_within(geometry((4, 230, 230))) == []
 
 
-def test_phantoms_are_scored(segmenter: Segmenter) -> None:
+def test_phantoms_are_scored(segmenter: ModelSegmenter) -> None:
     tissue, _ = segmenter.segment(make_phantom(random_spec(1)).volume)
 
     assert tissue.bones_certainty is not None
@@ -177,13 +177,13 @@ def lumbar_spine(scan: Volume) -> Volume:
 
 @pytest.mark.parametrize("change", [upside_down, lying, lumbar_spine])
 def test_what_is_no_sacroiliac_joint_is_refused(
-    shared_data: Path, segmenter: Segmenter, change: Callable[[Volume], Volume]
+    shared_data: Path, segmenter: ModelSegmenter, change: Callable[[Volume], Volume]
 ) -> None:
     with pytest.raises(NotSacroiliacError, match="expected the sacroiliac joints"):
         segmenter.segment(change(stir(shared_data, "2015")))
 
 
-def test_one_side_alone_says_which_joint_is_missing(shared_data: Path, segmenter: Segmenter) -> None:
+def test_one_side_alone_says_which_joint_is_missing(shared_data: Path, segmenter: ModelSegmenter) -> None:
     scan = stir(shared_data, "1007")
 
     with pytest.raises(JointNotVisibleError, match="left") as caught:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcc_pipeline.imaging.segmentation import ligamentous_probability
+from sparcc_pipeline.imaging.slice_place import ligamentous_probability
 
 SPACING_MM = 3.3
 

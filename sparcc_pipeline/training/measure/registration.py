@@ -14,8 +14,8 @@ import numpy as np
 
 from sparcc_pipeline.errors import SeriesNotFoundError, SparccError
 from sparcc_pipeline.imaging.alignment.follow_up import Anatomy, align
+from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.imaging.segmentation import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, joint_points_mm
 from sparcc_pipeline.sparcc.joint import find_joints
