@@ -28,7 +28,7 @@ RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 THICK_SLICE_RATIO: Final = 1.5
 """An axis with a spacing this many times that of both others holds the slices (STIR for SPARCC: 5 to 8)."""
 
-UNVERIFIED: Final = Message("a NIfTI file does not say how it was acquired: that this is STIR could not be checked")
+UNVERIFIED: Final = Message("a NIfTI file does not record how it was acquired: that this is STIR could not be checked")
 
 
 def read_nifti(path: Path) -> Volume:

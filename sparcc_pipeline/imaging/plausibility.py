@@ -29,7 +29,7 @@ SMALLEST_CERTAINTY: Final = 0.83
 DOUBTFUL_CERTAINTY: Final = 0.86
 """Mean probability of the pixels labelled sacrum or ilium. Model 1.2.0: 0.90-0.93 on seven STIR, 0.92-0.93 on their T1,
 0.88-0.93 on people left out of the training; at most 0.80 on the seven upside down. Model 1.1.0: at most 0.83 on three
-of them upside down, on their side, cut to the lower third or reformatted (most of which the limits below refuse as
+of them upside down, on their side, cut to the lower third or reformatted (the limits below refuse most of these as
 well). Model 1.0.0: 0.94-0.98 on phantoms, at most 0.81 on noise, spheres and heads."""
 
 SIDEWAYS_MM: Final = (20.0, 110.0)
@@ -159,8 +159,8 @@ def require_sacroiliac(evidence: BoneEvidence) -> None:
     if faults:
         raise NotSacroiliacError(
             Message(
-                "expected the sacroiliac joints, found {faults}: another body part, or images that lie another way "
-                "than their headers say; look at the series and choose another with --series",
+                "expected the sacroiliac joints, found {faults}: another body part, or images with another "
+                "orientation than in their headers; look at the series and choose another with --series",
                 faults=tuple(faults),
             )
         )
