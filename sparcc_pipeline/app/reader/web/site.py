@@ -72,7 +72,7 @@ class Site:
 
     def page(self, request: Request, name: str, status: int = 200, /, **context: Any) -> HTMLResponse:
         """A template, filled."""
-        words = words_of(request)
+        words = language_of(request)
         everywhere = {
             "_": words.say,
             "sentence": words.sentence,
@@ -117,7 +117,7 @@ def user_of(request: Request, *, optional: bool) -> User | None:
     return user
 
 
-def words_of(request: Request) -> Language:
+def language_of(request: Request) -> Language:
     """The language of a request: the user's, or that of the cookie before sign-in."""
     user = user_of(request, optional=True)
     chosen = user.language if user is not None else request.cookies.get(LANGUAGE_COOKIE, "")
