@@ -12,11 +12,12 @@ from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.app.study.files import make_folder, write_text
 from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.training.measure.plots import retest_svg, stress_svg
 from sparcc_pipeline.training.measure.registration import load_pairs, measure_registration, registration_markdown
 from sparcc_pipeline.training.measure.retest import load_scans, retest
-from sparcc_pipeline.training.measure.retest_report import retest_markdown, retest_svg
+from sparcc_pipeline.training.measure.retest_report import retest_markdown
 from sparcc_pipeline.training.measure.stress import RowStore, chosen, stress
-from sparcc_pipeline.training.measure.stress_report import stress_csv, stress_markdown, stress_svg
+from sparcc_pipeline.training.measure.stress_report import stress_csv, stress_markdown
 
 
 def run_retest(data: Path, folder: Path, seed: int, repeats: int) -> None:
