@@ -8,6 +8,7 @@ images upside down, rotated, reformatted, cut and synthetic, and heads. Nothing 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -127,42 +128,40 @@ def require_sacroiliac(evidence: BoneEvidence) -> None:
     ------
     NotSacroiliacError : lists each figure that is outside its limits
     """
-    faults: list[Message] = []
-    if evidence.certainty < SMALLEST_CERTAINTY:
-        faults.append(
-            Message(
-                "bones with a certainty of {certainty:.2f} (at least {limit:g})",
-                certainty=evidence.certainty,
-                limit=SMALLEST_CERTAINTY,
-            )
-        )
-    low, high = SIDEWAYS_MM
-    for side, away in zip(Side, evidence.sideways_mm, strict=True):
-        if away is not None and not low <= away <= high:
-            faults.append(
-                Message(
-                    "the {side} ilium {away:.0f} mm to the side of the sacrum ({low:g} to {high:g} mm)",
-                    side=side.value,
-                    away=away,
-                    low=low,
-                    high=high,
-                )
-            )
-    if evidence.overlap is not None and evidence.overlap < SMALLEST_OVERLAP:
-        faults.append(
-            Message(
-                "bones that overlap by {overlap:.2f} from slice to slice ({limit:g} or more)",
-                overlap=evidence.overlap,
-                limit=SMALLEST_OVERLAP,
-            )
-        )
+    faults = tuple(_faults(evidence))
     if faults:
         raise NotSacroiliacError(
             Message(
                 "expected the sacroiliac joints, found {faults}: another body part, or images with another "
                 "orientation than in their headers; look at the series and choose another with --series",
-                faults=tuple(faults),
+                faults=faults,
             )
+        )
+
+
+def _faults(evidence: BoneEvidence) -> Iterator[Message]:
+    """Each figure that is outside its limits."""
+    if evidence.certainty < SMALLEST_CERTAINTY:
+        yield Message(
+            "bones with a certainty of {certainty:.2f} (at least {limit:g})",
+            certainty=evidence.certainty,
+            limit=SMALLEST_CERTAINTY,
+        )
+    low, high = SIDEWAYS_MM
+    for side, away in zip(Side, evidence.sideways_mm, strict=True):
+        if away is not None and not low <= away <= high:
+            yield Message(
+                "the {side} ilium {away:.0f} mm to the side of the sacrum ({low:g} to {high:g} mm)",
+                side=side.value,
+                away=away,
+                low=low,
+                high=high,
+            )
+    if evidence.overlap is not None and evidence.overlap < SMALLEST_OVERLAP:
+        yield Message(
+            "bones that overlap by {overlap:.2f} from slice to slice ({limit:g} or more)",
+            overlap=evidence.overlap,
+            limit=SMALLEST_OVERLAP,
         )
 
 

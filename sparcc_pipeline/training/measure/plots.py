@@ -120,7 +120,7 @@ def draw_stress(axes: Axes, result: Mapping[str, Any]) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """Name the scans, right of the axes and what is beside them."""
+    """Name the scans, to the right of the axes and the marks beside them."""
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1.2, 1.0), handletextpad=0.3)
     for dot in legend.legend_handles:
         if isinstance(dot, PathCollection):

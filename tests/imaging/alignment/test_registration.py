@@ -1,4 +1,4 @@
-"""Registration finds a known motion, gives the same digits twice, and refuses what does not belong together."""
+"""Registration finds a known motion, gives the same digits twice, and refuses scans that do not belong together."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOTION = RigidTransform.about(
 def phantom(seed: int) -> Anatomy:
     """Bones of a phantom in tissue of smooth random signal.
 
-    A phantom's own signal hardly changes from slice to slice and so does not tell how far it was turned.
+    The signal of a phantom hardly changes from slice to slice, so that it would not show a rotation.
     """
     made = make_phantom(random_spec(seed, slice_spacing_mm=4.0, pixel_mm=1.2))
     noise = np.random.default_rng(seed).normal(size=made.volume.geometry.shape)
@@ -48,7 +48,7 @@ def second_scan(anatomy: Anatomy, motion: RigidTransform, grid: Geometry) -> Ana
     noise = np.random.default_rng(3).normal(0, 10, grid.shape)
     signal = resample(anatomy.volume, back, grid) * 0.7 + noise
     labels = replace(anatomy.volume, signal=anatomy.labels.astype(np.float32))
-    # Labels one by one: between two labels lies no third.
+    # Label by label: the mean of two labels would be a third one.
     shown = [
         resample(replace(labels, signal=(labels.signal == code).astype(np.float32)), back, grid) for code in range(5)
     ]
@@ -109,7 +109,7 @@ def test_region_is_the_bones_and_a_margin() -> None:
         assert abs(found.max() - middle - 12) <= 2
 
 
-def test_resample_shows_what_lies_at_the_transformed_place() -> None:
+def test_resample_shows_the_transformed_place() -> None:
     """A bright voxel of the moving scan appears where the transform takes the fixed scan to it."""
     geometry = phantom(1).volume.geometry
     signal = np.zeros(geometry.shape, dtype=np.float32)
@@ -127,7 +127,7 @@ def real(data: Path, name: str) -> Anatomy:
 
 
 def mirror(anatomy: Anatomy) -> Anatomy:
-    """What a wrong export shows: columns turned about; bones are named by what the image shows."""
+    """A wrong export: columns in reverse order, and bones labelled as the image shows them."""
     labels = anatomy.labels[:, :, ::-1]
     swapped = labels.copy()
     swapped[labels == 2], swapped[labels == 3] = 3, 2
@@ -150,8 +150,8 @@ def test_real_scans_of_two_people_are_refused(shared_data: Path, first: str, sec
         align(real(shared_data, first), real(shared_data, second))
 
 
-def test_real_stir_lies_on_its_t1(shared_data: Path) -> None:
-    """STIR and T1 of one session: hardly any motion, and other contrast does not mislead."""
+def test_real_stir_aligns_with_its_t1(shared_data: Path) -> None:
+    """STIR and T1 of one session: hardly any motion, and another contrast does not mislead."""
     baseline = real(shared_data, "2015")
     t1 = read_nifti(shared_data / "sij_mri" / "t1w" / "2015_T1W.nii.gz")
     region = bone_region(baseline.bones, baseline.volume.geometry.spacing_mm)

@@ -1,4 +1,4 @@
-"""T1 on the slices of STIR: where the scanner's coordinates put it, and when it is left out."""
+"""T1 on the slices of STIR: its place by the coordinates of the scanner, and when it is left out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from sparcc_pipeline.volume import STIR, T1, Float32Array, Geometry, SeriesRef, 
 SHAPE = (8, 48, 64)
 
 
-def geometry(*, origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0), tilt_degrees: float = 0.0,
-             shape: tuple[int, int, int] = SHAPE, frame: str | None = "1.2.3") -> Geometry:  # fmt: skip
+def geometry(
+    *,
+    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    tilt_degrees: float = 0.0,
+    shape: tuple[int, int, int] = SHAPE,
+    frame: str | None = "1.2.3",
+) -> Geometry:
     c, s = math.cos(math.radians(tilt_degrees)), math.sin(math.radians(tilt_degrees))
     return Geometry(shape, origin_mm, ((0.0, c, s), (0.0, s, -c), (1.0, 0.0, 0.0)), (4.0, 0.8, 0.8), frame)
 
@@ -26,7 +31,7 @@ def volume(signal: Float32Array, place: Geometry) -> Volume:
 
 
 def ramp(shape: tuple[int, int, int]) -> Float32Array:
-    """Signal that says where it is: hundreds by slice, units by column."""
+    """Signal that shows its position: hundreds by slice, units by column."""
     k, _, column = np.indices(shape)
     return np.asarray(100.0 * k + column, dtype=np.float32)
 
@@ -55,7 +60,7 @@ def test_another_frame_of_reference_or_tilt_or_place_is_not_used() -> None:
 
 
 class Brightness:
-    """A bone network that calls what is bright sacrum."""
+    """A bone network that labels bright pixels as sacrum."""
 
     def __call__(self, batch: Float32Array) -> Float32Array:
         output = np.zeros((len(batch), 6, *batch.shape[2:]), dtype=np.float32)
@@ -76,7 +81,7 @@ def test_bones_of_both_contrasts_are_taken_together_where_they_agree() -> None:
     bones = segmenter.find_bones(stir, near)
 
     assert bones.found_on == (STIR, T1)
-    # T1 weighs more: the border lies where T1 has it.
+    # T1 weighs more: the border is that of T1.
     assert not (bones.anatomy[:, 20, 10] == AnatomyLabel.SACRUM).any()
     assert (segmenter.find_bones(stir).anatomy[:, 20, 10] == AnatomyLabel.SACRUM).all()
 
