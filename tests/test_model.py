@@ -17,7 +17,7 @@ from sparcc_pipeline.dicom.write import Style, write_mr_series
 from sparcc_pipeline.imaging.model.bundle import Bundle
 from sparcc_pipeline.imaging.model.engines import OnnxNetwork, TorchNetwork
 from sparcc_pipeline.imaging.model.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
-from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
+from sparcc_pipeline.imaging.segmentation import ModelSegmenter, load_segmenter
 from sparcc_pipeline.training.data.labels import PEOPLE, load_person
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import known_score, random_spec
@@ -40,11 +40,11 @@ VENDOR: dict[str, Style] = {
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
+def segmenter() -> ModelSegmenter:
     return load_segmenter(model_bundle())
 
 
-def scored(source: Path, segmenter: Segmenter) -> Scored:
+def scored(source: Path, segmenter: ModelSegmenter) -> Scored:
     outcome = score_study(source, Request(), lambda: segmenter, lambda _: None)
     assert isinstance(outcome, Scored), outcome
     return outcome
@@ -64,7 +64,7 @@ def test_the_bundle_is_whole_and_small() -> None:
     assert "Research only" in bundle.metadata["intended_use"]
 
 
-def test_every_known_lesion_of_the_sample_study_is_found(segmenter: Segmenter) -> None:
+def test_every_known_lesion_of_the_sample_study_is_found(segmenter: ModelSegmenter) -> None:
     truth = json.loads((SAMPLE / "truth.json").read_text())
 
     result = scored(SAMPLE, segmenter)
@@ -90,7 +90,7 @@ ORIENTATIONS = [
 ]
 
 
-def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: Segmenter, tmp_path: Path) -> None:
+def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: ModelSegmenter, tmp_path: Path) -> None:
     spec = random_spec(5, slice_spacing_mm=4.5, pixel_mm=0.9)
     volume = make_phantom(spec).volume
     studies = []
@@ -130,7 +130,7 @@ def test_both_engines_agree_on_a_real_study(shared_data: Path, network: str) -> 
     assert np.abs(onnx - torch).max() < SAME_ENGINES * max(1.0, float(np.abs(torch).max()))
 
 
-def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, segmenter: Segmenter) -> None:
+def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, segmenter: ModelSegmenter) -> None:
     stir = load_person(shared_data, "1016").stir
 
     found, _ = segmenter.segment(stir)
@@ -146,7 +146,7 @@ def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, seg
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_real_studies_are_scored_on_their_six_slices(
-    shared_data: Path, segmenter: Segmenter, tmp_path: Path, name: str
+    shared_data: Path, segmenter: ModelSegmenter, tmp_path: Path, name: str
 ) -> None:
     tool = shared_data.parent / "tools" / "nifti_to_dicom.py"
     image = shared_data / "sij_mri" / "stir" / f"{name}_STIR.nii.gz"

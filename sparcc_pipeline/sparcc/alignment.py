@@ -25,7 +25,7 @@ from sparcc_pipeline.sparcc.slices import (
     first_of_six,
     first_of_six_in_stack,
 )
-from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, TissueMaps, sacroiliac_bones
+from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, LabelArray, sacroiliac_bones
 
 SAME_SPACING: Final = 0.10
 """Slice spacings that differ by less than this share are matched one to one."""
@@ -126,17 +126,21 @@ def starting_positions(baseline: Joints, follow_up: Joints, *, mirrored: bool = 
 
 
 def alignment_quality(
-    baseline: TissueMaps, joints: Joints, follow_up: TissueMaps, follow_up_joints: Joints, transform: RigidTransform
+    baseline: LabelArray, joints: Joints, follow_up: LabelArray, follow_up_joints: Joints, transform: RigidTransform
 ) -> AlignmentQuality:
-    """Measure the agreement of the baseline with the follow-up under `transform`, where both were imaged."""
+    """Measure the agreement of the baseline with the follow-up under `transform`, where both were imaged.
+
+    `baseline` and `follow_up` are (slices, rows, columns) uint8 of `AnatomyLabel` codes, on the grids of their joints.
+    """
     line, surface = joint_points_mm(joints), joint_points_mm(follow_up_joints)
     tree = cKDTree(surface)
     moved = transform.apply(line)
-    moved = moved[_inside(moved, follow_up.geometry)]
+    moved = moved[_inside(moved, follow_up_joints.geometry)]
     apart = float(tree.query(moved)[0].mean()) if len(moved) else float("inf")
-    there = _bone_agreement(baseline, follow_up, transform, cKDTree(line))
-    back = _bone_agreement(follow_up, baseline, transform.inverse(), tree)
-    found, agreeing = there[0] + back[0], there[1] + back[1]
+    here, there = (baseline, joints.geometry), (follow_up, follow_up_joints.geometry)
+    forward = _bone_agreement(here, there, transform, cKDTree(line))
+    back = _bone_agreement(there, here, transform.inverse(), tree)
+    found, agreeing = forward[0] + back[0], forward[1] + back[1]
     return AlignmentQuality(apart, agreeing / found if found else 0.0)
 
 
@@ -278,17 +282,21 @@ def _tilt_degrees(baseline: Geometry, follow_up: Geometry, transform: RigidTrans
 
 
 def _bone_agreement(
-    tissue: TissueMaps, other: TissueMaps, transform: RigidTransform, joint_line: cKDTree
+    labels: tuple[LabelArray, Geometry],
+    other: tuple[LabelArray, Geometry],
+    transform: RigidTransform,
+    joint_line: cKDTree,
 ) -> tuple[int, int]:
     """Bone voxels near the joints that the other stack also shows, and how many have the same label there."""
-    bones = np.argwhere(sacroiliac_bones(tissue.anatomy))
+    (anatomy, geometry), (other_anatomy, other_geometry) = labels, other
+    bones = np.argwhere(sacroiliac_bones(anatomy))
     bones = bones[:: max(len(bones) // _POINTS, 1)]
-    points = tissue.geometry.to_mm(bones.astype(float))
+    points = geometry.to_mm(bones.astype(float))
     near = joint_line.query(points, distance_upper_bound=QUADRANT_REACH_MM)[0] <= QUADRANT_REACH_MM
     bones, moved = bones[near], transform.apply(points[near])
-    inside = _inside(moved, other.geometry)
-    there = np.rint(other.geometry.to_index(moved[inside])).astype(int)
-    same = other.anatomy[tuple(there.T)] == tissue.anatomy[tuple(bones[inside].T)]
+    inside = _inside(moved, other_geometry)
+    there = np.rint(other_geometry.to_index(moved[inside])).astype(int)
+    same = other_anatomy[tuple(there.T)] == anatomy[tuple(bones[inside].T)]
     return int(inside.sum()), int(same.sum())
 
 

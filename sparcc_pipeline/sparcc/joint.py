@@ -18,7 +18,7 @@ from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quad
 from sparcc_pipeline.errors import JointNotVisibleError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint_line import find_joint_line, line_normals
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, TissueMaps
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray
 
 QUADRANT_REACH_MM: Final = 30.0
 """Marrow farther than this from the joint line is not beside the joint. Decision of this project."""
@@ -74,8 +74,8 @@ class Joints:
         return len(self._found)
 
 
-def find_joints(tissue: TissueMaps) -> Joints:
-    """Find the joint of both sides on every slice.
+def find_joints(anatomy: LabelArray, geometry: Geometry) -> Joints:
+    """Find the joint of both sides on every slice; `anatomy` is (slices, rows, columns) uint8 of `AnatomyLabel` codes.
 
     Raises
     ------
@@ -83,11 +83,11 @@ def find_joints(tissue: TissueMaps) -> Joints:
     """
     found: dict[tuple[int, Side], JointSlice] = {}
     for side in Side:
-        for slice_index in range(tissue.geometry.shape[0]):
-            joint = find_joint_slice(tissue.anatomy[slice_index], tissue.geometry, slice_index, side)
+        for slice_index in range(geometry.shape[0]):
+            joint = find_joint_slice(anatomy[slice_index], geometry, slice_index, side)
             if joint is not None:
                 found[slice_index, side] = joint
-    joints = Joints(tissue.geometry, found)
+    joints = Joints(geometry, found)
     for side in Side:
         if not joints.slices(side):
             raise JointNotVisibleError(
@@ -95,7 +95,7 @@ def find_joints(tissue: TissueMaps) -> Joints:
                     "expected a sacroiliac joint on both sides, found none on the patient's {side} in {slices} slices; "
                     "check that the series shows the sacroiliac joints and look at the anatomy map (--nifti)",
                     side=side.value,
-                    slices=tissue.geometry.shape[0],
+                    slices=geometry.shape[0],
                 )
             )
     return joints

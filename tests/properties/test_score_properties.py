@@ -186,7 +186,7 @@ def test_every_storage_order_round_trips(
 @given(anatomies)
 def test_a_margin_is_over_zero_just_where_the_point_was_given(anatomy: Anatomy) -> None:
     tissue = anatomy.tissue()
-    stir, joints = anatomy.stir(tissue), find_joints(tissue)
+    stir, joints = anatomy.stir(tissue), find_joints(tissue.anatomy, tissue.geometry)
     score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
     for scored, margin in zip(score.joints, item_margins(stir, tissue, joints, score), strict=True):
@@ -206,7 +206,7 @@ def test_a_margin_is_over_zero_just_where_the_point_was_given(anatomy: Anatomy) 
 @given(anatomies)
 def test_the_explanation_of_a_point_agrees_with_it(anatomy: Anatomy) -> None:
     tissue = replace(anatomy.tissue(), normal_marrow=MARROW)
-    stir, joints = anatomy.stir(tissue), find_joints(tissue)
+    stir, joints = anatomy.stir(tissue), find_joints(tissue.anatomy, tissue.geometry)
     score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
     for scored, why in zip(score.joints, explain(stir, tissue, joints, score), strict=True):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Quadrant, Side
-from sparcc_pipeline.sparcc.joint import JointSlice, find_joints
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joints
 from sparcc_pipeline.sparcc.joint_line import LINE_STEP_MM
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
@@ -184,9 +184,15 @@ class Anatomy:
         return inside, np.where(margin >= 0, 0.9, 0.0)
 
 
+def joints_of(anatomy: Anatomy) -> Joints:
+    """The joints of an anatomy."""
+    tissue = anatomy.tissue()
+    return find_joints(tissue.anatomy, tissue.geometry)
+
+
 def score_of(tissue: TissueMaps, stir: Volume) -> SparccScore:
     """The score of tissue maps and their signal, by the whole chain of rules."""
-    joints = find_joints(tissue)
+    joints = find_joints(tissue.anatomy, tissue.geometry)
     return score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
 

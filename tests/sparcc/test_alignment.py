@@ -25,11 +25,11 @@ from sparcc_pipeline.sparcc.alignment import (
     require_plausible,
     starting_positions,
 )
-from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import FloatArray, Geometry
 
-from .builders import Anatomy
+from .builders import Anatomy, joints_of
 
 SPACING_MM = 4.0
 SIX = SixSlices(3, "transitional slice")
@@ -38,7 +38,7 @@ BASELINE = Anatomy(slices=14, last=13, spacing_mm=(SPACING_MM, 2.0, 2.0))
 
 @pytest.fixture(scope="module")
 def joints() -> Joints:
-    return find_joints(BASELINE.tissue())
+    return joints_of(BASELINE)
 
 
 def along_normal(geometry: Geometry, slices: float) -> Geometry:
@@ -62,7 +62,7 @@ def match(joints: Joints, follow_up: Geometry, motion: RigidTransform | None = N
 def test_the_same_anatomy_wherever_the_patient_lies(
     pitch: float, turn: float, shift: tuple[float, float, float], later: int, part: float
 ) -> None:
-    joints = find_joints(BASELINE.tissue())
+    joints = joints_of(BASELINE)
     centre = joint_points_mm(joints).mean(axis=0)
     motion = RigidTransform.about(centre, rotation_about(0, pitch) @ rotation_about(2, turn), np.array(shift))
     grid = along_normal(moved_geometry(joints.geometry, motion), part - later)
@@ -131,7 +131,7 @@ def test_fewer_than_six_slices_at_follow_up(joints: Joints) -> None:
 
 def test_a_baseline_slice_without_joint_is_placed_by_the_other_slices(joints: Joints) -> None:
     short = Anatomy(slices=14, first=4, last=13, spacing_mm=(SPACING_MM, 2.0, 2.0))
-    found = match(find_joints(short.tissue()), along_normal(joints.geometry, 1))
+    found = match(joints_of(short), along_normal(joints.geometry, 1))
     assert [m.follow_up for m in found.matched] == [2, 3, 4, 5, 6, 7]
     assert found.matched[0].offset_mm == pytest.approx(0, abs=0.1)
 
@@ -154,22 +154,22 @@ def test_starting_positions_of_a_mirrored_follow_up(joints: Joints) -> None:
 
 
 def test_quality_of_a_perfect_and_of_a_shifted_alignment(joints: Joints) -> None:
-    tissue = BASELINE.tissue()
-    perfect = alignment_quality(tissue, joints, tissue, joints, RigidTransform())
+    anatomy = BASELINE.tissue().anatomy
+    perfect = alignment_quality(anatomy, joints, anatomy, joints, RigidTransform())
     assert perfect.joint_line_mm == pytest.approx(0, abs=1e-6)
     assert perfect.bone_overlap == 1.0
-    shifted = alignment_quality(tissue, joints, tissue, joints, RigidTransform(translation_mm=(6.0, 0.0, 0.0)))
+    shifted = alignment_quality(anatomy, joints, anatomy, joints, RigidTransform(translation_mm=(6.0, 0.0, 0.0)))
     assert shifted.joint_line_mm == pytest.approx(6.0, abs=0.3)
     assert shifted.bone_overlap < 0.9
 
 
 def test_bones_count_each_with_its_own(joints: Joints) -> None:
     """A follow-up whose sides are named the other way overlaps in the sacrum only."""
-    tissue = BASELINE.tissue()
-    swapped = tissue.anatomy.copy()
-    swapped[tissue.anatomy == AnatomyLabel.RIGHT_ILIUM] = AnatomyLabel.LEFT_ILIUM
-    swapped[tissue.anatomy == AnatomyLabel.LEFT_ILIUM] = AnatomyLabel.RIGHT_ILIUM
-    quality = alignment_quality(tissue, joints, replace(tissue, anatomy=swapped), joints, RigidTransform())
+    anatomy = BASELINE.tissue().anatomy
+    swapped = anatomy.copy()
+    swapped[anatomy == AnatomyLabel.RIGHT_ILIUM] = AnatomyLabel.LEFT_ILIUM
+    swapped[anatomy == AnatomyLabel.LEFT_ILIUM] = AnatomyLabel.RIGHT_ILIUM
+    quality = alignment_quality(anatomy, joints, swapped, joints, RigidTransform())
     assert quality.bone_overlap < 0.7
 
 

@@ -14,16 +14,15 @@ from sparcc_pipeline.sparcc.joint import (
     QUADRANT_REACH_MM,
     JointSlice,
     find_joint_slice,
-    find_joints,
 )
 
-from .builders import Anatomy
+from .builders import Anatomy, joints_of
 
 SPACINGS = [(4.0, 1.0, 1.0), (4.0, 0.6, 0.6), (4.0, 1.2, 0.5)]
 
 
 def joint_of(anatomy: Anatomy, side: Side = Side.LEFT, slice_index: int = 3) -> JointSlice:
-    joint = find_joints(anatomy.tissue()).at(slice_index, side)
+    joint = joints_of(anatomy).at(slice_index, side)
     assert joint is not None
     return joint
 
@@ -155,7 +154,7 @@ def test_surface_distance_is_in_mm_on_pixels_that_are_not_square() -> None:
 
 
 def test_a_side_that_is_absent_on_one_slice() -> None:
-    joints = find_joints(Anatomy(first=1, last=6, absent=((3, Side.LEFT),)).tissue())
+    joints = joints_of(Anatomy(first=1, last=6, absent=((3, Side.LEFT),)))
 
     assert joints.at(3, Side.LEFT) is None
     assert joints.at(3, Side.RIGHT) is not None
@@ -169,7 +168,7 @@ def test_a_joint_that_is_never_seen_is_an_error_that_names_the_side(side: Side) 
     absent = tuple((k, side) for k in range(8))
 
     with pytest.raises(JointNotVisibleError, match=f"patient's {side.value} in 8 slices"):
-        find_joints(Anatomy(absent=absent).tissue())
+        joints_of(Anatomy(absent=absent))
 
 
 def test_a_break_in_the_segmentation_does_not_shorten_the_joint() -> None:

@@ -200,7 +200,7 @@ def test_a_stack_that_begins_too_late_is_scored_with_a_warning() -> None:
 def test_slices_of_the_user_are_scored_in_their_own_order() -> None:
     anatomy = DEFAULT.with_lesions(Lesion(2, Side.RIGHT, Bone.ILIUM, to_mm=6.0))
     tissue = anatomy.tissue()
-    joints = find_joints(tissue)
+    joints = find_joints(tissue.anatomy, tissue.geometry)
 
     score = score_sparcc(anatomy.stir(), tissue, joints, six_slices_from_user(2, 7, joints))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
+from sparcc_pipeline.anatomy import AnatomyLabel
 from sparcc_pipeline.app.report.dicom_results import write_dicom_results
 from sparcc_pipeline.app.report.language import Language, language
 from sparcc_pipeline.app.report.pdf import pdf_from
@@ -22,6 +22,7 @@ from sparcc_pipeline.app.study.provenance import Run, installed_versions
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.imaging.nifti import write_nifti
+from sparcc_pipeline.volume import sacroiliac_bones
 
 
 def write_outputs(
@@ -102,7 +103,7 @@ def _write_report(
 def _write_maps(scored: Scored, folder: Path) -> None:
     """`anatomy.nii.gz` (1 sacrum, 2 right ilium, 3 left ilium), `edema.nii.gz`, `edema_probability.nii.gz`."""
     tissue, stir = scored.tissue, scored.study.stir
-    shown = np.isin(tissue.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    shown = sacroiliac_bones(tissue.anatomy)
     write_nifti(np.where(shown, tissue.anatomy, np.uint8(AnatomyLabel.BACKGROUND)), stir, folder / "anatomy.nii.gz")
     write_nifti(tissue.edema, stir, folder / "edema.nii.gz")
     write_nifti(tissue.edema_probability, stir, folder / "edema_probability.nii.gz")

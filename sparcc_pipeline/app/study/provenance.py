@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,12 +21,21 @@ from sparcc_pipeline.volume import Volume
 
 PACKAGE: Final = "sparcc-pipeline"
 
-DEPENDENCIES: Final = (
-    "numpy", "scipy", "scikit-image", "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
-    "highdicom", "pynetdicom", "dicomweb-client", "nibabel", "simpleitk", "onnxruntime", "pydantic", "typer", "rich",
-    "jinja2", "pillow", "tomli-w", "weasyprint", "noto-cjk-sans-otc", "openpyxl", "pyarrow", "distributed",
-    "matplotlib", "pypdf",
-)  # fmt: skip
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""The name at the beginning of a requirement."""
+
+
+def _core_dependencies() -> tuple[str, ...]:
+    """Names of the distributions that the core install requires; none for a checkout that is not installed."""
+    try:
+        requirements = metadata.requires(PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return ()
+    core = [requirement for requirement in requirements if "extra ==" not in requirement]
+    return tuple(match[0].lower() for requirement in core if (match := _NAME.match(requirement)))
+
+
+DEPENDENCIES: Final = _core_dependencies()
 """Distributions of the core install."""
 
 REFERENCE_ENGINE: Final = ("torch", "monai")

@@ -124,7 +124,12 @@ def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> Edem
         tissue = phantom.tissue
         sources.append(
             _Labelled(
-                PHANTOM, phantom.volume.signal, None, find_joints(tissue), tissue.anatomy, tissue.edema_probability
+                PHANTOM,
+                phantom.volume.signal,
+                None,
+                find_joints(tissue.anatomy, tissue.geometry),
+                tissue.anatomy,
+                tissue.edema_probability,
             )
         )
     names = tuple(dict.fromkeys(source.name for source in sources))

@@ -18,7 +18,7 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.volume import Float32Array, FloatArray, LabelArray, Volume
+from sparcc_pipeline.volume import Float32Array, FloatArray, LabelArray, Volume, sacroiliac_bones
 
 PEOPLE_WITH_LESIONS: Final = ("1007", "1013", "1016", "1234", "4386")
 PERSON_WITHOUT_EDEMA: Final = "2015"
@@ -265,7 +265,7 @@ def soft_edema(person: Person) -> Float32Array:
     ------
     InputError : no reader read this person
     """
-    bone = np.isin(person.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    bone = sacroiliac_bones(person.anatomy)
     if person.name == PERSON_WITHOUT_EDEMA:
         return np.zeros(person.anatomy.shape, dtype=np.float32)
     if person.readings is None:

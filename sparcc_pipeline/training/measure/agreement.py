@@ -20,7 +20,7 @@ from sparcc_pipeline.sparcc.slices import six_slices_from_user
 from sparcc_pipeline.training.data.dataset import joints_of
 from sparcc_pipeline.training.data.labels import Person
 from sparcc_pipeline.trial.agreement.kappa import cohen_kappa
-from sparcc_pipeline.volume import BoolArray, TissueMaps
+from sparcc_pipeline.volume import BoolArray, TissueMaps, sacroiliac_bones
 
 BONES_WITHIN_MM: Final = 25.0
 EDEMA_WITHIN_MM: Final = 30.0
@@ -70,7 +70,7 @@ def bone_dice(prediction: Prediction) -> dict[str, float]:
 @lru_cache(maxsize=16)
 def edema_region(person: Person) -> BoolArray:
     """Sacrum and ilium within EDEMA_WITHIN_MM of the joints, from the labels, on the labelled slices."""
-    bone = np.isin(person.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    bone = sacroiliac_bones(person.anatomy)
     return bone & (joint_distance_mm(joints_of(person)) <= EDEMA_WITHIN_MM)
 
 

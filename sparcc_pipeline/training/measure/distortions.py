@@ -203,7 +203,7 @@ def turned(scan: Scan, _seed: int, *, axis: int | None, degrees: float) -> Volum
 def narrow(scan: Scan, _seed: int) -> Volume:
     """A field of view that cuts the iliac wings."""
     geometry = scan.volume.geometry
-    columns = _index(geometry, scan.joints_mm)[:, 2]
+    columns = geometry.to_index(scan.joints_mm)[:, 2]
     margin = WING_MARGIN_MM / geometry.spacing_mm[2]
     first = max(int(columns.min() - margin), 0)
     last = min(int(columns.max() + margin), geometry.shape[2] - 1)
@@ -228,7 +228,7 @@ def down_to_the_femora(scan: Scan, seed: int) -> Volume:
     beyond = np.where(tissue, np.clip(smooth, 0, scan.marrow), 0.0)
     real, imaginary = random.normal(0, scan.noise, (2, *signal.shape))
     signal[outside] = np.hypot(beyond + real, imaginary)[outside]
-    index = _index(geometry, scan.joints_mm)[:, 1:]
+    index = geometry.to_index(scan.joints_mm)[:, 1:]
     radius, cortex = FEMORAL_HEAD_MM
     for side in (-1, 1):
         row = index[:, 0].max() + FEMUR_PLACE_MM[0] / geometry.spacing_mm[1]
@@ -252,12 +252,6 @@ def from_the_back(scan: Scan, seed: int) -> Volume:
                         stored=stored, reverse_instance_numbers=True)  # fmt: skip
         with open_source(Path(folder) / "study") as files:
             return read_series(find_stir(discover(files)).series)
-
-
-def _index(geometry: Geometry, points_mm: FloatArray) -> FloatArray:
-    """(n, 3) LPS points -> (slice, row, column) index."""
-    matrix = np.linalg.inv(geometry.affine)
-    return np.asarray(points_mm @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 DISTORTIONS: Final = (

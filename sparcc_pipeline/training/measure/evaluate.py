@@ -10,7 +10,7 @@ import numpy as np
 
 from sparcc_pipeline.errors import SparccError, UnscorableError
 from sparcc_pipeline.imaging.model.engines import TorchNetwork
-from sparcc_pipeline.imaging.segmentation import Segmenter
+from sparcc_pipeline.imaging.segmentation import ModelSegmenter
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.sparcc.uncertainty import Calibration
@@ -58,7 +58,7 @@ def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2
     """What networks that never saw a person say of that person, on STIR alone or with the T1 beside it."""
     # 2014 is in no training of edema: the network of everybody else is that of everybody.
     left_out = person.name if person.name in PEOPLE_FOR_EDEMA else None
-    segmenter = Segmenter(
+    segmenter = ModelSegmenter(
         TorchNetwork(run.bones(person.name), threads),
         TorchNetwork(run.edema(left_out), threads),
         EDEMA_THRESHOLD,

@@ -14,15 +14,15 @@ import numpy as np
 
 from sparcc_pipeline.errors import SeriesNotFoundError, SparccError
 from sparcc_pipeline.imaging.alignment.follow_up import Anatomy, align
+from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.imaging.segmentation import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, joint_points_mm
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.measure.repeat_scan import body_signal, random_large_repeat, repeat_scan
 from sparcc_pipeline.training.measure.retest import goal, registration_error
 from sparcc_pipeline.training.measure.retest_report import goal_table
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import Volume
 
 RECOVERED_MM: Final = 1.0
 RECOVERED_DEGREES: Final = 1.0
@@ -32,7 +32,6 @@ WAYS: Final = ("slices follow the patient", "patient moves within the slices")
 """By turns: even motions the first, odd ones the second."""
 
 SEEDS_A_PAIR: Final = 1000
-_NO_EDEMA: Final = 0.5
 
 Pairs = Mapping[str, tuple[Volume, Volume]]
 
@@ -81,7 +80,7 @@ def measure_registration(pairs: Pairs, segmenter: BoneFinder, motions: int, seed
             continue
         found, points = alignment.registration, joint_points_mm(baseline.joints)
         unmoved = alignment_quality(
-            baseline.tissue, baseline.joints, follow_up.tissue, follow_up.joints, RigidTransform()
+            baseline.labels, baseline.joints, follow_up.labels, follow_up.joints, RigidTransform()
         )
         rows[name]["before"] = _quality(unmoved, found.mutual_information_before)
         rows[name]["after"] = _quality(alignment.quality, found.mutual_information)
@@ -140,9 +139,7 @@ def _known_motion(baseline: Anatomy, follow_up: Anatomy, pair: RigidTransform, n
 
 def _anatomy(volume: Volume, segmenter: BoneFinder) -> Anatomy:
     bones = segmenter.find_bones(volume)
-    nothing = np.zeros(bones.anatomy.shape, dtype=np.float32)
-    tissue = TissueMaps(volume.geometry, bones.anatomy, nothing, _NO_EDEMA, nothing > 0, bones.ligamentous)
-    return Anatomy(volume, tissue, find_joints(tissue))
+    return Anatomy(volume, bones.anatomy, find_joints(bones.anatomy, volume.geometry))
 
 
 def _quality(quality: AlignmentQuality, mutual_information: float) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ The statistics and their sources are in `trial/agreement/measures.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -91,12 +92,26 @@ def retest(scans: Mapping[str, Volume], segmenter: TissueFinder, repeats: int, s
     return result
 
 
+@dataclass(frozen=True, eq=False)
+class _Segmented:
+    """One scan with its tissue maps and joints."""
+
+    volume: Volume
+    tissue: TissueMaps
+    joints: Joints
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """The part that registration uses."""
+        return Anatomy(self.volume, self.tissue.anatomy, self.joints)
+
+
 class _Baseline:
     """The scan itself, scored by the rule of the transitional slice."""
 
     def __init__(self, volume: Volume, segmenter: TissueFinder) -> None:
-        self._anatomy = _anatomy(volume, segmenter)
-        tissue, joints = self._anatomy.tissue, self._anatomy.joints
+        self._scan = _segmented(volume, segmenter)
+        tissue, joints = self._scan.tissue, self._scan.joints
         self._marrow = normal_marrow_signal(volume.signal, tissue.anatomy, joint_distance_mm(joints))
         self._six = choose_six_slices(joints, tissue.ligamentous)
         self._points = joint_points_mm(joints)
@@ -104,11 +119,11 @@ class _Baseline:
 
     def repeat(self, segmenter: TissueFinder, draw: DrawRepeat, seed: int) -> dict[str, Any]:
         """One second scan: what was scored on the matched and on its own slices, or why it was not."""
-        volume = self._anatomy.volume
+        volume = self._scan.volume
         plan = draw(volume.geometry, self._points.mean(axis=0), seed)
         found: dict[str, Any] = {"seed": seed, "registration": None, **dict.fromkeys(CHOICES), "failures": {}}
         try:
-            again = _anatomy(repeat_scan(volume, plan, self._marrow), segmenter)
+            again = _segmented(repeat_scan(volume, plan, self._marrow), segmenter)
         except SparccError as error:
             found["failures"] = dict.fromkeys(CHOICES, str(error))
             return found
@@ -118,24 +133,24 @@ class _Baseline:
         except SparccError as error:
             found["failures"]["own"] = str(error)
         try:
-            transform = align(self._anatomy, again).registration.transform
+            transform = align(self._scan.anatomy, again.anatomy).registration.transform
             found["registration"] = registration_error(transform, plan.motion, self._points)
             geometry = again.volume.geometry
-            matched = match_six_slices(self._six, self._anatomy.joints, geometry, transform)
+            matched = match_six_slices(self._six, self._scan.joints, geometry, transform)
             found["tilt_degrees"] = matched.tilt_degrees
             found["matched"] = self._scored(again, matched.slices, plan.motion)
         except SparccError as error:
             found["failures"]["matched"] = str(error)
         return found
 
-    def _scored(self, again: Anatomy, six: SixSlices, motion: RigidTransform) -> dict[str, Any]:
+    def _scored(self, again: _Segmented, six: SixSlices, motion: RigidTransform) -> dict[str, Any]:
         score = score_sparcc(again.volume, again.tissue, again.joints, six)
-        off = slices_off(self._six, self._anatomy.joints, again.volume.geometry, six.first, motion)
+        off = slices_off(self._six, self._scan.joints, again.volume.geometry, six.first, motion)
         return {**_points(score), "slices_off": off}
 
 
-def _anatomy(volume: Volume, segmenter: TissueFinder) -> Anatomy:
-    return Anatomy(volume, *segmenter.segment(volume))
+def _segmented(volume: Volume, segmenter: TissueFinder) -> _Segmented:
+    return _Segmented(volume, *segmenter.segment(volume))
 
 
 def registration_error(found: RigidTransform, truth: RigidTransform, points_mm: FloatArray) -> dict[str, float]:
@@ -150,12 +165,11 @@ def slices_off(six: SixSlices, joints: Joints, follow_up: Geometry, first: int, 
     Mean over the six of the distance from a follow-up slice's middle to the joints of its baseline slice, by the true
     motion; positive where the follow-up slices lie too far to the front.
     """
-    to_index = np.linalg.inv(follow_up.affine)
     off = []
     for position, index in enumerate(six.indices):
         points = joint_points_mm(joints, slice_index=index)
         if len(points):
-            place = truth.apply(points) @ to_index[0, :3] + to_index[0, 3]
+            place = follow_up.to_index(truth.apply(points))[:, 0]
             off.append(float(place.mean()) - first - position)
     return float(np.mean(off)) * follow_up.spacing_mm[0] / joints.geometry.spacing_mm[0]
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
-from sparcc_pipeline.imaging.alignment.follow_up import Anatomy
 from sparcc_pipeline.imaging.quality import assess_quality, noise_signal
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import joint_points_mm
@@ -22,7 +21,7 @@ from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, first_of_six_in_stack
 from sparcc_pipeline.training.measure.distortions import DISTORTIONS, Distortion, Scan
 from sparcc_pipeline.training.measure.retest import TissueFinder, goal, slices_off
-from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume
+from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume, sacroiliac_bones
 
 MEDIAN_GOAL: Final = 1.0
 LARGEST_GOAL: Final = 4
@@ -133,9 +132,8 @@ class _Baseline:
         self.score = score_sparcc(volume, tissue, self._joints, self._six)
         points = joint_points_mm(self._joints)
         noise = noise_signal(volume, tissue.anatomy)
-        self._scan = Scan(
-            volume, Anatomy(volume, tissue, self._joints).bones, _marrow(tissue), noise, points, self._six
-        )
+        bones = sacroiliac_bones(tissue.anatomy)
+        self._scan = Scan(volume, bones, _marrow(tissue), noise, points, self._six)
         self._six_points = np.concatenate([joint_points_mm(self._joints, slice_index=k) for k in self._six.indices])
 
     def row(self, name: str, distortion: Distortion, segmenter: TissueFinder, seed: int) -> Row:

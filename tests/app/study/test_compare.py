@@ -87,7 +87,7 @@ class SignalSegmenter:
         if np.median(volume.signal[HEALED]) < (MARROW + EDEMA) / 2:
             probability[HEALED] = 0
         seen = replace(tissue, geometry=volume.geometry, edema_probability=probability)
-        return seen, find_joints(seen)
+        return seen, find_joints(seen.anatomy, seen.geometry)
 
 
 class Compare(Sparcc):

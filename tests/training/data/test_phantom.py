@@ -22,7 +22,7 @@ PLAIN = PhantomSpec(shape=(12, 204, 204), spacing_mm=(4.0, 0.9, 0.9), noise=0.0,
 def scored(spec: PhantomSpec) -> SparccScore:
     """The score of the phantom by `sparcc/`, from the tissue it was drawn from."""
     phantom = make_phantom(spec)
-    joints = find_joints(phantom.tissue)
+    joints = find_joints(phantom.tissue.anatomy, phantom.tissue.geometry)
     return score_sparcc(phantom.volume, phantom.tissue, joints, choose_six_slices(joints, phantom.tissue.ligamentous))
 
 

@@ -14,7 +14,7 @@ import pytest
 from sparcc_pipeline.errors import RegistrationError, SeriesNotFoundError
 from sparcc_pipeline.imaging.alignment.follow_up import Alignment, Anatomy
 from sparcc_pipeline.imaging.alignment.registration import Registration
-from sparcc_pipeline.imaging.segmentation import BoneMaps
+from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality
 from sparcc_pipeline.training.data.phantom import Phantom, make_phantom

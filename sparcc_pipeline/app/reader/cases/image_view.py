@@ -15,6 +15,7 @@ from skimage import measure
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.reader.cases.picture_store import as_uint16
 from sparcc_pipeline.app.reader.readings.views import ImagesView, JointView, Polygon, SeriesPair, SeriesView
+from sparcc_pipeline.rigid import RigidTransform, index_map
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, Volume
@@ -37,29 +38,32 @@ def view_images(stir: Volume, t1: Volume | None, joints: Joints | None, slices: 
     """Return the image view of one time point; without joints, propose the six slices in the middle."""
     count = stir.geometry.shape[0]
     found = [] if joints is None else sorted(joints, key=lambda joint: (joint.slice_index, joint.side.value == "left"))
-    to_stir = None if t1 is None else index_map(t1.geometry, stir.geometry)
+    to_stir = None if t1 is None else index_between(t1.geometry, stir.geometry)
     first = slices.first if slices is not None else max((count - SLICES_SCORED) // 2, 0)
     return ImagesView(
         series=SeriesPair(
             stir=_series(stir, np.eye(4)),
             t1=None if t1 is None else _series(t1, to_stir),
         ),
-        stir_to_t1=None if t1 is None else _linked(to_stir, stir.geometry.shape[0], t1.geometry, inverse=True),
-        t1_to_stir=None if t1 is None else _linked(to_stir, t1.geometry.shape[0], stir.geometry, inverse=False),
+        stir_to_t1=None if t1 is None else _linked(stir.geometry, t1.geometry),
+        t1_to_stir=None if t1 is None else _linked(t1.geometry, stir.geometry),
         proposed_first=first,
         centre=_centre(found, stir.geometry, first),
         joints=[_joint(joint, stir.geometry) for joint in found],
     )
 
 
-def index_map(source: Geometry, onto: Geometry) -> FloatArray | None:
+def index_between(source: Geometry, onto: Geometry) -> FloatArray | None:
     """Return the (4, 4) matrix from an index of `source` to a fractional index of `onto`.
 
     None without a common frame of reference.
     """
-    if source.frame_of_reference_uid is None or source.frame_of_reference_uid != onto.frame_of_reference_uid:
-        return None
-    return np.asarray(np.linalg.inv(onto.affine) @ source.affine)
+    return index_map(source, onto, RigidTransform()) if _one_frame(source, onto) else None
+
+
+def _one_frame(first: Geometry, second: Geometry) -> bool:
+    """Return whether the scanner placed both in one frame of reference."""
+    return first.frame_of_reference_uid is not None and first.frame_of_reference_uid == second.frame_of_reference_uid
 
 
 def _series(volume: Volume, to_stir: FloatArray | None) -> SeriesView:
@@ -78,16 +82,19 @@ def _series(volume: Volume, to_stir: FloatArray | None) -> SeriesView:
     )
 
 
-def _linked(to_stir: FloatArray | None, count: int, other: Geometry, *, inverse: bool) -> list[int | None] | None:
-    """Return, for each slice, the slice of the other series at its image centre, or None if there is none."""
-    if to_stir is None:
+def _linked(source: Geometry, other: Geometry) -> list[int | None] | None:
+    """Return, for each slice of `source`, the slice of `other` at the middle of its image, or None if there is none.
+
+    None as a whole without a common frame of reference.
+    """
+    if not _one_frame(source, other):
         return None
-    matrix = np.linalg.inv(to_stir) if inverse else to_stir
     slices, rows, columns = other.shape
+    middle = source.to_index(other.to_mm(np.array([slices / 2, (rows - 1) / 2, (columns - 1) / 2])))
+    places = np.tile(middle, (source.shape[0], 1))
+    places[:, 0] = np.arange(source.shape[0])
     found: list[int | None] = []
-    middle = np.linalg.inv(matrix) @ np.array([slices / 2, (rows - 1) / 2, (columns - 1) / 2, 1.0])
-    for index in range(count):
-        at = float((matrix @ np.array([index, middle[1], middle[2], 1.0]))[0])
+    for at in other.to_index(source.to_mm(places))[:, 0].tolist():
         nearest = min(max(round(at), 0), slices - 1)
         found.append(nearest if abs(at - nearest) <= LARGEST_GAP else None)
     return found

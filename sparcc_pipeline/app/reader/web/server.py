@@ -25,7 +25,7 @@ from sparcc_pipeline.app.reader.web.api_routes import api_routes
 from sparcc_pipeline.app.reader.web.office_routes import office_routes
 from sparcc_pipeline.app.reader.web.page_routes import page_routes
 from sparcc_pipeline.app.reader.web.refusal import Refusal
-from sparcc_pipeline.app.reader.web.site import Site, utc_now, words_of
+from sparcc_pipeline.app.reader.web.site import Site, language_of, utc_now
 from sparcc_pipeline.app.study.faults import place_of
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.errors import SparccError
@@ -169,5 +169,5 @@ def _refused(request: Request, error: Refusal, site: Site) -> Response:
 
 
 def _json(request: Request, error: Refusal) -> JSONResponse:
-    sentence = words_of(request).sentence(error.message)
+    sentence = language_of(request).sentence(error.message)
     return JSONResponse({"error": {"code": error.code, "message": sentence}, **error.extra}, error.status)

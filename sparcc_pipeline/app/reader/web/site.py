@@ -80,7 +80,7 @@ class Site:
 
     def page(self, request: Request, name: str, status: int = 200, /, **context: Any) -> HTMLResponse:
         """Return a page from a template."""
-        words = words_of(request)
+        words = language_of(request)
         everywhere = {
             "_": words.say,
             "sentence": words.sentence,
@@ -125,7 +125,7 @@ def user_of(request: Request, *, optional: bool) -> User | None:
     return user
 
 
-def words_of(request: Request) -> Language:
+def language_of(request: Request) -> Language:
     """Return the language of the user, or before sign-in the language of the cookie."""
     user = user_of(request, optional=True)
     chosen = user.language if user is not None else request.cookies.get(LANGUAGE_COOKIE, "")

@@ -104,7 +104,7 @@ def _score(study: PhantomStudy, made_at: datetime, code: LanguageCode) -> None:
     """Draw and score one study, replacing the content of its folder."""
     phantom = make_phantom(phantom_of(study.points, study.seed))
     drawn = Study(phantom.volume, files=1, chosen_because=(Message("a phantom, drawn for the demonstration"),))
-    segmented = Segmented(drawn, phantom.tissue, find_joints(phantom.tissue), MODEL)
+    segmented = Segmented(drawn, phantom.tissue, find_joints(phantom.tissue.anatomy, phantom.tissue.geometry), MODEL)
     request = Request()
     scored = score_slices(segmented, six_slices(segmented, request))
     config = load_config(None).model_copy(update={"lang": code})
