@@ -6,8 +6,17 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-FOLDERS: Final = ("sij_mri/stir", "sij_mri/t1w", "sij_mri/bone", "sij_mri/lesions", "sij_mri/joint_lines",
-                  "sij_mri/t1w_only", "pelvic_t1")  # fmt: skip
+FOLDERS: Final = (
+    "sij_mri/stir",
+    "sij_mri/t1w",
+    "sij_mri/bone",
+    "sij_mri/lesions",
+    "sij_mri/joint_lines",
+    "sij_mri/t1w_only",
+    "sij_mri/t1w_more",
+    "semicoronal_bones",
+    "pelvic_t1",
+)
 """Where the files of a training lie; nothing else of the data is read."""
 
 

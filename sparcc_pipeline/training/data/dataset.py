@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -12,49 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
-from sparcc_pipeline.imaging.model.normalize import (
-    BONE_PIXEL_MM,
-    JointCrop,
-    compress_signal,
-    joint_distance_mm,
-    marrow_log_ratio,
-    neighbours,
-    normal_marrow_signal,
-    resample_in_plane,
-)
-from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice, find_joints
-from sparcc_pipeline.training.data.labels import Pelvis, Person, soft_edema
+from sparcc_pipeline.imaging.model.normalize import BONE_PIXEL_MM, compress_signal, resample_in_plane
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joint_slice
+from sparcc_pipeline.training.data.labels import Pelvis, Person
+from sparcc_pipeline.volume import Float32Array, LabelArray
 
 if TYPE_CHECKING:
     from sparcc_pipeline.training.data.phantom import Phantom
-from sparcc_pipeline.volume import Float32Array, LabelArray
-
-CANVAS_PIXELS: Final = 224
-"""Side of the stored patch about each joint: training cuts smaller, turned and shifted patches out of it."""
-
-
-@dataclass(frozen=True, eq=False)
-class EdemaSamples:
-    """One entry a joint-slice.
-
-    Parameters
-    ----------
-    images : (n, 3, size, size) float16, log ratio to normal marrow of three neighbouring slices
-    t1 : (n, size, size) float16, the same of T1; 0 where there is none
-    bone : (n, size, size) float16 sacrum and the ilium of this side
-    target : (n, 3, size, size) float16 share of readings, on three neighbouring slices
-    distance_mm, edge_mm : (n, size, size) float16 from the joint line, from the outline of the bones
-    person : (n,) index into `people`
-    """
-
-    images: NDArray[np.float16]
-    t1: NDArray[np.float16]
-    bone: NDArray[np.float16]
-    target: NDArray[np.float16]
-    distance_mm: NDArray[np.float16]
-    edge_mm: NDArray[np.float16]
-    person: NDArray[np.int64]
-    people: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +39,6 @@ class BoneSamples:
     person: tuple[str, ...]
 
 
-PHANTOM: Final = "phantom"
-"""All phantoms together teach edema as one person would."""
-
 FAR_FROM_JOINT_MM: Final = 60.0
 """Distance written where a slice shows no joint."""
 
@@ -93,69 +54,6 @@ def joints_of(person: Person) -> Joints:
             if joint is not None and (k, side) in person.joint_lines:
                 found[k, side] = joint
     return Joints(person.stir.geometry, found)
-
-
-@dataclass(frozen=True, eq=False)
-class _Labelled:
-    """What edema is learned from: a stack, its joints, its bones and its edema."""
-
-    name: str
-    signal: Float32Array
-    t1: Float32Array | None
-    joints: Joints
-    anatomy: LabelArray
-    edema: Float32Array
-
-
-def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> EdemaSamples:
-    """Patches about every labelled joint-slice of `people`, and about those of `phantoms`, all named PHANTOM."""
-    sources = [
-        _Labelled(
-            person.name,
-            person.stir.signal,
-            person.t1,
-            joints_of(person),
-            person.known_anatomy,
-            soft_edema(person),
-        )
-        for person in people
-    ]
-    for phantom in phantoms:
-        tissue = phantom.tissue
-        sources.append(
-            _Labelled(
-                PHANTOM, phantom.volume.signal, None, find_joints(tissue), tissue.anatomy, tissue.edema_probability
-            )
-        )
-    names = tuple(dict.fromkeys(source.name for source in sources))
-    patches = [(patch, names.index(source.name)) for source in sources for patch in _edema_patches(source)]
-    parts = [np.asarray(part, dtype=np.float16) for part in zip(*(patch for patch, _ in patches), strict=True)]
-    images, t1, bone, target, distance, edge = parts
-    return EdemaSamples(images, t1, bone, target, distance, edge, np.array([owner for _, owner in patches]), names)
-
-
-def _edema_patches(source: _Labelled) -> Iterator[tuple[Float32Array, ...]]:
-    """Image, T1, bone, edema, distance from the joint and from the bones' outline of each joint-slice."""
-    in_plane = source.joints.geometry.in_plane_mm
-    from_joint = joint_distance_mm(source.joints)
-    ratio = marrow_log_ratio(source.signal, normal_marrow_signal(source.signal, source.anatomy, from_joint))
-    t1 = np.zeros_like(ratio)
-    if source.t1 is not None:
-        t1 = marrow_log_ratio(source.t1, normal_marrow_signal(source.t1, source.anatomy, from_joint))
-    for joint in source.joints:
-        k = joint.slice_index
-        crop = JointCrop(joint, in_plane, CANVAS_PIXELS)
-        bone = np.isin(source.anatomy[k], [AnatomyLabel.SACRUM, ILIUM_LABEL[joint.side]])
-        outline = ndimage.distance_transform_edt(bone, sampling=in_plane)
-        edema = np.stack([crop.take(image) for image in neighbours(source.edema, k)])
-        yield (
-            np.stack([crop.take(image) for image in neighbours(ratio, k)]),
-            crop.take(t1[k]),
-            crop.take(bone),
-            edema,
-            crop.take(joint.surface_distance_mm),
-            crop.take(outline),
-        )
 
 
 def bone_stack(

@@ -20,7 +20,7 @@ from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.volume import Float32Array, FloatArray, LabelArray, Volume
 
-PEOPLE_WITH_LESIONS: Final = ("1007", "1013", "1016", "1234", "4386")
+PEOPLE_WITH_LESIONS: Final = ("1003", "1007", "1013", "1016", "1234", "3002", "4386")
 PERSON_WITHOUT_EDEMA: Final = "2015"
 PERSON_WITH_UNREAD_EDEMA: Final = "2014"
 """2014 has edema that no reader drew: its bones may be learned from, its marrow never as free of edema."""
@@ -258,8 +258,8 @@ def _close_joint(anatomy: LabelArray, in_plane_mm: tuple[float, float]) -> None:
         anatomy[gap] = np.where(to_sacrum[gap] < to_ilium[gap], AnatomyLabel.SACRUM, label)
 
 
-def soft_edema(person: Person) -> Float32Array:
-    """(slices, rows, columns) share of the readings that call a voxel edema, kept to sacrum and ilium.
+def readings_in_bone(person: Person) -> Float32Array:
+    """Return (4, slices, rows, columns) float32: 1 where a reading calls sacrum or ilium edema, else 0.
 
     Raises
     ------
@@ -267,8 +267,7 @@ def soft_edema(person: Person) -> Float32Array:
     """
     bone = np.isin(person.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
     if person.name == PERSON_WITHOUT_EDEMA:
-        return np.zeros(person.anatomy.shape, dtype=np.float32)
+        return np.zeros((len(READINGS), *bone.shape), dtype=np.float32)
     if person.readings is None:
         raise InputError(f"expected readings of {person.name}, found none; it cannot teach or measure edema")
-    share: Float32Array = (person.readings.mean(axis=0) * bone).astype(np.float32)
-    return share
+    return (person.readings & bone).astype(np.float32)

@@ -15,7 +15,8 @@ from torch import nn
 from sparcc_pipeline.errors import ConfigError, InputError
 from sparcc_pipeline.imaging.model.networks import BONE_NETWORK, build_network, mean_of
 from sparcc_pipeline.training.data.data_list import data_hashes
-from sparcc_pipeline.training.data.dataset import BoneSamples, EdemaSamples, bone_samples, edema_samples
+from sparcc_pipeline.training.data.dataset import BoneSamples, bone_samples
+from sparcc_pipeline.training.data.edema_samples import EdemaSamples, edema_samples
 from sparcc_pipeline.training.data.labels import (
     PEOPLE,
     PEOPLE_WITH_LESIONS,

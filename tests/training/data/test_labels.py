@@ -19,7 +19,7 @@ from sparcc_pipeline.training.data.labels import (
     load_outlined,
     load_pelvis,
     load_person,
-    soft_edema,
+    readings_in_bone,
     split_bones,
 )
 from sparcc_pipeline.training.fit.run import PEOPLE_FOR_EDEMA
@@ -50,7 +50,7 @@ def test_who_may_teach_edema() -> None:
 
 def test_edema_that_nobody_read_is_no_label(shared_data: Path) -> None:
     with pytest.raises(InputError, match="expected readings of 2014"):
-        soft_edema(load_person(shared_data, "2014"))
+        readings_in_bone(load_person(shared_data, "2014"))
 
 
 @pytest.mark.parametrize("name", ["1013", "2015"])
@@ -77,10 +77,10 @@ def test_the_joint_of_the_labels_is_the_joint_that_was_drawn(shared_data: Path) 
             assert joint.height_mm == pytest.approx(np.linalg.norm(drawn[-1] - drawn[0]), abs=8.0)
 
 
-def test_soft_edema_is_the_share_of_four_readings(shared_data: Path) -> None:
+def test_edema_to_learn_is_the_share_of_four_readings(shared_data: Path) -> None:
     person = load_person(shared_data, "1007")
 
-    edema = soft_edema(person)
+    edema = readings_in_bone(person).mean(axis=0)
 
     assert set(np.unique(edema)) == {0.0, 0.25, 0.5, 0.75, 1.0}
     assert not edema[person.anatomy == AnatomyLabel.LUMBAR_VERTEBRA].any()
