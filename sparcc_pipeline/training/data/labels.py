@@ -38,19 +38,10 @@ IGNORE: Final = 255
 SOME_BONE: Final = 254
 """Label of bone of which it is not told which: sacrum, ilium or lumbar vertebra."""
 
-PEOPLE_WITH_T1_ONLY: Final = ("1001", "2016", "3009")
-"""T1 and one outline of all bones, no STIR and no joint lines. None of them is one of PEOPLE: registered on each other
-no T1 scans of the two groups fit (21 pairs; all five of one person before and after treatment do)."""
-
 CARRIED_BEHIND: Final = 2
 """Slices behind the cartilaginous ones to which labels can still be carried; farther back the bones are IGNORE."""
 
 _SAME_BONE_SHARE: Final = 0.85
-
-PELVIC_HIP, PELVIC_SPINE, PELVIC_SACRUM = 2, 3, 4
-"""Codes of the hand-drawn bones of `pelvic_t1/`; 1 is the femur."""
-
-PELVIC_GAP_MM: Final = 5.0
 
 JointLines = dict[tuple[int, Side], FloatArray]
 
@@ -199,63 +190,6 @@ def _carry(bone: NDArray[np.bool_], neighbour: LabelArray) -> LabelArray:
         if counts.max() >= _SAME_BONE_SHARE * counts.sum():
             label[inside] = int(np.argmax(counts))
     return label
-
-
-@dataclass(frozen=True, eq=False)
-class Pelvis:
-    """One T1-weighted scan without STIR: `anatomy` holds `AnatomyLabel` codes or SOME_BONE."""
-
-    name: str
-    signal: Float32Array
-    anatomy: LabelArray
-    spacing_mm: tuple[float, float, float]
-
-
-def load_pelvis(data: Path, name: str) -> Pelvis:
-    """Read one pelvis of `pelvic_t1/`: straight coronal, hand-drawn bones, no sacroiliitis.
-
-    The gap of about 2 mm between sacrum and hip bone is closed as in the other labels.
-    """
-    root = data / "pelvic_t1"
-    image = read_nifti(root / f"{name}_T1.nii.gz")
-    drawn = np.rint(read_nifti(root / f"{name}_bones.nii.gz").signal).astype(np.uint8)
-    spacing = image.geometry.spacing_mm
-    anatomy = np.zeros(drawn.shape, dtype=np.uint8)
-    anatomy[drawn == PELVIC_SACRUM] = AnatomyLabel.SACRUM
-    anatomy[drawn == PELVIC_SPINE] = AnatomyLabel.LUMBAR_VERTEBRA
-    hip = drawn == PELVIC_HIP
-    middle = np.nonzero(drawn == PELVIC_SACRUM)[2].mean()
-    columns = np.arange(drawn.shape[2])[None, None, :]
-    anatomy[hip & (columns < middle)] = AnatomyLabel.RIGHT_ILIUM
-    anatomy[hip & (columns >= middle)] = AnatomyLabel.LEFT_ILIUM
-    for k in range(len(anatomy)):
-        _close_joint(anatomy[k], spacing[1:])
-    return Pelvis(name, image.signal, anatomy, spacing)
-
-
-def load_outlined(data: Path, name: str) -> Pelvis:
-    """Read one of PEOPLE_WITH_T1_ONLY from the folder that holds `sij_mri/`.
-
-    Raises
-    ------
-    InputError : a file is missing or cannot be read
-    """
-    root = data / "sij_mri" / "t1w_only"
-    image, bone = read_nifti(root / f"{name}_T1W.nii.gz"), read_nifti(root / f"{name}_bone.nii.gz").signal > 0
-    return Pelvis(name, image.signal, np.where(bone, np.uint8(SOME_BONE), np.uint8(0)), image.geometry.spacing_mm)
-
-
-def _close_joint(anatomy: LabelArray, in_plane_mm: tuple[float, float]) -> None:
-    """Give the gap between sacrum and an ilium to the nearer of the two."""
-    sacrum = anatomy == AnatomyLabel.SACRUM
-    for label in ILIUM_LABEL.values():
-        ilium = anatomy == label
-        if not sacrum.any() or not ilium.any():
-            continue
-        to_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=in_plane_mm)
-        to_ilium = ndimage.distance_transform_edt(~ilium, sampling=in_plane_mm)
-        gap = (anatomy == 0) & (to_sacrum + to_ilium <= PELVIC_GAP_MM)
-        anatomy[gap] = np.where(to_sacrum[gap] < to_ilium[gap], AnatomyLabel.SACRUM, label)
 
 
 def readings_in_bone(person: Person) -> Float32Array:

@@ -31,11 +31,30 @@ from sparcc_pipeline.training.data.dataset import FAR_FROM_JOINT_MM, BoneSamples
 from sparcc_pipeline.training.data.labels import IGNORE, SOME_BONE
 from sparcc_pipeline.training.fit.loop import Forward, Progress, Schedule, train_steps
 
-SHARES: Final = {"stir": 0.6, "t1": 0.2, "outlined": 0.088, "pelvic": 0.048, "phantom": 0.064}
+SHARES: Final = {
+    "stir": 0.54,
+    "t1": 0.18,
+    "outlined": 0.07,
+    "weak": 0.06,
+    "pelvic": 0.04,
+    "simulated": 0.06,
+    "phantom": 0.05,
+}
 """Share of each kind of stack in a batch."""
 
-CONTRAST_BEND: Final = {"stir": 0.08, "t1": 0.2, "outlined": 0.2, "pelvic": 0.35, "phantom": 0.12}
-"""How strongly the contrast of each kind is bent: the pelves teach shape, so their contrast must not be relied on."""
+CONTRAST_BEND: Final = {
+    "stir": 0.08,
+    "t1": 0.2,
+    "outlined": 0.2,
+    "weak": 0.2,
+    "pelvic": 0.35,
+    "simulated": 0.2,
+    "phantom": 0.12,
+}
+"""How strongly the contrast of each kind is bent. The pelves teach shape, so their contrast must not be relied on."""
+
+SHAPE_KINDS: Final = ("pelvic", "simulated", "phantom")
+"""Kinds that the network common to all folds learns from: none of these people is ever left out."""
 
 WITHOUT_JOINT: Final = 0.2
 """How often a slice without a joint is drawn, against one with a joint: the joint is what the score needs."""
@@ -217,7 +236,7 @@ def fit_shapes(samples: BoneSamples, plan: BonePlan, seed: int,
                checkpoint: Path | None = None, progress: Progress | None = None) -> nn.Module:  # fmt: skip
     """Train the network that all others start from, on pelves and phantoms: nobody who is ever left out."""
     torch.manual_seed(seed)
-    chosen = [i for i, kind in enumerate(samples.kind) if kind in ("pelvic", "phantom")]
+    chosen = [i for i, kind in enumerate(samples.kind) if kind in SHAPE_KINDS]
     return _fit_network(build_network(BONE_NETWORK), BoneBatches(samples, chosen, plan, seed), plan,
                         plan.shapes_schedule, checkpoint, progress)  # fmt: skip
 

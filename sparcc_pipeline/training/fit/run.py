@@ -20,15 +20,20 @@ from sparcc_pipeline.training.data.edema_samples import EdemaSamples, edema_samp
 from sparcc_pipeline.training.data.labels import (
     PEOPLE,
     PEOPLE_WITH_LESIONS,
-    PEOPLE_WITH_T1_ONLY,
     PERSON_WITHOUT_EDEMA,
     Person,
+    load_person,
+)
+from sparcc_pipeline.training.data.pelves import (
+    PEOPLE_WITH_T1_ONLY,
+    PEOPLE_WITH_WEAK_BONES,
     load_outlined,
     load_pelvis,
-    load_person,
+    load_weakly_outlined,
 )
 from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
+from sparcc_pipeline.training.data.simulated_stir import load_bone_maps, simulate_stir
 from sparcc_pipeline.training.fit.bones import BonePlan, fit_bones, fit_shapes
 from sparcc_pipeline.training.fit.edema import EdemaPlan, edema_network, fit_edema
 from sparcc_pipeline.training.fit.loop import save_atomically
@@ -56,6 +61,7 @@ class TrainingPlan:
     edema_members: int = 2
     bone_phantoms: int = 24
     edema_phantoms: int = 0
+    simulations: int = 2
     seed: int = 0
 
 
@@ -89,10 +95,19 @@ class TrainingRun:
 
     @cached_property
     def _bone_samples(self) -> BoneSamples:
-        names = sorted(path.name.removesuffix("_T1.nii.gz") for path in (self._data / "pelvic_t1").glob("*_T1.nii.gz"))
-        pelves = [load_pelvis(self._data, name) for name in names]
-        outlined = [load_outlined(self._data, name) for name in PEOPLE_WITH_T1_ONLY]
-        return bone_samples(list(self.people.values()), outlined, pelves, self._phantoms(self.plan.bone_phantoms))
+        data, plan = self._data, self.plan
+        names = sorted(path.name.removesuffix("_T1.nii.gz") for path in (data / "pelvic_t1").glob("*_T1.nii.gz"))
+        scans = {
+            "outlined": [load_outlined(data, name) for name in PEOPLE_WITH_T1_ONLY],
+            "weak": [scan for name in PEOPLE_WITH_WEAK_BONES for scan in load_weakly_outlined(data, name)],
+            "pelvic": [load_pelvis(data, name) for name in names],
+            "simulated": [
+                simulate_stir(bones, plan.seed + turn)
+                for turn in range(plan.simulations)
+                for bones in load_bone_maps(data)
+            ],
+        }
+        return bone_samples(list(self.people.values()), scans, self._phantoms(plan.bone_phantoms))
 
     @cached_property
     def _edema_samples(self) -> EdemaSamples:

@@ -13,15 +13,13 @@ from sparcc_pipeline.training.data.dataset import bone_stack, joints_of
 from sparcc_pipeline.training.data.labels import (
     IGNORE,
     PEOPLE,
-    PEOPLE_WITH_T1_ONLY,
     PERSON_WITH_UNREAD_EDEMA,
     SOME_BONE,
-    load_outlined,
-    load_pelvis,
     load_person,
     readings_in_bone,
     split_bones,
 )
+from sparcc_pipeline.training.data.pelves import PEOPLE_WITH_T1_ONLY, load_outlined, load_pelvis
 from sparcc_pipeline.training.fit.run import PEOPLE_FOR_EDEMA
 
 
