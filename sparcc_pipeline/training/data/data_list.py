@@ -1,4 +1,4 @@
-"""The files a model learns from and is measured on, with their hashes: the same list gives the same model."""
+"""List the files that a model learns from and is measured on, with their hashes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FOLDERS: Final = (
     "semicoronal_bones",
     "pelvic_t1",
 )
-"""Where the files of a training lie; nothing else of the data is read."""
+"""Folders that a training reads."""
 
 
 def data_hashes(data: Path) -> dict[str, str]:
-    """SHA-256 of every file of FOLDERS by its path within `data`, in order of path."""
+    """Return the SHA-256 of every file of FOLDERS by its path within `data`, in order of path."""
     files = sorted(path for folder in FOLDERS for path in (data / folder).glob("*") if path.is_file())
     return {path.relative_to(data).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -15,8 +15,8 @@ from sparcc_pipeline.training.data.labels import IGNORE, SOME_BONE
 from sparcc_pipeline.volume import Float32Array, LabelArray
 
 PEOPLE_WITH_T1_ONLY: Final = ("1001", "2016", "3009")
-"""T1 and one outline of all bones, no STIR and no joint lines. None of them is one of PEOPLE: registered on each other
-no T1 scans of the two groups fit (21 pairs; all five of one person before and after treatment do)."""
+"""T1 and one outline of all bones, no STIR and no joint lines. None of them is one of PEOPLE: registration fits no T1
+scan of one group to one of the other (21 pairs), but all five pairs of one person before and after treatment."""
 
 PEOPLE_WITH_WEAK_BONES: Final = {
     "5489-1897": ("5489", "1897"),
@@ -32,7 +32,7 @@ PEOPLE_WITH_WEAK_BONES: Final = {
 reader drew the bones: they are the mean of three networks, all bones as one label."""
 
 WEAK_BORDER_MM: Final = 2.0
-"""Pixels this close to the outline of bones that no reader drew are IGNORE: the outline itself is not to be learned."""
+"""Pixels this close to the outline of bones that no reader drew are IGNORE: the outline itself is not learned."""
 
 PELVIC_HIP, PELVIC_SPINE, PELVIC_SACRUM = 2, 3, 4
 """Codes of the hand-drawn bones of `pelvic_t1/`; 1 is the femur."""
@@ -42,7 +42,7 @@ PELVIC_GAP_MM: Final = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Pelvis:
-    """One T1-weighted scan without STIR: `anatomy` holds `AnatomyLabel` codes or SOME_BONE."""
+    """One scan without a reading of edema: `anatomy` holds `AnatomyLabel` codes, SOME_BONE or IGNORE."""
 
     name: str
     signal: Float32Array

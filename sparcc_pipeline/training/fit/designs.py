@@ -30,7 +30,7 @@ from sparcc_pipeline.training.data.dataset import joints_of
 from sparcc_pipeline.training.data.edema_samples import OTHER_SIDE
 from sparcc_pipeline.training.data.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
 from sparcc_pipeline.training.fit.edema import EdemaPlan
-from sparcc_pipeline.training.fit.run import PEOPLE_FOR_EDEMA, Told, TrainingPlan, TrainingRun
+from sparcc_pipeline.training.fit.run import PEOPLE_FOR_EDEMA, OnStep, TrainingPlan, TrainingRun
 from sparcc_pipeline.training.measure.agreement import (
     Prediction,
     edema_dice,
@@ -108,7 +108,7 @@ def labelled_bones(person: Person) -> Bones:
 
 
 def compare_designs(
-    folder: Path, data: Path, names: Iterable[str], told: Told | None = None, segmenter: Segmenter | None = None
+    folder: Path, data: Path, names: Iterable[str], on_step: OnStep | None = None, segmenter: Segmenter | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return the figures of each design, by "design, bones"; networks that `folder` holds are not trained again.
 
@@ -117,8 +117,8 @@ def compare_designs(
 
     Raises
     ------
-    InputError : the data is not there
-    ConfigError : `folder` was begun with another plan or with other data
+    InputError : the data is absent
+    ConfigError : `folder` holds networks of another plan or of other data
     """
     bones: dict[str, Any] = {IN_LABELS: labelled_bones}
     if segmenter is not None:
@@ -126,7 +126,7 @@ def compare_designs(
         bones["found on STIR alone"] = FoundBones(segmenter, with_t1=False)
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
-        run = TrainingRun(folder / name, data, DESIGNS[name], told)
+        run = TrainingRun(folder / name, data, DESIGNS[name], on_step)
         for where, bones_of in bones.items():
             predictions = {
                 person: predict_in_bones(run, run.people[person], bones_of(run.people[person]))

@@ -1,4 +1,4 @@
-"""The figures of a retest as Markdown tables and as a Bland-Altman picture (SVG)."""
+"""Write the figures of a retest as Markdown tables and as a Bland-Altman picture (SVG)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from sparcc_pipeline.training.measure.retest import CHOICES, LOW_TOTAL
 
 COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-"""One a scan: those of Okabe and Ito, which people with color blindness tell apart."""
+"""One for each scan: the colors of Okabe and Ito, which people with color blindness can distinguish."""
 
 WIDTH: Final = 760
 HEIGHT: Final = 460
@@ -18,12 +18,20 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 190, 48, 56
 DOT_PIXELS: Final = 4.0
 SMALLEST_HALF_RANGE: Final = 2.0
 
-HEAD: Final = ("scan", "baseline", "totals of the repeats", "mean difference", "SD", "same slices",
-               "largest distance (slices)", "failed")  # fmt: skip
+HEAD: Final = (
+    "scan",
+    "baseline",
+    "totals of the repeats",
+    "mean difference",
+    "SD",
+    "same slices",
+    "largest distance (slices)",
+    "failed",
+)
 
 
 def retest_markdown(result: Mapping[str, Any]) -> str:
-    """All figures of `retest` as Markdown."""
+    """Return all figures of `retest` as Markdown."""
     lines = [*goal_table(result["goals"]), ""]
     for choice, meaning in CHOICES.items():
         over_all = result["over_all"][choice]
@@ -39,13 +47,13 @@ def retest_markdown(result: Mapping[str, Any]) -> str:
 
 
 def goal_table(goals: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of a Markdown table: each figure with its goal."""
+    """Return the lines of a Markdown table: each figure with its goal."""
     rows = [[g["name"], f"{g['value']:.3g}", g["goal"], "yes" if g["reached"] else "**no**"] for g in goals]
     return _table(("figure", "value", "goal", "reached"), rows)
 
 
 def retest_svg(result: Mapping[str, Any], choice: str = "matched") -> str:
-    """Bland-Altman: difference from the baseline against the mean of both, with the limits of agreement."""
+    """Return a Bland-Altman picture: difference from the baseline against the mean of both, limits of agreement."""
     points = _points(result["scans"], choice)
     agreement = result["over_all"][choice]["agreement"]
     lines: list[float] = [] if agreement is None else [agreement[key] for key in ("lower", "mean", "upper")]
@@ -73,7 +81,7 @@ def retest_svg(result: Mapping[str, Any], choice: str = "matched") -> str:
         )
     scans = list(result["scans"])
     for (name, mean, difference), count in sorted(Counter(points).items()):
-        # The area of a dot grows with the number of repeats that fall on it.
+        # The area of a dot grows with the number of its repeats.
         parts.append(
             f'<circle cx="{x(mean):.1f}" cy="{y(difference):.1f}" r="{DOT_PIXELS * count**0.5:.1f}" '
             f'fill="{COLORS[scans.index(name) % len(COLORS)]}" fill-opacity="0.75">'
@@ -84,7 +92,7 @@ def retest_svg(result: Mapping[str, Any], choice: str = "matched") -> str:
 
 
 def _points(scans: Mapping[str, Any], choice: str) -> list[tuple[str, float, float]]:
-    """(scan, mean of both totals, difference) of every scored repeat."""
+    """Return (scan, mean of both totals, difference) of every scored repeat."""
     return [
         (name, (total + row["baseline"]["total"]) / 2, float(total - row["baseline"]["total"]))
         for name, row in scans.items()
@@ -92,8 +100,9 @@ def _points(scans: Mapping[str, Any], choice: str) -> list[tuple[str, float, flo
     ]
 
 
-def _axes(x: Callable[[float], float], y: Callable[[float], float], largest_mean: float,
-          half_range: float) -> list[str]:  # fmt: skip
+def _axes(
+    x: Callable[[float], float], y: Callable[[float], float], largest_mean: float, half_range: float
+) -> list[str]:
     floor = HEIGHT - BOTTOM
     parts = [f'<path d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}" stroke="#222222" fill="none"/>']
     step = _step(largest_mean)
@@ -113,7 +122,7 @@ def _axes(x: Callable[[float], float], y: Callable[[float], float], largest_mean
 
 
 def _step(length: float) -> int:
-    """A round distance of ticks of which at most ten fit."""
+    """Return a round distance of ticks such that at most ten fit."""
     return next(step for step in (1, 2, 5, 10, 20, 50) if length / step <= 10)
 
 
@@ -150,7 +159,7 @@ def _rows(scans: Mapping[str, Any], choice: str) -> list[list[str]]:
 
 
 def _sentences(over_all: Mapping[str, Any]) -> list[str]:
-    """What holds over all scans."""
+    """Return sentences about all scans together."""
     lines = [
         f"{over_all['scored']} of {over_all['repeats']} repeats scored, {over_all['same_slices']} on the same slices "
         "within half a slice."

@@ -1,4 +1,4 @@
-"""The figures of a stress test as Markdown and CSV tables and as a picture (SVG)."""
+"""Write the figures of a stress test as Markdown and CSV tables and as a picture (SVG)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LEFT, RIGHT, TOP, BOTTOM = 260, 190, 56, 44
 ROW_PIXELS: Final = 22
 WIDTH: Final = 860
 SPREAD_PIXELS: Final = 2.2
-"""Dots of one distortion lie this far apart, so that those of two scans do not hide each other."""
+"""Distance between the dots of one distortion, so that those of two scans do not hide each other."""
 
 FAILED: Final = "no score"
 
 
 def stress_csv(result: Mapping[str, Any]) -> str:
-    """One row for each distortion of each scan."""
+    """Return one row for each distortion of each scan."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ROW_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -30,17 +30,17 @@ def stress_csv(result: Mapping[str, Any]) -> str:
 
 
 def stress_markdown(result: Mapping[str, Any]) -> str:
-    """Goals, then the change of the total by distortion and scan, then why something could not be scored."""
+    """Return goals, the change of the total by distortion and scan, and the reasons of failures."""
     scans, over_all = result["scans"], result["over_all"]
     lines = [
         f"Model {result['model'].get('name')} {result['model'].get('version')}, which has seen these people: how far a "
-        "score moves, not how right it is.",
+        "score moves, not whether it is right.",
         "",
         *goal_table(result["goals"]),
         "",
         _sentence(over_all),
         "",
-        "Change of the total, in brackets on the slices that lie where the scan's own six lie:",
+        "Change of the total; in brackets that on the slices at the place of the scan's own six:",
         "",
         f"| distortion | {' | '.join(scans)} | median | largest |",
         "| --- |" + " --- |" * (len(scans) + 2),
@@ -58,7 +58,7 @@ def stress_markdown(result: Mapping[str, Any]) -> str:
 
 
 def stress_svg(result: Mapping[str, Any]) -> str:
-    """A dot for each scan and distortion: how far the total moved; the goal is the light band."""
+    """Return a picture with a dot for each scan and distortion: the change of the total. The light band is the goal."""
     distortions, scans = result["distortions"], list(result["scans"])
     changes = [row["change"] for row in result["rows"] if row["change"] is not None]
     reach: int = max([LARGEST_GOAL + 2, *map(abs, changes)])
@@ -94,8 +94,13 @@ def stress_svg(result: Mapping[str, Any]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _dots(result: Mapping[str, Any], scans: Sequence[str], distortion: Mapping[str, Any], y: float,
-          x: Callable[[float], float]) -> list[str]:  # fmt: skip
+def _dots(
+    result: Mapping[str, Any],
+    scans: Sequence[str],
+    distortion: Mapping[str, Any],
+    y: float,
+    x: Callable[[float], float],
+) -> list[str]:
     dots = []
     for index, scan in enumerate(scans):
         row = _row(result["rows"], scan, distortion["name"])

@@ -1,4 +1,4 @@
-"""Labels made from the readers' files: sides, joints, who may teach what."""
+"""Labels from the readers' files: sides, joints, and who may teach edema."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_who_may_teach_edema() -> None:
     assert PERSON_WITH_UNREAD_EDEMA not in PEOPLE_FOR_EDEMA
 
 
-def test_edema_that_nobody_read_is_no_label(shared_data: Path) -> None:
+def test_edema_without_a_reading_is_no_label(shared_data: Path) -> None:
     with pytest.raises(InputError, match="expected readings of 2014"):
         readings_in_bone(load_person(shared_data, "2014"))
 
@@ -109,7 +109,7 @@ def test_a_pelvis_has_its_joints_closed(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PEOPLE_WITH_T1_ONLY)
-def test_an_outline_says_bone_and_not_which(shared_data: Path, name: str) -> None:
+def test_an_outline_is_bone_without_a_name(shared_data: Path, name: str) -> None:
     scan = load_outlined(shared_data, name)
 
     assert set(np.unique(scan.anatomy)) == {0, SOME_BONE}
