@@ -153,7 +153,7 @@ def test_json_and_markdown_carry_the_figures(two_people: dict[str, Any]) -> None
     assert "| stress |  | <= 4 | not measured |" in text
     assert "| joint line, 95th percentile of the distance, mm | 0." in text
     assert "- 2014, drawn by no reader: 0 quadrants called on its six slices 9-14, as read." in text
-    assert "  - right joint, all slices (edema lies in the upper sacrum on 6-10): none" in text
+    assert "  - right joint, all slices (edema is in the upper sacrum on 6-10): none" in text
     for table in text.split("\n\n"):
         rows = [row for row in table.splitlines() if row.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, "every row of a table has its columns"
