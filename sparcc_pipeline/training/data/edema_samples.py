@@ -67,7 +67,8 @@ class EdemaSamples:
     @property
     def target(self) -> Float32Array:
         """(n, size, size) float32 share of the readings that call each pixel edema."""
-        return self.readings.mean(axis=1, dtype=np.float32)
+        share: Float32Array = self.readings.mean(axis=1, dtype=np.float32)
+        return share
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +86,15 @@ def edema_samples(people: Sequence[Person], phantoms: Sequence[Phantom]) -> Edem
     """Return patches about every labelled joint-slice of `people`, and about those of `phantoms`, all named PHANTOM."""
     sources = [_of_person(person) for person in people] + [_of_phantom(phantom) for phantom in phantoms]
     names = tuple(dict.fromkeys(source.name for source in sources))
-    patches, other, owner = [], [], []
+    patches: list[tuple[NDArray[np.float16], ...]] = []
+    other: list[int] = []
+    owner: list[int] = []
     for source in sources:
-        keys = [(joint.slice_index, joint.side) for joint in source.joints]
-        for k, side in keys:
-            opposite = (k, OTHER_SIDE[side])
-            other.append(len(owner) + keys.index(opposite) - keys.index((k, side)) if opposite in keys else -1)
-            owner.append(names.index(source.name))
-        patches += list(_patches(source))
+        first = len(patches)
+        places = {(joint.slice_index, joint.side): first + n for n, joint in enumerate(source.joints)}
+        other += [places.get((k, OTHER_SIDE[side]), NO_OTHER_SIDE) for k, side in places]
+        owner += [names.index(source.name)] * len(places)
+        patches += _patches(source)
     images, readings, bone, quadrant, distance, edge = (np.stack(part) for part in zip(*patches, strict=True))
     return EdemaSamples(
         images=images,

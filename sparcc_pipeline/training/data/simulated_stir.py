@@ -140,4 +140,5 @@ def _acquired(signal: FloatArray, random: np.random.Generator) -> Float32Array:
     smooth = ndimage.gaussian_filter(signal, sigma)
     coil = np.exp(random.uniform(0.0, 0.25) * _field(smooth.shape[1:], 120, random))
     noise: NDArray[np.float64] = random.normal(0.0, random.uniform(0.03, 0.12), (2, *smooth.shape))
-    return np.hypot(smooth * coil + noise[0], noise[1]).astype(np.float32)
+    magnitude: Float32Array = np.hypot(smooth * coil + noise[0], noise[1]).astype(np.float32)
+    return magnitude

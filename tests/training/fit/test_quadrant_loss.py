@@ -110,7 +110,7 @@ def test_a_quadrant_out_of_sight_does_not_count() -> None:
 def test_every_option_trains(option: dict[str, object]) -> None:
     samples = edema_samples([], [make_phantom(random_spec(2, pixel_mm=0.95))])
     plan = EdemaPlan(schedule=Schedule(2, 1e-3), batch=2, patch=64)
-    changed = EdemaPlan(**{**vars(plan), **option})  # type: ignore[arg-type]
+    changed = EdemaPlan(**{**vars(plan), **option})
 
     plain, network = (fit_edema(samples, [PHANTOM], each, 0) for each in (plan, changed))
 
