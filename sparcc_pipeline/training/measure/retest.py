@@ -1,7 +1,7 @@
-"""How repeatable is a score: each scan is scored, then second scans of the same person, laid on the first.
+"""Measure how repeatable a score is: score each scan, then second scans of the same person, aligned with the first.
 
-Nothing has changed between the scans, so every difference of totals is an error of measurement: of the slices that were
-matched, of the networks, of the rules at their limits.
+Nothing has changed between the scans, so every difference of totals is an error of measurement: of the matched slices,
+of the networks, or of the rules at their limits.
 
 The statistics and their sources are in `trial/agreement/measures.py`.
 """
@@ -34,28 +34,30 @@ LOW_TOTAL: Final = 20
 SAME_SLICES_GOAL: Final = 0.95
 LOW_TOTAL_SD_GOAL: Final = 1.0
 
-CHOICES: Final = {"matched": "the six slices that show what was scored at baseline",
-                  "own": "the six slices of the repeat's own transitional slice"}  # fmt: skip
+CHOICES: Final = {
+    "matched": "the six slices that show the tissue scored at baseline",
+    "own": "the six slices of the repeat's own transitional slice",
+}
 
 SEEDS_A_SCAN: Final = 1000
-"""The repeats of one scan take their seeds from a block of their own."""
+"""The repeats of one scan take their seeds from one block of this size."""
 
 DrawRepeat = Callable[[Geometry, FloatArray, int], Repeat]
 
 
 class TissueFinder(Protocol):
-    """What turns a volume into tissue maps, and says which model it is."""
+    """A segmenter: turns a volume into tissue maps, and names its model."""
 
     @property
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
     def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
-        """The tissue maps of one STIR volume, in its own geometry, and the joints in them."""
+        """Return the tissue maps of one STIR volume, in its own geometry, and the joints in them."""
 
 
 def load_scans(data: Path) -> dict[str, Volume]:
-    """The seven STIR scans of the folder that holds `sij_mri/`.
+    """Read the STIR scans of all PEOPLE from the folder that holds `sij_mri/`.
 
     Raises
     ------
@@ -64,21 +66,29 @@ def load_scans(data: Path) -> dict[str, Volume]:
     return {name: read_nifti(data / "sij_mri" / "stir" / f"{name}_STIR.nii.gz") for name in PEOPLE}
 
 
-def retest(scans: Mapping[str, Volume], segmenter: TissueFinder, repeats: int, seed: int, told: Callable[[str], None],
-           draw: DrawRepeat = random_repeat) -> dict[str, Any]:  # fmt: skip
-    """Score each scan and `repeats` second scans of it; all figures, ready for JSON.
+def retest(
+    scans: Mapping[str, Volume],
+    segmenter: TissueFinder,
+    repeats: int,
+    seed: int,
+    report: Callable[[str], None],
+    draw: DrawRepeat = random_repeat,
+) -> dict[str, Any]:
+    """Score each scan and `repeats` second scans of it; return all figures, ready for JSON.
+
+    `report` is called with a line about each step.
 
     Raises
     ------
-    UnscorableError : a scan itself cannot be scored; what fails on a repeat is counted and named
+    UnscorableError : a scan itself cannot be scored; repeats that fail are counted with their reasons
     """
     rows: dict[str, Any] = {}
     for index, (name, volume) in enumerate(scans.items()):
-        told(f"{name}: the scan itself")
+        report(f"{name}: the scan itself")
         baseline = _Baseline(volume, segmenter)
         scanned = []
         for number in range(repeats):
-            told(f"{name}: repeat {number + 1} of {repeats}")
+            report(f"{name}: repeat {number + 1} of {repeats}")
             scanned.append(baseline.repeat(segmenter, draw, seed + SEEDS_A_SCAN * index + number))
         rows[name] = {
             "baseline": _points(baseline.score),
@@ -118,7 +128,7 @@ class _Baseline:
         self.score = score_sparcc(volume, tissue, joints, self._six)
 
     def repeat(self, segmenter: TissueFinder, draw: DrawRepeat, seed: int) -> dict[str, Any]:
-        """One second scan: what was scored on the matched and on its own slices, or why it was not."""
+        """Return one second scan: its scores on the matched and on its own slices, or the reasons why it has none."""
         volume = self._scan.volume
         plan = draw(volume.geometry, self._points.mean(axis=0), seed)
         found: dict[str, Any] = {"seed": seed, "registration": None, **dict.fromkeys(CHOICES), "failures": {}}
@@ -154,16 +164,16 @@ def _segmented(volume: Volume, segmenter: TissueFinder) -> _Segmented:
 
 
 def registration_error(found: RigidTransform, truth: RigidTransform, points_mm: FloatArray) -> dict[str, float]:
-    """How far the found transform puts points (n, 3) of the baseline from where they are: mean mm, and degrees."""
+    """Return the error of a found transform at points (n, 3) of the baseline: mean distance in mm, and degrees."""
     turn = found.inverse().after(truth).angle_degrees
     return {"mm": float(found.distance_mm(truth, points_mm).mean()), "degrees": turn}
 
 
 def slices_off(six: SixSlices, joints: Joints, follow_up: Geometry, first: int, truth: RigidTransform) -> float:
-    """How far the six follow-up slices from `first` on lie off the baseline's six, in slices of the baseline.
+    """Return the distance of the six follow-up slices from `first` on to the baseline's six, in baseline slices.
 
-    Mean over the six of the distance from a follow-up slice's middle to the joints of its baseline slice, by the true
-    motion; positive where the follow-up slices lie too far to the front.
+    It is the mean over the six of the distance from a follow-up slice's middle to the joints of its baseline slice, by
+    the true motion; positive if the follow-up slices are too far to the front.
     """
     off = []
     for position, index in enumerate(six.indices):
@@ -185,7 +195,7 @@ def _points(score: SparccScore) -> dict[str, Any]:
 
 
 def _choice_figures(baseline: int, repeats: Sequence[Mapping[str, Any]], choice: str) -> dict[str, Any]:
-    """The figures of one scan with one choice of slices; None where too few repeats were scored."""
+    """Return the figures of one scan with one choice of slices; None if too few repeats were scored."""
     scored = [each[choice] for each in repeats if each[choice] is not None]
     totals = [each["total"] for each in scored]
     off = [each["slices_off"] for each in scored]
@@ -211,7 +221,7 @@ def _registration_figures(repeats: Sequence[Mapping[str, Any]]) -> dict[str, flo
 
 
 def _over_all(rows: Mapping[str, Any], choice: str) -> dict[str, Any]:
-    """Agreement, SEM and smallest detectable change over all scans; None where too few repeats were scored."""
+    """Return agreement, SEM and smallest detectable change over all scans; None if too few repeats were scored."""
     differences = [total - row["baseline"]["total"] for row in rows.values() for total in row[choice]["totals"]]
     repeats = sum(len(row["repeats"]) for row in rows.values())
     same = sum(row[choice]["same_slices"] for row in rows.values())
@@ -253,5 +263,5 @@ def _goals(matched: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def goal(name: str, value: float, wanted: str, reached: bool) -> dict[str, Any]:
-    """A figure and what it was meant to reach, as `sparcc evaluate` writes them."""
+    """Return a figure and its goal, as `sparcc evaluate` writes them."""
     return {"name": name, "value": value, "goal": wanted, "reached": bool(reached)}

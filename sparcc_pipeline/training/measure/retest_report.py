@@ -1,4 +1,4 @@
-"""The figures of a retest as Markdown tables."""
+"""Write the figures of a retest as Markdown tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAD: Final = (
 
 
 def retest_markdown(result: Mapping[str, Any]) -> str:
-    """All figures of `retest` as Markdown."""
+    """Return all figures of `retest` as Markdown."""
     lines = [*goal_table(result["goals"]), ""]
     for choice, meaning in CHOICES.items():
         over_all = result["over_all"][choice]
@@ -36,7 +36,7 @@ def retest_markdown(result: Mapping[str, Any]) -> str:
 
 
 def goal_table(goals: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of a Markdown table: each figure with its goal."""
+    """Return the lines of a Markdown table: each figure with its goal."""
     rows = [[g["name"], f"{g['value']:.3g}", g["goal"], "yes" if g["reached"] else "**no**"] for g in goals]
     return _table(("figure", "value", "goal", "reached"), rows)
 
@@ -65,7 +65,7 @@ def _rows(scans: Mapping[str, Any], choice: str) -> list[list[str]]:
 
 
 def _sentences(over_all: Mapping[str, Any]) -> list[str]:
-    """What holds over all scans."""
+    """Return sentences about all scans together."""
     lines = [
         f"{over_all['scored']} of {over_all['repeats']} repeats scored, {over_all['same_slices']} on the same slices "
         "within half a slice."

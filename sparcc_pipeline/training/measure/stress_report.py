@@ -1,4 +1,4 @@
-"""The figures of a stress test as Markdown and CSV tables."""
+"""Write the figures of a stress test as Markdown and CSV tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAILED: Final = "no score"
 
 
 def stress_csv(result: Mapping[str, Any]) -> str:
-    """One row for each distortion of each scan."""
+    """Return one row for each distortion of each scan."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ROW_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -23,17 +23,17 @@ def stress_csv(result: Mapping[str, Any]) -> str:
 
 
 def stress_markdown(result: Mapping[str, Any]) -> str:
-    """Goals, then the change of the total by distortion and scan, then why something could not be scored."""
+    """Return goals, the change of the total by distortion and scan, and the reasons of failures."""
     scans, over_all = result["scans"], result["over_all"]
     lines = [
         f"Model {result['model'].get('name')} {result['model'].get('version')}, which has seen these people: how far a "
-        "score moves, not how right it is.",
+        "score moves, not whether it is right.",
         "",
         *goal_table(result["goals"]),
         "",
         _sentence(over_all),
         "",
-        "Change of the total, in brackets on the slices that lie where the scan's own six lie:",
+        "Change of the total; in brackets that on the slices at the place of the scan's own six:",
         "",
         f"| distortion | {' | '.join(scans)} | median | largest |",
         "| --- |" + " --- |" * (len(scans) + 2),

@@ -119,7 +119,7 @@ def test_edema_in_l5_alone_scores_nothing() -> None:
     assert scored(spec).total == 0
 
 
-def test_edema_outside_the_six_scores_nothing_and_is_said() -> None:
+def test_edema_outside_the_six_scores_nothing_and_is_reported() -> None:
     lesion = Lesion(11, Side.LEFT, Quadrant.UPPER_SACRAL)
 
     score = scored(replace(PLAIN, lesions=(lesion,)))

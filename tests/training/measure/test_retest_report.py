@@ -9,9 +9,13 @@ from sparcc_pipeline.training.measure.retest_report import retest_markdown
 
 def figures(totals: list[int], failures: dict[str, str]) -> dict[str, Any]:
     choice = {
-        "totals": totals, "mean_difference": 0.5, "sd": 1.25, "same_slices": 2, "largest_slices_off": 0.43,
+        "totals": totals,
+        "mean_difference": 0.5,
+        "sd": 1.25,
+        "same_slices": 2,
+        "largest_slices_off": 0.43,
         "failures": list(failures.values()),
-    }  # fmt: skip
+    }
     return {
         "baseline": {"total": 10, "edema": 7, "intensity": 2, "depth": 1, "first_slice": 5},
         "repeats": [{"seed": 17, "failures": failures}, {"seed": 18, "failures": {}}, {"seed": 19, "failures": {}}],
@@ -23,10 +27,17 @@ def figures(totals: list[int], failures: dict[str, str]) -> dict[str, Any]:
 
 def result() -> dict[str, Any]:
     over_all = {
-        "repeats": 6, "scored": 5, "same_slices": 4, "same_slices_share": 4 / 6,
+        "repeats": 6,
+        "scored": 5,
+        "same_slices": 4,
+        "same_slices_share": 4 / 6,
         "agreement": {"mean": 0.4, "sd": 1.0, "lower": -1.56, "upper": 2.36},
-        "sem": 1.0, "sdc": 2.77, "sem_low": None, "sdc_low": None, "largest_sd_low": None,
-    }  # fmt: skip
+        "sem": 1.0,
+        "sdc": 2.77,
+        "sem_low": None,
+        "sdc_low": None,
+        "largest_sd_low": None,
+    }
     return {
         "scans": {"A & B": figures([9, 13, 13], {}), "C": figures([10, 11], {"matched": "nothing fits"})},
         "over_all": {"matched": over_all, "own": over_all},

@@ -39,7 +39,7 @@ def phantom() -> Phantom:
 
 
 class KnownTissue:
-    """Knows the phantom's tissue; finds no edema where the signal was halved, no joint where it is gone."""
+    """A segmenter that knows the phantom's tissue; no edema where the signal was halved, no joint where it is 0."""
 
     provenance: Mapping[str, str] = {"name": "known", "version": "1", "sha256": "ab" * 32}
 
@@ -67,15 +67,15 @@ def gain(factor: float) -> Distortion:
 DISTORTIONS = (gain(1.0), gain(0.5), gain(0.0))
 
 
-def run(folder: Path, segmenter: KnownTissue, told: list[str] | None = None, seed: int = 0) -> dict[str, Any]:
+def run(folder: Path, segmenter: KnownTissue, reported: list[str] | None = None, seed: int = 0) -> dict[str, Any]:
     store = RowStore(folder / "stress.jsonl", segmenter.provenance["sha256"], seed)
-    lines = [] if told is None else told
+    lines = [] if reported is None else reported
     return stress({"one": phantom().volume}, segmenter, DISTORTIONS, seed, lines.append, store)
 
 
 def test_changes_and_failures_are_rows(tmp_path: Path) -> None:
-    told: list[str] = []
-    result = run(tmp_path, KnownTissue(), told)
+    reported: list[str] = []
+    result = run(tmp_path, KnownTissue(), reported)
     same, without, failed = result["rows"]
     total = known_score(SPEC).total
 
@@ -86,7 +86,7 @@ def test_changes_and_failures_are_rows(tmp_path: Path) -> None:
     assert (failed["failure_kind"], failed["failure"]) == ("JointNotVisibleError", "expected a joint, found none")
     assert result["over_all"]["failed"] == 1
     assert result["over_all"]["failed_without_reason"] == 0
-    assert "one: signal times 0.5 (2 of 3)" in told
+    assert "one: signal times 0.5 (2 of 3)" in reported
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
