@@ -1,4 +1,4 @@
-"""`sparcc batch`: many studies in, one folder with a row for each out."""
+"""`sparcc batch`: score many studies into one folder, with one table row for each."""
 
 from __future__ import annotations
 
@@ -39,19 +39,21 @@ def batch(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SOURCE...", help="Folders, zips, DICOMDIR or NIfTI files with studies.", readable=False
+            metavar="SOURCE...", help="Folders, zip files, DICOMDIR or NIfTI files with studies.", readable=False
         ),
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier batch there is resumed.", readable=False),
+        typer.Option(metavar="DIR", help="Folder for the results. An earlier batch in it is resumed.", readable=False),
     ],
-    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; by default one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Number of processes; by default one for each processor core.")
+    ] = None,
     limit_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="For all workers together, for instance 4GB.")
+        str | None, typer.Option(metavar="SIZE", help="Memory for all processes together, for example 4GB.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler instead.")
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler.")
     ] = None,
     dicom: DicomOption = True,
     pdf: PdfOption = False,
@@ -60,10 +62,12 @@ def batch(
     engine: EngineOption = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Score every study below SOURCE; DIR gets one row each in batch.csv, index.html, and a folder a study.
+    """Score every study in folders or archives.
 
-    Exit codes: 0 every study has a result (scored, unscorable or rejected: see the rows), 6 some failed,
-    130 interrupted. Run the same command again: finished studies are skipped.
+    DIR gets batch.csv and batch.parquet (one row for each study), index.html, and one folder for each study.
+    To continue an interrupted batch, run the same command again: finished studies are skipped.
+
+    Exit codes: 0 every study has a result (scored, unscorable or rejected), 6 some failed, 130 interrupted.
     """
     request, settings = request_from(None, None, accept_fat_suppressed), settings_from(config, engine, lang)
     from sparcc_pipeline.app.batch import cluster

@@ -1,4 +1,4 @@
-"""`sparcc compare`: a baseline and its follow-ups in, one folder with the change out."""
+"""`sparcc compare`: write the change between a baseline and its follow-ups."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="BASELINE FOLLOW_UP...",
-            help="Baseline, then follow-ups: studies, or folders of finished scores.",
+            help="The baseline, then its follow-ups: studies, or folders of sparcc score.",
             readable=False,
         ),
     ],
     out: ResultFolderOption,
     slices: SlicesOption = None,
     same_person: Annotated[
-        bool, typer.Option("--same-person", help="Compare although the patient identifiers differ.")
+        bool, typer.Option("--same-person", help="Compare even if the patient identifiers differ.")
     ] = False,
     accept_fat_suppressed: FatSuppressedOption = False,
     as_json: JsonOption = False,
@@ -44,7 +44,10 @@ def compare(
     engine: EngineOption = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Score follow-ups on the slices of their baseline; DIR gets change.json, change.csv, change.html, run.toml."""
+    """Compare follow-ups with their baseline, slice by slice.
+
+    DIR gets change.json, change.csv, change.html and run.toml.
+    """
     if len(studies) < 2:
         raise typer.BadParameter("expected a baseline and at least one follow-up, found one study")
     request, settings = request_from(slices, None, accept_fat_suppressed), settings_from(config, engine, lang)
@@ -80,7 +83,7 @@ def compare(
 
 
 def summary(document: dict[str, Any], out: Path) -> str:
-    """A few lines for a person at the terminal."""
+    """Return a few lines for the terminal."""
     baseline, limits = document["baseline"]["score"]["total"], document["limits"]
     lines = []
     for each in document["follow_ups"]:

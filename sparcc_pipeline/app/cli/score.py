@@ -1,4 +1,4 @@
-"""`sparcc score`: one study in, one folder of results out."""
+"""`sparcc score`: score one study into a folder of results."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 def score(
     study: Annotated[
-        Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.", readable=False)
+        Path, typer.Argument(help="One study: a folder, zip file, DICOMDIR, DICOM file or NIfTI file.", readable=False)
     ],
     out: ResultFolderOption,
     slices: SlicesOption = None,
-    series: Annotated[str | None, typer.Option(metavar="UID", help="Score the series with this UID.")] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Score the series with this SeriesInstanceUID.")
+    ] = None,
     accept_fat_suppressed: FatSuppressedOption = False,
-    nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
+    nifti: Annotated[bool, typer.Option("--nifti", help="Also write the maps of bones and edema as NIfTI.")] = False,
     pdf: PdfOption = False,
     dicom: DicomOption = False,
     as_json: JsonOption = False,
@@ -45,7 +47,10 @@ def score(
     engine: EngineOption = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Score one study; DIR gets score.json, score.csv, report.html, run.toml and overlay/."""
+    """Score one study.
+
+    DIR gets score.json, score.csv, report.html, study.npz, run.toml and the pictures in overlay/.
+    """
     request, settings = request_from(slices, series, accept_fat_suppressed), settings_from(config, engine, lang)
     from sparcc_pipeline.app.report import pdf as pdf_pages
     from sparcc_pipeline.app.report.outputs import write_outputs
@@ -78,12 +83,12 @@ def score(
 
 
 def _completed(outcome: Scored) -> tuple[str, ...]:
-    """What the source lacks and the headers of the DICOM results have."""
+    """Return notes on the attributes that the DICOM results have and the source lacks."""
     return () if outcome.study.header is None else outcome.study.header.completed
 
 
 def summary(document: dict[str, Any], out: Path) -> str:
-    """A few lines for a person at the terminal."""
+    """Return a few lines for the terminal."""
     lines = [
         f"SPARCC {document['total']} of 72: edema {document['edema']}, intensity {document['intensity']}, "
         f"depth {document['depth']}; reachable {document['evaluable_maximum']}",
