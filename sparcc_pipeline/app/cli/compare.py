@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +20,9 @@ from sparcc_pipeline.app.cli.options import (
     settings_from,
 )
 from sparcc_pipeline.app.cli.terminal import progress_display
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.app.results.change_types import ChangeDocument
 
 
 def compare(
@@ -56,10 +58,11 @@ def compare(
     from sparcc_pipeline.app.results.score_document import json_text
     from sparcc_pipeline.app.results.store import CHANGE_RESULT, ResultFolder
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.compare import Compared, NotCompared, compare_studies, of_visit
     from sparcc_pipeline.app.study.provenance import Run
 
-    run = Run(settings, request, created_at=datetime.now(UTC))
+    run = Run(settings, request, created_at=utc_now())
     with ResultFolder(out, force=force, kind=CHANGE_RESULT) as folder, progress_display() as progress:
         comparison = compare_studies(
             studies,
@@ -82,20 +85,21 @@ def compare(
         raise of_visit(failed[0].name, failed[0].error)
 
 
-def summary(document: dict[str, Any], out: Path) -> str:
+def summary(document: ChangeDocument, out: Path) -> str:
     """Return a few lines for the terminal."""
-    baseline, limits = document["baseline"]["score"]["total"], document["limits"]
+    baseline = document.baseline
+    limits = vars(document.limits)
     lines = []
-    for each in document["follow_ups"]:
-        if each["status"] != "compared":
-            lines.append(f"{each['name']}: {each['status']}: {each['reason']}")
+    for each in document.follow_ups:
+        change, score = each.change, each.score
+        if change is None or score is None:
+            lines.append(f"{each.name}: {each.status}: {each.reason}")
             continue
-        change = each["change"]
-        reaches = [f"the smallest {name} change ({limits[name]:g})" for name in limits if change[name]]
+        reached = [f"the smallest {name} change ({limits[name]:g})" for name in limits if getattr(change, name)]
         lines.append(
-            f"{each['name']}: SPARCC {baseline} -> {each['score']['total']} ({change['total']:+d}, "
-            f"{change['direction']}), reaches {' and '.join(reaches) or 'no smallest change'}"
+            f"{each.name}: SPARCC {baseline.score.total} -> {score.total} ({change.total:+d}, "
+            f"{change.direction}), reaches {' and '.join(reached) or 'no smallest change'}"
         )
-        lines += [f"  Warning: {warning}" for warning in each["warnings"]]
-    lines += [f"Warning: {warning}" for warning in document["baseline"]["warnings"]]
+        lines += [f"  Warning: {warning}" for warning in each.warnings]
+    lines += [f"Warning: {warning}" for warning in baseline.warnings]
     return "\n".join([*lines, f"Report: {out / 'change.html'}", "Research use only."])
