@@ -10,7 +10,8 @@ from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pages import embedded, percent, template
 from sparcc_pipeline.app.report.pictures.change import VISITS_A_LINE, ChangePictures
 from sparcc_pipeline.app.results.change_types import BaselineEntry, ChangeDocument, FollowUpEntry, JointChangeEntry
-from sparcc_pipeline.app.results.score_types import JointEntry, ScoreDocument
+from sparcc_pipeline.app.results.score_entries import JointEntry
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import ModelRef
 from sparcc_pipeline.app.study.visits import T1_MOVED_MM
 from sparcc_pipeline.imaging.alignment.movement import MOVED_MM

@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from sparcc_pipeline.anatomy import Quadrant
-from sparcc_pipeline.app.results.score_types import Probability, ScoreDocument, SideName
+from sparcc_pipeline.app.results.score_entries import Probability, SideName
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import Provenance
 from sparcc_pipeline.sparcc.change import SMALLEST_DETECTABLE_CHANGE, SMALLEST_IMPORTANT_CHANGE
 

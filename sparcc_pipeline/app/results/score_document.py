@@ -13,9 +13,7 @@ import numpy as np
 
 from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.app.results.rows import SCORE_COLUMNS, score_row
-from sparcc_pipeline.app.results.score_types import (
-    SCHEMA,
-    Contrast,
+from sparcc_pipeline.app.results.score_entries import (
     FlagCode,
     FlagEntry,
     ItemProbabilities,
@@ -24,10 +22,10 @@ from sparcc_pipeline.app.results.score_types import (
     QuadrantValues,
     ReferenceEntry,
     ReferenceKind,
-    ScoreDocument,
     SliceEntry,
-    SliceRule,
+    rounded,
 )
+from sparcc_pipeline.app.results.score_types import SCHEMA, Contrast, ScoreDocument, SliceRule
 from sparcc_pipeline.app.results.tables import rows_as_csv
 from sparcc_pipeline.app.study.faults import kind_of
 from sparcc_pipeline.app.study.provenance import Run, input_ref, provenance
@@ -138,7 +136,7 @@ def _scored(outcome: Scored, run: Run) -> ScoreDocument:
         interval_90=None if likelihood is None else likelihood.interval_90,
         probability_remission=None if likelihood is None else round(likelihood.probability_remission, 4),
         evaluable_maximum=score.evaluable_maximum,
-        normal_marrow=_rounded(outcome.tissue.normal_marrow, 4),
+        normal_marrow=rounded(outcome.tissue.normal_marrow, 4),
         bones_from=cast("tuple[Contrast, ...]", outcome.tissue.bones_from),
         reference_signal=_reference(outcome),
         asas_positive=score.asas_positive,
@@ -216,12 +214,12 @@ def _joint(joint: JointSliceScore, why: Explanation, likelihood: JointSliceLikel
         edema=QuadrantPoints.of(joint.edema),
         intense=joint.intense,
         deep=joint.deep,
-        height_mm=_rounded(joint.height_mm, 2),
-        depth_mm=_rounded(joint.depth_mm, 2),
+        height_mm=rounded(joint.height_mm, 2),
+        depth_mm=rounded(joint.depth_mm, 2),
         edema_mm2=QuadrantValues.of(why.edema_mm2, 1),
         marrow_signal=QuadrantValues.of(why.marrow, 4),
         signal_over_marrow=QuadrantValues.of(why.over_marrow, 2),
-        signal_over_reference=_rounded(why.over_reference, 2),
+        signal_over_reference=rounded(why.over_reference, 2),
         probability=_probability(likelihood),
     )
 
@@ -230,8 +228,8 @@ def _probability(likelihood: JointSliceLikelihood | None) -> ItemProbabilities:
     """Return the probability of each point; None where the item is not evaluable or the model is not calibrated."""
     if likelihood is None:
         return ItemProbabilities(**dict.fromkeys((*(quadrant.value for quadrant in Quadrant), "intense", "deep")))
-    edema = {quadrant.value: _rounded(likelihood.edema[quadrant], 4) for quadrant in Quadrant}
-    return ItemProbabilities(**edema, intense=_rounded(likelihood.intense, 4), deep=_rounded(likelihood.deep, 4))
+    edema = {quadrant.value: rounded(likelihood.edema[quadrant], 4) for quadrant in Quadrant}
+    return ItemProbabilities(**edema, intense=rounded(likelihood.intense, 4), deep=rounded(likelihood.deep, 4))
 
 
 def _t1_warnings(outcome: Scored) -> list[Message]:
@@ -243,7 +241,3 @@ def _t1_warnings(outcome: Scored) -> list[Message]:
             "bones were found on STIR alone"
         )
     ]
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sparcc_pipeline.app.reader.readings.content import ITEMS, Item
 from sparcc_pipeline.app.reader.readings.views import MachineJoint, MachineResult
-from sparcc_pipeline.app.results.score_types import JointEntry, ScoreDocument, score_from_json
+from sparcc_pipeline.app.results.score_entries import JointEntry
+from sparcc_pipeline.app.results.score_types import ScoreDocument, score_from_json
 from sparcc_pipeline.app.study.files import SCORE_FILE
 from sparcc_pipeline.app.study.score import Segmented
 from sparcc_pipeline.errors import InputError
