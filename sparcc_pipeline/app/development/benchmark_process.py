@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -45,13 +44,14 @@ class Clock:
 def measure_study(source: Path, engine: str, threads: int, repeats: int) -> dict[str, Any]:
     """One cold study and `repeats` warm ones (their medians); seconds as (wall, processor) for each of `STAGES`."""
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.config import load_config
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Request
 
     clock = Clock()
     config = load_config().model_copy(update={"engine": engine, "threads": threads})
-    run = Run(config, Request(), created_at=datetime.now(UTC))
+    run = Run(config, Request(), created_at=utc_now())
     with clock.step("model"):
         segmenter = installation.load_installed_segmenter(config)
     studies = [_one_study(source, run, segmenter) for _ in range(1 + repeats)]

@@ -1,4 +1,4 @@
-"""What the programs of a night have in common: the machine's clock, and a polite end."""
+"""Stop a process of the night by SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-
-
-def now() -> datetime:
-    """The time of this machine, UTC."""
-    return datetime.now(UTC)
 
 
 @contextmanager

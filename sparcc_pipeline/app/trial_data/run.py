@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.study.clock import utc_now, utc_text
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.export import (
     data_tables,
@@ -160,13 +160,8 @@ def facts(loaded: LoadedTrial, protocol: Protocol, command: str) -> dict[str, An
     """What `trial.json` says of a run: when, with what, from which files."""
     return {
         "command": command,
-        "created_at": now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": utc_text(utc_now()),
         "software": {"name": "sparcc-pipeline", "version": __version__},
         "protocol": {"file": protocol.file, "registry": protocol.registry, "choices": dict(protocol.choices)},
         "inputs": [{"file": file, "sha256": sha256} for file, sha256 in loaded.inputs],
     }
-
-
-def now() -> datetime:
-    """The time of a run, UTC."""
-    return datetime.now(UTC)

@@ -14,6 +14,7 @@ from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pages import template
 from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.results.tables import rows_as_csv
+from sparcc_pipeline.app.study.clock import utc_text
 from sparcc_pipeline.message import Message
 
 FIRST_SHOWN: Final = 6
@@ -93,7 +94,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         plot=_plot(morning, words),
         links=links,
         version=__version__,
-        created_at=morning.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created_at=utc_text(morning.made_at),
     )
 
 
@@ -271,7 +272,7 @@ def _local(moment: datetime, morning: Morning, form: str = "%Y-%m-%d %H:%M") -> 
 
 
 def _utc(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else utc_text(moment)
 
 
 def _number(span: timedelta | None, unit_s: float) -> float | None:

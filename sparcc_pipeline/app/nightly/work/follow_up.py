@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,6 +22,7 @@ from sparcc_pipeline.app.nightly.work.reasons import failure_of, kind_of, refuse
 from sparcc_pipeline.app.nightly.work.settle import Tally, next_try
 from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, making_path, publish, unmake
 from sparcc_pipeline.app.nightly.work.workers import Workers
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.errors import InputError, OutputError, RegistrationError, UnscorableError
 from sparcc_pipeline.message import Message, words_of
@@ -77,7 +77,7 @@ def _compare(task: ChangeTask) -> dict[str, Any]:
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Request
 
-    run = Run(task.config, Request(), created_at=datetime.now(UTC))
+    run = Run(task.config, Request(), created_at=utc_now())
     comparison = compare_studies(
         [task.baseline, task.follow_up],
         run.request,

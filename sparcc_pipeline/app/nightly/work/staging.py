@@ -13,12 +13,12 @@ from typing import Final
 
 from sparcc_pipeline.app.ledger.records import Leased
 from sparcc_pipeline.app.nightly.delivery.folder_copy import sync
+from sparcc_pipeline.app.results.store import publish_folder
 from sparcc_pipeline.app.study.files import PARTIAL_PREFIX
 from sparcc_pipeline.errors import OutputError
 
 MAKING_FOLDER: Final = ".making"
 RESULT: Final = "result"
-_REPLACED: Final = "replaced"
 _NAME: Final = re.compile(r"(study|change)-(\d+)-(\d+)")
 
 
@@ -54,12 +54,9 @@ def publish(made: Path, place: Path) -> None:
     OutputError : it cannot be moved, or there is nothing to move
     """
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
         for path in (made, *made.rglob("*")):
             sync(path)
-        if place.exists():
-            place.rename(made.with_name(_REPLACED))
-        made.rename(place)
+        publish_folder(made, place)
         sync(place.parent)
     except OSError as error:
         raise OutputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -140,7 +139,3 @@ def static_file(name: str) -> Path | None:
     """A static file by its name; None where there is none."""
     known = {file.name: file for file in _STATIC.iterdir() if file.is_file()}
     return Path(str(known[name])) if name in known else None
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
