@@ -14,8 +14,8 @@ import pydicom
 from sparcc_pipeline.app.ledger.database import connect
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion
 from sparcc_pipeline.app.ledger.states import State
-from sparcc_pipeline.app.nightly.process import now
 from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.study.clock import utc_now
 from tests.soak.studies import SoakStudy, pixel_hash
 
 
@@ -38,7 +38,7 @@ class Count:
 
 def open_ledger(settings: NightlySettings) -> Ledger:
     """Return the ledger as it is; it waits for a database that is down."""
-    return Ledger(connect(settings.database_url), now, 60.0)
+    return Ledger(connect(settings.database_url), utc_now, 60.0)
 
 
 def delivered(ledger: Ledger, studies: list[SoakStudy], out: Path) -> set[int]:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -46,13 +45,14 @@ class Clock:
 def measure_study(source: Path, engine: str, threads: int, repeats: int) -> dict[str, Any]:
     """Measure one cold study and `repeats` warm ones (medians); (wall, processor) seconds for each of `STAGES`."""
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.config import load_config
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Request
 
     clock = Clock()
     config = load_config().model_copy(update={"engine": engine, "threads": threads})
-    run = Run(config, Request(), created_at=datetime.now(UTC))
+    run = Run(config, Request(), created_at=utc_now())
     with clock.step("model"):
         segmenter = installation.load_installed_segmenter(config)
     studies = [_one_study(source, run, segmenter) for _ in range(1 + repeats)]
@@ -108,6 +108,7 @@ def _folder_of(series: SeriesCandidate) -> Path:
 
 def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
     from sparcc_pipeline.app.report.outputs import write_outputs
+    from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.results.score_document import score_document
     from sparcc_pipeline.app.study.score import is_nifti, read_study, score_slices, segment_study, six_slices
     from sparcc_pipeline.sparcc.joint import find_joints
@@ -122,7 +123,7 @@ def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
             with clock.step("score"):
                 scored = score_slices(segmented, six_slices(segmented, run.request))
             with clock.step("write"):
-                write_outputs(scored, score_document(scored, run), run, Path(folder), nifti=False, dicom=dicom)
+                write_outputs(scored, score_document(scored, run), run, Path(folder), Extras(dicom=dicom))
         # Outside the total: the segmentation has found the joints already.
         with clock.step("joint"):
             find_joints(segmented.tissue.anatomy, segmented.tissue.geometry)

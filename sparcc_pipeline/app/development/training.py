@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.errors import ConfigError, ModelError
 
@@ -49,7 +49,7 @@ def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = No
         seen = None if overlays is None else partial(write_picture, overlays)
         result = {
             "schema": EVALUATION_SCHEMA,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": utc_now().date().isoformat(),
             "software": __version__,
             "command": f"sparcc evaluate --data DATA --run RUN --seed {seed}",
             **evaluate(run, lambda line: typer.echo(line, err=True), seen),

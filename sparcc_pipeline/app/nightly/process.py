@@ -1,4 +1,4 @@
-"""The clock and the end of the programs of a night."""
+"""Stop a process of the night by SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-
-
-def now() -> datetime:
-    """Return the time of this machine, UTC."""
-    return datetime.now(UTC)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.logs import open_log
 from sparcc_pipeline.app.nightly.morning.report import write_report
-from sparcc_pipeline.app.nightly.process import now, stopped_by_signals
+from sparcc_pipeline.app.nightly.process import stopped_by_signals
 from sparcc_pipeline.app.nightly.settings import NightlySettings, load_settings
 from sparcc_pipeline.app.nightly.work.night import Night, Part
 from sparcc_pipeline.app.nightly.work.outcome import Context
@@ -25,6 +25,7 @@ from sparcc_pipeline.app.nightly.work.reasons import failure_of
 from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.nightly.work.steps import real_steps
 from sparcc_pipeline.app.nightly.work.workers import DaskWorkers
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.errors import OutputError, SparccError
 
 SECONDS_BETWEEN_REPORTS: Final = 3600.0
@@ -45,8 +46,8 @@ def open_context(settings: NightlySettings, program: str) -> Iterator[Context]:
     """
     engine = open_database(settings.database_url)
     try:
-        ledger = Ledger(engine, now, settings.database.patience_seconds)
-        yield Context(settings, ledger, now, open_log(settings, now, program))
+        ledger = Ledger(engine, utc_now, settings.database.patience_seconds)
+        yield Context(settings, ledger, utc_now, open_log(settings, utc_now, program))
     finally:
         engine.dispose()
 
@@ -100,7 +101,7 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
         if receive:
             from sparcc_pipeline.app.nightly.intake.receiving import serve
 
-            ends.callback(serve(settings, now, context.log).stop)
+            ends.callback(serve(settings, utc_now, context.log).stop)
         workers = DaskWorkers(settings.run)
         ends.callback(workers.close)
         night = Night(context, real_steps(), workers, this_process(), stop, part)

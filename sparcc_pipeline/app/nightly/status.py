@@ -13,8 +13,8 @@ import typer
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion, Upload
 from sparcc_pipeline.app.ledger.states import State, UploadState
-from sparcc_pipeline.app.nightly.process import now
 from sparcc_pipeline.app.nightly.settings import load_settings
+from sparcc_pipeline.app.study.clock import utc_now
 
 _WAITING: Final = (State.QUARANTINED, State.REJECTED, State.FAILED)
 
@@ -25,7 +25,7 @@ def open_ledger(file: Path) -> Iterator[Ledger]:
     settings = load_settings(file)
     engine = open_database(settings.database_url)
     try:
-        yield Ledger(engine, now, settings.database.patience_seconds)
+        yield Ledger(engine, utc_now, settings.database.patience_seconds)
     finally:
         engine.dispose()
 

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,9 +25,9 @@ from sparcc_pipeline.app.reader.readings.assignments import assign, cases, reade
 from sparcc_pipeline.app.reader.run import serve
 from sparcc_pipeline.app.reader.settings import LOOPBACK, SETTINGS_FILE, ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.tables import USERS as TABLE_OF_USERS
-from sparcc_pipeline.app.reader.web.site import utc_now
 from sparcc_pipeline.app.results.score_document import json_text, score_document
 from sparcc_pipeline.app.study import installation
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import LanguageCode, PipelineConfig, load_config
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_text
 from sparcc_pipeline.app.study.provenance import Run
@@ -242,7 +241,7 @@ def _write_score(outcome: Outcome, config: PipelineConfig, folder: Path) -> None
     if not isinstance(outcome, Scored):
         raise outcome.error
     folder.mkdir(parents=True)
-    run = Run(config, Request(), created_at=datetime.now(UTC))
+    run = Run(config, Request(), created_at=utc_now())
     write_text(folder / SCORE_FILE, json_text(score_document(outcome, run)))
     save_study(outcome, folder / STUDY_FILE)
 

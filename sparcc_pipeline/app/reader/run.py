@@ -19,7 +19,7 @@ from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, lock_dat
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.web.refusal import Refusal
-from sparcc_pipeline.app.reader.web.site import utc_now
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.study.clock import utc_now, utc_text
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.data_tables import data_tables, query_table
 from sparcc_pipeline.app.trial_data.export import write_tables
@@ -156,13 +156,8 @@ def facts(loaded: LoadedTrial, protocol: Protocol, command: str) -> dict[str, An
     """Return the facts of a run for `trial.json`: time, software, protocol, input files."""
     return {
         "command": command,
-        "created_at": now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": utc_text(utc_now()),
         "software": {"name": "sparcc-pipeline", "version": __version__},
         "protocol": {"file": protocol.file, "registry": protocol.registry, "choices": dict(protocol.choices)},
         "inputs": [{"file": file, "sha256": sha256} for file, sha256 in loaded.inputs],
     }
-
-
-def now() -> datetime:
-    """Return the current time, UTC."""
-    return datetime.now(UTC)

@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 
 import sparcc_pipeline
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.trial_data import run
 from sparcc_pipeline.app.trial_data.read.dictionary import dictionary_toml
 from sparcc_pipeline.trial.protocol.choices import CHOICES
@@ -300,8 +301,8 @@ def _blinded_bytes(trial: Call, files: Files, protocol: Path, out: Path) -> dict
 def test_blinded_outputs_do_not_depend_on_the_allocation(
     trial: Call, files: Files, made_protocol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moment = run.now()
-    monkeypatch.setattr(run, "now", lambda: moment)
+    moment = utc_now()
+    monkeypatch.setattr(run, "utc_now", lambda: moment)
     first = _blinded_bytes(trial, files, made_protocol, tmp_path / "first")
     write_csv(files.allocation, [{"participant": "P001", "arm": "control"}, {"participant": "P002", "arm": "taper"}])
     write_csv(files.dosing, [{"participant": "P002", "visit": "W12", "dose_step": 1}])

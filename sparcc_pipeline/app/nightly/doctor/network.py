@@ -13,6 +13,7 @@ from sparcc_pipeline.app.nightly.doctor.findings import Finding, Level
 from sparcc_pipeline.app.nightly.doctor.places import delivery_folder
 from sparcc_pipeline.app.nightly.morning.mail import greet
 from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.dicom.network.send import Entity, parse_target
 from sparcc_pipeline.errors import ConfigError, SparccError
 
@@ -57,7 +58,7 @@ def certificate(settings: NightlySettings) -> Iterator[Finding]:
         yield Finding(Level.OK, "none is set: the node uses no TLS")
         return
     ends = certificate_end(receive.tls_certificate, receive.tls_key)
-    left = ends - datetime.now(UTC)
+    left = ends - utc_now()
     text = f"{receive.tls_certificate} is valid until {ends:%Y-%m-%d}"
     if left > EXPIRY_WARNING:
         yield Finding(Level.OK, text)

@@ -7,7 +7,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from sparcc_pipeline.app.nightly.intake.identity_store import KEY_FILE, MAP_FILE
 from sparcc_pipeline.app.nightly.intake.manifest import read_manifest
 from sparcc_pipeline.app.nightly.morning.ledger import report_zone
 from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.errors import ConfigError, SparccError
 
 STUDY_BYTES: Final = 40 * 10**6
@@ -160,7 +161,7 @@ def database(settings: NightlySettings) -> Iterator[Finding]:
 
 def clock(settings: NightlySettings) -> Iterator[Finding]:
     """Check that the zone is known, and that the clock is not behind the ledger or the file system."""
-    now = datetime.now(UTC)
+    now = utc_now()
     zone = report_zone(settings, now)
     yield Finding(Level.OK, f"{now.astimezone(zone):%Y-%m-%d %H:%M} in the zone of the reports ({zone})")
     newest = _newest_row(settings)

@@ -14,6 +14,7 @@ from sparcc_pipeline.app.nightly.morning.studies import Counts, Delivery, Reason
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pages import template
 from sparcc_pipeline.app.report.plots import picture
+from sparcc_pipeline.app.study.clock import utc_text
 from sparcc_pipeline.message import Message
 
 FIRST_SHOWN: Final = 6
@@ -75,7 +76,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         plot=_plot(morning, words),
         links=links,
         version=__version__,
-        created_at=morning.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created_at=utc_text(morning.made_at),
     )
 
 

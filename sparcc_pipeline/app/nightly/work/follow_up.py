@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from sparcc_pipeline.app.nightly.work.leased_tasks import LeasedTasks
 from sparcc_pipeline.app.nightly.work.reasons import failure_of, kind_of, refused_because
 from sparcc_pipeline.app.nightly.work.recording import next_try
 from sparcc_pipeline.app.nightly.work.staging import publish
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.errors import InputError, OutputError, RegistrationError, UnscorableError
 from sparcc_pipeline.message import Message, words_of
@@ -75,7 +76,7 @@ def _compare(task: ChangeTask) -> dict[str, Any]:
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Request
 
-    run = Run(task.config, Request(), created_at=datetime.now(UTC))
+    run = Run(task.config, Request(), created_at=utc_now())
     comparison = compare_studies(
         [task.baseline, task.follow_up],
         run.request,
@@ -89,8 +90,10 @@ def _compare(task: ChangeTask) -> dict[str, Any]:
     with ResultFolder(task.folder, force=True, kind=CHANGE_RESULT) as folder:
         write_change(comparison, document, run, folder.path, same_person=False)
         folder.publish()
-    found = document["follow_ups"][0]["change"]
-    return {name: found[name] for name in ("total", "common_total", "common_items", "important", "detectable")}
+    change = document.follow_ups[0].change
+    return {
+        name: getattr(change, name) for name in ("total", "common_total", "common_items", "important", "detectable")
+    }
 
 
 class FollowUp(LeasedTasks[Change, ChangeTask, ChangeResult]):

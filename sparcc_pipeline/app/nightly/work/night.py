@@ -13,7 +13,7 @@ from functools import partial
 from threading import Event
 from typing import Final
 
-from sparcc_pipeline.app.batch.task import Row, StudyTask
+from sparcc_pipeline.app.batch.task import StudyTask
 from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import NEXT, State
 from sparcc_pipeline.app.nightly.work.follow_up import ChangeResult, ChangeTask, FollowUp
@@ -25,6 +25,7 @@ from sparcc_pipeline.app.nightly.work.recording import Tally, run_step
 from sparcc_pipeline.app.nightly.work.scoring import Scoring
 from sparcc_pipeline.app.nightly.work.staging import find_staging, sweep
 from sparcc_pipeline.app.nightly.work.workers import Workers
+from sparcc_pipeline.app.results.rows import BatchRow
 
 FAILURES_IN_A_ROW: Final = 3
 """After so many failed deliveries in a row the PACS is at fault: the other studies wait for the next round."""
@@ -37,7 +38,7 @@ class Steps:
     take_in: Callable[[Context], None]
     check_complete: Step
     deidentify: Step
-    score: Callable[[StudyTask], Row]
+    score: Callable[[StudyTask], BatchRow]
     compare: Callable[[ChangeTask], ChangeResult]
     deliver: Step
 

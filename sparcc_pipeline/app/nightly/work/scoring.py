@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from sparcc_pipeline.app.batch.sources import BatchStudy
-from sparcc_pipeline.app.batch.task import MESSAGES, Row, StudyTask
+from sparcc_pipeline.app.batch.task import StudyTask
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.work.leased_tasks import LeasedTasks
@@ -14,6 +14,8 @@ from sparcc_pipeline.app.nightly.work.outcome import Done, Failed, Outcome, Reje
 from sparcc_pipeline.app.nightly.work.reasons import failed_because, failure_of, refused_because
 from sparcc_pipeline.app.nightly.work.recording import outcome_of, record_outcome
 from sparcc_pipeline.app.nightly.work.staging import publish
+from sparcc_pipeline.app.results.extras import Extras
+from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.study.score import Request
 from sparcc_pipeline.dicom.input.studies import FoundStudy
 from sparcc_pipeline.errors import OutputError
@@ -23,7 +25,7 @@ _FACTS: Final = ("status", "total", "evaluable_maximum", "reason_kind", "seconds
 """Columns of a row that the ledger keeps."""
 
 
-class Scoring(LeasedTasks[StudyVersion, StudyTask, Row]):
+class Scoring(LeasedTasks[StudyVersion, StudyTask, BatchRow]):
     """Scores de-identified studies; the function is `batch.task.score_task`."""
 
     kind = "study"
@@ -52,11 +54,11 @@ class Scoring(LeasedTasks[StudyVersion, StudyTask, Row]):
             folder=self._result_folder(held),
             config=workers.config,
             request=Request(accept_fat_suppressed=run.accept_fat_suppressed),
-            outputs=(("nifti", False), ("pdf", run.pdf), ("dicom", run.dicom)),
+            extras=Extras(pdf=run.pdf, dicom=run.dicom),
             model_sha256=workers.model_sha256,
         )
 
-    def _finish(self, held: StudyVersion, task: StudyTask, result: Row) -> None:
+    def _finish(self, held: StudyVersion, task: StudyTask, result: BatchRow) -> None:
         self._record(held, outcome_of(lambda: self._publish(held, task, result)))
 
     def _record_failure(self, held: StudyVersion, error: OutputError) -> None:
@@ -65,19 +67,19 @@ class Scoring(LeasedTasks[StudyVersion, StudyTask, Row]):
     def _record(self, held: StudyVersion, outcome: Outcome) -> None:
         record_outcome(self.crew.context, held, outcome, self.crew.tally)
 
-    def _publish(self, held: StudyVersion, task: StudyTask, row: Row) -> Outcome:
+    def _publish(self, held: StudyVersion, task: StudyTask, row: BatchRow) -> Outcome:
         """Publish the result folder unless the task failed, and return the outcome."""
-        facts = {name: row.get(name) for name in _FACTS}
+        facts = {name: getattr(row, name) for name in _FACTS}
         reason = _reason_of(row)
-        if row["status"] == "failed":
-            return Failed(failed_because(reason), {"reason_kind": row.get("reason_kind")})
+        if row.status == "failed":
+            return Failed(failed_because(reason), {"reason_kind": row.reason_kind})
         publish(task.folder, self._work / str(held.result_folder))
-        if row["status"] == "scored":
+        if row.status == "scored":
             return Done(facts)
         return Rejected(refused_because(reason), facts)
 
 
-def _reason_of(row: Row) -> str:
+def _reason_of(row: BatchRow) -> str:
     """Return the reason of a missing score: a Message if the row holds one, else its English text."""
-    stored = (row.get(MESSAGES) or {}).get("reason") or ()
-    return next((from_plain(each) for each in stored), str(row.get("reason") or ""))
+    stored = row.messages.get("reason", ())
+    return next((from_plain(each) for each in stored), row.reason or "")

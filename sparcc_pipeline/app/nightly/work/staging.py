@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from sparcc_pipeline.app.ledger.records import Leased
 from sparcc_pipeline.app.nightly.delivery.folder_copy import sync
+from sparcc_pipeline.app.results.store import publish_folder
 from sparcc_pipeline.app.study.files import PARTIAL_PREFIX
 from sparcc_pipeline.errors import OutputError
 
@@ -20,7 +21,6 @@ RowKind = Literal["study", "change"]
 
 STAGING_FOLDER: Final = ".staging"
 RESULT: Final = "result"
-_REPLACED: Final = "replaced"
 _NAME: Final = re.compile(r"(study|change)-(\d+)-(\d+)")
 
 
@@ -56,12 +56,9 @@ def publish(finished: Path, place: Path) -> None:
     OutputError : the folder cannot be moved, or there is none
     """
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
         for path in (finished, *finished.rglob("*")):
             sync(path)
-        if place.exists():
-            place.rename(finished.with_name(_REPLACED))
-        finished.rename(place)
+        publish_folder(finished, place)
         sync(place.parent)
     except OSError as error:
         raise OutputError(

@@ -25,7 +25,8 @@ from sparcc_pipeline.app.reader.web.api_routes import api_routes
 from sparcc_pipeline.app.reader.web.office_routes import office_routes
 from sparcc_pipeline.app.reader.web.page_routes import page_routes
 from sparcc_pipeline.app.reader.web.refusal import Refusal
-from sparcc_pipeline.app.reader.web.site import Site, language_of, utc_now
+from sparcc_pipeline.app.reader.web.site import Site, language_of
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.faults import place_of
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.errors import SparccError

@@ -5,7 +5,6 @@ Contents: `Site`, `signed_in`, `user_of`, `words_of`, `utc_now` and helpers for 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -148,8 +147,3 @@ def static_file(name: str) -> Path | None:
     """Return a static file by its name; None if there is none."""
     known = {file.name: file for file in _STATIC.iterdir() if file.is_file()}
     return Path(str(known[name])) if name in known else None
-
-
-def utc_now() -> datetime:
-    """Return the current time, UTC."""
-    return datetime.now(UTC)

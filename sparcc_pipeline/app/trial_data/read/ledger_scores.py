@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.records import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.ledger.tables import study_version
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.trial_data.read.imaging import ScoreFolder
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.visit_names import known_visit
@@ -145,7 +145,7 @@ def _current(url: str) -> list[StudyVersion]:
             raise ConfigError(
                 f"expected a ledger at {shown(engine)}, found a database without its tables; check --ledger"
             )
-        return Ledger(engine, lambda: datetime.now(UTC), PATIENCE_S).versions(current=True)
+        return Ledger(engine, utc_now, PATIENCE_S).versions(current=True)
     except SQLAlchemyError as error:
         raise ConfigError(
             f"expected a ledger at {shown(engine)}, found none that can be read ({type(error).__name__}); check "

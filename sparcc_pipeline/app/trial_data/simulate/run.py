@@ -24,12 +24,12 @@ import typer
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.results.score_document import json_text
 from sparcc_pipeline.app.results.store import SCORE_RESULT, ResultFolder, ResultKind
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import LanguageCode, read_toml
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.app.study.protocol_file import SHIPPED_PROTOCOL
 from sparcc_pipeline.app.study.resources import config_file
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources
-from sparcc_pipeline.app.trial_data.run import now
 from sparcc_pipeline.app.trial_data.simulate import files
 from sparcc_pipeline.app.trial_data.simulate.phantom_scores import PhantomStudy, score_phantoms
 from sparcc_pipeline.app.trial_data.simulate.simulation_report import chance_plot, simulation_markdown, wrong_plot
@@ -147,7 +147,7 @@ def _score_some(trial: SimulatedTrial, protocol: Protocol, folder: Path, code: L
         for number, each in enumerate(simulated_items(trial, protocol))
         if each.reader is None and each.participant in trial.randomised[:DEMO_SCORED]
     ]
-    score_phantoms(studies, now(), code)
+    score_phantoms(studies, utc_now(), code)
     return len(studies)
 
 

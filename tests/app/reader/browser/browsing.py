@@ -21,7 +21,7 @@ from sparcc_pipeline.app.reader.database import open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases
 from sparcc_pipeline.app.reader.settings import load_settings
 from sparcc_pipeline.app.reader.tables import USERS
-from sparcc_pipeline.app.reader.web.site import utc_now
+from sparcc_pipeline.app.study.clock import utc_now
 
 from ..conftest import PASSWORD, SETTINGS
 
