@@ -26,7 +26,7 @@ RULES = {
     "sparcc.joint": ("find_joint_slice",),
     "sparcc.joint_line": ("find_joint_line", "line_normals"),
     "sparcc.score": ("SparccScore",),
-    "sparcc.slices": ("choose_six_slices", "find_transitional_slice", "first_of_six", "first_of_six_in_stack"),
+    "sparcc.slices": ("choose_six_slices", "find_transitional_slice", "first_of_six", "first_in_stack"),
     "sparcc.uncertainty": ("score_likelihood",),
     "trial.agreement.icc": ("icc_of_one",),
     "trial.agreement.kappa": ("cohen_kappa", "kappa_of_table", "pabak", "weighted_kappa"),

@@ -18,13 +18,7 @@ from sparcc_pipeline.errors import RegistrationError, TooFewSlicesError, Unscora
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform, rotation_about, rotation_between
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
-from sparcc_pipeline.sparcc.slices import (
-    CHOSEN_BY_BASELINE,
-    SLICES_SCORED,
-    SixSlices,
-    first_of_six,
-    first_of_six_in_stack,
-)
+from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE, SLICES_SCORED, SixSlices, first_in_stack, first_of_six
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, LabelArray, sacroiliac_bones
 
 SAME_SPACING: Final = 0.10
@@ -202,7 +196,7 @@ def match_six_slices(six: SixSlices, joints: Joints, follow_up: Geometry, transf
     # rounded partner for each slice, keeps the six consecutive when tilt or spacing differ.
     places = [_places(joints, index, follow_up, transform) for index in six.indices]
     middle = float(np.mean([place.mean() for place in places]))
-    wanted, first = first_of_six(middle), first_of_six_in_stack(middle, count)
+    wanted, first = first_of_six(middle), first_in_stack(middle, count)
     spacings = joints.geometry.spacing_mm[0], follow_up.spacing_mm[0]
     one_to_one = abs(spacings[1] / spacings[0] - 1) <= SAME_SPACING
     matched = tuple(

@@ -152,12 +152,12 @@ def first_of_six(middle: float) -> int:
     return int(np.floor(middle - (SLICES_SCORED - 1) / 2 + 0.5))
 
 
-def first_of_six_in_stack(middle: float, slices: int) -> int:
+def first_in_stack(middle: float, slices: int) -> int:
     """Return the first of the six slices of a stack of `slices` that are nearest to being centred on `middle`.
 
     Examples
     --------
-    >>> first_of_six_in_stack(1.0, 10)
+    >>> first_in_stack(1.0, 10)
     0
     """
     return min(max(first_of_six(middle), 0), slices - SLICES_SCORED)

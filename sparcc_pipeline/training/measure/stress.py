@@ -18,7 +18,7 @@ from sparcc_pipeline.imaging.quality import assess_quality, noise_signal
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import joint_points_mm
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
-from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, first_of_six_in_stack
+from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, first_in_stack
 from sparcc_pipeline.training.measure.distortions import DISTORTIONS, Distortion, Scan
 from sparcc_pipeline.training.measure.retest import TissueFinder, goal, slices_off
 from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume, sacroiliac_bones
@@ -190,7 +190,7 @@ def _marrow(tissue: TissueMaps) -> float:
 
 def _first_at(points_mm: FloatArray, geometry: Geometry) -> int:
     """Return the first of the six slices whose middle is nearest to that of these (n, 3) LPS points."""
-    return first_of_six_in_stack(float(geometry.to_index(points_mm)[:, 0].mean()), geometry.shape[0])
+    return first_in_stack(float(geometry.to_index(points_mm)[:, 0].mean()), geometry.shape[0])
 
 
 def _points(score: SparccScore) -> dict[str, Any]:
