@@ -28,7 +28,7 @@ from sparcc_pipeline.trial import eligibility
 from sparcc_pipeline.trial.protocol.choices import CHOICES
 
 from ..conftest import Call
-from ..test_commands import PRESCRIPTION
+from ..test_blinding import PRESCRIPTION
 
 CHINESE = language("zh")
 
@@ -133,7 +133,7 @@ def test_the_demo_opens_its_report_where_there_is_a_screen(
     assert trial("demo", "--out", tmp_path / "c").code == 0 and len(opened) == 1
 
 
-def test_the_files_say_what_was_simulated(data: Path) -> None:
+def test_the_files_hold_the_simulated_trial(data: Path) -> None:
     protocol = load_protocol(data / "protocol.toml")
     sources = TrialSources(
         [data / "participants.csv", data / "visits.csv"],
@@ -195,7 +195,7 @@ def test_a_dose_without_unblinding_is_refused(data: Path, trial: Call, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_chinese_report_says_the_same_in_chinese(data: Path, trial: Call, tmp_path: Path) -> None:
+def test_the_chinese_report_has_the_same_content_in_chinese(data: Path, trial: Call, tmp_path: Path) -> None:
     assert trial("report", *_arguments(data, tmp_path / "zh"), "--lang", "zh").code == 0
 
     page = (tmp_path / "zh" / "report.html").read_text(encoding="utf-8")
