@@ -42,7 +42,7 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_demo_is_ready_to_use(filled: Path) -> None:
-    settings = demo.demo_settings(filled)  # found again, not made again
+    settings = demo.demo_settings(filled)  # found again, not created again
     app = make_app(settings)
     reader = Browser(app)
     assert reader.sign_in("anna", demo.PASSWORD).status_code == 303

@@ -50,7 +50,7 @@ def fill(folder: Path, url: str) -> ReaderDatabase:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReaderDatabase]:
-    """A filled database of each kind; what a test does to it is rolled back."""
+    """A filled database of each kind; changes of a test are rolled back."""
     folder = tmp_path_factory.mktemp(request.param)
     url = "" if request.param == "sqlite" else request.getfixturevalue("cluster").url()
     opened = fill(folder, url)
@@ -60,7 +60,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[ReaderDatabase]:
-    """A filled database of one's own."""
+    """A separate filled database."""
     opened = fill(tmp_path, "")
     yield opened
     opened.engine.dispose()

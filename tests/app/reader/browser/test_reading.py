@@ -16,14 +16,9 @@ from ..conftest import PASSWORD
 from .browsing import Reader, Served
 
 
-def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> None:
-    page, keys = reader.page, reader.keys
-    page.goto("/worklist")
-    expect(page.locator(".progress a.button")).to_be_focused()  # the case whose turn it is has the keyboard
-    keys.press("Enter")
-    reader.wait()
-    labels = list(reader.case()["reading"]["content"]["visits"])
-
+def enter_points(reader: Reader) -> None:
+    """Enter two points of slice 1, and an artefact on slice 2, with the keyboard."""
+    keys = reader.keys
     keys.press("g")
     keys.press("Space")  # slice 1, right upper iliac
     for _ in range(4):
@@ -32,10 +27,21 @@ def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> No
     keys.press("ArrowDown")
     keys.press("ArrowRight")
     keys.press("Space")  # depth on slice 2, where there is no edema
-    expect(page.locator("#mention")).to_have_text(re.compile("Depth needs edema"))
+    expect(reader.page.locator("#mention")).to_have_text(re.compile("Depth needs edema"))
     keys.press("n")
     keys.press("3")  # an artefact
     keys.press("Home")
+
+
+def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> None:
+    page, keys = reader.page, reader.keys
+    page.goto("/worklist")
+    expect(page.locator(".progress a.button")).to_be_focused()  # the next case has the focus
+    keys.press("Enter")
+    reader.wait()
+    labels = list(reader.case()["reading"]["content"]["visits"])
+
+    enter_points(reader)
     for _ in range(6 * len(labels)):
         keys.press("Enter")
     for label in labels:

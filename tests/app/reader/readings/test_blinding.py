@@ -1,4 +1,4 @@
-"""What must never be seen before lock: every page and answer is called as each role, and searched byte by byte."""
+"""Blinding before lock: call every page and answer as each role, and search its bytes for hidden content."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def planted(world: World) -> World:
 
 
 def hidden(manifest: Path) -> list[bytes]:
-    """What would unblind: identity, visits, UIDs, dates, file names, results of the machine."""
+    """Content that would unblind: identity, visits, UIDs, dates, file names, results of the machine."""
     words = {"SECRETFILE", "SECRETID", "siemens", "SIEMENS", "61.7354", "0.12345", '"probability"', '"expected"'}
     words |= {participant for participant, _ in TRIAL} | {str(manifest.parent)}
     for participant, visit in TRIAL:

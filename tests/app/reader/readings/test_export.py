@@ -75,10 +75,10 @@ def test_tables_hold_what_was_read(read: World, manifest: Path, tmp_path: Path) 
     assert {row["total"] for row in readings} == {"0", "2"} and {row["reader"] for row in readings} == {"R0", "R1"}
     queries = Queries()
     taken = read_readings([out / "readings.csv"], ["P001", "P002", "P003"], load_protocol(), queries)
-    assert len(taken) == 10 and not queries, "sparcc trial takes them as they are"
+    assert len(taken) == 10 and not queries, "sparcc trial reads the export unchanged"
     files = [out / "reading_items.csv"]
     readings_of_items = read_items(files, taken, ["P001", "P002", "P003"], load_protocol(), queries)
-    assert len(readings_of_items) == 10 and not queries, "and the points that they are made of"
+    assert len(readings_of_items) == 10 and not queries, "and the points of these totals"
     items = rows(out / "reading_items.csv")
     assert len(items) == 10 * 72
     assert sum(int(row["value"]) for row in items) == sum(int(row["total"]) for row in readings)

@@ -84,7 +84,7 @@ def test_each_role_may_call_its_own_routes_only(world: World, monkeypatch: pytes
     for name, role in [("", "guest"), *((name, role.value) for name, role in USERS.items() if name != "ben")]:
         browser = world.browser(name or None)
         token = browser.token
-        # What signs out comes last.
+        # The sign-out comes last.
         for (method, path), allowed in sorted(ALLOWED.items(), key=lambda entry: entry[0][1] == "/logout"):
             status = call(browser, token, method, path)
             refused = status in (401, "login") if role == "guest" else status == 403

@@ -54,9 +54,9 @@ class Night:
 
 @pytest.fixture
 def night(ledger_url: str, tmp_path: Path) -> Iterator[Night]:
-    made = Night(ledger_url, tmp_path / "work")
-    yield made
-    made.engine.dispose()
+    night = Night(ledger_url, tmp_path / "work")
+    yield night
+    night.engine.dispose()
 
 
 def load(files: Files, night: Night) -> LoadedTrial:

@@ -102,10 +102,10 @@ def test_the_path_of_the_report_is_printed_after_the_queries(data: Path, trial: 
 def test_a_phantom_of_the_demo_is_scored_as_it_was_drawn(demo: Path) -> None:
     folder = next(file.parent for file in (demo / "data").rglob("score.json") if (file.parent / "report.html").exists())
     protocol = load_protocol(demo / "data" / "protocol.toml")
-    made = simulate_trial(protocol, simulate.load_assumptions(None), 1)
+    simulated = simulate_trial(protocol, simulate.load_assumptions(None), 1)
     wanted = next(
         each
-        for each in simulated_items(made, protocol)
+        for each in simulated_items(simulated, protocol)
         if each.reader is None and (each.participant, each.visit) == folder.parts[-2:]
     )
 
@@ -143,15 +143,15 @@ def test_the_files_hold_the_simulated_trial(data: Path) -> None:
     )
     loaded = load_trial(sources, protocol).data
     trial = simulate_trial(protocol, simulate.load_assumptions(None), 1)
-    made = trial.data
+    expected = trial.data
 
     assert {(p.participant, p.site, p.screening) for p in loaded.participants} == {
-        (p.participant, p.site, p.screening) for p in made.participants
+        (p.participant, p.site, p.screening) for p in expected.participants
     }
-    assert sorted(loaded.visits, key=str) == sorted(made.visits, key=str)
-    assert sorted(loaded.readings, key=str) == sorted(made.readings, key=str)
+    assert sorted(loaded.visits, key=str) == sorted(expected.visits, key=str)
+    assert sorted(loaded.readings, key=str) == sorted(expected.readings, key=str)
     assert [(s.participant, s.visit, s.total) for s in loaded.scores] == [
-        (s.participant, s.visit, s.total) for s in made.scores
+        (s.participant, s.visit, s.total) for s in expected.scores
     ]
     assert sorted(loaded.items, key=str) == sorted(simulated_items(trial, protocol), key=str)
 
