@@ -59,7 +59,7 @@ visits = 3
 
 @dataclass
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test sets."""
 
     now: datetime = NOW
 
@@ -71,7 +71,7 @@ class Clock:
 
 
 def study_with(seed: int) -> tuple[Volume, TissueMaps]:
-    """A study with lesions of its own: the left upper ilium on `seed` slices, beside those of the builder."""
+    """Return a study with the lesions of the builder, and the left upper ilium on `seed` slices."""
     tissue = make_tissue()
     edema = tissue.edema_probability.copy()
     edema[4 : 4 + seed, 32:42, 102:110] = 0.9
@@ -118,7 +118,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A training set: its manifest, and what is known of it (the upper left ilium, on 0, 1, 2, 3 slices)."""
+    """A training set: its manifest and its known items (the upper left ilium, on 0, 1, 2, 3 slices)."""
     folder = tmp_path_factory.mktemp("training")
     manifest = make_studies(folder, TRAINING)
     known = folder / "known.csv"
@@ -167,7 +167,7 @@ class InProcess(httpx.BaseTransport):
 
 
 class Browser(httpx.Client):
-    """Sends what the page and its script would send."""
+    """Sends the same requests as the page and its script."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(transport=InProcess(app), base_url="http://127.0.0.1:8470")
@@ -187,7 +187,7 @@ class Browser(httpx.Client):
         return self.request(method, path, json=body, headers={"X-CSRF-Token": self.token})
 
     def first_case(self) -> str:
-        """The code of the case whose turn it is."""
+        """Return the code of the next case."""
         page = self.get("/worklist").text
         return str(page.split('href="/case/')[1].split('"')[0])
 
@@ -197,7 +197,7 @@ class Browser(httpx.Client):
         return dict(found.json())
 
     def read(self, code: str, points: list[tuple[str, int, str, str]] = [], value: int | None = 1) -> dict[str, Any]:  # noqa: B006
-        """Fill in a whole case: 0 everywhere but at `points` (label, slice, joint, item); gives the saved state."""
+        """Fill in a whole case: 0 everywhere but at `points` (label, slice, joint, item); return the saved state."""
         reading = self.case(code)["reading"]
         for label, visit in reading["content"]["visits"].items():
             visit |= {"asas_positive": False, "image_quality": "good"}
@@ -249,7 +249,7 @@ def open_world(settings: ReaderSettings, clock: Clock) -> World:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory, manifest: Path, training: tuple[Path, Path]) -> Path:
-    """The folder of a page on which nothing was read yet."""
+    """The folder of a page without readings."""
     folder = tmp_path_factory.mktemp("prepared")
     build(folder, manifest, training).database.engine.dispose()
     return folder
@@ -257,7 +257,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, manifest: Path, training:
 
 @pytest.fixture
 def world(tmp_path: Path, prepared: Path) -> Iterator[World]:
-    """A page of one's own, on which nothing was read yet."""
+    """A separate page without readings."""
     world = open_copy(prepared, tmp_path / "page")
     yield world
     world.database.engine.dispose()

@@ -1,4 +1,4 @@
-"""The demo: filled once, found again, with users who can sign in, and what is known of its training set."""
+"""The demo: filled once, found again, with users who can sign in, and a training set with known items."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VISITS = (demo.DemoVisit("D001", "W00", 11, 3), demo.DemoVisit("T001", "W00", 41
 
 @pytest.fixture
 def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A demo of two time points, scored by who knows the tissue."""
+    """A demo of two time points, scored from their known tissue."""
     drawn: list[PhantomSpec] = []
     write = demo._write_images
 
@@ -41,8 +41,8 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "demo"
 
 
-def test_the_demo_is_ready_to_click(filled: Path) -> None:
-    settings = demo.demo_settings(filled)  # found again, not made again
+def test_the_demo_is_ready_to_use(filled: Path) -> None:
+    settings = demo.demo_settings(filled)  # found again, not created again
     app = make_app(settings)
     reader = Browser(app)
     assert reader.sign_in("anna", demo.PASSWORD).status_code == 303
@@ -56,7 +56,7 @@ def test_the_demo_is_ready_to_click(filled: Path) -> None:
     app.state.site.database.engine.dispose()
 
 
-def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_stays_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="choose another"):
         demo.demo_settings(tmp_path)

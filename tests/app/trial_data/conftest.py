@@ -166,6 +166,21 @@ class Files:
     dosing: Path
 
 
+def inputs(files: Files) -> list[str | Path]:
+    """Return the arguments that name the blinded files."""
+    return [files.participants, files.visits, "--readings", files.readings, "--scores", files.manifest]
+
+
+def _scores(folder: Path, people: Sequence[str]) -> list[dict[str, Any]]:
+    """Write the score folders of the first two visits; return the rows of their manifest."""
+    rows = []
+    for number, p in enumerate(people):
+        for w in (0, 12):
+            score_folder(folder / "scores" / p / f"W{w}", total=1 if w else 9, person=("ab12", "cd34")[number])
+            rows.append({"participant": p, "visit": f"W{w}", "path": f"scores/{p}/W{w}"})
+    return rows
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     folder = tmp_path / "data"
@@ -187,19 +202,12 @@ def files(tmp_path: Path) -> Files:
         for w in (0, 12, 24)
         for n, r in enumerate(("R1", "R2"))
     ]
-    scores = []
-    for p in people:
-        for w in (0, 12):
-            score_folder(
-                folder / "scores" / p / f"W{w}", total=9 if w == 0 else 1, person="ab12" if p == "P001" else "cd34"
-            )
-            scores.append({"participant": p, "visit": f"W{w}", "path": f"scores/{p}/W{w}"})
     return Files(
         folder,
         write_csv(folder / "participants.csv", [participant_row(p) for p in people]),
         write_csv(folder / "visits.csv", rows),
         write_csv(folder / "readings.csv", readings),
-        write_csv(folder / "manifest.csv", scores),
+        write_csv(folder / "manifest.csv", _scores(folder, people)),
         write_csv(
             folder / "allocation.csv", [{"participant": p, "arm": arm} for p, arm in zip(people, ARMS, strict=True)]
         ),

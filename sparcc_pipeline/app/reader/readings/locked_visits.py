@@ -21,7 +21,7 @@ from sparcc_pipeline.trial.reading import Reading
 
 @dataclass(frozen=True)
 class LockedVisit:
-    """One time point of one locked reading, with its ten facts in the order of the export."""
+    """One time point of one locked reading: its place, points, reasons, and folders of images and result."""
 
     participant: str
     visit: str

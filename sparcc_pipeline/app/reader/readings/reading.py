@@ -113,12 +113,12 @@ class Readings:
                 raise Refusal(409, "locked", Message("only a locked reading can be corrected"))
             if seen is not None or assignment.kind == TRAINING:
                 raise refusal.locked()
-            made = self._insert(
+            opened = self._insert(
                 work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1, reason.strip()
             )
-            new = {"version": made.version, "kind": made.kind}
+            new = {"version": opened.version, "kind": opened.kind}
             work.record(user.name, "correct", assignment.code, new=new, reason=reason.strip())
-            return state_of(made)
+            return state_of(opened)
 
     def save_revision(
         self, user: User, assignment: Assignment, revision: int, content: Content, reasons: Sequence[ReasonedChange]

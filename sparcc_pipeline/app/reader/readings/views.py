@@ -73,7 +73,7 @@ class ReasonedChange(Model):
 
 
 class ReadingState(Model):
-    """A saved reading; its ten fields are the row of the database and the totals."""
+    """A saved reading with its totals."""
 
     kind: ReadingKind
     version: int

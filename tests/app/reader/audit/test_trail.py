@@ -1,4 +1,4 @@
-"""The audit trail when someone works behind the page's back, in the database (of both kinds) or in the store."""
+"""The audit trail after changes outside the page, in the database (of both kinds) or in the store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fill(folder: Path, url: str) -> ReaderDatabase:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReaderDatabase]:
-    """A filled database of each kind; what a test does to it is rolled back."""
+    """A filled database of each kind; changes of a test are rolled back."""
     folder = tmp_path_factory.mktemp(request.param)
     url = "" if request.param == "sqlite" else request.getfixturevalue("cluster").url()
     opened = fill(folder, url)
@@ -60,14 +60,14 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[ReaderDatabase]:
-    """A filled database of one's own."""
+    """A separate filled database."""
     opened = fill(tmp_path, "")
     yield opened
     opened.engine.dispose()
 
 
 def tamper(connection: Connection, *statements: str) -> None:
-    """As someone who owns the database: without the triggers."""
+    """Act as the owner of the database, without the triggers."""
     for table in ("reader_audit", "reader_readings"):
         drop_triggers(connection, table)
     for statement in statements:
@@ -151,7 +151,7 @@ def test_the_database_itself_refuses_to_change_what_is_written(kept: ReaderDatab
         ),
     ],
 )
-def test_what_was_done_behind_its_back_is_found(kept: ReaderDatabase, statements: list[str], found: str) -> None:
+def test_a_change_outside_the_page_is_found(kept: ReaderDatabase, statements: list[str], found: str) -> None:
     with kept.engine.connect() as connection:
         tamper(connection, *statements)
         findings = trail.verify(connection, kept.key, kept.kept_head()).findings
@@ -238,7 +238,7 @@ def _remove_image(folder: Path) -> None:
         ("DELETE FROM reader_visits WHERE id = 1", "imported time points are missing"),
     ],
 )
-def test_who_read_what_as_whom_is_held_against_the_trail(world: World, statement: str, found: str) -> None:
+def test_users_assignments_and_visits_are_compared_with_the_trail(world: World, statement: str, found: str) -> None:
     with world.database.engine.begin() as connection:
         assert connection.execute(text(statement)).rowcount > 0
     assert [each for each in verify_all(world.database).findings if found in each]

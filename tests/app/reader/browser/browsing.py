@@ -1,4 +1,4 @@
-"""A served reading page and a real browser: what the browser tests have in common."""
+"""A served reading page and a real browser, for all browser tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @dataclass
 class Served:
-    """A copy of a prepared page, served by a process of its own that may be killed and started again."""
+    """A copy of a prepared page, served by its own process, which a test can kill and restart."""
 
     folder: Path
     port: int = 0
@@ -72,13 +72,13 @@ class Served:
                 time.sleep(0.05)
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """Kill the process, as a power cut would."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
     def new_user(self, role: Role = Role.READER) -> str:
-        """A user of this role; a reader has every case still to read."""
+        """Add a user of this role; a reader gets every case."""
         name = f"user{next(_names)}"
         settings = load_settings(self.folder / "reader.toml")
         database = open_reader_database(settings, utc_now)
@@ -94,7 +94,7 @@ class Served:
 
 @dataclass
 class Reader:
-    """A person in front of a page."""
+    """A user with an open page."""
 
     page: Page
     address: str
@@ -112,14 +112,14 @@ class Reader:
         return reader
 
     def open_next(self) -> str:
-        """Open the case whose turn it is; gives its code."""
+        """Open the next case; return its code."""
         self.page.goto("/worklist")
         self.page.click(".progress a.button")
         self.wait()
         return self.code
 
     def wait(self) -> None:
-        """Until the page and its first image are there."""
+        """Wait for the page and its first image."""
         self.page.wait_for_selector("body[data-ready]")
         self.page.wait_for_selector(".panel[data-slice]")
 
@@ -135,11 +135,11 @@ class Reader:
         return self.page.locator(f'[data-item="{slice_} {joint} {item}"]').locator("visible=true").first
 
     def case(self) -> dict[str, Any]:
-        """What the server has of this case."""
+        """Return the case as stored on the server."""
         return dict(self.page.request.get(f"/api/cases/{self.code}").json())
 
     def points(self, label: str = "A") -> set[tuple[int, str, str]]:
-        """Items of a time point that have a point, as the server has them."""
+        """Return the items of a time point with a point of 1, as stored on the server."""
         joints = self.case()["reading"]["content"]["visits"][label]["joints"]
         return {
             (each["slice"], each["joint"], item)
@@ -149,11 +149,11 @@ class Reader:
         }
 
     def saved(self) -> None:
-        """Until the page says that everything is saved."""
+        """Wait until the page shows that everything is saved."""
         expect(self.page.locator("#saved")).to_have_attribute("data-state", "saved")
 
     def tab_to(self, selector: str) -> None:
-        """Move the keyboard with the Tab key alone."""
+        """Move the focus with the Tab key only."""
         for _ in range(60):
             if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
                 return
@@ -161,7 +161,7 @@ class Reader:
         raise AssertionError(f"the keyboard does not reach {selector}")
 
     def place_of(self, joint: str, item: str) -> tuple[float, float]:
-        """Where on the screen a quadrant of the active time point lies, as the page drew it."""
+        """Return the screen position of a quadrant of the active time point."""
         x, y = self.page.evaluate(
             """([joint, item]) => {
                 const { activePanel: panel } = window.page.hanging;
@@ -177,7 +177,7 @@ class Reader:
         return float(x), float(y)
 
     def fill_in(self, *points: tuple[int, str, str]) -> None:
-        """Read every time point of the case the short way: points with a click, the rest of each slice as read."""
+        """Read every time point of the case: click the points, mark each slice as read."""
         page = self.page
         for label in self.case()["reading"]["content"]["visits"]:
             page.click(f'#visits [data-label="{label}"]')
@@ -190,7 +190,7 @@ class Reader:
         self.saved()
 
     def read_and_lock(self, *points: tuple[int, str, str]) -> None:
-        """The case whose turn it is, as its page would send it: the same points at every time point."""
+        """Read and lock the next case through the server, with the same points at every time point."""
         page = self.page
         page.goto("/worklist")
         code = str(page.get_attribute(".progress a.button", "href")).rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""A browser and a served page, shared by the tests of one module; each test has users of its own.
+"""A browser and a served page, shared by the tests of one module; each test has its own users.
 
 They end with the module: Playwright keeps an event loop running in the thread, in which no other may run meanwhile.
 """
@@ -42,7 +42,7 @@ def browser(engine: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Served]:
-    """A page that is served by a process of its own."""
+    """A page served by its own process."""
     from .browsing import Served
 
     served = Served.of(prepared, tmp_path_factory.mktemp("served") / "page")

@@ -1,4 +1,4 @@
-"""What breaks in the middle of a reading loses nothing: browser, server, network, session. And the other language."""
+"""Faults during a reading lose nothing: browser, server, network, session. Also the other language."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_killed_browser_loses_nothing(engine: Playwright, served: Served) -> N
     again.close()
 
 
-def test_a_killed_server_loses_nothing_and_the_page_says_so(reader: Reader, served: Served) -> None:
+def test_a_killed_server_loses_nothing_and_the_page_shows_it(reader: Reader, served: Served) -> None:
     reader.open_next()
     reader.cell(*POINTS[0]).click()
     reader.saved()
@@ -60,8 +60,8 @@ def test_a_killed_server_loses_nothing_and_the_page_says_so(reader: Reader, serv
     assert reader.points() == set(POINTS)
 
 
-def test_what_the_server_never_got_comes_back_with_the_page(reader: Reader) -> None:
-    """The line is cut, the page is closed, and another day it is opened again."""
+def test_entries_that_the_server_never_received_are_restored(reader: Reader) -> None:
+    """The connection is lost, the page is closed, and opened again another day."""
     page = reader.page
     code = reader.open_next()
     page.route("**/reading", lambda route: route.abort())
@@ -77,7 +77,7 @@ def test_what_the_server_never_got_comes_back_with_the_page(reader: Reader) -> N
     assert reader.points() == set(POINTS)
 
 
-def test_a_page_that_cannot_load_says_so_and_tries_again(reader: Reader) -> None:
+def test_a_page_that_cannot_load_shows_it_and_tries_again(reader: Reader) -> None:
     page = reader.page
     cut = re.compile(r"/api/cases/[^/]+$")
     page.route(cut, lambda route: route.abort())
@@ -89,8 +89,8 @@ def test_a_page_that_cannot_load_says_so_and_tries_again(reader: Reader) -> None
     expect(page.locator("#trouble")).to_be_hidden()
 
 
-def test_an_answer_that_was_lost_is_no_conflict(reader: Reader) -> None:
-    """The server saved, and the line broke before it could say so."""
+def test_a_lost_answer_is_no_conflict(reader: Reader) -> None:
+    """The server saved, and the connection was lost before its answer."""
     reader.open_next()
     lost: list[Route] = []
 
@@ -124,7 +124,7 @@ def test_a_slow_network_is_waited_for(reader: Reader) -> None:
     assert reader.points() == set(POINTS)
 
 
-def test_who_was_signed_out_comes_back_to_the_same_case(reader: Reader, served: Served) -> None:
+def test_a_user_who_was_signed_out_returns_to_the_same_case(reader: Reader, served: Served) -> None:
     page = reader.page
     code = reader.open_next()
     kept: Any = page.context.cookies()
@@ -138,7 +138,7 @@ def test_who_was_signed_out_comes_back_to_the_same_case(reader: Reader, served: 
     assert reader.points() == set(POINTS)
 
 
-ENGLISH = {english for english, said in language("zh").catalogue.items() if english != said}
+ENGLISH = {english for english, chinese in language("zh").catalogue.items() if english != chinese}
 LATIN = re.compile(r"[A-Za-z]{3,}")
 KNOWN = re.compile(
     r"SPARCC|STIR|ASAS|MRI|ICC|English|CSV|PDF|Ctrl|Shift|PgUp|PgDn|Esc|user\d+|USER\d+|[A-Z0-9]{5}-[A-Z0-9]{5}"

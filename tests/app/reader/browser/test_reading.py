@@ -16,14 +16,9 @@ from ..conftest import PASSWORD
 from .browsing import Reader, Served
 
 
-def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> None:
-    page, keys = reader.page, reader.keys
-    page.goto("/worklist")
-    expect(page.locator(".progress a.button")).to_be_focused()  # the case whose turn it is has the keyboard
-    keys.press("Enter")
-    reader.wait()
-    labels = list(reader.case()["reading"]["content"]["visits"])
-
+def enter_points(reader: Reader) -> None:
+    """Enter two points of slice 1, and an artefact on slice 2, with the keyboard."""
+    keys = reader.keys
     keys.press("g")
     keys.press("Space")  # slice 1, right upper iliac
     for _ in range(4):
@@ -32,10 +27,21 @@ def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> No
     keys.press("ArrowDown")
     keys.press("ArrowRight")
     keys.press("Space")  # depth on slice 2, where there is no edema
-    expect(page.locator("#mention")).to_have_text(re.compile("Depth needs edema"))
+    expect(reader.page.locator("#mention")).to_have_text(re.compile("Depth needs edema"))
     keys.press("n")
     keys.press("3")  # an artefact
     keys.press("Home")
+
+
+def test_a_case_is_read_and_locked_with_the_keyboard_alone(reader: Reader) -> None:
+    page, keys = reader.page, reader.keys
+    page.goto("/worklist")
+    expect(page.locator(".progress a.button")).to_be_focused()  # the next case has the focus
+    keys.press("Enter")
+    reader.wait()
+    labels = list(reader.case()["reading"]["content"]["visits"])
+
+    enter_points(reader)
     for _ in range(6 * len(labels)):
         keys.press("Enter")
     for label in labels:
@@ -90,12 +96,12 @@ def test_a_case_is_read_with_the_mouse_alone(reader: Reader) -> None:
     assert reader.points() == {(2, "right", "upper_sacral")}
     assert all(each["read"] for each in reader.case()["reading"]["content"]["visits"]["A"]["joints"])
     page.click("#lock")
-    expect(page.locator("dialog")).to_contain_text("ASAS")  # what is missing is said, and nothing is locked
+    expect(page.locator("dialog")).to_contain_text("ASAS")  # the missing entries are listed, and nothing is locked
     page.click("dialog button")
     assert reader.case()["reading"]["state"] == "open"
 
 
-def test_what_is_seen_before_lock_knows_nothing_of_the_machine(reader: Reader) -> None:
+def test_nothing_of_the_machine_is_shown_before_lock(reader: Reader) -> None:
     reader.open_next()
     assert reader.page.request.get(f"/api/cases/{reader.code}/second-opinion").status in (403, 409)
     assert reader.page.goto(f"/case/{reader.code}/second-opinion").status == 404  # type: ignore[union-attr]
@@ -160,7 +166,7 @@ def test_a_locked_reading_is_corrected_as_a_new_version(reader: Reader) -> None:
     assert [each["version"] for each in reader.case()["earlier"]] == [1]
 
 
-def test_two_readers_at_the_same_time_do_not_meet(browser: Browser, served: Served, reader: Reader) -> None:
+def test_two_readers_at_the_same_time_do_not_interfere(browser: Browser, served: Served, reader: Reader) -> None:
     other = Reader.signed_in(browser, served, served.new_user())
     mine, theirs = reader.open_next(), other.open_next()
     reader.cell(1, "right", "upper_iliac").click()
@@ -189,7 +195,7 @@ def test_two_windows_of_one_reader_do_not_overwrite_each_other(reader: Reader) -
     expect(second.cell(1, "right", "upper_iliac")).to_have_text("1")
 
 
-def test_a_moved_window_keeps_what_is_still_in_it(reader: Reader) -> None:
+def test_a_moved_window_keeps_the_points_inside_it(reader: Reader) -> None:
     page = reader.page
     reader.open_next()
     reader.cell(1, "right", "upper_iliac").click()
@@ -237,7 +243,7 @@ def test_the_adjudicator_reads_without_seeing_the_readings(browser: Browser, tmp
 
 def test_every_role_has_its_page(browser: Browser, served: Served) -> None:
     for role, path in ((Role.COORDINATOR, "/coordinator"), (Role.ADMINISTRATOR, "/users"), (Role.AUDITOR, "/audit")):
-        someone = Reader.signed_in(browser, served, served.new_user(role))
-        assert someone.page.url == served.address + path
-        expect(someone.page.locator("h1")).to_be_visible()
-        someone.page.context.close()
+        signed_in = Reader.signed_in(browser, served, served.new_user(role))
+        assert signed_in.page.url == served.address + path
+        expect(signed_in.page.locator("h1")).to_be_visible()
+        signed_in.page.context.close()

@@ -1,4 +1,4 @@
-"""What must never be seen before lock: every page and answer is called as each role, and searched byte by byte."""
+"""Blinding before lock: call every page and answer as each role, and search its bytes for hidden content."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def planted(world: World) -> World:
 
 
 def hidden(manifest: Path) -> list[bytes]:
-    """What would unblind: identity, visits, UIDs, dates, file names, results of the machine."""
+    """Content that would unblind: identity, visits, UIDs, dates, file names, results of the machine."""
     words = {"SECRETFILE", "SECRETID", "siemens", "SIEMENS", "61.7354", "0.12345", '"probability"', '"expected"'}
     words |= {participant for participant, _ in TRIAL} | {str(manifest.parent)}
     for participant, visit in TRIAL:
@@ -119,7 +119,7 @@ def test_nothing_hidden_is_in_any_answer_before_lock(
 
 
 @pytest.mark.parametrize("name", ["dee", "eva"])
-def test_who_runs_the_trial_sees_no_score_before_the_database_is_locked(planted: World, name: str) -> None:
+def test_no_office_role_sees_a_score_before_the_database_is_locked(planted: World, name: str) -> None:
     ann, ben = planted.browser("ann"), planted.browser("ben")
     ann.read_and_lock(ann.first_case(), [("A", 1, "right", "upper_iliac")])
     ben.read_and_lock(ben.first_case())
@@ -155,7 +155,7 @@ def test_images_hold_pixels_and_nothing_else(world: World) -> None:
     }
 
 
-def test_an_error_of_the_server_tells_nothing(
+def test_an_error_of_the_server_reveals_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann = world.browser("ann")
@@ -196,7 +196,7 @@ def test_pages_run_no_script_and_no_style_of_their_own(world: World) -> None:
                 assert inline == [] and "<style" not in answer.text
 
 
-def test_the_same_participant_shows_under_other_codes_and_orders_to_each(world: World) -> None:
+def test_each_reader_has_other_codes_and_orders_for_the_same_participant(world: World) -> None:
     with world.database.reading() as connection:
         rows = list(connection.exec_driver_sql("SELECT code, user_id, case_id, visit_order FROM reader_assignments"))
     assert len({row.code for row in rows}) == len(rows)
@@ -204,7 +204,7 @@ def test_the_same_participant_shows_under_other_codes_and_orders_to_each(world: 
     assert all(sorted(each) == sorted(set(each)) for each in by_reader.values())
 
 
-def test_the_view_before_lock_has_no_place_for_what_unblinds() -> None:
+def test_the_view_before_lock_has_no_field_that_unblinds() -> None:
     names = set(re.findall(r'"([a-z_0-9]+)": \{', json.dumps(CaseView.model_json_schema())))
     for word in (
         "participant",

@@ -1,4 +1,4 @@
-"""Readings taken out as tables and DICOM SR; backup and restore."""
+"""Export of readings as tables and DICOM SR; backup and restore."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ import pytest
 from sqlalchemy import text
 
 from sparcc_pipeline.app.reader.audit.backup import restore_backup, write_backup
+from sparcc_pipeline.app.reader.readings import export_tables
 from sparcc_pipeline.app.reader.readings.export import export_readings
 from sparcc_pipeline.app.reader.settings import load_settings
 from sparcc_pipeline.app.study.protocol_file import load_protocol
+from sparcc_pipeline.app.trial_data import columns
+from sparcc_pipeline.app.trial_data.read.dictionary import fields_of
+from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
 from sparcc_pipeline.errors import BlindingError, InputError, OutputError
@@ -32,7 +36,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def read(world: World) -> World:
-    """Both readers have read everything."""
+    """A page on which both readers have read every case."""
     for name in ("ann", "ben"):
         browser = world.browser(name)
         while (code := open_code(world, name)) is not None:
@@ -41,7 +45,7 @@ def read(world: World) -> World:
 
 
 def open_code(world: World, name: str) -> str | None:
-    """The first case of a reader that is not locked."""
+    """Return the first open case of a reader."""
     query = text(
         "SELECT a.code FROM reader_assignments a JOIN reader_users u ON u.id = a.user_id WHERE u.name = :name AND a.id "
         "NOT IN (SELECT assignment_id FROM reader_readings WHERE state = 'locked') ORDER BY a.position"
@@ -51,7 +55,7 @@ def open_code(world: World, name: str) -> str | None:
     return None if row is None else str(row.code)
 
 
-def test_scores_come_out_only_after_the_database_is_locked_or_for_a_reason(world: World, tmp_path: Path) -> None:
+def test_scores_are_exported_only_after_the_database_lock_or_with_a_reason(world: World, tmp_path: Path) -> None:
     with pytest.raises(BlindingError, match="before-lock"):
         export_readings(world.database, world.settings, tmp_path / "out", None, None, force=False)
     assert not (tmp_path / "out").exists()
@@ -71,10 +75,10 @@ def test_tables_hold_what_was_read(read: World, manifest: Path, tmp_path: Path) 
     assert {row["total"] for row in readings} == {"0", "2"} and {row["reader"] for row in readings} == {"R0", "R1"}
     queries = Queries()
     taken = read_readings([out / "readings.csv"], ["P001", "P002", "P003"], load_protocol(), queries)
-    assert len(taken) == 10 and not queries, "sparcc trial takes them as they are"
+    assert len(taken) == 10 and not queries, "sparcc trial reads the export unchanged"
     files = [out / "reading_items.csv"]
     readings_of_items = read_items(files, taken, ["P001", "P002", "P003"], load_protocol(), queries)
-    assert len(readings_of_items) == 10 and not queries, "and the points that they are made of"
+    assert len(readings_of_items) == 10 and not queries, "and the points of these totals"
     items = rows(out / "reading_items.csv")
     assert len(items) == 10 * 72
     assert sum(int(row["value"]) for row in items) == sum(int(row["total"]) for row in readings)
@@ -84,6 +88,11 @@ def test_tables_hold_what_was_read(read: World, manifest: Path, tmp_path: Path) 
     assert len(counted) == 5 and {row["source"] for row in counted} == {"two locked readings"}
     machine = rows(out / "machine.csv")
     assert all(int(r["machine_total"]) - int(r["total"]) == int(r["difference"]) for r in machine)
+
+
+def test_the_exported_columns_are_those_that_the_trial_reads() -> None:
+    assert export_tables.READING_COLUMNS == columns.READINGS
+    assert [each.name for each in export_tables.ITEMS] == [each.name for each in fields_of(Place.ITEM)]
 
 
 def test_a_reading_as_dicom_is_a_verified_report_of_a_person(read: World, manifest: Path, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""A reading from the first save to the revised reading, as the page's script drives it."""
+"""A reading from the first save to the lock and its corrections, as the script of the page drives it."""
 
 from __future__ import annotations
 
 import itertools
-import re
 import threading
 from typing import Any
 
@@ -23,7 +22,7 @@ from sparcc_pipeline.app.reader.readings.content import (
     missing,
 )
 
-from ..conftest import PASSWORD, Browser, Clock, Opener, World, open_world
+from ..conftest import PASSWORD, Clock, World, open_world
 
 LESION = [("A", 1, "right", "upper_iliac")]
 
@@ -42,7 +41,7 @@ def test_a_case_is_read_locked_and_stays(world: World) -> None:
     assert world.database.verify().sound
 
 
-def test_what_is_not_complete_cannot_be_locked(world: World) -> None:
+def test_an_incomplete_reading_cannot_be_locked(world: World) -> None:
     ann = world.browser("ann")
     code = ann.first_case()
     state = ann.read(code)
@@ -121,7 +120,7 @@ def _a_long_comment(content: dict[str, Any]) -> None:
         _a_long_comment,
     ],
 )
-def test_what_is_not_of_the_form_is_refused(world: World, spoil: Any) -> None:
+def test_invalid_content_is_refused(world: World, spoil: Any) -> None:
     ann = world.browser("ann")
     code = ann.first_case()
     content = ann.case(code)["reading"]["content"]
@@ -210,82 +209,6 @@ def test_a_correction_is_a_new_version_with_its_reason_and_both_stay(world: Worl
     ]
 
 
-def test_second_opinion_comes_after_lock_and_ends_corrections(world: World) -> None:
-    ann = world.browser("ann")
-    code = ann.first_case()
-    assert ann.script("GET", f"/api/cases/{code}/second-opinion").json()["error"]["code"] == "not_opened"
-    assert ann.script("POST", f"/api/cases/{code}/second-opinion").json()["error"]["code"] == "later"
-    assert ann.get(f"/api/cases/{code}/overlay/A/5").status_code == 409
-    ann.read_and_lock(code, LESION)
-    assert ann.get(f"/api/cases/{code}/overlay/A/5").status_code == 409, "locked, and still not opened"
-
-    opinion = ann.script("POST", f"/api/cases/{code}/second-opinion").json()
-
-    machine = opinion["visits"]["A"]
-    doubts = [each["doubt"] for each in machine["differences"] if each["doubt"] is not None]
-    assert doubts == sorted(doubts, reverse=True)
-    said = {(j["slice_index"], j["joint"]): j for j in machine["joints"]}
-    first = opinion["primary"]["content"]["visits"]["A"]["first"]
-    for each in machine["differences"]:
-        assert each["slice_index"] == first + each["slice"] - 1
-        assert said[each["slice_index"], each["joint"]][each["item"]] == each["machine"] != each["reading"]
-    assert len(ann.get(f"/api/cases/{code}/overlay/A/5").content) == 110 * 150
-    assert (
-        ann.script("POST", f"/api/cases/{code}/correction", {"reason": "seen it"}).json()["error"]["code"] == "locked"
-    )
-
-
-def test_a_revised_reading_needs_a_reason_for_each_changed_point_and_changes_nothing_else(world: World) -> None:
-    ann = world.browser("ann")
-    code = ann.first_case()
-    primary = ann.read_and_lock(code, LESION)
-    ann.script("POST", f"/api/cases/{code}/second-opinion")
-    content = ann.case(code)["reading"]["content"]
-    content["visits"]["A"]["joints"][0]["upper_iliac"] = 0
-    body: dict[str, Any] = {"revision": 0, "content": content, "reasons": []}
-    saved = ann.script("PUT", f"/api/cases/{code}/revision", body).json()
-    refused = ann.script("POST", f"/api/cases/{code}/revision/lock", {"revision": 1, "password": PASSWORD})
-    assert refused.json()["missing"] == [{"label": "A", "slice": 1, "joint": "right", "item": "upper_iliac"}]
-
-    body["reasons"] = [{"label": "A", "slice": 1, "joint": "right", "item": "upper_iliac", "reason": "a vessel"}]
-    saved = ann.script("PUT", f"/api/cases/{code}/revision", body | {"revision": saved["revision"]}).json()
-    signature = {"revision": saved["revision"], "password": PASSWORD}
-    locked = ann.script("POST", f"/api/cases/{code}/revision/lock", signature)
-
-    assert locked.status_code == 200 and locked.json()["kind"] == "revised"
-    opinion = ann.get(f"/api/cases/{code}/second-opinion").json()
-    assert opinion["primary"]["content"] == primary["content"] and opinion["primary"]["totals"]["A"]["total"] == 1
-    assert opinion["revised"]["totals"]["A"]["total"] == 0
-    assert ann.case(code)["reading"]["content"] == primary["content"]
-    moved = ann.case(code)["reading"]["content"]
-    moved["visits"]["A"]["first"] += 1
-    assert ann.script("PUT", f"/api/cases/{code}/revision", body | {"content": moved}).status_code == 422
-
-
-def test_the_second_opinion_can_be_off_or_wait_for_all(opened: Opener) -> None:
-    off = opened(reading={"second_opinion": "off"}).browser("ann")
-    code = off.first_case()
-    off.read_and_lock(code)
-    assert off.script("POST", f"/api/cases/{code}/second-opinion").status_code == 403
-
-    late = opened(reading={"second_opinion": "all"}).browser("ann")
-    first = late.first_case()
-    late.read_and_lock(first)
-    assert late.script("POST", f"/api/cases/{first}/second-opinion").json()["error"]["code"] == "later"
-    while (following := _open_case(late)) is not None:
-        late.read_and_lock(following)
-    assert late.script("POST", f"/api/cases/{first}/second-opinion").status_code == 200
-
-
-def _open_case(browser: Browser) -> str | None:
-    """The case that is open, by asking for each code on the list."""
-    for code in re.findall(r"\b[A-Z2-9]{5}-[A-Z2-9]{5}\b", browser.get("/worklist").text):
-        answer = browser.get(f"/api/cases/{code}")
-        if answer.status_code == 200 and answer.json()["reading"]["state"] == "open":
-            return str(code)
-    return None
-
-
 def test_nothing_is_read_after_the_database_is_locked(world: World) -> None:
     ann, eva = world.browser("ann"), world.browser("eva")
     code = ann.first_case()
@@ -322,7 +245,7 @@ def test_totals_are_those_of_the_core(visit: VisitReading) -> None:
 
 
 @given(visits(), visits())
-def test_the_trail_tells_every_change_and_no_other(old: VisitReading, new: VisitReading) -> None:
+def test_the_trail_records_every_change_and_no_other(old: VisitReading, new: VisitReading) -> None:
     before, after = changes(Content(visits={"A": old}), Content(visits={"A": new}))
     points = itertools.product(old.joints, ITEMS)
     changed = {
@@ -330,9 +253,9 @@ def test_the_trail_tells_every_change_and_no_other(old: VisitReading, new: Visit
         for (joint, item), (other, _) in zip(points, itertools.product(new.joints, ITEMS), strict=True)
         if joint.value(item) != other.value(item)
     }
-    told = {name: (before[name], after[name]) for name in before if ".joints." in name}
-    assert told == changed and set(before) - set(told) <= {"visits.A.first"}
+    recorded = {name: (before[name], after[name]) for name in before if ".joints." in name}
+    assert recorded == changed and set(before) - set(recorded) <= {"visits.A.first"}
 
 
-def test_a_fresh_form_lacks_everything() -> None:
+def test_an_empty_form_lacks_everything() -> None:
     assert len(missing(Content(visits={"A": blank(3)}))) == 12 + 2

@@ -1,4 +1,4 @@
-"""Who may call what: every route with every role, and with none."""
+"""Access rights: every route with every role, and without a user."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("PUT", "/api/cases/{code}/revision"): {"reader"},
     ("POST", "/api/cases/{code}/revision/lock"): {"reader"},
 }
-"""Written here a second time on purpose: what the server allows must be what was meant."""
+"""A second, independent copy of the intended rights."""
 
 PARTS = {"code": "AAAAA-AAAAA", "label": "A", "series": "stir", "slice_index": "4", "name": "style.css"}
 
@@ -68,7 +68,7 @@ def routes(world: World) -> Iterator[tuple[str, str]]:
 
 
 def call(browser: Browser, token: str, method: str, path: str) -> int | str:
-    """The status of a request with a right token; "login" where it is sent to sign in."""
+    """Return the status of a request with a valid token, or "login" if it is redirected to the sign-in."""
     address = re.sub(r"\{(\w+)\}", lambda part: PARTS[part[1]], path)
     answer = browser.request(method, address, headers={"X-CSRF-Token": token})
     return "login" if answer.headers.get("location") == "/login" and path != "/" else answer.status_code
@@ -78,13 +78,13 @@ def test_every_route_has_an_entry_and_every_entry_a_route(world: World) -> None:
     assert {(method, path) for method, path in routes(world)} == set(ALLOWED)
 
 
-def test_each_role_may_call_what_it_should_and_nothing_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_role_may_call_its_own_routes_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(office_routes, "pdf_from", lambda page: b"%PDF-")  # drawing it takes seconds
     wrong = []
     for name, role in [("", "guest"), *((name, role.value) for name, role in USERS.items() if name != "ben")]:
         browser = world.browser(name or None)
         token = browser.token
-        # What signs out comes last.
+        # The sign-out comes last.
         for (method, path), allowed in sorted(ALLOWED.items(), key=lambda entry: entry[0][1] == "/logout"):
             status = call(browser, token, method, path)
             refused = status in (401, "login") if role == "guest" else status == 403
@@ -93,7 +93,7 @@ def test_each_role_may_call_what_it_should_and_nothing_else(world: World, monkey
     assert wrong == []
 
 
-def test_a_case_of_another_reader_is_not_there(world: World) -> None:
+def test_a_case_of_another_reader_is_not_found(world: World) -> None:
     ann, ben = world.browser("ann"), world.browser("ben")
     code, token = ann.first_case(), ben.token
     ann.read_and_lock(code)

@@ -1,4 +1,4 @@
-"""Who means harm: forged forms, planted sessions, guessed passwords, injected text, replays, random requests."""
+"""Attacks: forged forms, planted sessions, guessed passwords, injected text, replays, random requests."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_signing_in_from_another_site_is_refused(world: World) -> None:
     assert victim.post("/login", data=fields).status_code == 403
 
 
-def test_a_planted_session_is_never_that_of_who_signs_in(world: World) -> None:
+def test_a_planted_session_is_never_used_after_sign_in(world: World) -> None:
     victim = world.browser()
     victim.cookies.set("sparcc_session", "planted", domain="127.0.0.1", path="/")
     victim.sign_in("ann")
@@ -84,7 +84,7 @@ def test_a_session_ends_when_it_is_signed_out_idle_or_old(world: World) -> None:
     assert last == 303, "twelve hours are the longest"
 
 
-def test_the_database_knows_no_password_and_no_session(world: World) -> None:
+def test_the_database_holds_no_password_and_no_session_token(world: World) -> None:
     ann = world.browser("ann")
     dump = (world.database.folder / "ledger.sqlite").read_bytes()
     wal = world.database.folder / "ledger.sqlite-wal"
@@ -93,9 +93,9 @@ def test_the_database_knows_no_password_and_no_session(world: World) -> None:
     assert b"$argon2id$" in dump
 
 
-def test_wrong_passwords_lock_out_for_a_while_and_tell_nothing(world: World) -> None:
+def test_wrong_passwords_lock_an_account_and_all_give_the_same_message(world: World) -> None:
     words = set()
-    for name, password in [("ann", "wrong"), ("nobody", "wrong"), ("ann", PASSWORD + "x")]:
+    for name, password in [("ann", "wrong"), ("unknown", "wrong"), ("ann", PASSWORD + "x")]:
         answer = world.browser().sign_in(name, password)
         assert answer.status_code == 401
         words.add(re.search(r'role="alert">([^<]*)<', answer.text)[1])  # type: ignore[index]
@@ -108,7 +108,7 @@ def test_wrong_passwords_lock_out_for_a_while_and_tell_nothing(world: World) -> 
     assert world.browser().sign_in("ann").status_code == 303
 
 
-def test_failed_sign_ins_do_not_throw_out_who_is_in(world: World) -> None:
+def test_failed_sign_ins_do_not_end_the_session_of_the_user(world: World) -> None:
     ann = world.browser("ann")
     for _ in range(6):
         world.browser().sign_in("ann", "wrong")
@@ -175,7 +175,7 @@ def test_a_forged_code_opens_nothing(world: World, code: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../server.py", "..%2fserver.py", "%2e%2e/server.py", "nothing.js", "/etc/passwd"])
-def test_static_files_are_those_and_no_others(world: World, name: str) -> None:
+def test_only_the_static_files_are_served(world: World, name: str) -> None:
     assert world.browser().get(f"/static/{name}").status_code == 404
 
 
@@ -200,21 +200,21 @@ def test_a_replayed_form_does_nothing_twice(world: World) -> None:
     assert dee.get("/coordinator").text.count("ann") == before
 
 
-def test_a_body_without_end_is_refused(world: World) -> None:
+def test_a_body_without_a_length_is_refused(world: World) -> None:
     ann = world.browser("ann")
     headers = {"X-CSRF-Token": ann.token}
     assert ann.post("/logout", content=b"x" * 1_000_001, headers=headers).status_code == 413
     assert ann.post("/logout", headers=headers | {"Content-Length": "many"}).status_code == 413
 
 
-def test_behind_tls_cookies_never_travel_without_it(opened: Opener) -> None:
+def test_behind_tls_cookies_are_sent_over_tls_only(opened: Opener) -> None:
     world = opened(server={"https": True})
     answer = world.browser().get("/login")
     assert "Secure" in answer.headers["set-cookie"] and "max-age" in answer.headers["strict-transport-security"]
 
 
-def test_random_requests_by_the_description_break_nothing(world: World) -> None:
-    """Every operation of the OpenAPI description, signed in, with data that fit it and data that do not."""
+def test_random_requests_from_the_description_break_nothing(world: World) -> None:
+    """Call every operation of the OpenAPI description, signed in, with valid and invalid data."""
     schema = schemathesis.openapi.from_dict(world.app.openapi())
     browsers = {name: world.browser(name) for name in ("ann", "cem", "dee", "eva", "fay")}
     tokens = {name: browser.token for name, browser in browsers.items()}

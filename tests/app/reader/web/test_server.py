@@ -1,4 +1,4 @@
-"""The page as it is run: a process that is killed, PostgreSQL as its database, and the commands."""
+"""The served page: a killed process, PostgreSQL as its database, and the commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(settings: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`sparcc reader serve` in a process of its own."""
+    """Run `sparcc reader serve` in its own process."""
     code = "from sparcc_pipeline.app.cli.main import main; main()"
     command = [sys.executable, "-c", code, "reader", "serve", "--settings", str(settings)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -51,14 +51,14 @@ def served(settings: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def sign_in(port: int) -> tuple[httpx.Client, str]:
-    """A signed-in client and its token."""
+    """Return a signed-in client and its token."""
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}")
     token = client.get("/login").text.split('name="csrf" content="')[1].split('"')[0]
     assert client.post("/login", data={"csrf": token, "name": "ann", "password": PASSWORD}).status_code == 303
     return client, client.get("/password").text.split('name="csrf" content="')[1].split('"')[0]
 
 
-def test_a_server_that_is_killed_has_lost_nothing_that_it_confirmed(tmp_path: Path, prepared: Path) -> None:
+def test_a_killed_server_loses_no_confirmed_save(tmp_path: Path, prepared: Path) -> None:
     folder, port = tmp_path / "page", free_port()
     shutil.copytree(prepared, folder)
     settings = folder / "reader.toml"
@@ -93,7 +93,7 @@ def test_a_server_that_is_killed_has_lost_nothing_that_it_confirmed(tmp_path: Pa
 
 
 def run(*arguments: str) -> int:
-    """The exit code of `sparcc reader ...`."""
+    """Return the exit code of `sparcc reader ...`."""
     before = sys.argv
     sys.argv = ["sparcc", "reader", *arguments]
     try:
@@ -107,7 +107,7 @@ def run(*arguments: str) -> int:
 
 @pytest.fixture
 def on_postgres(tmp_path: Path, manifest: Path, cluster: Cluster) -> Iterator[World]:
-    """A page whose database is PostgreSQL, with one case."""
+    """A page with one case and a PostgreSQL database."""
     lines = manifest.read_text().splitlines()
     few = manifest.parent / "few.csv"
     few.write_text("\n".join([lines[0], lines[-1]]))
@@ -141,9 +141,9 @@ def test_the_commands_from_an_empty_folder_to_an_export(
     assert run("import", str(few), *with_settings) == 0
     assert run("user", "add", "ann", "--role", "reader", "--code", "R1", *with_settings) == 0
     assert run("user", "add", "ann", "--role", "reader", "--code", "R2", *with_settings) == 2, "taken"
-    assert run("user", "reset", "nobody", *with_settings) == 2
+    assert run("user", "reset", "unknown", *with_settings) == 2
     assert run("assign", "ann", *with_settings) == 0
-    assert run("assign", "nobody", *with_settings) == 2
+    assert run("assign", "unknown", *with_settings) == 2
     assert run("export", "--out", str(tmp_path / "out"), *with_settings) == 2, "not locked"
     assert run("lock-database", "--reason", "done", *with_settings) == 0
     assert run("lock-database", "--reason", "again", *with_settings) == 2

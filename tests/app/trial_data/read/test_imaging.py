@@ -1,4 +1,4 @@
-"""Scores joined by a manifest and tables of readings: what belongs to somebody else never counts."""
+"""Scores joined by a manifest and tables of readings: a score of another participant never counts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_study_that_could_not_be_scored_is_no_0(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "kind", "column", "said"),
+    ("line", "kind", "column", "sentence"),
     [
         (("P009", "W0", "a"), QueryKind.UNKNOWN_PARTICIPANT, "participant", "add the participant"),
         (("P001", "W1", "a"), QueryKind.UNKNOWN_VISIT, "visit", "one of W0, W12"),
@@ -69,7 +69,7 @@ def test_a_study_that_could_not_be_scored_is_no_0(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_line_is_a_query_and_the_others_count(
-    tmp_path: Path, line: tuple[str, str, str], kind: QueryKind, column: str, said: str
+    tmp_path: Path, line: tuple[str, str, str], kind: QueryKind, column: str, sentence: str
 ) -> None:
     for name in ("good", "a", "P002/x"):
         score_folder(tmp_path / name)
@@ -81,7 +81,7 @@ def test_a_bad_line_is_a_query_and_the_others_count(
     scores, queries = scores_of(tmp_path, ("P001", "W0", "good"), line)
 
     assert [(q.kind, q.row, q.column) for q in queries] == [(kind, 3, column)]
-    assert said in queries[0].message
+    assert sentence in queries[0].message
     assert len(scores) == (2 if queries[0].left_out == "nothing" else 1)
 
 

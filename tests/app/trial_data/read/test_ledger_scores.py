@@ -54,9 +54,9 @@ class Night:
 
 @pytest.fixture
 def night(ledger_url: str, tmp_path: Path) -> Iterator[Night]:
-    made = Night(ledger_url, tmp_path / "work")
-    yield made
-    made.engine.dispose()
+    night = Night(ledger_url, tmp_path / "work")
+    yield night
+    night.engine.dispose()
 
 
 def load(files: Files, night: Night) -> LoadedTrial:
@@ -74,7 +74,7 @@ def test_scored_and_delivered_studies_count_and_their_newest_version_alone(files
     assert [q for q in data.queries if q.file == "ledger"] == []
 
 
-def test_a_study_without_a_score_is_asked_about_and_a_rejected_one_says_why(files: Files, night: Night) -> None:
+def test_a_study_without_a_score_is_asked_about_and_a_rejected_one_gives_the_reason(files: Files, night: Night) -> None:
     night.received("P001", "W0", "a")
     night.ledger.quarantine(night.claimed(State.RECEIVED), Message("no image in the file"))
     night.received("P001", "W12", "b")
@@ -127,14 +127,14 @@ def test_a_ledger_that_is_none_is_refused_and_not_made(files: Files, tmp_path: P
     assert not missing.parent.exists() and not (tmp_path / "out").exists()
 
 
-def test_the_work_folder_is_that_of_the_sqlite_file_or_must_be_said(tmp_path: Path, trial: Call, files: Files) -> None:
+def test_the_work_folder_is_that_of_the_sqlite_file_or_must_be_given(tmp_path: Path, trial: Call, files: Files) -> None:
     assert ledger_source(f"sqlite:///{tmp_path}/ledger.sqlite", None).work_folder == tmp_path
     with pytest.raises(ConfigError, match="--work-folder"):
-        ledger_source("postgresql://nobody@127.0.0.1/none", None)
+        ledger_source("postgresql://reader@127.0.0.1/none", None)
     assert trial("import", files.visits, "--work-folder", tmp_path, "--out", tmp_path / "out").code == 2
 
 
-def test_a_database_that_does_not_answer_is_said(files: Files, tmp_path: Path) -> None:
-    source = ledger_source("postgresql://nobody@127.0.0.1:9/none", tmp_path)
+def test_a_database_that_does_not_answer_is_reported(files: Files, tmp_path: Path) -> None:
+    source = ledger_source("postgresql://reader@127.0.0.1:9/none", tmp_path)
     with pytest.raises(SparccError, match="check --ledger"):
         load_trial(TrialSources([files.visits], ledger=source), protocol())

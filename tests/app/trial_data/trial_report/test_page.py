@@ -28,7 +28,7 @@ from sparcc_pipeline.trial import eligibility
 from sparcc_pipeline.trial.protocol.choices import CHOICES
 
 from ..conftest import Call
-from ..test_commands import PRESCRIPTION
+from ..test_blinding import PRESCRIPTION
 
 CHINESE = language("zh")
 
@@ -45,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(simulate, "score_phantoms", lambda studies, *rest: score_phantoms(studies[:1], *rest))
         patch.setattr("webbrowser.open", lambda _: pytest.fail("--no-open"))
         for module in (run, simulate):
-            patch.setattr(module, "now", lambda: NOW)
+            patch.setattr(module, "utc_now", lambda: NOW)
         simulate.run_demo(folder, 1, "en", pdf=False, show=False)
     return folder
 
@@ -53,7 +53,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the demonstration's files."""
-    monkeypatch.setattr(run, "now", lambda: NOW)
+    monkeypatch.setattr(run, "utc_now", lambda: NOW)
     return shutil.copytree(demo / "data", tmp_path / "data")
 
 
@@ -102,10 +102,10 @@ def test_the_path_of_the_report_is_printed_after_the_queries(data: Path, trial: 
 def test_a_phantom_of_the_demo_is_scored_as_it_was_drawn(demo: Path) -> None:
     folder = next(file.parent for file in (demo / "data").rglob("score.json") if (file.parent / "report.html").exists())
     protocol = load_protocol(demo / "data" / "protocol.toml")
-    made = simulate_trial(protocol, simulate.load_assumptions(None), 1)
+    simulated = simulate_trial(protocol, simulate.load_assumptions(None), 1)
     wanted = next(
         each
-        for each in simulated_items(made, protocol)
+        for each in simulated_items(simulated, protocol)
         if each.reader is None and (each.participant, each.visit) == folder.parts[-2:]
     )
 
@@ -133,7 +133,7 @@ def test_the_demo_opens_its_report_where_there_is_a_screen(
     assert trial("demo", "--out", tmp_path / "c").code == 0 and len(opened) == 1
 
 
-def test_the_files_say_what_was_simulated(data: Path) -> None:
+def test_the_files_hold_the_simulated_trial(data: Path) -> None:
     protocol = load_protocol(data / "protocol.toml")
     sources = TrialSources(
         [data / "participants.csv", data / "visits.csv"],
@@ -143,15 +143,15 @@ def test_the_files_say_what_was_simulated(data: Path) -> None:
     )
     loaded = load_trial(sources, protocol).data
     trial = simulate_trial(protocol, simulate.load_assumptions(None), 1)
-    made = trial.data
+    expected = trial.data
 
     assert {(p.participant, p.site, p.screening) for p in loaded.participants} == {
-        (p.participant, p.site, p.screening) for p in made.participants
+        (p.participant, p.site, p.screening) for p in expected.participants
     }
-    assert sorted(loaded.visits, key=str) == sorted(made.visits, key=str)
-    assert sorted(loaded.readings, key=str) == sorted(made.readings, key=str)
+    assert sorted(loaded.visits, key=str) == sorted(expected.visits, key=str)
+    assert sorted(loaded.readings, key=str) == sorted(expected.readings, key=str)
     assert [(s.participant, s.visit, s.total) for s in loaded.scores] == [
-        (s.participant, s.visit, s.total) for s in made.scores
+        (s.participant, s.visit, s.total) for s in expected.scores
     ]
     assert sorted(loaded.items, key=str) == sorted(simulated_items(trial, protocol), key=str)
 
@@ -195,7 +195,7 @@ def test_a_dose_without_unblinding_is_refused(data: Path, trial: Call, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_chinese_report_says_the_same_in_chinese(data: Path, trial: Call, tmp_path: Path) -> None:
+def test_the_chinese_report_has_the_same_content_in_chinese(data: Path, trial: Call, tmp_path: Path) -> None:
     assert trial("report", *_arguments(data, tmp_path / "zh"), "--lang", "zh").code == 0
 
     page = (tmp_path / "zh" / "report.html").read_text(encoding="utf-8")

@@ -117,8 +117,8 @@ export class Reading {
   /** Return the points that a shift would remove. */
   lostBy(label, first) {
     const by = first - this.visit(label).first;
-    const gone = this.visit(label).joints.filter(({ slice }) => slice - by < 1 || slice - by > 6);
-    return gone.some((entry) => entry.read || ITEMS.some((item) => entry[item] !== 0));
+    const removed = this.visit(label).joints.filter(({ slice }) => slice - by < 1 || slice - by > 6);
+    return removed.some((entry) => entry.read || ITEMS.some((item) => entry[item] !== 0));
   }
 
   answer(label, field, value) {
