@@ -263,7 +263,7 @@ def test_a_copy_under_new_uids_and_dates_is_the_same_study(sparcc: Compare, base
     assert "the same images as baseline" in sparcc("compare", baseline, copy, "--out", tmp_path / "out").err
 
 
-def test_swapped_dates_are_said(sparcc: Compare, baseline: Path, follow_up: Path, tmp_path: Path) -> None:
+def test_swapped_dates_are_reported(sparcc: Compare, baseline: Path, follow_up: Path, tmp_path: Path) -> None:
     document = change_of(sparcc("compare", follow_up, baseline, "--out", tmp_path / "out"), tmp_path / "out")
     [compared] = document["follow_ups"]
     assert compared["days"] == -84

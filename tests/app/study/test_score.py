@@ -100,7 +100,7 @@ def test_a_nifti_file_gets_the_same_score(tmp_path: Path, segmenter: KnownSegmen
         read_study(file, Request(series_uid="1.2.3"))
 
 
-def test_of_several_series_the_chosen_one_and_the_others_are_told(study: Path) -> None:
+def test_the_chosen_series_and_the_others_are_reported(study: Path) -> None:
     write_mr_series(
         make_stir(), study / "again", style="siemens", patient_id="P0042", seed="app tests", series_number=4
     )
@@ -115,7 +115,7 @@ def test_of_several_series_the_chosen_one_and_the_others_are_told(study: Path) -
     assert asked_for.chosen_because[0] == "asked for by its UID"
 
 
-def test_the_steps_are_told_in_order(study: Path, segmenter: KnownSegmenter) -> None:
+def test_the_steps_are_reported_in_order(study: Path, segmenter: KnownSegmenter) -> None:
     steps: list[str] = []
 
     score_study(study, Request(), lambda: segmenter, steps.append)

@@ -1,7 +1,7 @@
-"""Pictures of the six slices: the plain image beside the same image with what was found and which points were given.
+"""Pictures of the six slices: the plain image beside the same image with outlines and points.
 
-Shown as radiologists look at it: the patient's right on the left of the picture. Colours are those of Okabe and Ito,
-which people with colour blindness tell apart.
+The orientation is radiological: the patient's right is on the left of the picture. Colours are those of Okabe and Ito,
+which people with colour blindness can distinguish.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from sparcc_pipeline.app.report.pictures.reference_marks import (
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
+from sparcc_pipeline.sparcc.points import points_given
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray
 
@@ -51,16 +52,16 @@ LEGEND: Final = (
     (QUADRANT, Message("quadrants")),
     (EDEMA, Message("edema")),
 )
-"""What the colours of an annotated panel mean, beside those of the references (`reference_legend`)."""
+"""Meaning of the colours of an annotated panel; those of the references are in `reference_legend`."""
 
 WHITE_TIMES_MARROW: Final = 4.0
 """Signal shown white, as a multiple of normal marrow over the background: edema is bright gray, vessels are white."""
 
 NOT_EVALUABLE: Final = "-"
-"""Pillow's own font has no dash."""
+"""A hyphen, because the font of Pillow has no dash."""
 
 ITEMS: Final = Message("I intensity    D depth    {dash} not evaluable", dash=NOT_EVALUABLE)
-"""What the letters of an annotated panel mean."""
+"""Meaning of the letters of an annotated panel."""
 
 MARGIN_MM: Final = (14.0, 28.0)
 """(rows, columns) shown beyond the joint lines."""
@@ -79,9 +80,9 @@ PNG_LEVEL: Final = 3
 
 @dataclass(frozen=True)
 class View:
-    """Part of a slice that is shown, in mm from the centre of its first pixel, and how large.
+    """The part of a slice that is shown, and its scale.
 
-    `first` and `last` are the (row, column) pixels shown at its corners, inclusive.
+    `first` and `last` are the (row, column) pixels at its corners, inclusive.
     """
 
     first: tuple[int, int]
@@ -99,14 +100,14 @@ class View:
         return width, height
 
     def place(self, points_mm: FloatArray) -> list[Point]:
-        """(n, 2) (row_mm, column_mm) -> picture (x, y) of one panel."""
+        """Return the picture (x, y) of (n, 2) points (row_mm, column_mm), in mm from the centre of the first pixel."""
         corner = (np.array(self.first) - 0.5) * self.in_plane_mm
         placed = (points_mm - corner) * self.pixels_per_mm
         return [(float(column), float(row)) for row, column in placed]
 
 
 def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image]:
-    """One picture for each of the six slices, anterior to posterior."""
+    """Return one picture for each of the six slices, anterior to posterior."""
     view, window, marrow = view_of(scored), display_window(scored), reference_marrow(scored)
     return [
         _picture(scored, position, view, window, marrow[index], words)
@@ -174,7 +175,7 @@ def view_about(lines_mm: Sequence[FloatArray], geometry: Geometry) -> View:
 def _picture(
     scored: Scored, position: int, view: View, window: tuple[float, float], marrow: BoolArray, words: Language
 ) -> Image.Image:
-    """Header, plain and annotated panel, footer."""
+    """Return the picture of one slice: header, plain and annotated panel, footer."""
     index = scored.score.slices.indices[position]
     plain = panel(scored.study.stir.signal[index], view, *window)
     width, height = view.size
@@ -186,7 +187,7 @@ def _picture(
 
 
 def panel(signal: Float32Array, view: View, black: float, white: float) -> Image.Image:
-    """The shown part of one slice, windowed, at its true proportions."""
+    """Return the shown part of one (rows, columns) slice, windowed, at its true proportions."""
     rows, columns = (slice(start, end + 1) for start, end in zip(view.first, view.last, strict=True))
     gray = np.clip((signal[rows, columns] - black) / (white - black), 0, 1) * 255
     small = Image.fromarray(np.rint(gray).astype(np.uint8))
@@ -196,9 +197,9 @@ def panel(signal: Float32Array, view: View, black: float, white: float) -> Image
 def annotated(
     plain: Image.Image, scored: Scored, position: int, view: View, marrow: BoolArray | None = None
 ) -> Image.Image:
-    """The panel with lines and outlines (drawn large and reduced, so that they are smooth), then the points.
+    """Return the panel with lines and outlines (drawn large and reduced, so that they are smooth) and points.
 
-    `marrow` (rows, columns) is the reference marrow of this slice, where it and its signal shall be shown.
+    `marrow` (rows, columns) bool is the reference marrow of this slice; if given, it is shown with its signal.
     """
     pen = Pen(view)
     index = scored.score.slices.indices[position]
@@ -255,7 +256,7 @@ class Pen:
 
 
 def _split_line(joint: JointSlice) -> FloatArray:
-    """Where upper and lower quadrants part: through the middle of the joint, perpendicular to it."""
+    """Return the line between upper and lower quadrants: through the middle of the joint, perpendicular to it."""
     top, bottom = joint.joint_line[0], joint.joint_line[-1]
     across = np.array([-(bottom - top)[1], (bottom - top)[0]]) / np.linalg.norm(bottom - top)
     ends: FloatArray = (top + bottom) / 2 + np.outer([-SPLIT_REACH_MM, SPLIT_REACH_MM], across)
@@ -263,7 +264,7 @@ def _split_line(joint: JointSlice) -> FloatArray:
 
 
 def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore, view: View) -> None:
-    """The point of each quadrant beside it, intensity and depth under the joint."""
+    """Draw the point of each quadrant beside it, and intensity and depth below the joint."""
     for quadrant, point in score.edema.items():
         (x, y), *_ = view.place(_label_place(joint, quadrant)[None])
         _badge(draw, _inside((x, y), view), NOT_EVALUABLE if point is None else str(point), given=point == 1)
@@ -274,7 +275,7 @@ def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore
 
 
 def _label_place(joint: JointSlice, quadrant: Quadrant) -> FloatArray:
-    """(row_mm, column_mm) beside the middle of a quadrant's half of the joint, away from the joint."""
+    """Return the (row_mm, column_mm) beside the middle of a quadrant's half of the joint, away from the joint."""
     count = len(joint.joint_line)
     at = count // 4 if quadrant.level is Level.UPPER else (3 * count) // 4
     place: FloatArray = joint.joint_line[at] + LABEL_DISTANCE_MM[quadrant.bone] * joint.normals_into(quadrant.bone)[at]
@@ -287,7 +288,7 @@ def _inside(at: Point, view: View) -> Point:
 
 
 def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> None:
-    """A point in a rounded box: filled where it was given."""
+    """Draw a point in a rounded box, filled if it was given."""
     x, y = at
     half = 11 if len(text) == 1 else 19
     fill, ink, edge = (EDEMA, "#000000", EDEMA) if given else (PAPER, TEXT, MUTED)
@@ -296,13 +297,13 @@ def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> N
 
 
 def _value(draw: ImageDraw.ImageDraw, at: Point, text: str) -> None:
-    """The signal of the reference marrow, at its height."""
+    """Draw the signal of the reference marrow at its height."""
     font = picture_font(15, ENGLISH)
     draw.text(at, text, font=font, fill=MARROW, anchor="mm", stroke_width=2, stroke_fill=PAPER)
 
 
 def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: View, words: Language) -> None:
-    """Slice, sides, scale and legend."""
+    """Draw slice, sides, scale and legend."""
     width, height = view.size
     middle, bottom = HEADER_PIXELS / 2, HEADER_PIXELS + height
     index = scored.score.slices.indices[position]
@@ -317,7 +318,7 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     )
     at = (12 + large.getlength(name) + 20, middle + 1)
     draw.text(at, words.say(where), font=picture_font(16, words), fill=MUTED, anchor="lm")
-    points = points_text(sum(joint.points for joint in scored.score.joints if joint.slice == position))
+    points = points_text(points_given(joint.points for joint in scored.score.joints if joint.slice == position))
     text = words.say(Message("{points} on this slice", points=points))
     at = (2 * width + GAP_PIXELS - 12, middle)
     draw.text(at, text, font=picture_font(18, words), fill=TEXT, anchor="rm")
