@@ -29,7 +29,7 @@ from sparcc_pipeline.app.results.score_types import SCHEMA, Contrast, ScoreDocum
 from sparcc_pipeline.app.results.tables import rows_as_csv
 from sparcc_pipeline.app.study.faults import kind_of
 from sparcc_pipeline.app.study.provenance import Run, input_ref, provenance
-from sparcc_pipeline.app.study.score import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.app.study.score import Outcome, RejectedStudy, Scored, Study, Unscorable
 from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.imaging.quality import QualityFlag
 from sparcc_pipeline.message import Message, words_of
@@ -55,7 +55,7 @@ def score_document(outcome: Outcome, run: Run) -> ScoreDocument:
             return _scored(outcome, run)
         case Unscorable(error, study):
             return _without_score("unscorable", error, study, run)
-        case Rejected(error):
+        case RejectedStudy(error):
             return _without_score("rejected", error, None, run)
 
 

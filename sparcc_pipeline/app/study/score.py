@@ -131,13 +131,13 @@ class Unscorable:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedStudy:
     """Data that the site must correct and send again."""
 
     error: InputError
 
 
-Outcome = Scored | Unscorable | Rejected
+Outcome = Scored | Unscorable | RejectedStudy
 
 
 def score_study(
@@ -185,7 +185,7 @@ def score_images(
     except UnscorableError as error:
         return Unscorable(error, study)
     except InputError as error:
-        return Rejected(error)
+        return RejectedStudy(error)
 
 
 def segment_study(study: Study, segmenter: Segmenter) -> Segmented:

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import AnatomyLabel
-from sparcc_pipeline.app.study.score import Rejected, Request, Scored, Segmenter, Unscorable, read_study, score_study
+from sparcc_pipeline.app.study.score import (
+    RejectedStudy,
+    Request,
+    Scored,
+    Segmenter,
+    Unscorable,
+    read_study,
+    score_study,
+)
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import ConfigError, JointNotVisibleError, ModelError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import write_nifti
@@ -51,7 +59,7 @@ def test_slices_beyond_the_series_are_refused_before_the_model_is_loaded(study: 
 def test_an_input_without_images_is_rejected_before_the_model_is_loaded(tmp_path: Path) -> None:
     outcome = score_study(tmp_path, Request(), _never, _silent)
 
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, RejectedStudy)
     assert isinstance(outcome.error, SeriesNotFoundError)
 
 

@@ -242,16 +242,19 @@ class Pen:
         self._draw = ImageDraw.Draw(self._layer)
 
     def line(self, points_mm: FloatArray, colour: str, width: float, opacity: int = 255) -> None:
+        """Draw a line through (n, 2) points (row_mm, column_mm)."""
         places = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in self._view.place(points_mm)]
         fill = (*_rgb(colour), opacity)
         self._draw.line(places, fill=fill, width=max(round(width * SUPERSAMPLING), 1), joint="curve")
 
     def outline(self, mask: BoolArray, colour: str, width: float, opacity: int = 255) -> None:
+        """Draw the outline of a (rows, columns) bool mask."""
         if mask.any():
             for contour in measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
                 self.line((contour - 1) * self._view.in_plane_mm, colour, width, opacity)
 
     def layer(self) -> Image.Image:
+        """Return the layer at the size of the panel."""
         return self._layer.resize(self._view.size, Image.Resampling.BOX)
 
 
