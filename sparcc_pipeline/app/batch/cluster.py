@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -170,15 +170,7 @@ def run_tasks(
 
     waiting: dict[Future[Any], Task] = {}
     ended = as_completed(loop=client.loop)
-
-    def hand_out() -> None:
-        room = sum(client.nthreads().values()) + 1 - len(waiting)
-        for _, task in zip(range(room), tasks, strict=False):
-            future = client.submit(run, task, pure=False)
-            waiting[future] = task
-            ended.add(future)
-
-    hand_out()
+    _hand_out(client, run, tasks, waiting, ended)
     for future in ended:
         task = waiting.pop(future)
         if future.status == "finished":
@@ -191,7 +183,22 @@ def run_tasks(
         else:
             lost(task, _why_lost(future))
         future.release()
-        hand_out()
+        _hand_out(client, run, tasks, waiting, ended)
+
+
+def _hand_out(
+    client: Client,
+    run: Callable[[Task], Result],
+    tasks: Iterator[Task],
+    waiting: dict[Future[Any], Task],
+    ended: as_completed,
+) -> None:
+    """Take tasks while there is room, and submit them."""
+    room = sum(client.nthreads().values()) + 1 - len(waiting)
+    for _, task in zip(range(room), tasks, strict=False):
+        future = client.submit(run, task, pure=False)
+        waiting[future] = task
+        ended.add(future)
 
 
 def _why_lost(future: Future[Any]) -> OutputError:

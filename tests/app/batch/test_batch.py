@@ -44,7 +44,7 @@ from ..conftest import KnownSegmenter, make_stir, make_tissue
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    """One worker in this process, so that it sees what a test replaces."""
+    """One worker in this process, so that it uses the replacements of a test."""
     with (
         LocalCluster(
             n_workers=1,

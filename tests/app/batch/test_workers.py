@@ -191,7 +191,7 @@ def test_an_address_without_a_scheduler(
 
 
 def test_the_installed_model_on_a_local_worker(tmp_path: Path) -> None:
-    """The whole way as a user calls it: processes, spawned, listening on this machine only, gone in the end."""
+    """A whole batch as a user starts it: spawned processes that listen on this machine only and end with it."""
     sample = Path(__file__).resolve().parents[3] / "data_samples" / "phantom_study"
     (tmp_path / "cwd").mkdir()
     batch = subprocess.Popen(

@@ -60,7 +60,7 @@ DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 @dataclass(frozen=True)
 class Written:
-    """A folder of results with DICOM, and what it was made from."""
+    """A folder of results with DICOM, and the outcome that it was made from."""
 
     folder: Path
     scored: Scored

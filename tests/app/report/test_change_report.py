@@ -46,7 +46,7 @@ LOST_IN_FRONT = 1
 """The follow-up's stack begins this many slices later, so its slice 5 shows what slice 6 showed at baseline."""
 
 MOVED_PIXELS = 10
-"""The patient lies this many columns farther to the left at follow-up."""
+"""At follow-up the patient is this many columns farther to the left."""
 
 MOVED = RigidTransform(translation_mm=(MOVED_PIXELS * SPACING_MM[2], 0.0, 0.0))
 

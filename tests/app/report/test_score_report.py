@@ -68,7 +68,7 @@ def _render(document: dict[str, Any], words: Language = ENGLISH, **changes: Any)
 
 
 def _page_one(html: str) -> str:
-    """The words of what comes before the grid."""
+    """The words before the grid."""
     return _Page(html[: html.index('class="grid"')]).words
 
 

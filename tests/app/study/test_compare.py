@@ -1,4 +1,4 @@
-"""`sparcc compare`: what is compared with what, what is refused, and what is left behind."""
+"""`sparcc compare`: the visits that are compared, the errors, and the files that remain."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def visit(
 
 @dataclass
 class SignalSegmenter:
-    """Knows the bones; calls edema of the healed lesion by the signal there; remembers what it was shown."""
+    """Knows the bones; finds edema of the healed lesion by its signal; remembers the volumes it got."""
 
     seen: list[str | None] = field(default_factory=list)
     calibration: Calibration | None = None

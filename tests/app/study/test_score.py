@@ -1,4 +1,4 @@
-"""The way of a study: its outcomes, and what reaches the next step."""
+"""Scoring one study: its outcomes, and the data that reach the next step."""
 
 from __future__ import annotations
 

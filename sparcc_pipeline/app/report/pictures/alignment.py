@@ -20,13 +20,12 @@ from sparcc_pipeline.app.report.pictures.overlay import (
     GAP_PIXELS,
     JOINT_LINE,
     PIXELS_PER_MM,
-    Pen,
-    View,
     display_window,
     panel,
     view_of,
 )
 from sparcc_pipeline.app.report.pictures.sheet import Cell, Entry, sheet, with_scale
+from sparcc_pipeline.app.report.pictures.view import Pen, View
 from sparcc_pipeline.app.study.compare import Compared
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.imaging.alignment.registration import resample

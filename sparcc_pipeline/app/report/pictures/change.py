@@ -17,18 +17,10 @@ from sparcc_pipeline.app.report.grid import points_text
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.alignment import AlignmentPictures, apply, fitted, geometry_of, map_between
 from sparcc_pipeline.app.report.pictures.marks import PAPER, RESEARCH_USE
-from sparcc_pipeline.app.report.pictures.overlay import (
-    ITEMS,
-    LEGEND,
-    View,
-    annotated,
-    display_window,
-    panel,
-    png,
-    view_of,
-)
+from sparcc_pipeline.app.report.pictures.overlay import ITEMS, LEGEND, annotated, display_window, panel, png, view_of
 from sparcc_pipeline.app.report.pictures.reference_marks import reference_legend, reference_marrow
 from sparcc_pipeline.app.report.pictures.sheet import Cell, empty, sheet, with_scale
+from sparcc_pipeline.app.report.pictures.view import View
 from sparcc_pipeline.app.study.compare import Compared, Comparison
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw
-from skimage import measure
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
 from sparcc_pipeline.app.report.grid import points_text
@@ -36,6 +35,7 @@ from sparcc_pipeline.app.report.pictures.reference_marks import (
     reference_legend,
     reference_marrow,
 )
+from sparcc_pipeline.app.report.pictures.view import Pen, View
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
@@ -74,36 +74,7 @@ SPLIT_REACH_MM: Final = 17.0
 HEADER_PIXELS: Final = 40
 FOOTER_PIXELS: Final = 34
 GAP_PIXELS: Final = 6
-SUPERSAMPLING: Final = 3
 PNG_LEVEL: Final = 3
-
-
-@dataclass(frozen=True)
-class View:
-    """The part of a slice that is shown, and its scale.
-
-    `first` and `last` are the (row, column) pixels at its corners, inclusive.
-    """
-
-    first: tuple[int, int]
-    last: tuple[int, int]
-    in_plane_mm: tuple[float, float]
-    pixels_per_mm: float
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of one panel in picture pixels."""
-        height, width = (
-            round((end - start + 1) * spacing * self.pixels_per_mm)
-            for start, end, spacing in zip(self.first, self.last, self.in_plane_mm, strict=True)
-        )
-        return width, height
-
-    def place(self, points_mm: FloatArray) -> list[Point]:
-        """Return the picture (x, y) of (n, 2) points (row_mm, column_mm), in mm from the centre of the first pixel."""
-        corner = (np.array(self.first) - 0.5) * self.in_plane_mm
-        placed = (points_mm - corner) * self.pixels_per_mm
-        return [(float(column), float(row)) for row, column in placed]
 
 
 def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image]:
@@ -116,7 +87,7 @@ def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image
 
 
 def draw_thumbnails(scored: Scored) -> list[Image.Image]:
-    """The six slices with their points, small and without words."""
+    """Return the six slices with their points, small and without words."""
     view, window = view_of(scored), display_window(scored)
     view = replace(view, pixels_per_mm=view.pixels_per_mm * THUMBNAIL_PIXELS / view.size[0])
     pictures = []
@@ -129,7 +100,7 @@ def draw_thumbnails(scored: Scored) -> list[Image.Image]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as a PNG file, at the level that takes half of the usual time for a tenth more bytes."""
+    """Return the picture as a PNG file, at a level that takes half of the usual time for a tenth more bytes."""
     content = io.BytesIO()
     picture.save(content, format="PNG", compress_level=PNG_LEVEL)
     return content.getvalue()
@@ -146,7 +117,7 @@ def display_window(scored: Scored) -> tuple[float, float]:
 
 
 def window_about(signal: Float32Array, anatomy: LabelArray, edema: BoolArray) -> tuple[float, float]:
-    """Black and white of `display_window`, from the (slices, rows, columns) that are shown."""
+    """Return black and white of `display_window`, from (slices, rows, columns) arrays of the shown slices."""
     marrow = np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]) & ~edema
     black = float(np.percentile(signal, 1))
     middle = float(np.median(signal[marrow])) if marrow.any() else float(np.median(signal))
@@ -155,13 +126,13 @@ def window_about(signal: Float32Array, anatomy: LabelArray, edema: BoolArray) ->
 
 
 def view_of(scored: Scored) -> View:
-    """What pictures show: the box of all joint lines on the six slices with a margin, cut at the edge of the image."""
+    """Return the part that pictures show: the box of all joint lines on the six slices with a margin."""
     lines = [j.joint_line for j in scored.joints if j.slice_index in scored.score.slices.indices]
     return view_about(lines, scored.study.stir.geometry)
 
 
 def view_about(lines_mm: Sequence[FloatArray], geometry: Geometry) -> View:
-    """The box of `view_of` about joint lines, each (n, 2) (row_mm, column_mm)."""
+    """Return the box of `view_of` about joint lines, each (n, 2) (row_mm, column_mm), cut at the image edge."""
     points = np.vstack(lines_mm)
     spacing, shape = geometry.in_plane_mm, geometry.shape[1:]
     low = np.floor((points.min(axis=0) - MARGIN_MM) / spacing).astype(int)
@@ -230,32 +201,6 @@ def annotated(
         for place, text in marrow_values(scored, [joint for joint in found.values() if joint is not None]):
             _value(draw, view.place(place)[0], text)
     return marked
-
-
-class Pen:
-    """Draws smooth lines, given in mm or as masks, on a transparent layer of one panel."""
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        width, height = view.size
-        self._layer = Image.new("RGBA", (width * SUPERSAMPLING, height * SUPERSAMPLING), (0, 0, 0, 0))
-        self._draw = ImageDraw.Draw(self._layer)
-
-    def line(self, points_mm: FloatArray, colour: str, width: float, opacity: int = 255) -> None:
-        """Draw a line through (n, 2) points (row_mm, column_mm)."""
-        places = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in self._view.place(points_mm)]
-        fill = (*_rgb(colour), opacity)
-        self._draw.line(places, fill=fill, width=max(round(width * SUPERSAMPLING), 1), joint="curve")
-
-    def outline(self, mask: BoolArray, colour: str, width: float, opacity: int = 255) -> None:
-        """Draw the outline of a (rows, columns) bool mask."""
-        if mask.any():
-            for contour in measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-                self.line((contour - 1) * self._view.in_plane_mm, colour, width, opacity)
-
-    def layer(self) -> Image.Image:
-        """Return the layer at the size of the panel."""
-        return self._layer.resize(self._view.size, Image.Resampling.BOX)
 
 
 def _split_line(joint: JointSlice) -> FloatArray:
@@ -334,7 +279,3 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     small = picture_font(15, words)
     draw.text((12, y), words.say(RESEARCH_USE), font=small, fill=MUTED, anchor="lm")
     draw.text((width - 6, y), words.say(ITEMS), font=small, fill=MUTED, anchor="rm")
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pictures.fonts import FACES, picture_font
 from sparcc_pipeline.app.report.pictures.marks import MUTED, PAPER, TEXT, legend_entry, scale_bar, side_letters
-from sparcc_pipeline.app.report.pictures.overlay import FOOTER_PIXELS, GAP_PIXELS, HEADER_PIXELS, View
+from sparcc_pipeline.app.report.pictures.overlay import FOOTER_PIXELS, GAP_PIXELS, HEADER_PIXELS
+from sparcc_pipeline.app.report.pictures.view import View
 from sparcc_pipeline.message import Message
 
 EMPTY: Final = "#262D34"
