@@ -1,7 +1,7 @@
-"""The workers of a batch: the only door to dask.distributed. One code path for this machine and for a cluster.
+"""The workers of a batch, on this machine or on an existing cluster. Only this module uses dask.distributed.
 
-Nothing listens beyond this machine, nothing is written outside a temporary folder, and nothing is said: what happens
-to a worker shows in the row of its study.
+A local cluster does not listen beyond this machine, writes only to a temporary folder, and prints nothing: a fault of
+a worker shows in the row of its study.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 STUDY_MEMORY_BYTES: Final = 10**9
-"""What a worker needs: one study of 25 slices of 336 x 336 takes at most 800 MB, all of the process included."""
+"""Memory of a worker: one study of 25 slices of 336 x 336 takes at most 800 MB, with the whole process."""
 
 LOST_WORKERS: Final = 2
-"""Workers that may die with a study before it is given up; one may have died of its own."""
+"""Number of workers that may end with a study before it fails; one of them may have ended for another reason."""
 
 _WAIT_SECONDS: Final = 30
-"""How long an existing cluster may take to answer, and to have a worker."""
+"""Longest time in which an existing cluster must answer, and have a worker."""
 
 _LOCAL_SETTINGS: Final = {
     "distributed.scheduler.allowed-failures": LOST_WORKERS,
@@ -40,14 +40,14 @@ _LOCAL_SETTINGS: Final = {
     "distributed.worker.multiprocessing-method": "spawn",
     "distributed.nanny.pre-spawn-environ": {
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-        # Arrays of one study are as large as those of the next: a worker that keeps its memory needs 0.1 s of the
-        # system a study, one that gives all of it back (dask's default) 3 s. At rest it holds 390 MB instead of 190.
+        # Arrays of one study are as large as those of the next: a worker that keeps its memory needs 0.1 s of system
+        # time for each study, one that returns all of it (the default of dask) 3 s. At rest it holds 390 MB, not 190.
         "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
         "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
     },
     "distributed.admin.tick.interval": "1s",
     "distributed.diagnostics.nvml": False,
-    # A worker over its limit is ended and its study given to another; nothing is paused or written to disk.
+    # A worker over its limit is ended and its study given to another one; nothing is paused or written to disk.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
@@ -56,16 +56,16 @@ _LOCAL_SETTINGS: Final = {
 
 
 def local_workers(workers: int | None, limit_memory: str | None) -> tuple[int, int | None]:
-    """How many workers, and bytes for each (None: no limit).
+    """Return the number of workers, and bytes for each (None: no limit).
 
     Parameters
     ----------
-    workers : as asked for; None: one a core, or fewer if memory is limited
-    limit_memory : for all workers together, for instance "4GB" or "2GiB"
+    workers : requested number; None for one for each core, or fewer if memory is limited
+    limit_memory : memory for all workers together, for example "4GB" or "2GiB"
 
     Raises
     ------
-    ConfigError : no amount of memory, or too little for these workers
+    ConfigError : `limit_memory` is no amount, or too little for these workers
     """
     from dask.system import CPU_COUNT
     from dask.utils import format_bytes, parse_bytes
@@ -81,8 +81,8 @@ def local_workers(workers: int | None, limit_memory: str | None) -> tuple[int, i
     possible = limit // STUDY_MEMORY_BYTES
     if possible < (workers or 1):
         raise ConfigError(
-            f"expected --limit-memory of at least {format_bytes(STUDY_MEMORY_BYTES)} a worker, found {limit_memory} "
-            f"for {workers or 1}; raise it or use fewer --workers"
+            f"expected --limit-memory of at least {format_bytes(STUDY_MEMORY_BYTES)} for each worker, found "
+            f"{limit_memory} for {workers or 1}; raise it or use fewer --workers"
         )
     count = workers or min(CPU_COUNT, possible)
     return count, limit // count
@@ -90,7 +90,7 @@ def local_workers(workers: int | None, limit_memory: str | None) -> tuple[int, i
 
 @contextmanager
 def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
-    """That many processes with one thread each on this machine, gone when the context ends."""
+    """Start that many processes with one thread each on this machine; they end with the context."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -117,7 +117,7 @@ def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
 
 @contextmanager
 def existing_cluster(address: str) -> Iterator[Client]:
-    """The workers of a scheduler that runs already, for instance tcp://10.0.0.5:8786.
+    """Connect to the workers of a running scheduler, for example tcp://10.0.0.5:8786.
 
     They need this version of this program, and the sources and the results at the same paths.
 
@@ -152,14 +152,15 @@ def run_tasks(
     done: Callable[[Task, Result], None],
     lost: Callable[[Task, OutputError], None],
 ) -> None:
-    """Run every task on some worker.
+    """Run every task on a worker.
 
-    No more are handed out than there are threads, and one: so a worker that dies takes nearly nothing with it.
+    At most one task more than there are threads is handed out, so that a worker that ends loses few tasks. A task is
+    taken from `tasks` only when there is room for it: an iterator may claim it then.
 
     Parameters
     ----------
-    done : told each task with its result, as they end
-    lost : told each task that no worker could bring to an end, and why
+    done : called with each task and its result, as tasks end
+    lost : called with each task that no worker could finish, and the reason
 
     Raises
     ------
@@ -169,32 +170,39 @@ def run_tasks(
 
     waiting: dict[Future[Any], Task] = {}
     ended = as_completed(loop=client.loop)
-
-    def hand_out() -> None:
-        room = sum(client.nthreads().values()) + 1 - len(waiting)
-        for _, task in zip(range(room), tasks, strict=False):
-            future = client.submit(run, task, pure=False)
-            waiting[future] = task
-            ended.add(future)
-
-    hand_out()
+    _hand_out(client, run, tasks, waiting, ended)
     for future in ended:
         task = waiting.pop(future)
         if future.status == "finished":
             done(task, future.result())
         elif future.status == "cancelled":
             raise OutputError(
-                "expected the cluster until the end of the batch, found it gone; run the same command again: finished "
-                "studies are skipped"
+                "expected the cluster until the end of the batch, found that it ended; run the same command again: "
+                "finished studies are skipped"
             )
         else:
             lost(task, _why_lost(future))
         future.release()
-        hand_out()
+        _hand_out(client, run, tasks, waiting, ended)
+
+
+def _hand_out(
+    client: Client,
+    run: Callable[[Task], Result],
+    tasks: Iterator[Task],
+    waiting: dict[Future[Any], Task],
+    ended: as_completed,
+) -> None:
+    """Take tasks while there is room, and submit them."""
+    room = sum(client.nthreads().values()) + 1 - len(waiting)
+    for _, task in zip(range(room), tasks, strict=False):
+        future = client.submit(run, task, pure=False)
+        waiting[future] = task
+        ended.add(future)
 
 
 def _why_lost(future: Future[Any]) -> OutputError:
-    """`run` itself never raises: what is told here is of the worker."""
+    """Return the reason why a worker did not finish a task; the task itself never raises."""
     from distributed.scheduler import KilledWorker
 
     error = future.exception()
@@ -211,9 +219,9 @@ def _why_lost(future: Future[Any]) -> OutputError:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Processes that are started here ignore Ctrl-C, for good.
+    """Let processes that are started in this context ignore Ctrl-C.
 
-    A terminal sends it to all of them: a worker would end before it is told to, and show its traceback.
+    A terminal sends it to all processes: a worker would end too early and show a traceback.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -227,7 +235,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of dask's log reaches the terminal."""
+    """Keep the log of dask off the terminal."""
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,6 +1,6 @@
-"""What lies below the sources of a batch: the studies to score, and what cannot be one.
+"""Find the studies below the sources of a batch, and the sources that must be rejected.
 
-A folder tree is walked once. Results of this program are passed over, so that a batch may write below its own source.
+A folder tree is walked once. Results of this program are passed over, so that a batch may write below its source.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from sparcc_pipeline.dicom.input.studies import FoundStudy, StudyFinder
 from sparcc_pipeline.errors import SparccError, UnreadablePixelsError
 
 HEAD_BYTES: Final = 2**20
-"""What is hashed of a file that no study claims, beside its size."""
+"""First bytes that are hashed, beside the size, of a file without a study UID."""
 
 KEY_DIGITS: Final = 16
-"""Hexadecimal digits of a study's key: two of a million studies share one with a chance of 3 in 100 million."""
+"""Hexadecimal digits of the key of a study: two of a million studies share one with a chance of 3 in 100 million."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class BatchStudy:
 
     Parameters
     ----------
-    key : name of its folder, from a hash of its UID (of its content where it has none); never from a name
-    found : where its files lie; of a NIfTI file only that one
+    key : name of its folder, a hash of its UID (of its content if it has none); never of a name
+    found : its files; a NIfTI file is one study
     """
 
     key: str
@@ -43,7 +43,7 @@ class BatchStudy:
 
     @property
     def places(self) -> list[Path]:
-        """The folders and archives that its files lie in; a NIfTI file itself."""
+        """The folders and archives that hold its files; for NIfTI the file itself."""
         if self.nifti:
             return list(self.found.files)
         return sorted({*(file.parent for file in self.found.files), *(archive for archive, _ in self.found.packed)})
@@ -51,7 +51,7 @@ class BatchStudy:
 
 @dataclass(frozen=True)
 class RefusedSource:
-    """An archive or a folder that is not looked into, and why."""
+    """An archive or a folder that is not read, and the reason."""
 
     key: str
     place: Path
@@ -100,7 +100,7 @@ def find_sources(sources: Sequence[Path], out: Path) -> FoundSources:
 
 
 def _files_of(source: Path, out: Path, found: FoundSources) -> Iterator[Path]:
-    """The candidate files of one source; a folder that cannot be listed is refused and the others are walked on."""
+    """Yield the candidate files of one source; a folder that cannot be listed is recorded as refused."""
     if source.is_file():
         listed = looks_like_dicom(source) and is_directory(source)
         yield from directory_references(source) if listed else [source]
@@ -117,12 +117,12 @@ def _files_of(source: Path, out: Path, found: FoundSources) -> Iterator[Path]:
     for parent, folders, names in os.walk(source, onerror=refuse):
         here = Path(parent)
         folders[:] = sorted(name for name in folders if not _is_ours(here / name, out))
-        # A pipe or a device is no file: opening one could wait for ever.
+        # A pipe or a device is no file: opening one could wait forever.
         yield from (path for name in sorted(names) if (path := here / name).is_file())
 
 
 def _is_ours(folder: Path, out: Path) -> bool:
-    """True for a folder that holds results of this program, finished or not."""
+    """Return whether a folder holds results of this program, finished or not."""
     partial = folder.name.startswith(PARTIAL_PREFIX) and folder.name.endswith(PARTIAL_SUFFIX)
     return partial or is_score_folder(folder) or Path(os.path.realpath(folder)) == out
 
@@ -134,7 +134,7 @@ def _key_of(study: FoundStudy) -> str:
 
 
 def _content_key(files: Iterable[Path]) -> str:
-    """From size and first bytes of each file, so that it does not depend on names or places."""
+    """Return a key from size and first bytes of each file, so that it does not depend on names or places."""
     digest = hashlib.sha256()
     for file in files:
         try:

@@ -35,7 +35,7 @@ from sparcc_pipeline.app.study.files import SCORE_FILE, write_bytes, write_text
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.score import (
     Outcome,
-    Rejected,
+    RejectedStudy,
     Request,
     Scored,
     Segmenter,
@@ -117,7 +117,7 @@ def failed_row(key: str, error: SparccError, study_uid: str | None) -> BatchRow:
 
 def rejected_row(key: str, error: SparccError, run: Run) -> BatchRow:
     """Return the row of a source that was rejected before any of it was read."""
-    outcome = Rejected(error if isinstance(error, InputError) else InputError(str(error)))
+    outcome = RejectedStudy(error if isinstance(error, InputError) else InputError(str(error)))
     return _row_from(key, score_document(outcome, run), None)
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -27,8 +27,12 @@ from sparcc_pipeline.app.cli.terminal import progress_display
 from sparcc_pipeline.errors import ConfigError, SeriesNotFoundError
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from sparcc_pipeline.app.batch.run import Batch
+    from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.results.rows import BatchRow
+    from sparcc_pipeline.app.study.provenance import Run
 
 INTERRUPTED_CODE: Final = 130
 """Exit code of a program that Ctrl-C ended, as shells report it."""
@@ -70,10 +74,8 @@ def batch(
     """
     request, settings = request_from(None, None, accept_fat_suppressed), settings_from(config, engine, lang)
     from sparcc_pipeline.app.batch import cluster
-    from sparcc_pipeline.app.batch.run import Batch, batch_folder, exit_code, run_batch, write_tables
-    from sparcc_pipeline.app.batch.sources import find_sources
+    from sparcc_pipeline.app.batch.run import batch_folder, exit_code, write_tables
     from sparcc_pipeline.app.results.extras import Extras
-    from sparcc_pipeline.app.study import installation
     from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.provenance import Run
 
@@ -84,28 +86,12 @@ def batch(
         )
     size = cluster.local_workers(workers, limit_memory) if scheduler is None else None
     # Two workers of one thread are faster than one worker of two.
-    settings = settings.model_copy(update={"threads": 1})
-    run = Run(settings, request, created_at=utc_now())
+    run = Run(settings.model_copy(update={"threads": 1}), request, created_at=utc_now())
     with _interruptible() as interrupted, batch_folder(out):
-        with progress_display() as progress:
-            progress("Looking for studies")
-            found = find_sources(sources, out)
-            if not found.studies and not found.refused:
-                raise SeriesNotFoundError(
-                    f"expected studies below the sources, found none among {found.other_files} other files; give the "
-                    "folder that holds them"
-                )
-            progress("Checking the model")
-            model_sha256 = installation.load_installed_segmenter(settings).provenance["sha256"]
-        whole = Batch(out.resolve(), found, run, model_sha256, Extras(pdf=pdf, dicom=dicom))
+        whole = _prepared(sources, out, run, Extras(pdf=pdf, dicom=dicom))
+        workers_of = cluster.existing_cluster(str(scheduler)) if size is None else cluster.local_cluster(*size)
         try:
-            with (
-                cluster.local_cluster(*size)
-                if size is not None
-                else cluster.existing_cluster(str(scheduler)) as client,
-                _progress_bar(len(found.studies) + len(found.refused), whole) as show,
-            ):
-                run_batch(client, whole, _until(interrupted, show))
+            _score(whole, workers_of, interrupted)
         except KeyboardInterrupt:
             # The signal may come before the first study, or while the tables are written.
             write_tables(whole)
@@ -114,6 +100,40 @@ def batch(
             raise typer.Exit(INTERRUPTED_CODE) from None
     typer.echo(summary(whole, out))
     raise typer.Exit(exit_code(whole.sorted_rows))
+
+
+def _prepared(sources: list[Path], out: Path, run: Run, extras: Extras) -> Batch:
+    """Find the studies and check the model.
+
+    Raises
+    ------
+    SeriesNotFoundError : there is no study
+    ModelError : no usable model
+    """
+    from sparcc_pipeline.app.batch.run import Batch
+    from sparcc_pipeline.app.batch.sources import find_sources
+    from sparcc_pipeline.app.study import installation
+
+    with progress_display() as progress:
+        progress("Looking for studies")
+        found = find_sources(sources, out)
+        if not found.studies and not found.refused:
+            raise SeriesNotFoundError(
+                f"expected studies below the sources, found none among {found.other_files} other files; give the "
+                "folder that holds them"
+            )
+        progress("Checking the model")
+        model_sha256 = installation.load_installed_segmenter(run.config).provenance["sha256"]
+    return Batch(out.resolve(), found, run, model_sha256, extras)
+
+
+def _score(batch: Batch, workers: AbstractContextManager[Client], interrupted: threading.Event) -> None:
+    """Score the studies of a batch on these workers."""
+    from sparcc_pipeline.app.batch.run import run_batch
+
+    studies = len(batch.found.studies) + len(batch.found.refused)
+    with workers as client, _progress_bar(studies, batch) as show:
+        run_batch(client, batch, _until(interrupted, show))
 
 
 def summary(batch: Batch, out: Path) -> str:

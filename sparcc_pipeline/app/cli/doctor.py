@@ -27,23 +27,7 @@ def doctor(
     Checks version, dependencies, settings, model and its hash, and temporary files. With --config also identity
     folder, disk, inboxes, manifests, database, clock, ports, PACS and mail.
     """
-    from sparcc_pipeline import __version__
-    from sparcc_pipeline.app.study.provenance import (
-        DEPENDENCIES,
-        FAST_ENGINE,
-        PACKAGE,
-        REFERENCE_ENGINE,
-        installed_versions,
-    )
-
-    typer.echo(f"{PACKAGE} {__version__}")
-    found = installed_versions()
-    for name in ("python", *DEPENDENCIES):
-        typer.echo(f"  {name:20} {found.get(name, 'MISSING')}")
-    for name in FAST_ENGINE:
-        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra fast)')}")
-    for name in REFERENCE_ENGINE:
-        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra train)')}")
+    found = _show_versions()
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("dependencies", lambda: _dependencies(found)),
         ("settings", _settings),
@@ -66,6 +50,28 @@ def doctor(
             failed.append(error)
     if failed:
         raise failed[0]
+
+
+def _show_versions() -> dict[str, str]:
+    """Print and return the versions of this program and of its dependencies."""
+    from sparcc_pipeline import __version__
+    from sparcc_pipeline.app.study.provenance import (
+        DEPENDENCIES,
+        FAST_ENGINE,
+        PACKAGE,
+        REFERENCE_ENGINE,
+        installed_versions,
+    )
+
+    typer.echo(f"{PACKAGE} {__version__}")
+    found = installed_versions()
+    for name in ("python", *DEPENDENCIES):
+        typer.echo(f"  {name:20} {found.get(name, 'MISSING')}")
+    for name in FAST_ENGINE:
+        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra fast)')}")
+    for name in REFERENCE_ENGINE:
+        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra train)')}")
+    return found
 
 
 def _dependencies(found: dict[str, str]) -> str:

@@ -21,14 +21,13 @@ from sparcc_pipeline.app.report.pictures.overlay import (
     EDEMA,
     HEADER_PIXELS,
     JOINT_LINE,
-    Pen,
-    View,
     panel,
     png,
     view_about,
     window_about,
 )
 from sparcc_pipeline.app.report.pictures.sheet import Cell, Entry, sheet, with_scale
+from sparcc_pipeline.app.report.pictures.view import Pen, View
 from sparcc_pipeline.app.study.files import make_folder, write_bytes, write_text
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.edema import edema_points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -10,10 +11,14 @@ from PIL import Image
 from sparcc_pipeline.app.report.pictures.overlay import display_window, view_of
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.files import write_bytes
-from sparcc_pipeline.app.study.provenance import Run
+from sparcc_pipeline.app.study.provenance import Provenance, Run
 from sparcc_pipeline.app.study.resources import codes_file
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sparcc_pipeline.dicom.output.result_header import Origin
+    from sparcc_pipeline.dicom.output.results import Result
 
 
 def write_dicom_results(
@@ -33,15 +38,22 @@ def write_dicom_results(
     """
     # Importing highdicom takes half a second, which only DICOM results need.
     from sparcc_pipeline.dicom.output.codes import read_codes
-    from sparcc_pipeline.dicom.output.result_header import Origin
-    from sparcc_pipeline.dicom.output.results import Result, make_results
+    from sparcc_pipeline.dicom.output.results import make_results
+
+    if scored.study.header is None:
+        raise ConfigError("expected a study that was read with its DICOM headers, found none; read it again with them")
+    result, origin = _result(scored, document, run, pictures), _origin(document.provenance, run)
+    codes = read_codes(codes_file().read_text(encoding="utf-8"))
+    for file in make_results(scored.study.header, result, origin, codes):
+        write_bytes(folder / file.name, file.content)
+
+
+def _result(scored: Scored, document: ScoreDocument, run: Run, pictures: list[Image.Image]) -> Result:
+    from sparcc_pipeline.dicom.output.results import Result
     from sparcc_pipeline.dicom.output.sr import Uncertainty
 
-    study, made = scored.study, document.provenance
-    if study.header is None or made.model is None or made.input is None:
-        raise ConfigError("expected a study that was read with its DICOM headers, found none; read it again with them")
-    result = Result(
-        stir=study.stir,
+    return Result(
+        stir=scored.study.stir,
         tissue=scored.tissue,
         joints=scored.joints,
         score=scored.score,
@@ -55,7 +67,14 @@ def write_dicom_results(
         ),
         quadrants=run.config.dicom_quadrants,
     )
-    origin = Origin(
+
+
+def _origin(made: Provenance, run: Run) -> Origin:
+    from sparcc_pipeline.dicom.output.result_header import Origin
+
+    if made.model is None or made.input is None:
+        raise ConfigError("expected a scored study for DICOM results, found one without a score; score it first")
+    return Origin(
         software=made.software.name,
         software_version=made.software.version,
         model=made.model.name,
@@ -65,5 +84,3 @@ def write_dicom_results(
         input_sha256=made.input.sha256,
         created_at=run.created_at.astimezone(),
     )
-    for file in make_results(study.header, result, origin, read_codes(codes_file().read_text(encoding="utf-8"))):
-        write_bytes(folder / file.name, file.content)

@@ -1,4 +1,4 @@
-"""The grid of a score as pages show it: columns as in the image, the patient's right on the left."""
+"""The grid of a score on pages: its columns are ordered as in the image, the patient's right on the left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUADRANTS_AS_SHOWN: Final = {
     Side.RIGHT: (Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC, Quadrant.UPPER_SACRAL, Quadrant.LOWER_SACRAL),
     Side.LEFT: (Quadrant.UPPER_SACRAL, Quadrant.LOWER_SACRAL, Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC),
 }
-"""Columns of the grid in the order in which the image shows them: the ilia outside, the sacrum between."""
+"""Columns of the grid in the order of the image: the ilia outside, the sacrum between."""
 
 BONE_NAMES: Final = {Bone.ILIUM: Message("Iliac"), Bone.SACRUM: Message("Sacral")}
 LEVEL_NAMES: Final = {Level.UPPER: Message("upper"), Level.LOWER: Message("lower")}
@@ -31,7 +31,7 @@ ITEM_NAMES: Final = {
 
 @dataclass(frozen=True)
 class GridSide:
-    """The columns of one joint: its heads, and the keys of its four quadrants in `score.json`."""
+    """The columns of one joint: their headings, and the keys of its four quadrants in `score.json`."""
 
     key: str
     name: Message
@@ -51,5 +51,5 @@ GRID: Final = tuple(
 
 
 def points_text(count: int) -> Message:
-    """A number of points in words."""
+    """Return a number of points in words."""
     return Message("{count} point", count=count) if count == 1 else Message("{count} points", count=count)

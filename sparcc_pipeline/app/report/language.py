@@ -1,7 +1,7 @@
-"""The languages of the reports. English is in the code; `languages/` has a folder with the catalogue of each other.
+"""The languages of the reports. English is in the code; `languages/` has one folder for each other language.
 
-A catalogue is keyed by the English templates, so no sentence is written twice: those of the core (`message.Message`),
-and the labels of the pages. What a catalogue lacks is shown in English; a test holds that it lacks nothing.
+A catalogue is keyed by the English templates: those of messages (`message.Message`) and the labels of pages. A text
+that a catalogue lacks is shown in English; a test checks that it lacks none.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from sparcc_pipeline.message import Message, listed
 
 @dataclass(frozen=True)
 class Language:
-    """How to say what the program has to say.
+    """The texts of the program in one language.
 
     Parameters
     ----------
-    code : BCP 47, as pages declare it
-    catalogue : English template -> template in this language, with the same fields; words that are fields too
-    separator, full_stop : between the words of a list, and behind a sentence
+    code : BCP 47 code, as pages declare it
+    catalogue : English template -> template in this language, with the same fields; also words that are fields
+    separator, full_stop : text between the words of a list, and at the end of a sentence
     """
 
     code: str
@@ -34,16 +34,16 @@ class Language:
     full_stop: str
 
     def say(self, text: str, **fields: Any) -> str:
-        """A template with its fields, a message, or one of the words, in this language."""
+        """Return a template with its fields, a message, or a word, in this language."""
         if isinstance(text, Message):
             return self.say(text.template, **text.fields)
         template = self.catalogue.get(text, text)
         return template.format_map({name: self._field(value) for name, value in fields.items()}) if fields else template
 
     def sentence(self, text: str) -> str:
-        """The words of a warning as a sentence."""
-        said = self.say(text)
-        return said[:1].upper() + said[1:].removesuffix(".").removesuffix(self.full_stop) + self.full_stop
+        """Return the words of a warning as a sentence."""
+        words = self.say(text)
+        return words[:1].upper() + words[1:].removesuffix(".").removesuffix(self.full_stop) + self.full_stop
 
     def _field(self, value: Any) -> Any:
         if isinstance(value, tuple):
@@ -56,7 +56,7 @@ ENGLISH: Final = Language("en", {}, ", ", ".")
 
 @cache
 def language(code: LanguageCode) -> Language:
-    """The language of this code."""
+    """Return the language of this code."""
     if code == "en":
         return ENGLISH
     about, catalogue = _catalogue(code)

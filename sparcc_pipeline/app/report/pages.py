@@ -1,4 +1,4 @@
-"""Pages from `templates/`, in any of the languages: no script, no network, every text escaped."""
+"""Pages from `templates/` in any language: no script, no network, every text escaped."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sparcc_pipeline.app.report.language import Language
 
 
 def template(name: str, words: Language, font_url: str | None = None) -> Template:
-    """A page; a name that it does not know is an error.
+    """Return the template of a page; an unknown name in it is an error.
 
     Parameters
     ----------
-    words : `_` in the page says a label or a message in it, `sentence` as a sentence
-    font_url : draw all text with this font, for a PDF; else with those of the reader's computer
+    words : language of the page: `_` translates a label or a message, `sentence` makes it a sentence
+    font_url : font of all text, for a PDF; by default the fonts of the reader's computer
     """
     return _environment(words, font_url).get_template(name)
 
 
 @cache
 def _environment(words: Language, font_url: str | None) -> Environment:
-    """Kept with the templates that it has compiled, which takes longer than to fill one."""
+    """Return the environment of a language; cached, because compiling a template is slower than filling it."""
     environment = Environment(
         loader=PackageLoader("sparcc_pipeline.app.report"),
         autoescape=True,
@@ -36,10 +36,10 @@ def _environment(words: Language, font_url: str | None) -> Environment:
 
 
 def embedded(png: bytes) -> str:
-    """A picture as pages embed it."""
+    """Return a picture as pages embed it."""
     return base64.b64encode(png).decode("ascii")
 
 
 def percent(probability: float) -> str:
-    """In whole per cent, never 0 or 100 %."""
+    """Return a probability in whole per cent, never 0 or 100 %."""
     return "< 1 %" if probability < 0.01 else "> 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"

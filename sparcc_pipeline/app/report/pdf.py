@@ -1,4 +1,4 @@
-"""A page as PDF, drawn by WeasyPrint with the font of the installation: the same file on every computer."""
+"""Pages as PDF, drawn by WeasyPrint with the font of the installation: the same file on every computer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEBIAN_PACKAGES: Final = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 
 def require_pdf() -> None:
-    """Refuse a PDF before the slow work where it cannot be drawn.
+    """Reject a PDF before the slow work if it cannot be drawn.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def require_pdf() -> None:
 
 
 def pdf_from(page: str) -> bytes:
-    """A page that names its font, title and date, as PDF; the same page gives the same bytes.
+    """Return a page as PDF. It names its font, title and date; the same page gives the same bytes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The look of all plots (matplotlib, as SVG). Colors are those of Okabe and Ito."""
+"""The style of all plots (matplotlib, as SVG). Colors are those of Okabe and Ito."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _STYLE: Final[Any] = {
 
 
 def picture(svg: str) -> str:
-    """An SVG as an address that a page can show: apart from the page, so that no two pictures share a name."""
+    """Return an SVG as a data URL, apart from the page so that pictures do not share names."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
 
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """The look of all plots, with the font of the installation."""
+    """Apply the style of all plots, with the font of the installation."""
     _load_font()
     with matplotlib.rc_context(_STYLE):
         yield

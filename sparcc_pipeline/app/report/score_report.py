@@ -98,10 +98,7 @@ def report_html(
         interval=document.interval_90,
         expected=document.expected,
         remission=document.probability_remission,
-        # Without calibration every probability is None; then the page must not call the items certain.
-        has_probabilities=any(
-            value is not None for joint in document.joints for value in vars(joint.probability).values()
-        ),
+        has_probabilities=_has_probabilities(document),
         doubtful_limits=DOUBTFUL,
         doubtful=_doubtful(document),
         reasons=_reasons(document),
@@ -120,6 +117,11 @@ def report_html(
         points_text=points_text,
         percent=percent,
     )
+
+
+def _has_probabilities(document: ScoreDocument) -> bool:
+    """Return False for a model without calibration: then the page must not call the items certain."""
+    return any(value is not None for joint in document.joints for value in vars(joint.probability).values())
 
 
 def _doubtful(document: ScoreDocument) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The result as files hold it: `score.json` (schema `sparcc-score/1`) and `score.csv`."""
+"""The content of `score.json` (schema `sparcc-score/1`) and `score.csv`, made from an outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sparcc_pipeline.app.results.score_types import SCHEMA, Contrast, ScoreDocum
 from sparcc_pipeline.app.results.tables import rows_as_csv
 from sparcc_pipeline.app.study.faults import kind_of
 from sparcc_pipeline.app.study.provenance import Run, input_ref, provenance
-from sparcc_pipeline.app.study.score import Outcome, Rejected, Scored, Study, Unscorable
+from sparcc_pipeline.app.study.score import Outcome, RejectedStudy, Scored, Study, Unscorable
 from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.imaging.quality import QualityFlag
 from sparcc_pipeline.message import Message, words_of
@@ -41,8 +41,8 @@ from sparcc_pipeline.volume import T1
 SCHEMA_FILE: Final = Path(__file__).parent / "schema" / "sparcc-score-1.schema.json"
 
 SLICE_SPACING_RANGE_MM: Final = (3.0, 5.0)
-"""Spacing of slices outside of which a warning is given. Source: clinical reference, section 7 (3-4 mm slices, spacing
-3.3-5 mm); that it is recorded and warned about: section 2, "Coverage"."""
+"""Spacing of slices outside of which a warning is given. Source: decision of this project (usual protocols have slices
+of 3-4 mm every 3.3-5 mm)."""
 
 CSV_COLUMNS: Final = tuple(SCORE_COLUMNS)
 """Columns of `score.csv`, in order. Slices s0-s5 run from anterior to posterior; empty is not evaluable, true is 1."""
@@ -55,7 +55,7 @@ def score_document(outcome: Outcome, run: Run) -> ScoreDocument:
             return _scored(outcome, run)
         case Unscorable(error, study):
             return _without_score("unscorable", error, study, run)
-        case Rejected(error):
+        case RejectedStudy(error):
             return _without_score("rejected", error, None, run)
 
 
@@ -237,7 +237,7 @@ def _t1_warnings(outcome: Scored) -> list[Message]:
         return []
     return [
         Message(
-            "the T1-weighted series does not lie on the STIR series (the person moved, or the scanner says so): the "
-            "bones were found on STIR alone"
+            "the T1-weighted series does not fit the STIR series (the person moved, or the headers differ): the bones "
+            "were found on STIR alone"
         )
     ]

@@ -133,7 +133,7 @@ class JointEntry:
         ItemProbabilities,
         Field(
             description="Probability that a reader gives each point; null where the item is not evaluable or the "
-            "model cannot say."
+            "model is not calibrated."
         ),
     ]
 
@@ -173,6 +173,4 @@ class FlagEntry:
     code: FlagCode
     words: str
     value: Annotated[float | None, Field(description="What was measured; null where it is infinite.")]
-    limit: Annotated[
-        float, Field(description="The limit that it has passed (imaging/quality.py says where it comes from).")
-    ]
+    limit: Annotated[float, Field(description="The limit that it has passed (its source is in imaging/quality.py).")]

@@ -60,7 +60,7 @@ class ScoreDocument:
             ge=0,
             le=72,
             description="Mean of the distribution of a reader's total, given what the networks saw; null where the "
-            "model cannot say.",
+            "model is not calibrated.",
         ),
     ]
     interval_90: Annotated[

@@ -1,4 +1,4 @@
-"""`sparcc send`: the DICOM results of one or many finished scores to a PACS."""
+"""Send the DICOM results of finished scores to a PACS (`sparcc send`)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sparcc_pipeline.dicom.network.send import Entity, Receipt, parse_target, re
 from sparcc_pipeline.errors import ConfigError, InputError
 
 RESULT_PATTERNS: Final = ("seg.dcm", "*.sr.dcm", "overlay/*.dcm", "presentation_*.dcm")
-"""In the order in which they are sent: what others refer to comes first."""
+"""Files to send, in order: an object is sent before those that refer to it."""
 
 LONGEST_TITLE: Final = 16
 
 
 def run_send(folder: Path, to: str, title: str, timeout_s: float) -> None:
-    """Send all DICOM results below `folder` and say what became of them.
+    """Send all DICOM results below `folder` and print the outcome.
 
     Raises
     ------
@@ -41,11 +41,11 @@ def run_send(folder: Path, to: str, title: str, timeout_s: float) -> None:
         from sparcc_pipeline.dicom.network.stow import send_by_stow
 
         receipt = send_by_stow(objects, target, timeout_s)
-    typer.echo(_said(receipt, str(target)))
+    typer.echo(_summary(receipt, str(target)))
 
 
 def find_results(folder: Path) -> list[Path]:
-    """The DICOM results of every finished score at or below `folder`.
+    """Return the DICOM results of every finished score at or below `folder`.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def find_results(folder: Path) -> list[Path]:
     return files
 
 
-def _said(receipt: Receipt, target: str) -> str:
+def _summary(receipt: Receipt, target: str) -> str:
     if receipt.found_again is None:
         return f"{receipt.stored} objects stored by {target}. Not found again: {receipt.note}."
     return f"{receipt.stored} objects stored by {target}, all {receipt.found_again} found there again."

@@ -1,6 +1,6 @@
-"""Tables as sites send them, CSV, Excel or Parquet, as rows of plain cells with their row numbers.
+"""Read tables of sites (CSV, Excel or Parquet) as rows of plain cells with their row numbers.
 
-There: `read_table`, `compact`, `RawTable`, `RawRow`, `Cell`. A cell keeps the type it has in the file.
+A cell keeps the type that it has in the file.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ Cell = str | int | float | bool | date | datetime | None
 EXCEL_SUFFIXES: Final = (".xlsx", ".xlsm")
 CSV_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
-"""Encodings of CSV, in the order tried: that of most programs, then that of a Chinese Excel."""
+"""Encodings of CSV, in the order in which they are tried: that of most programs, then that of Chinese Excel."""
 
-_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueError, TypeError, AttributeError,
-                   EOFError, IndexError)  # fmt: skip
-"""What openpyxl raises on damaged workbooks (a fault of XML is a SyntaxError)."""
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, zlib.error, SyntaxError, KeyError, ValueError, TypeError),
+    *(AttributeError, EOFError, IndexError),
+)
+"""Errors that openpyxl raises on damaged workbooks (a fault of XML is a SyntaxError)."""
 
 PARQUET_SUFFIX: Final = ".parquet"
 
 LARGEST_ROWS: Final = 1_000_000
-"""More rows than this are no trial's: each item of each reading of 150 participants is a third of it."""
+"""Largest number of rows: three times the items of all readings of 150 participants."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class RawRow:
 
 @dataclass(frozen=True)
 class RawTable:
-    """One file. `notes` says what of the file was not read, for instance further sheets."""
+    """One file. `notes` lists the parts that were not read, for example further sheets."""
 
     file: str
     columns: tuple[str, ...]
@@ -56,7 +58,7 @@ class RawTable:
 
 
 def read_table(file: Path) -> RawTable:
-    """The rows of a CSV, Excel or Parquet file; empty rows are left out, the others keep their numbers.
+    """Return the rows of a CSV, Excel or Parquet file; empty rows are left out, the others keep their numbers.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def read_table(file: Path) -> RawTable:
 
 
 def compact(column: str) -> str:
-    """A header without case, width, spaces and punctuation."""
+    """Return a header without case, width, spaces and punctuation."""
     plain = unicodedata.normalize("NFKC", column).casefold()
     return re.sub(r"[\W_]+", "", plain)
 
@@ -152,7 +154,7 @@ def _excel(file: Path) -> tuple[list[list[Cell]], tuple[Message, ...]]:
     from openpyxl import load_workbook
 
     try:
-        # The whole file at once: openpyxl would keep it open.
+        # Read at once, because openpyxl would keep the file open.
         content = file.read_bytes()
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]

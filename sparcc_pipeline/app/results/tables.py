@@ -1,4 +1,4 @@
-"""Tables as CSV and Parquet files: every table that this program writes passes here.
+"""Write tables as CSV and Parquet; every table of this program is written here.
 
 One row is one observation, one column one variable; an empty cell is missing, never 0.
 """
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 class ColumnKind(StrEnum):
-    """Types of a column."""
+    """The types of a column."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -28,7 +28,7 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, what it means, its type, its unit, a CDISC-like DOMAIN.VARIABLE."""
+    """One column: its name, label, type, unit, and a CDISC-like DOMAIN.VARIABLE."""
 
     name: str
     label: str
@@ -46,11 +46,11 @@ class Table:
 
 
 def rows_as_csv(names: Sequence[str], rows: Iterable[Row]) -> str:
-    """Rows under a header: yes and no as 1 and 0, dates as YYYY-MM-DD; a missing value is an empty cell.
+    """Return rows under a header: yes and no as 1 and 0, dates as YYYY-MM-DD, a missing value as empty cell.
 
     Raises
     ------
-    ValueError : a row has a value that no column is for
+    ValueError : a row has a value without a column
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="raise")
@@ -60,19 +60,22 @@ def rows_as_csv(names: Sequence[str], rows: Iterable[Row]) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """The table as CSV (see `rows_as_csv`)."""
+    """Return the table as CSV (see `rows_as_csv`)."""
     return rows_as_csv([column.name for column in table.columns], table.rows)
 
 
 def parquet_bytes(table: Table) -> bytes:
-    """The table as Parquet, typed; labels and units are in the metadata of the columns."""
+    """Return the table as Parquet, typed; labels and units are in the metadata of the columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {
-        ColumnKind.TEXT: pa.string(), ColumnKind.NUMBER: pa.float64(), ColumnKind.WHOLE: pa.int64(),
-        ColumnKind.YES_NO: pa.bool_(), ColumnKind.DATE: pa.date32(),
-    }  # fmt: skip
+        ColumnKind.TEXT: pa.string(),
+        ColumnKind.NUMBER: pa.float64(),
+        ColumnKind.WHOLE: pa.int64(),
+        ColumnKind.YES_NO: pa.bool_(),
+        ColumnKind.DATE: pa.date32(),
+    }
     schema = pa.schema(
         [pa.field(c.name, types[c.kind], metadata={"label": c.label, "unit": c.unit}) for c in table.columns]
     )

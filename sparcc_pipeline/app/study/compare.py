@@ -1,6 +1,6 @@
-"""The way of a follow-up: every visit on its own, then laid on the baseline, scored on the same slices, compared.
+"""Compare follow-ups with a baseline: each visit is read on its own, aligned, and scored on the matching slices.
 
-Nothing passes from one visit to the next but the choice of slices.
+Only the choice of slices passes from the baseline to a follow-up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sparcc_pipeline.volume import SeriesRef
 
 @dataclass(frozen=True)
 class Compared:
-    """A follow-up that was laid on the baseline and scored on the same slices."""
+    """A follow-up that was aligned with the baseline and scored on the matching slices."""
 
     visit: Visit
     scored: Scored
@@ -38,7 +38,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class NotCompared:
-    """A follow-up without a change, and why."""
+    """A follow-up without a change, and the reason."""
 
     name: str
     error: SparccError
@@ -53,19 +53,25 @@ class Comparison:
     follow_ups: tuple[Compared | NotCompared, ...]
 
 
-def compare_studies(sources: Sequence[Path], request: Request, load_segmenter: Callable[[], Segmenter],
-                    progress: Callable[[str], None], *, same_person: bool = False) -> Comparison:  # fmt: skip
+def compare_studies(
+    sources: Sequence[Path],
+    request: Request,
+    load_segmenter: Callable[[], Segmenter],
+    progress: Callable[[str], None],
+    *,
+    same_person: bool = False,
+) -> Comparison:
     """Compare follow-ups with the baseline.
 
     Parameters
     ----------
-    sources : baseline first, then follow-ups; each a study or the folder of a finished score
-    request : `slices` are those of the baseline; the rest holds for every study
-    same_person : compare although the patient identifiers differ
+    sources : the baseline, then the follow-ups; each is a study or the folder of a finished score
+    request : `slices` are those of the baseline; the rest applies to every study
+    same_person : compare even if the patient identifiers differ
 
     Raises
     ------
-    InputError, UnscorableError : of the baseline; those of a follow-up are in its `NotCompared`
+    InputError, UnscorableError : the baseline has no score; errors of a follow-up are in its `NotCompared`
     ModelError : no usable model
     """
     reader = VisitReader(load_segmenter, progress)
@@ -81,7 +87,7 @@ def compare_studies(sources: Sequence[Path], request: Request, load_segmenter: C
         name = visit_name(index)
         try:
             visit = reader.read(name, source, replace(request, slices=None), partial(checks.accept, name))
-            progress(f"Laying {name.lower()} on the baseline")
+            progress(f"Aligning {name.lower()} with the baseline")
             follow_ups.append(_compare(baseline, scored, visit, checks.warnings(name)))
         except (InputError, UnscorableError, RegistrationError) as error:
             follow_ups.append(NotCompared(name, error))
@@ -89,12 +95,12 @@ def compare_studies(sources: Sequence[Path], request: Request, load_segmenter: C
 
 
 def visit_name(index: int) -> Message:
-    """How results name the visit at this place of the command line."""
+    """Return the name of the visit at this place of the command line."""
     return Message("Baseline") if index == 0 else Message("Follow-up {number}", number=index)
 
 
 def of_visit(name: str, error: SparccError) -> SparccError:
-    """The same error, saying which visit it is about."""
+    """Return the error with the name of the visit in its text."""
     return type(error)(f"{name.lower()}: {error}")
 
 
@@ -117,7 +123,7 @@ def _compare(baseline: Visit, scored: Scored, visit: Visit, warnings: list[Messa
 
 
 class _Checks:
-    """What the images of the visits say about belonging together; the first accepted study is the baseline."""
+    """Checks that the visits belong together; the first accepted study is the baseline."""
 
     def __init__(self, same_person: bool) -> None:
         self._same_person = same_person
@@ -126,13 +132,13 @@ class _Checks:
         self._warnings: dict[str, list[Message]] = {}
 
     def accept(self, name: str, study: Study) -> None:
-        """Refuse images that were given before, and those of another person.
+        """Reject images that were given before, and images of another person.
 
         Raises
         ------
-        InputError : one of both
+        InputError : the images were given before, or are those of another person
         """
-        # The pixels alone: a copy that was sent again under new UIDs is the same study.
+        # Only pixels count: a copy that was sent again under new UIDs is the same study.
         content = hashlib.sha256(study.stir.signal.tobytes()).hexdigest()
         if content in self._names:
             raise InputError(
@@ -147,12 +153,14 @@ class _Checks:
         self._warnings[name] = [*self._other_person(name, self._baseline, series), *_dates(self._baseline, series)]
 
     def warnings(self, name: str) -> list[Message]:
-        """What is odd about an accepted follow-up."""
+        """Return the warnings about an accepted follow-up."""
         return self._warnings[name]
 
     def _other_person(self, name: str, baseline: SeriesRef, follow_up: SeriesRef) -> list[Message]:
         if baseline.person is None or follow_up.person is None:
-            return [Message("the images do not say whose they are: that both visits show one person was not checked")]
+            return [
+                Message("the images have no patient identifier: it was not checked that both visits show one person")
+            ]
         if baseline.person == follow_up.person:
             return []
         if not self._same_person:
@@ -164,17 +172,17 @@ class _Checks:
 
 
 def _dates(baseline: SeriesRef, follow_up: SeriesRef) -> list[Message]:
-    """What is odd about the dates of both visits."""
+    """Return the warnings about the dates of both visits."""
     days = days_between(baseline, follow_up)
     if days is None:
-        return [Message("a visit has no date: that the baseline is the earlier one was not checked")]
+        return [Message("a visit has no date: it was not checked that the baseline is the earlier one")]
     if days < 0:
         return [Message("it was acquired {days} days before the baseline: are the two swapped?", days=-days)]
     return []
 
 
 def days_between(baseline: SeriesRef, follow_up: SeriesRef) -> int | None:
-    """Days from baseline to follow-up; None where a date is missing."""
+    """Return the days from baseline to follow-up; None if a date is missing."""
     if baseline.acquired is None or follow_up.acquired is None:
         return None
     first, second = (datetime.fromisoformat(series.acquired) for series in (baseline, follow_up) if series.acquired)
@@ -182,7 +190,7 @@ def days_between(baseline: SeriesRef, follow_up: SeriesRef) -> int | None:
 
 
 def _difference_warnings(baseline: Scored, follow_up: Scored, change: ScoreChange) -> list[Message]:
-    """What else differs between the visits."""
+    """Return the warnings about other differences between the visits."""
     warnings = []
     if baseline.model.get("sha256") != follow_up.model.get("sha256"):
         warnings.append(Message("the visits were segmented by different models: score both again with one"))
@@ -190,8 +198,8 @@ def _difference_warnings(baseline: Scored, follow_up: Scored, change: ScoreChang
     if before is not None and after is not None and before.kind != after.kind:
         warnings.append(
             Message(
-                "intensity was measured against the {before} at baseline and the {after} here: its change may be that "
-                "of the reference",
+                "intensity was measured against the {before} at baseline and the {after} here: its change may come "
+                "from the reference",
                 before=REFERENCE_NAMES[before.kind],
                 after=REFERENCE_NAMES[after.kind],
             )

@@ -1,4 +1,4 @@
-"""The settings of a run: `configs/pipeline.toml`, a user's file over it, the command line over both."""
+"""The settings of a run: those of `configs/pipeline.toml`, overridden by a user's file and the command line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LanguageCode = Literal["en", "zh"]
 
 
 class PipelineConfig(BaseModel):
-    """Engineering choices; no default lives in the code.
+    """Engineering choices; all defaults are in `configs/pipeline.toml`.
 
     Parameters
     ----------
-    engine : what runs the networks
+    engine : engine that runs the networks
     threads : processor threads of the engine
     lang : language of the report pages and their pictures
     dicom_quadrants : DICOM segmentations also hold the quadrants
@@ -36,11 +36,11 @@ class PipelineConfig(BaseModel):
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:
-    """The settings that come with the installation, with those of `file` over them.
+    """Return the settings of the installation, overridden by those of `file`.
 
     Raises
     ------
-    ConfigError : a file is missing or no TOML, a key is unknown, or a value is not allowed; names file and key
+    ConfigError : a file is missing or no TOML, a key is unknown, or a value is not allowed
     """
     settings = _validated(read_toml(default_settings_file()), default_settings_file())
     if file is None:
@@ -49,7 +49,7 @@ def load_config(file: Path | None = None) -> PipelineConfig:
 
 
 def resolve_config(file: Path | None, engine: str | None, lang: str | None = None) -> PipelineConfig:
-    """The settings of `file` over those of the installation, and `--engine` and `--lang` over both.
+    """Return the settings of the installation, overridden by `file`, then by `--engine` and `--lang`.
 
     Raises
     ------
@@ -61,22 +61,22 @@ def resolve_config(file: Path | None, engine: str | None, lang: str | None = Non
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """The content of a TOML file.
+    """Return the content of a TOML file.
 
     Raises
     ------
-    ConfigError : it is missing or no TOML; names the file and the line
+    ConfigError : it is missing or no TOML
     """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"expected settings in {file}, found no readable text file; check the path") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"expected TOML in {file}, found an error: {error}; mend that line") from error
+        raise ConfigError(f"expected TOML in {file}, found an error: {error}; correct that line") from error
 
 
 def settings_error(error: ValidationError, file: Path, known: Iterable[str] = ()) -> ConfigError:
-    """Return the first fault that pydantic found in the content of a settings file, as one sentence.
+    """Return the first fault that pydantic found in a settings file as one sentence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files and folders written, or an `OutputError` that says why not."""
+"""Write files and folders; an `OutputError` gives the reason if that fails."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Final
 from sparcc_pipeline.errors import OutputError
 
 SCORE_FILE: Final = "score.json"
-"""The file that makes a folder that of a finished score."""
+"""The file that marks a folder as a finished score."""
 
 PARTIAL_PREFIX: Final = ".sparcc-"
 PARTIAL_SUFFIX: Final = ".partial"
 
 
 def make_folder(folder: Path, what: str) -> None:
-    """Make a folder for `what`, with those above it; one that is there is kept.
+    """Create a folder for `what` and its parents; an existing one is kept.
 
     Raises
     ------
-    OutputError : it cannot be made
+    OutputError : it cannot be created
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"expected a folder for the {what} at {folder}, found none can be made ({error.strerror}); choose another"
+            f"expected a folder for the {what} at {folder}, found that it cannot be created ({error.strerror}); "
+            "choose another"
         ) from error
 
 
@@ -56,11 +57,11 @@ def write_bytes(file: Path, content: bytes) -> None:
 
 
 def replace_bytes(file: Path, content: bytes) -> None:
-    """Write a file in one step: whoever reads it sees the earlier content or the new one, whole.
+    """Replace a file in one step: a reader sees either the earlier content or the new one.
 
     Raises
     ------
-    OutputError : it cannot be written; the earlier content is then still there
+    OutputError : it cannot be written; the earlier content is kept
     """
     partial = file.with_name(f"{PARTIAL_PREFIX}{file.name}{PARTIAL_SUFFIX}")
     try:
@@ -75,4 +76,5 @@ def replace_bytes(file: Path, content: bytes) -> None:
 
 
 def fault_of(error: OSError) -> str:
+    """Return the fault for an error message: "not usable (no space left on device)"."""
     return f"not usable ({(error.strerror or type(error).__name__).lower()})"

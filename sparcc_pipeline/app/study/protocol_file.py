@@ -14,11 +14,11 @@ SHIPPED_PROTOCOL: Final = Path("protocols") / "chictr2600118800.toml"
 
 
 def load_protocol(file: Path | None = None) -> Protocol:
-    """The protocol of a file, or the one that comes with the installation.
+    """Return the protocol of a file, by default that of the installation.
 
     Raises
     ------
-    ConfigError : the file is missing or no TOML, a key is unknown or has no allowed value; names file and key
+    ConfigError : the file is missing or no TOML, a key is unknown, or a value is not allowed
     """
     source = config_file(SHIPPED_PROTOCOL) if file is None else file
     return protocol_from(read_toml(source), source.name)

@@ -1,4 +1,4 @@
-"""Where a result comes from: software, model, settings, input."""
+"""The provenance of a result: software, model, settings, input."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True)
 class Run:
-    """One call of the program: its settings, what was asked for, and when (UTC)."""
+    """One call of the program: its settings, its request, and its time (UTC)."""
 
     config: PipelineConfig
     request: Request
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def settings_sha256(self) -> str:
-        """Hash of `scoring_settings`."""
+        """The hash of `scoring_settings`."""
         return hashlib.sha256(json.dumps(self.scoring_settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -100,7 +100,7 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class InputRef:
-    """The images that were read, without their place: a path may hold a patient's name."""
+    """The images that were read, without their path, which may hold the name of a patient."""
 
     files: Annotated[int, Field(ge=1)]
     sha256: Sha256
@@ -119,10 +119,10 @@ class Provenance:
 
 
 def input_ref(volume: Volume, files: int) -> InputRef:
-    """Number of files, and a hash that does not depend on how the files store or order the slices.
+    """Return the number of files, and a hash that does not depend on how the files store or order the slices.
 
-    The hash goes over the sorted SOP Instance UIDs, the shape and the signal (float32, little-endian, in the
-    project's axes).
+    The hash covers the sorted SOP Instance UIDs, the shape and the signal (float32, little-endian, (slices, rows,
+    columns)).
     """
     digest = hashlib.sha256()
     digest.update("\n".join(sorted(volume.series.sop_instance_uids)).encode())
@@ -144,7 +144,7 @@ def provenance(run: Run, model: Mapping[str, str] | None, source: InputRef | Non
 
 
 def installed_versions(names: tuple[str, ...] = (*DEPENDENCIES, *FAST_ENGINE, *REFERENCE_ENGINE)) -> dict[str, str]:
-    """Versions of Python and of those distributions that are installed."""
+    """Return the versions of Python and of the installed distributions among `names`."""
     found = {"python": platform.python_version()}
     for name in names:
         try:

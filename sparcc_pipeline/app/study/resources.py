@@ -1,4 +1,4 @@
-"""Where the installation keeps its model bundles and its default settings.
+"""The model bundles and default settings of the installation.
 
 A wheel carries the repository's `models/` and `configs/` as `_models` and `_configs` inside the package; an editable
 installation uses those of the checkout.
@@ -17,11 +17,11 @@ BUNDLE_NAME: Final = "sparcc_stir"
 """Folder of the model bundle that scores a study."""
 
 BUNDLE_METADATA: Final = Path("configs") / "metadata.json"
-"""The file that makes a folder a MONAI bundle."""
+"""The file that marks a folder as a MONAI bundle."""
 
 
 def model_bundle() -> Path:
-    """The folder of the installed model bundle.
+    """Return the folder of the installed model bundle.
 
     Raises
     ------
@@ -33,12 +33,12 @@ def model_bundle() -> Path:
             return folder
     raise ModelError(
         f"expected the model bundle {BUNDLE_NAME!r} with {BUNDLE_METADATA}, found none in {folders[0].parent} or "
-        f"{folders[1].parent}; install the package again, or make the model with `sparcc train`"
+        f"{folders[1].parent}; install the package again, or train the model with `sparcc model train`"
     )
 
 
 def default_settings_file() -> Path:
-    """The `pipeline.toml` that comes with the installation.
+    """Return the path of `pipeline.toml` of the installation.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def default_settings_file() -> Path:
 
 
 def codes_file() -> Path:
-    """The `codes.toml` that comes with the installation: the codes of the DICOM results.
+    """Return the path of `codes.toml` of the installation: the codes of the DICOM results.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def codes_file() -> Path:
 
 
 def config_file(name: Path) -> Path:
-    """A file of `configs/` that comes with the installation.
+    """Return the path of a file of `configs/` of the installation.
 
     Raises
     ------

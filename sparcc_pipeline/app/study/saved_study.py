@@ -1,8 +1,7 @@
-"""`study.npz`: what a later comparison needs of a scored study, so that nothing is segmented twice.
+"""`study.npz`: the data of a scored study that a later comparison needs, so that nothing is segmented twice.
 
-Signal, bones, edema and geometry as they were, and two things by which a comparison notices swapped visits and other
-people: when the images were acquired, and four digits of a hash of the patient identifier. No name, no birth date, no
-text of the header.
+It holds signal, bones, edema and geometry. To notice swapped visits and other people it also holds the acquisition
+time and four digits of a hash of the patient identifier. It holds no name, no birth date, no text of the header.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ STUDY_FILE: Final = "study.npz"
 FORMAT: Final = "sparcc-study/2"
 
 FLUIDS: Final = ("csf", "disc")
-"""Reference tissues that results of earlier versions do not keep."""
+"""Reference tissues that results of earlier versions lack."""
 
 _LARGEST_UINT16: Final = 65535
 
 
 def save_study(scored: Scored, file: Path) -> None:
-    """Write everything that `load_study` reads.
+    """Write the file that `load_study` reads.
 
     Raises
     ------
@@ -73,7 +72,7 @@ def save_study(scored: Scored, file: Path) -> None:
 
 
 def load_study(folder: Path) -> tuple[Segmented, SixSlices]:
-    """The study of a finished score folder, and the six slices that were scored.
+    """Return the study of a finished score folder, and the six slices that were scored.
 
     Raises
     ------
@@ -100,9 +99,9 @@ def load_study(folder: Path) -> tuple[Segmented, SixSlices]:
 
 
 def person_of(folder: Path) -> str | None:
-    """The fingerprint of the patient identifier (`volume.SeriesRef.person`) that a finished score keeps.
+    """Return the fingerprint of the patient identifier (`volume.SeriesRef.person`) of a finished score.
 
-    None where the folder keeps none or it cannot be read: then nothing can be said about the person.
+    None if the folder has none or it cannot be read; then the person is not known.
     """
     try:
         with (folder / STUDY_FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -113,7 +112,7 @@ def person_of(folder: Path) -> str | None:
 
 
 def is_score_folder(source: Path) -> bool:
-    """True if `source` is a folder of results rather than a study."""
+    """Return whether `source` is a folder of results rather than a study."""
     return source.is_dir() and (source / SCORE_FILE).is_file()
 
 
@@ -163,20 +162,20 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
 
 
 def _compact(signal: NDArray[np.float32]) -> NDArray[Any]:
-    """The signal as whole numbers of two bytes where that loses nothing."""
+    """Return the signal as unsigned 16-bit numbers if that loses nothing."""
     whole = signal.astype(np.uint16) if signal.min() >= 0 and signal.max() <= _LARGEST_UINT16 else None
     return whole if whole is not None and np.array_equal(whole, signal) else signal
 
 
 def _npz(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """A compressed `.npz`, at the level that costs a tenth of a second rather than a whole one."""
+    """Return a compressed `.npz`, at a level that takes a tenth of a second instead of a whole one."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, array in arrays.items():
             entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same study gives the same bytes
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            # An entry has its own level, and takes none from the archive.
+            # Each entry needs its own level; that of the archive is not used.
             archive.writestr(entry, member.getbuffer(), zipfile.ZIP_DEFLATED, compresslevel=1)
     return content.getvalue()
 

@@ -1,4 +1,4 @@
-"""The way of one study: read, segment, find the joints, choose six slices, score."""
+"""Score one study: read, segment, find the joints, choose six slices, score."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ CustomSlices = tuple[int, int]
 
 
 class Segmenter(Protocol):
-    """What turns a volume into tissue maps and joints, and says which model it is."""
+    """An object that turns a volume into tissue maps and joints, and names its model."""
 
     @property
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
     def calibration_of(self, tissue: TissueMaps) -> Calibration | None:
-        """How sure the model is of the points that follow from these maps; None where that was not measured."""
+        """Return the calibration of the points that follow from these maps; None if it was not measured."""
 
     def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
-        """The tissue maps of one STIR volume, in its own geometry, and its joints; T1 helps where there is one."""
+        """Return the tissue maps of one STIR volume, in its geometry, and its joints; T1 is used if there is one."""
 
 
 _SLICES: Final = re.compile(r"\s*(\d{1,6})\s*-\s*(\d{1,6})\s*")
@@ -53,13 +53,13 @@ _SLICES: Final = re.compile(r"\s*(\d{1,6})\s*-\s*(\d{1,6})\s*")
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for beyond the source.
+    """The request of the user beside the source.
 
     Parameters
     ----------
     slices : score these six slices instead of those of the transitional-slice rule
-    series_uid : score this series instead of the one that fits best
-    accept_fat_suppressed : also take fat-suppressed T2 that is not STIR
+    series_uid : score this series instead of the best one
+    accept_fat_suppressed : also accept fat-suppressed T2 that is not STIR
     """
 
     slices: CustomSlices | None = None
@@ -69,11 +69,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Study:
-    """The series that is scored, from how many files, why this one, and which were passed over.
+    """The series to score.
 
-    `t1` is the T1-weighted series beside it; where it is None, `no_t1` says why. `header` is what DICOM results need of
-    the source's headers (it knows the patient, and shows nothing of it); None where none were asked for, or where there
-    can be none: then `no_header` says why.
+    Parameters
+    ----------
+    files : number of files that it was read from
+    chosen_because : reasons why this series was chosen
+    passed_over : other series, with the reasons why they were not chosen
+    t1 : the T1-weighted series of the study; if None, `no_t1` is the reason
+    header : headers of the source that DICOM results need (it names the patient, but not in its `repr`); if None
+        although it was requested, `no_header` is the reason
     """
 
     stir: Volume
@@ -88,9 +93,9 @@ class Study:
 
 @dataclass(frozen=True)
 class Segmented:
-    """A study with the tissue and the joints that were found in it, and the model that found them.
+    """A study with the tissue and the joints found in it, and the model that found them.
 
-    `quality` is what about the images makes a score of them less dependable.
+    `quality` lists faults of the images that make a score less dependable.
     """
 
     study: Study
@@ -103,9 +108,9 @@ class Segmented:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored(Segmented):
-    """A score, with everything that it was made from.
+    """A score, with everything that it was computed from.
 
-    `likelihood` says how sure the score is; None where the model cannot say.
+    `likelihood` is the uncertainty of the score; None if the model is not calibrated.
     """
 
     score: SparccScore
@@ -113,26 +118,26 @@ class Scored(Segmented):
 
     @property
     def reference_region(self) -> BoolArray:
-        """(slices, rows, columns) bool: what the reference signal of intensity was measured on."""
+        """(slices, rows, columns) bool: the voxels whose signal is the reference of intensity."""
         return reference_region(self.tissue, self.score.reference_signal)
 
 
 @dataclass(frozen=True)
 class Unscorable:
-    """Valid data to which the method does not apply; `study` is None where it was not read as a whole."""
+    """Valid data to which the method does not apply; `study` is None if it could not be read."""
 
     error: UnscorableError
     study: Study | None = None
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """Data that must be mended by the site that sent it."""
+class RejectedStudy:
+    """Data that the site must correct and send again."""
 
     error: InputError
 
 
-Outcome = Scored | Unscorable | Rejected
+Outcome = Scored | Unscorable | RejectedStudy
 
 
 def score_study(
@@ -148,13 +153,13 @@ def score_study(
     Parameters
     ----------
     source : folder, zip, DICOMDIR, DICOM file or NIfTI file
-    load_segmenter : called once the input was accepted; a batch passes one that keeps its segmenter
-    progress : told the name of each step as it begins
-    with_header : also keep what DICOM results need of the source's headers
+    load_segmenter : called after the input was accepted; a batch passes one that keeps its segmenter
+    progress : called with the name of each step as it begins
+    with_header : also keep the headers that DICOM results need
 
     Raises
     ------
-    ConfigError : the slices asked for are not in the stack, or headers are wanted of a source that has none
+    ConfigError : the requested slices are not in the stack, or the source has no DICOM headers
     ModelError : no usable model
     """
     return score_images(lambda: read_study(source, request, with_header=with_header), request, load_segmenter, progress)
@@ -166,7 +171,7 @@ def score_images(
     load_segmenter: Callable[[], Segmenter],
     progress: Callable[[str], None],
 ) -> Outcome:
-    """Score what `read` reads (see `score_study`)."""
+    """Score the study that `read` returns (see `score_study`)."""
     study = None
     try:
         progress("Reading the images")
@@ -180,11 +185,11 @@ def score_images(
     except UnscorableError as error:
         return Unscorable(error, study)
     except InputError as error:
-        return Rejected(error)
+        return RejectedStudy(error)
 
 
 def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
-    """Tissue and joints of one study.
+    """Return the tissue and the joints of one study.
 
     Raises
     ------
@@ -197,7 +202,7 @@ def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
 
 
 def six_slices(segmented: Segmented, request: Request) -> SixSlices:
-    """The slices that the user asked for, else those of the transitional-slice rule."""
+    """Return the slices that the user requested, else those of the transitional-slice rule."""
     if request.slices is not None:
         return six_slices_from_user(*request.slices, segmented.joints)
     return choose_six_slices(segmented.joints, segmented.tissue.ligamentous)
@@ -208,7 +213,7 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
 
     Raises
     ------
-    UnscorableError : nothing on them can be evaluated
+    UnscorableError : no item on them can be evaluated
     """
     study, tissue, joints, calibration = segmented.study, segmented.tissue, segmented.joints, segmented.calibration
     score = score_sparcc(study.stir, tissue, joints, slices)
@@ -222,12 +227,12 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
 
 
 def read_study(source: Path, request: Request, *, with_header: bool = False) -> Study:
-    """Find and read the series to score, the T1-weighted one beside it, and if asked for what headers tell.
+    """Find and read the series to score and the T1-weighted one; with `with_header` also the headers.
 
     Raises
     ------
-    InputError, UnscorableError : there is none that can be read, or the method does not apply to it
-    ConfigError : `request` names slices or a series that this source cannot have, or it has no DICOM headers
+    InputError, UnscorableError : no series can be read, or the method does not apply to it
+    ConfigError : this source lacks the requested slices, series or DICOM headers
     """
     require_readable(source)
     if is_nifti(source):
@@ -237,7 +242,7 @@ def read_study(source: Path, request: Request, *, with_header: bool = False) -> 
 
 
 def parse_slices(text: str) -> CustomSlices:
-    """First and last slice of "7-12".
+    """Return the first and the last slice of a text such as "7-12".
 
     Raises
     ------
@@ -254,12 +259,12 @@ def parse_slices(text: str) -> CustomSlices:
 
 
 def is_nifti(source: Path) -> bool:
-    """True for a file that is called NIfTI."""
+    """Return whether the source is a file with a NIfTI name."""
     return source.name.lower().endswith(NIFTI_SUFFIXES) and source.is_file()
 
 
 def read_nifti_study(file: Path, request: Request, *, with_header: bool = False) -> Study:
-    """The image of a NIfTI file (errors: see `read_study`)."""
+    """Return the image of a NIfTI file (errors: see `read_study`)."""
     if request.series_uid is not None:
         raise ConfigError("expected a DICOM source for --series, found a NIfTI file; leave --series out")
     if with_header:
@@ -280,9 +285,9 @@ def read_nifti_study(file: Path, request: Request, *, with_header: bool = False)
 def read_dicom_study(
     files: Iterable[Path], request: Request, *, with_header: bool = False, or_without: bool = False
 ) -> Study:
-    """The series to score among these files, and the T1 beside it (errors: see `read_study`).
+    """Return the series to score among these files, and the T1 of the study (errors: see `read_study`).
 
-    `or_without`: a study that can have no DICOM results is no fault; `no_header` says why.
+    With `or_without`, a study that cannot have DICOM results is accepted; `no_header` is the reason.
     """
     discovery = discover(files)
     selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
@@ -316,7 +321,7 @@ def _read_header(selection: Selection, stir: Volume, *, or_without: bool) -> tup
 
 
 def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None, Message | None]:
-    """The T1-weighted series beside the chosen one, or why there is none: it is never worth losing a study for."""
+    """Return the T1-weighted series of the study, or the reason why there is none; a fault of it is no error."""
     candidate = find_t1(discovery, selection.series)
     if candidate is None:
         return None, NO_T1
@@ -327,7 +332,12 @@ def _read_t1(discovery: Discovery, selection: Selection) -> tuple[Volume | None,
 
 
 def require_readable(source: Path) -> None:
-    """Refuse a path that cannot be reached or opened: what comes after may ask what it is."""
+    """Reject a path that cannot be reached or opened.
+
+    Raises
+    ------
+    SeriesNotFoundError : it cannot be reached or opened
+    """
     fault = None
     try:
         source.stat()
@@ -343,7 +353,7 @@ def require_readable(source: Path) -> None:
 
 
 def _require_slices_within(request: Request, stir: Volume) -> None:
-    """Refuse `--slices` beyond the stack before the slow work."""
+    """Reject `--slices` outside the stack before the slow work."""
     last = stir.geometry.shape[0] - 1
     if request.slices is not None and not 0 <= request.slices[0] <= request.slices[1] <= last:
         first, end = request.slices
@@ -354,7 +364,7 @@ def _require_slices_within(request: Request, stir: Volume) -> None:
 
 
 def _require_evaluable(score: SparccScore) -> None:
-    """A study of which nothing could be evaluated has no score: never 0."""
+    """Reject a study without any evaluable item: it has no score, never 0."""
     if score.evaluable_maximum == 0:
         first, last = score.slices.indices[0], score.slices.indices[-1]
         raise UnscorableError(

@@ -1,4 +1,4 @@
-"""One visit of a follow-up: its study, read and segmented on its own, and how still the person lay."""
+"""One visit of a comparison: its study, read and segmented on its own, and movement during the examination."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sparcc_pipeline.sparcc.alignment import LARGEST_ROTATION_DEGREES, joint_poi
 from sparcc_pipeline.sparcc.slices import SixSlices
 
 T1_MOVED_MM: Final = 2.0
-"""Movement between STIR and T1 from which a warning is given: about half a slice (project decision)."""
+"""Movement between STIR and T1 from which a warning is given, about half a slice. Source: decision of this project."""
 
 
 @dataclass(frozen=True)
 class T1Movement:
-    """How far the person moved between STIR and T1 of one study: mean over the joints, in mm, and the turn."""
+    """Movement between STIR and T1 of one study: mean over the joints in mm, and rotation in degrees."""
 
     series_uid: str | None
     same_frame_of_reference: bool
@@ -34,9 +34,9 @@ class T1Movement:
 
 @dataclass(frozen=True)
 class Visit:
-    """One time point: its study with tissue and joints, the slices asked for, and how still the person lay.
+    """One time point: its study with tissue and joints, the requested slices, and the movement of the person.
 
-    `six` is None where the rule of the transitional slice or the baseline decides. `t1` is None where `no_t1` says why.
+    `six` is None if the transitional-slice rule or the baseline decides. If `t1` is None, `no_t1` is the reason.
     """
 
     name: str
@@ -48,21 +48,21 @@ class Visit:
 
     @property
     def anatomy(self) -> Anatomy:
-        """What an alignment needs of it."""
+        """The scan with its bones and joints, for the alignment."""
         return anatomy_of(self.segmented)
 
 
 class VisitReader:
-    """Reads visits one by one, with one model for all."""
+    """Reads visits one by one with one model."""
 
     def __init__(self, load_segmenter: Callable[[], Segmenter], progress: Callable[[str], None]) -> None:
         self._load, self._progress = load_segmenter, progress
         self._segmenter: Segmenter | None = None
 
     def read(self, name: str, source: Path, request: Request, check: Callable[[Study], None]) -> Visit:
-        """The visit, segmented here or read from its score folder.
+        """Return the visit, segmented here or read from its score folder.
 
-        `check` is told the images before the slow work and may refuse them.
+        `check` is called with the images before the slow work, and may raise an error.
         """
         self._progress(f"Reading {name.lower()}")
         six = None
@@ -88,12 +88,12 @@ class VisitReader:
 
 
 def anatomy_of(segmented: Segmented) -> Anatomy:
-    """The scan with its bones and joints."""
+    """Return the scan with its bones and joints."""
     return Anatomy(segmented.study.stir, segmented.tissue.anatomy, segmented.joints)
 
 
 def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, Message | None]:
-    """How far the person moved between STIR and T1, or why that is not known."""
+    """Return the movement between STIR and T1, or the reason why it is not known."""
     stir, t1 = segmented.study.stir, segmented.study.t1
     if t1 is None:
         return None, segmented.study.no_t1
@@ -103,7 +103,7 @@ def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, Message | Non
     except RegistrationError as error:
         return None, Message("{error}", error=str(error))
     if found.transform.angle_degrees > LARGEST_ROTATION_DEGREES or found.information_gain <= 0:
-        return None, Message("STIR and T1 cannot be laid on each other")
+        return None, Message("STIR and T1 cannot be aligned")
     moved = found.transform.distance_mm(RigidTransform(), joint_points_mm(segmented.joints))
     uids = stir.geometry.frame_of_reference_uid, t1.geometry.frame_of_reference_uid
     same_frame = uids[0] is not None and uids[0] == uids[1]
@@ -111,11 +111,11 @@ def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, Message | Non
 
 
 def movement_warnings(visit: Visit) -> list[Message]:
-    """What the person's movement during the visit means for its score."""
+    """Return the warnings about movement during the visit."""
     warnings = []
     largest = visit.movement.largest_mm
     if largest is not None and largest > MOVED_MM:
-        warnings.append(Message("slices lie up to {mm:.1f} mm off their neighbours (movement)", mm=largest))
+        warnings.append(Message("slices are up to {mm:.1f} mm off their neighbours (movement)", mm=largest))
     if visit.t1 is not None and visit.t1.moved_mm > T1_MOVED_MM:
         warnings.append(Message("the person moved {mm:.1f} mm between STIR and T1", mm=visit.t1.moved_mm))
     if visit.t1 is not None and not visit.t1.same_frame_of_reference:

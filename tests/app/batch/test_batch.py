@@ -44,7 +44,7 @@ from ..conftest import KnownSegmenter, make_stir, make_tissue
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    """One worker in this process, so that it sees what a test replaces."""
+    """One worker in this process, so that it uses the replacements of a test."""
     with (
         LocalCluster(
             n_workers=1,
@@ -138,7 +138,7 @@ def partial_left(out: Path) -> list[Path]:
     return [path for path in out.rglob("*") if path.name.endswith(".partial")]
 
 
-def test_studies_mixed_in_one_folder_are_told_apart(batch: Batch, tmp_path: Path) -> None:
+def test_studies_mixed_in_one_folder_are_separated(batch: Batch, tmp_path: Path) -> None:
     source = tmp_path / "ward 7"
     for number, patient in enumerate(("MUELLER_ANNA", "SCHMIDT_OTTO", "LI_WEI")):
         for file in write_study(tmp_path / "made" / str(number), patient):
@@ -239,7 +239,7 @@ def test_zips_with_several_studies_and_copies(batch: Batch, tmp_path: Path) -> N
     assert sorted(row["files"] for row in rows_of(tmp_path / "out")) == ["14", "28"]
 
 
-def test_a_damaged_file_beside_a_study_is_told_in_its_warnings(batch: Batch, tmp_path: Path) -> None:
+def test_a_damaged_file_beside_a_study_is_in_its_warnings(batch: Batch, tmp_path: Path) -> None:
     write_study(tmp_path / "in", "A")
     (tmp_path / "in" / "cut").write_bytes((tmp_path / "in" / "IM_0001.dcm").read_bytes()[:140])
 
@@ -386,7 +386,7 @@ def test_an_interrupted_batch_keeps_its_rows_and_goes_on(
     assert partial_left(out) == []
 
 
-def test_a_full_disk_half_way_is_told_in_the_rows(
+def test_a_full_disk_half_way_is_reported_in_the_rows(
     batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = tmp_path / "in", tmp_path / "out"

@@ -147,10 +147,10 @@ def test_a_killed_worker_costs_no_study(machines: Machines, studies: Path, tmp_p
     before = {path: path.stat().st_mtime_ns for path in finished(out)}
     os.kill(first.pid, signal.SIGKILL)
 
-    said, _ = batch.communicate(timeout=120)
+    printed, _ = batch.communicate(timeout=120)
 
-    assert batch.returncode == 0, said
-    assert "6 studies: 6 scored, 0 unscorable, 0 rejected, 0 failed" in said
+    assert batch.returncode == 0, printed
+    assert "6 studies: 6 scored, 0 unscorable, 0 rejected, 0 failed" in printed
     ended = [json.loads(line) for line in (out / "batch.log").read_text().splitlines()]
     assert set(Counter(line["study"] for line in ended).values()) == {1} and len(ended) == 6
     assert len(finished(out)) == 6
@@ -170,10 +170,10 @@ def test_a_killed_batch_goes_on_where_it_was(machines: Machines, studies: Path, 
     before = {path: path.stat().st_mtime_ns for path in finished(out)}
 
     again = machines.batch(studies, "--out", out, "--scheduler", address)
-    said, _ = again.communicate(timeout=120)
+    printed, _ = again.communicate(timeout=120)
 
-    assert again.returncode == 0, said
-    assert "6 studies: 6 scored" in said and "in an earlier run" in said
+    assert again.returncode == 0, printed
+    assert "6 studies: 6 scored" in printed and "in an earlier run" in printed
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert not list(out.rglob("*.partial"))
 
@@ -191,7 +191,7 @@ def test_an_address_without_a_scheduler(
 
 
 def test_the_installed_model_on_a_local_worker(tmp_path: Path) -> None:
-    """The whole way as a user calls it: processes, spawned, listening on this machine only, gone in the end."""
+    """A whole batch as a user starts it: spawned processes that listen on this machine only and end with it."""
     sample = Path(__file__).resolve().parents[3] / "data_samples" / "phantom_study"
     (tmp_path / "cwd").mkdir()
     batch = subprocess.Popen(
@@ -212,10 +212,10 @@ def test_the_installed_model_on_a_local_worker(tmp_path: Path) -> None:
         cwd=tmp_path / "cwd",
         env={**os.environ, "PYTHONPATH": str(sample.parents[1]), "TMPDIR": str(tmp_path)},
     )
-    said, complained = batch.communicate(timeout=180)
+    printed, complained = batch.communicate(timeout=180)
 
     assert (batch.returncode, complained) == (0, "")
-    assert "1 studies: 1 scored" in said
+    assert "1 studies: 1 scored" in printed
     assert list((tmp_path / "cwd").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("sparcc-batch-")] == []
 

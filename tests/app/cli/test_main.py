@@ -1,4 +1,4 @@
-"""The command line: exit codes, what is printed where, and what is left behind."""
+"""The command line: exit codes, output, and the files that remain."""
 
 from __future__ import annotations
 
@@ -324,6 +324,13 @@ def test_help_and_version(sparcc: Sparcc) -> None:
     assert "counted from 0 at the most anterior" in " ".join(sparcc("score", "--help").out.split())
     version = sparcc("--version")
     assert (version.code, version.out.split()[0]) == (0, "sparcc-pipeline")
+
+
+@pytest.mark.parametrize("group", ["", "nightly", "trial", "reader", "reader user", "reader audit", "model"])
+def test_no_summary_of_a_command_is_cut(sparcc: Sparcc, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = sparcc(*group.split(), "--help").out.split("Commands:")[1]
+    assert "..." not in commands
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -46,13 +46,13 @@ FALSE_ALARMS = (
     "Warning - Unrecognized defined term <2.25.326040219914722305138267925843614417553> for value 1 of attribute "
     "<Coding Scheme UID>",
 )
-"""What dciodvfy says of correct objects, word for word."""
+"""Output of dciodvfy for correct objects, word for word."""
 
 SR_FALSE_ALARMS = (
     # TID 1501 is extensible: any evaluation may be there, the validator's table has none (PS3.16, row 12).
     r"Warning: [\d.]+: /CONTAINER .*/CODE \([A-Z0-9-]+,99SPARCC,\"[^\"]*\"\): Content Item not in template",
 )
-"""What DicomSRValidator says of correct reports."""
+"""Output of DicomSRValidator for correct reports."""
 
 ORTHANC = Path("/usr/sbin/Orthanc")
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -60,7 +60,7 @@ DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 @dataclass(frozen=True)
 class Written:
-    """A folder of results with DICOM, and what it was made from."""
+    """A folder of results with DICOM, and the outcome that it was made from."""
 
     folder: Path
     scored: Scored
@@ -107,10 +107,10 @@ def test_dciodvfy_finds_nothing_wrong(variant: str, tmp_path: Path) -> None:
     written = write_results(tmp_path, variant)
 
     for file in written.files:
-        said = subprocess.run([program, file], capture_output=True, text=True, check=False).stderr.splitlines()
+        printed = subprocess.run([program, file], capture_output=True, text=True, check=False).stderr.splitlines()
 
-        assert said[0] in {"Segmentation", "Comprehensive3DSR", "SCImage", "GrayscaleSoftcopyPresentationState"}
-        assert [line for line in said[1:] if line not in FALSE_ALARMS] == [], file.name
+        assert printed[0] in {"Segmentation", "Comprehensive3DSR", "SCImage", "GrayscaleSoftcopyPresentationState"}
+        assert [line for line in printed[1:] if line not in FALSE_ALARMS] == [], file.name
 
 
 def test_dicomsrvalidator_finds_no_error(tmp_path: Path) -> None:
@@ -135,23 +135,23 @@ def test_dicomsrvalidator_finds_no_error(tmp_path: Path) -> None:
     ]
 
     for process in running:
-        said, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=300)
 
-        assert "IOD validation complete" in said and "Root Template Validation Complete" in said
-        complaints = [line for line in said.splitlines() if line.startswith(("Error", "Warning"))]
+        assert "IOD validation complete" in printed and "Root Template Validation Complete" in printed
+        complaints = [line for line in printed.splitlines() if line.startswith(("Error", "Warning"))]
         assert [c for c in complaints if not any(re.fullmatch(known, c) for known in SR_FALSE_ALARMS)] == []
 
 
 def test_dsrdump_prints_the_score(results: Written) -> None:
-    said = subprocess.run(
+    printed = subprocess.run(
         [require("dsrdump"), results.folder / "score.sr.dcm"], capture_output=True, text=True, check=True
     ).stdout
 
     assert results.scored.score.total == 4
-    assert '"SPARCC sacroiliac inflammation score")="4"' in said
-    assert "PRELIMINARY" in said and "UNVERIFIED" in said and "not for diagnostic use" in said
-    assert said.count('"Measurement Group"') == 1 + 12 * 5
-    assert said.count('"Bone marrow edema")=(52101004,SCT,"Present")') == 2
+    assert '"SPARCC sacroiliac inflammation score")="4"' in printed
+    assert "PRELIMINARY" in printed and "UNVERIFIED" in printed and "not for diagnostic use" in printed
+    assert printed.count('"Measurement Group"') == 1 + 12 * 5
+    assert printed.count('"Bone marrow edema")=(52101004,SCT,"Present")') == 2
 
 
 def test_a_second_reader_finds_the_same_voxels(results: Written, tmp_path: Path) -> None:

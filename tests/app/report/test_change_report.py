@@ -46,7 +46,7 @@ LOST_IN_FRONT = 1
 """The follow-up's stack begins this many slices later, so its slice 5 shows what slice 6 showed at baseline."""
 
 MOVED_PIXELS = 10
-"""The patient lies this many columns farther to the left at follow-up."""
+"""At follow-up the patient is this many columns farther to the left."""
 
 MOVED = RigidTransform(translation_mm=(MOVED_PIXELS * SPACING_MM[2], 0.0, 0.0))
 
@@ -235,14 +235,14 @@ def test_the_outlines_lie_where_the_transform_puts_them() -> None:
         for motion in (MOVED, RigidTransform())
     )
     panel = _panels(right.rows[1], 2)[0]
-    laid, not_laid = (_pixels(p.alignment[0][1])[HEADER_PIXELS:][: panel.shape[0]] for p in (right, wrong))
+    aligned, not_aligned = (_pixels(p.alignment[0][1])[HEADER_PIXELS:][: panel.shape[0]] for p in (right, wrong))
     moved = MOVED_PIXELS * SPACING_MM[2] * PIXELS_PER_MM
 
-    assert _joint_columns(laid) == pytest.approx(_joint_columns(panel), abs=4)
-    assert _joint_columns(not_laid) == pytest.approx(np.add(_joint_columns(panel), moved), abs=4)
+    assert _joint_columns(aligned) == pytest.approx(_joint_columns(panel), abs=4)
+    assert _joint_columns(not_aligned) == pytest.approx(np.add(_joint_columns(panel), moved), abs=4)
     # The ilia reach 19 columns of the image beyond the joints on both sides.
     beyond = 19 * SPACING_MM[2] * PIXELS_PER_MM
-    ilia = np.flatnonzero(_where(laid, ILIUM).sum(axis=0) > 60)
+    ilia = np.flatnonzero(_where(aligned, ILIUM).sum(axis=0) > 60)
     assert (ilia.min(), ilia.max()) == pytest.approx(np.add(_joint_columns(panel), (-beyond, beyond)), abs=5)
 
 
@@ -324,7 +324,7 @@ def test_the_sign_of_the_change(
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.874, "real: 87 %"), (0.9999, "real: > 99 %")])
-def test_the_probability_is_said_where_there_is_one(
+def test_the_probability_is_reported_if_there_is_one(
     document: dict[str, Any], probability: float, expected: str
 ) -> None:
     document["follow_ups"][0]["change"]["probability"] = probability
@@ -362,7 +362,7 @@ def test_what_is_not_evaluable_is_no_0(run_at: Callable[[Request], Run]) -> None
     assert "Item by item, over the 60 of 72 evaluable at both visits: +1" in _words(page)
 
 
-def test_items_that_do_not_add_up_to_the_total_are_said(document: dict[str, Any]) -> None:
+def test_items_that_do_not_add_up_to_the_total_are_reported(document: dict[str, Any]) -> None:
     assert "Item by item" not in _page(document)
     # Of other spacings one slice may match two, or none: no item is missing and yet the sums differ.
     document["follow_ups"][0]["change"]["common_total"] = 2
@@ -370,14 +370,14 @@ def test_items_that_do_not_add_up_to_the_total_are_said(document: dict[str, Any]
     assert "Item by item, over the 72 of 72 evaluable at both visits: +2" in _words(_page(document))
 
 
-def test_the_missing_overlap_is_said(run_at: Callable[[Request], Run]) -> None:
+def test_the_missing_overlap_is_reported(run_at: Callable[[Request], Run]) -> None:
     document = _document(_comparison(missed=1), run_at)
     words = _words(_page(document))
 
     assert "Baseline slice 4 slice 3: 4.0 mm Baseline slice 5 not shown Baseline slice 6 slice 5: 4.0 mm" in words
 
 
-def test_the_alignment_is_told_with_its_limits(document: dict[str, Any]) -> None:
+def test_the_alignment_is_shown_with_its_limits(document: dict[str, Any]) -> None:
     words = _words(_page(document))
 
     for expected in (
@@ -403,7 +403,10 @@ def test_a_follow_up_that_was_not_compared_keeps_its_reason(run_at: Callable[[Re
     page = _page(_document(replace(comparison, follow_ups=(*comparison.follow_ups, refused)), run_at))
 
     assert "Expected &lt;b&gt;one&lt;/b&gt; person &amp; found two." in page
-    assert "Follow-up 2 not compared No change can be given: it could not be laid on the baseline." in _words(page)
+    assert (
+        "Follow-up 2 not compared No change is reported: the follow-up could not be aligned with the baseline."
+        in _words(page)
+    )
     assert len(_cells(page)) == 6
 
 
@@ -438,7 +441,7 @@ def test_unknown_days_and_movement_are_no_0(document: dict[str, Any]) -> None:
     assert "Baseline could not be measured" in words
 
 
-def test_the_movement_to_t1_is_told(document: dict[str, Any]) -> None:
+def test_the_movement_to_t1_is_shown(document: dict[str, Any]) -> None:
     document["baseline"]["t1"] = {
         "series_uid": "1.2.3",
         "same_frame_of_reference": False,
@@ -449,7 +452,7 @@ def test_the_movement_to_t1_is_told(document: dict[str, Any]) -> None:
     assert "Baseline 1.3 mm 2.3 mm, turned 0.7°; not in one frame of reference" in _words(_page(document))
 
 
-def test_the_file_stands_alone_and_tells_no_date(document: dict[str, Any]) -> None:
+def test_the_file_stands_alone_and_shows_no_date(document: dict[str, Any]) -> None:
     page = _page(document)
     sources = re.findall(r'src="([^"]*)"', page)
 
@@ -475,7 +478,7 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
     document["follow_ups"][0]["warnings"] = [Message("{blank} of {slices} slices are blank", blank=1, slices=14)]
     page = _page(document, language("zh"))
     quoted = '<span lang="en">Expected sides.</span>'
-    said = page.replace(quoted, "") + " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
+    text = page.replace(quoted, "") + " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
     names = {
         *("SPARCC", "STIR", "MRI", "Dice", "nat", "mm", "Maksymowych", "doi", "art"),
         *("known", "onnx", "sparcc", "pipeline"),
@@ -485,7 +488,7 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
     assert "随访 2 未比较 无法给出变化：无法与基线配准。" in _words(page)
     assert "<li>基线：STIR 与 T1 不在同一参考坐标系。</li>" in page
     assert "基线 1.3 mm 不明：该检查无斜冠状位 T1 加权序列" in _words(page)
-    assert set(re.findall(r"[A-Za-z]{2,}", re.sub(r"[0-9a-f]{64}", "", _words(said)))) <= names
+    assert set(re.findall(r"[A-Za-z]{2,}", re.sub(r"[0-9a-f]{64}", "", _words(text)))) <= names
 
 
 def test_pictures_have_words_of_the_language() -> None:

@@ -52,7 +52,7 @@ def test_quadrants_are_a_setting(sparcc: Sparcc, study: Path, tmp_path: Path) ->
     assert len(pydicom.dcmread(tmp_path / "out" / "seg.dcm").SegmentSequence) == 12
 
 
-def test_what_was_completed_is_said(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
+def test_completed_attributes_are_reported(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
     for path in study.iterdir():
         ds = pydicom.dcmread(path)
         del ds.StudyID
@@ -103,7 +103,7 @@ def test_all_results_below_a_folder_are_found_what_others_refer_to_first(finishe
     partial.mkdir(parents=True)
     for name in ("score.json", "seg.dcm"):
         (partial / name).write_bytes(b"half written")
-    (finished / "one" / "other.dcm").write_bytes(b"of somebody else")
+    (finished / "one" / "other.dcm").write_bytes(b"of another program")
 
     found = [path.relative_to(finished / "one").as_posix() for path in send_command.find_results(finished)]
 
@@ -126,7 +126,7 @@ def test_errors_of_sending_have_their_codes_and_lose_nothing(sparcc: Sparcc, fin
     assert _left(finished) == before
 
 
-def test_what_became_of_the_objects_is_said(sparcc: Sparcc, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outcome_of_sending_is_reported(sparcc: Sparcc, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sparcc_pipeline.dicom.network import cstore
 
     receipts = iter([Receipt(10, 10), Receipt(10, None, "it offers no query")])

@@ -1,4 +1,4 @@
-"""The languages of the reports: whatever the program can say is said in each of them, with its numbers."""
+"""The languages of the reports: every text of the program has a translation with the same numbers."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _first_argument(call: ast.Call) -> str | None:
     if isinstance(call.func, ast.Name) and call.func.id == "Message":
         assert isinstance(call.args[0], ast.Constant), f"written out where it is used: {ast.unparse(call)}"
         return str(call.args[0].value)
-    said = isinstance(call.func, ast.Attribute) and call.func.attr == "say" and isinstance(call.args[0], ast.Constant)
-    return str(call.args[0].value) if said and isinstance(call.args[0], ast.Constant) else None
+    is_say = isinstance(call.func, ast.Attribute) and call.func.attr == "say" and isinstance(call.args[0], ast.Constant)
+    return str(call.args[0].value) if is_say and isinstance(call.args[0], ast.Constant) else None
 
 
 def _of_the_code() -> Iterator[str]:
@@ -74,14 +74,14 @@ def test_the_sentences_were_found() -> None:
         assert one in ENGLISH_TEXTS
 
 
-def test_everything_is_said_in_chinese() -> None:
+def test_everything_has_chinese_text() -> None:
     assert sorted(ENGLISH_TEXTS - set(CHINESE.catalogue)) == []
 
 
-def test_nothing_is_said_in_two_files() -> None:
+def test_no_text_is_in_two_files() -> None:
     files = (PACKAGE / "app" / "report" / "languages" / "zh").glob("*.toml")
-    said = Counter(key for file in files for key in tomllib.loads(file.read_text(encoding="utf-8")).get("text", {}))
-    assert len(said) > 1000 and [key for key, count in said.items() if count > 1] == []
+    found = Counter(key for file in files for key in tomllib.loads(file.read_text(encoding="utf-8")).get("text", {}))
+    assert len(found) > 1000 and [key for key, count in found.items() if count > 1] == []
 
 
 def test_nothing_is_left_over_in_the_catalogue() -> None:
@@ -104,7 +104,7 @@ def test_a_message_is_plain_english_and_becomes_chinese_with_its_fields() -> Non
     assert ENGLISH.sentence(warning) == "The left joint is not visible on slice 3, 4: not evaluable there."
 
 
-def test_messages_within_messages_are_said_too() -> None:
+def test_messages_within_messages_are_translated_too() -> None:
     reasons = (Message("no image in the file"), Message("TI {ti:g} ms nulls fluid, not fat (FLAIR)", ti=2500.0))
     reason = Message("{kind}: {reasons}", kind="other", reasons=reasons)
 

@@ -50,7 +50,7 @@ def _fonts(page: PageObject) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("lang", "title", "said", "later"),
+    ("lang", "title", "texts", "later"),
     [
         ("en", "SPARCC 4 of 72", ("Research use only. Not for diagnosis or treatment.", "2 points"), "Points by slice"),
         ("zh", "SPARCC 4 / 72", ("仅供研究使用，不得用于诊断或治疗。", "骨髓水肿", "2 分"), "各层面得分"),
@@ -62,7 +62,7 @@ def test_page_one_is_the_answer_and_every_page_says_research_use(
     tmp_path: Path,
     lang: str,
     title: str,
-    said: tuple[str, ...],
+    texts: tuple[str, ...],
     later: str,
 ) -> None:
     written = _written(scored, run_at(Request()), tmp_path / "out", lang)
@@ -77,13 +77,13 @@ def test_page_one_is_the_answer_and_every_page_says_research_use(
     assert reader.metadata.creation_date is not None
     assert reader.metadata.creation_date.isoformat() == "2026-03-01T10:00:00+00:00"
     assert 3 <= len(pages) <= 6
-    for words in said:
+    for words in texts:
         assert words in pages[0], words
     drawn = reader.pages[0].get_contents()
     assert drawn is not None and drawn.get_data().count(b" Do") == 6, "a thumbnail of each slice"
     assert later not in pages[0] and any(later in page for page in pages[1:])
     for number, page in enumerate(pages, start=1):
-        assert said[0] in page
+        assert texts[0] in page
         assert f"{number} / {len(pages)}" in page
     assert fonts and all(font.startswith("Report") for font in fonts), fonts
     assert b"P0042" not in content and "P0042" not in "".join(pages)

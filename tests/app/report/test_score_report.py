@@ -68,7 +68,7 @@ def _render(document: dict[str, Any], words: Language = ENGLISH, **changes: Any)
 
 
 def _page_one(html: str) -> str:
-    """The words of what comes before the grid."""
+    """The words before the grid."""
     return _Page(html[: html.index('class="grid"')]).words
 
 
@@ -126,13 +126,13 @@ def test_without_warnings_there_is_no_box(document: dict[str, Any]) -> None:
     assert 'class="warnings"' not in _render(document)
 
 
-def test_a_missing_reference_is_said(document: dict[str, Any]) -> None:
+def test_a_missing_reference_is_reported(document: dict[str, Any]) -> None:
     document["reference_signal"] = None
 
     assert "Could not be measured: intensity is not evaluable" in _render(document)
 
 
-def test_the_user_s_choice_of_slices_and_other_series_are_said(document: dict[str, Any]) -> None:
+def test_the_user_s_choice_of_slices_and_other_series_are_shown(document: dict[str, Any]) -> None:
     document["chosen_by"] = "user"
     words = _Page(_render(document, passed_over=("series 4: T1",))).words
 
@@ -194,7 +194,7 @@ def test_a_slice_without_anything_evaluable_has_no_points(document: dict[str, An
     assert "Slice 4 anterior not evaluable" in _page_one(_render(document))
 
 
-def test_uncertainty_is_said_where_there_is_some(document: dict[str, Any]) -> None:
+def test_uncertainty_is_shown_if_there_is_some(document: dict[str, Any]) -> None:
     document |= dict.fromkeys(("interval_90", "expected", "probability_remission"))
     for joint in document["joints"]:
         joint["probability"] = dict.fromkeys(joint["probability"])
@@ -238,10 +238,10 @@ def test_without_probabilities_nothing_is_called_certain(document: dict[str, Any
     assert "doubtful:" not in html and "Look at these first" not in html
 
 
-def test_where_nothing_is_doubtful_that_is_said(document: dict[str, Any]) -> None:
+def test_a_page_without_doubtful_items_states_that(document: dict[str, Any]) -> None:
     _with_probabilities(document, 0.97)[1]["intense"] = None
 
-    assert "No item is doubtful: every probability of a point lies under 20 % or over 80 %." in _page_one(
+    assert "No item is doubtful: every probability of a point is below 20 % or above 80 %." in _page_one(
         _render(document)
     )
 
@@ -256,7 +256,7 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any]) -> None:
     document["joints"][0]["edema"]["lower_iliac"] = None
     html = _render(document, language("zh"), passed_over=(Message("{plane} slices", plane="axial"),))
     page = _Page(re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
-    said = page.words + " ".join(attributes.get("alt") or attributes.get("title") or "" for _, attributes in page.tags)
+    text = page.words + " ".join(attributes.get("alt") or attributes.get("title") or "" for _, attributes in page.tags)
     names = {
         *("SPARCC", "STIR", "MRI", "ASAS", "UID", "NIfTI", "TE", "TI", "TR", "UTC", "Maksymowych", "doi", "art"),
         *("known", "onnx", "sparcc", "pipeline", "mm", "ms"),
@@ -264,10 +264,10 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any]) -> None:
     made = document["provenance"]
     hashes = (made["input"]["sha256"], made["settings_sha256"], made["model"]["sha256"])
     for each in hashes:
-        said = said.replace(each, "")
+        text = text.replace(each, "")
 
     assert '<html lang="zh-Hans">' in html
-    assert set(re.findall(r"[A-Za-z]{2,}", said)) <= names
+    assert set(re.findall(r"[A-Za-z]{2,}", text)) <= names
     for expected in (
         "骨髓水肿 2 / 48",
         "仅供研究使用，不得用于诊断或治疗。",

@@ -25,7 +25,7 @@ from sparcc_pipeline.app.results.score_document import (
 )
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import Run, input_ref
-from sparcc_pipeline.app.study.score import Rejected, Request, Scored, Unscorable, read_study, score_study
+from sparcc_pipeline.app.study.score import RejectedStudy, Request, Scored, Unscorable, read_study, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import JointNotVisibleError, NotStirError
 from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic
@@ -194,9 +194,9 @@ def test_an_unscorable_study_keeps_the_schema_and_its_series(study: Path, run_at
 
 
 @pytest.mark.parametrize(
-    "outcome", [Rejected(NotStirError("no STIR")), Unscorable(JointNotVisibleError("no joint"), None)]
+    "outcome", [RejectedStudy(NotStirError("no STIR")), Unscorable(JointNotVisibleError("no joint"), None)]
 )
-def test_an_input_that_was_not_read_keeps_the_schema(outcome: Rejected | Unscorable, run_at: RunAt) -> None:
+def test_an_input_that_was_not_read_keeps_the_schema(outcome: RejectedStudy | Unscorable, run_at: RunAt) -> None:
     found = as_dict(score_document(outcome, run_at(Request())))
 
     VALIDATOR.validate(found)

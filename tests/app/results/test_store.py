@@ -70,7 +70,7 @@ def test_an_error_on_the_way_leaves_an_earlier_result_as_it_was(tmp_path: Path) 
     assert _total(tmp_path / "out") == 3
 
 
-def test_a_killed_run_leaves_only_a_folder_with_a_telling_name(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_only_a_folder_with_a_clear_name(tmp_path: Path) -> None:
     code = (
         "import sys, os, signal; from pathlib import Path\n"
         "from sparcc_pipeline.app.results.store import ResultFolder\n"
@@ -137,7 +137,7 @@ def test_force_never_replaces_a_folder_with_other_files(tmp_path: Path, foreign:
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema": "other/1"}', "\x00"])
-def test_force_asks_for_a_score_of_ours(tmp_path: Path, content: str) -> None:
+def test_force_requires_a_score_of_this_program(tmp_path: Path, content: str) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "score.json").write_text(content)

@@ -1,4 +1,4 @@
-"""`sparcc compare`: what is compared with what, what is refused, and what is left behind."""
+"""`sparcc compare`: the visits that are compared, the errors, and the files that remain."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def visit(
 
 @dataclass
 class SignalSegmenter:
-    """Knows the bones; calls edema of the healed lesion by the signal there; remembers what it was shown."""
+    """Knows the bones; finds edema of the healed lesion by its signal; remembers the volumes it got."""
 
     seen: list[str | None] = field(default_factory=list)
     calibration: Calibration | None = None
@@ -263,7 +263,7 @@ def test_a_copy_under_new_uids_and_dates_is_the_same_study(sparcc: Compare, base
     assert "the same images as baseline" in sparcc("compare", baseline, copy, "--out", tmp_path / "out").err
 
 
-def test_swapped_dates_are_said(sparcc: Compare, baseline: Path, follow_up: Path, tmp_path: Path) -> None:
+def test_swapped_dates_are_reported(sparcc: Compare, baseline: Path, follow_up: Path, tmp_path: Path) -> None:
     document = change_of(sparcc("compare", follow_up, baseline, "--out", tmp_path / "out"), tmp_path / "out")
     [compared] = document["follow_ups"]
     assert compared["days"] == -84

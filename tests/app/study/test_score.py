@@ -1,4 +1,4 @@
-"""The way of a study: its outcomes, and what reaches the next step."""
+"""Scoring one study: its outcomes, and the data that reach the next step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import AnatomyLabel
-from sparcc_pipeline.app.study.score import Rejected, Request, Scored, Segmenter, Unscorable, read_study, score_study
+from sparcc_pipeline.app.study.score import (
+    RejectedStudy,
+    Request,
+    Scored,
+    Segmenter,
+    Unscorable,
+    read_study,
+    score_study,
+)
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import ConfigError, JointNotVisibleError, ModelError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import write_nifti
@@ -51,7 +59,7 @@ def test_slices_beyond_the_series_are_refused_before_the_model_is_loaded(study: 
 def test_an_input_without_images_is_rejected_before_the_model_is_loaded(tmp_path: Path) -> None:
     outcome = score_study(tmp_path, Request(), _never, _silent)
 
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, RejectedStudy)
     assert isinstance(outcome.error, SeriesNotFoundError)
 
 
@@ -100,7 +108,7 @@ def test_a_nifti_file_gets_the_same_score(tmp_path: Path, segmenter: KnownSegmen
         read_study(file, Request(series_uid="1.2.3"))
 
 
-def test_of_several_series_the_chosen_one_and_the_others_are_told(study: Path) -> None:
+def test_the_chosen_series_and_the_others_are_reported(study: Path) -> None:
     write_mr_series(
         make_stir(), study / "again", style="siemens", patient_id="P0042", seed="app tests", series_number=4
     )
@@ -115,7 +123,7 @@ def test_of_several_series_the_chosen_one_and_the_others_are_told(study: Path) -
     assert asked_for.chosen_because[0] == "asked for by its UID"
 
 
-def test_the_steps_are_told_in_order(study: Path, segmenter: KnownSegmenter) -> None:
+def test_the_steps_are_reported_in_order(study: Path, segmenter: KnownSegmenter) -> None:
     steps: list[str] = []
 
     score_study(study, Request(), lambda: segmenter, steps.append)

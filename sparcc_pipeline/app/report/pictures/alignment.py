@@ -1,6 +1,6 @@
-"""How a follow-up lies on its baseline: a checkerboard of both, and the follow-up's bones on the baseline.
+"""Pictures of an alignment: a checkerboard of both visits, and the bones of the follow-up on the baseline.
 
-The only pictures that show a follow-up resampled onto the baseline.
+Only these pictures show a follow-up that is resampled onto the baseline.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from sparcc_pipeline.app.report.pictures.overlay import (
     GAP_PIXELS,
     JOINT_LINE,
     PIXELS_PER_MM,
-    Pen,
-    View,
     display_window,
     panel,
     view_of,
 )
 from sparcc_pipeline.app.report.pictures.sheet import Cell, Entry, sheet, with_scale
+from sparcc_pipeline.app.report.pictures.view import Pen, View
 from sparcc_pipeline.app.study.compare import Compared
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.imaging.alignment.registration import resample
@@ -37,17 +36,17 @@ from sparcc_pipeline.volume import FloatArray, Geometry
 
 SACRUM: Final = "#F0E442"
 ILIUM: Final = "#CC79A7"
-"""Outlines of the follow-up's bones; colours of Okabe and Ito that no annotation uses."""
+"""Outlines of the bones of the follow-up, in colours that no annotation uses."""
 
 LARGEST_ROW_PIXELS: Final = 1530
 
 SQUARE_MM: Final = 15.0
 ALIGNMENT_SLICES: Final = (1, 4)
-"""Places, within the six, of the slices that show the alignment: one in front, one behind."""
+"""Places, within the six, of the slices that show the alignment: one anterior, one posterior."""
 
 
 class AlignmentPictures:
-    """A follow-up laid on two slices of the baseline."""
+    """A follow-up aligned with two slices of the baseline."""
 
     def __init__(self, baseline: Scored, follow_up: Compared, words: Language) -> None:
         self._baseline, self._follow_up, self._words = baseline, follow_up, words
@@ -56,7 +55,7 @@ class AlignmentPictures:
         self._to_follow_up = map_between(baseline, follow_up)
 
     def checkerboard(self) -> Image.Image:
-        """Squares of both visits in turn."""
+        """Return a checkerboard with alternating squares of both visits."""
         moving = self._follow_up.scored
         signal = resample(moving.study.stir, transform_of(self._follow_up), geometry_of(self._baseline))
         window = display_window(moving)
@@ -68,10 +67,12 @@ class AlignmentPictures:
             for index in self._slices
         ]
         name = self._words.say(self._follow_up.visit.name).lower()
-        return self._sheet(pictures, [(None, Message("Squares in turn: baseline (upper left), {visit}", visit=name))])
+        return self._sheet(
+            pictures, [(None, Message("Alternating squares: baseline (upper left), {visit}", visit=name))]
+        )
 
     def edges(self) -> Image.Image:
-        """The baseline with the bones and joint lines of the follow-up."""
+        """Return the baseline with the bones and joint lines of the follow-up."""
         moving, to_follow_up = self._follow_up.scored, self._to_follow_up
         shape = geometry_of(self._baseline).shape
         anatomy = ndimage.affine_transform(
@@ -99,9 +100,9 @@ class AlignmentPictures:
         )
 
     def _on_slice(self, joint: JointSlice, slice_index: int) -> list[FloatArray]:
-        """The pieces of a follow-up's joint line that lie on a baseline slice, (row_mm, column_mm) of the baseline.
+        """Return the pieces of a joint line of the follow-up on a baseline slice, each (n, 2) (row_mm, column_mm).
 
-        As with the nearest label: what shows at a place is the follow-up's slice nearest to it.
+        A place shows the nearest slice of the follow-up, as with nearest-neighbour labels.
         """
         here, baseline = geometry_of(self._follow_up.scored), geometry_of(self._baseline)
         in_plane = joint.joint_line / np.array(here.in_plane_mm)
@@ -128,25 +129,27 @@ class AlignmentPictures:
 
 
 def fitted(view: View, columns: int) -> View:
-    """The same part of the slice, as large as `columns` of it fit into the widest row."""
+    """Return the same part of the slice at a scale at which `columns` of it fit into the widest row."""
     shown_mm = (view.last[1] - view.first[1] + 1) * view.in_plane_mm[1]
     widest = (LARGEST_ROW_PIXELS - (columns - 1) * GAP_PIXELS) // columns
     return replace(view, pixels_per_mm=min(PIXELS_PER_MM, widest / shown_mm))
 
 
 def map_between(baseline: Scored, follow_up: Compared) -> FloatArray:
-    """(4, 4): homogeneous (slice, row, column) of the baseline -> of the follow-up."""
+    """Return the (4, 4) homogeneous matrix from (slice, row, column) of the baseline to those of the follow-up."""
     return index_map(geometry_of(baseline), geometry_of(follow_up.scored), transform_of(follow_up))
 
 
 def apply(matrix: FloatArray, points: FloatArray) -> FloatArray:
-    """(n, 3) points through a homogeneous matrix."""
+    """Return (n, 3) points transformed by a (4, 4) homogeneous matrix."""
     return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 def transform_of(follow_up: Compared) -> RigidTransform:
+    """Return the motion from the baseline to a follow-up."""
     return follow_up.alignment.registration.transform
 
 
 def geometry_of(scored: Scored) -> Geometry:
+    """Return the geometry of the STIR volume."""
     return scored.study.stir.geometry

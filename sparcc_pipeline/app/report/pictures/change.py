@@ -1,6 +1,6 @@
-"""Pictures of a follow-up: every visit on each slice of the baseline, and how the visits lie on each other.
+"""Pictures of a comparison: every visit for each slice of the baseline, and the alignment of the visits.
 
-The rows show each visit's own pixels, those that were scored. Only the pictures of the alignment show a follow-up
+The rows show the pixels of each visit that were scored. Only the pictures of the alignment show a follow-up that is
 resampled onto the baseline.
 """
 
@@ -17,35 +17,28 @@ from sparcc_pipeline.app.report.grid import points_text
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.alignment import AlignmentPictures, apply, fitted, geometry_of, map_between
 from sparcc_pipeline.app.report.pictures.marks import PAPER, RESEARCH_USE
-from sparcc_pipeline.app.report.pictures.overlay import (
-    ITEMS,
-    LEGEND,
-    View,
-    annotated,
-    display_window,
-    panel,
-    png,
-    view_of,
-)
+from sparcc_pipeline.app.report.pictures.overlay import ITEMS, LEGEND, annotated, display_window, panel, png, view_of
 from sparcc_pipeline.app.report.pictures.reference_marks import reference_legend, reference_marrow
 from sparcc_pipeline.app.report.pictures.sheet import Cell, empty, sheet, with_scale
+from sparcc_pipeline.app.report.pictures.view import View
 from sparcc_pipeline.app.study.compare import Compared, Comparison
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
+from sparcc_pipeline.sparcc.points import points_given
 from sparcc_pipeline.volume import BoolArray
 
 VISITS_A_LINE: Final = 3
-"""With more visits than this a row is wrapped: narrower panels can no longer be read on A4."""
+"""Most visits in one line; narrower panels cannot be read on A4."""
 
 
 @dataclass(frozen=True)
 class ChangePictures:
-    """PNG files.
+    """PNG files of a comparison.
 
     Parameters
     ----------
-    rows : one for each of the six baseline slices: the slice that matches it at every compared visit, side by side
+    rows : one for each of the six baseline slices: the matching slices of all compared visits, side by side
     alignment : (checkerboard, edge overlay) for each compared follow-up
     """
 
@@ -54,7 +47,7 @@ class ChangePictures:
 
 
 def draw_change(comparison: Comparison, words: Language = ENGLISH) -> ChangePictures:
-    """All pictures of a comparison; follow-ups that could not be compared are on none."""
+    """Return all pictures of a comparison, without follow-ups that could not be compared."""
     compared = [each for each in comparison.follow_ups if isinstance(each, Compared)]
     rows = _Rows(comparison, compared, words)
     places = range(len(comparison.scored.score.slices.indices))
@@ -66,7 +59,7 @@ def draw_change(comparison: Comparison, words: Language = ENGLISH) -> ChangePict
 
 
 class _Rows:
-    """The rows of the visits, all at one scale, centred on what the baseline shows."""
+    """The rows of the visits, all at one scale, centred on the same anatomy as the baseline."""
 
     def __init__(self, comparison: Comparison, compared: Sequence[Compared], words: Language) -> None:
         visits = 1 + len(compared)
@@ -87,7 +80,7 @@ class _Rows:
         ]
 
     def draw(self, place: int) -> Image.Image:
-        """The row of one of the six baseline slices."""
+        """Return the row of one of the six baseline slices."""
         index = self._baseline.score.slices.indices[place]
         cells = [
             self._cell(self._shown[0], Message("{visit}, slice {slice}", visit=Message("Baseline"), slice=index), index)
@@ -116,8 +109,14 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Shown:
-    """One visit as the rows show it; `corner` is where in a cell its panel begins, in picture pixels; `window` is
-    the signal shown black and white, `marrow` (slices, rows, columns) what it was measured on."""
+    """One visit as the rows show it.
+
+    Parameters
+    ----------
+    corner : (x, y) of its panel in a cell, in picture pixels
+    window : signals that are shown black and white
+    marrow : (slices, rows, columns) bool, the reference marrow
+    """
 
     scored: Scored
     view: View
@@ -126,30 +125,30 @@ class _Shown:
     marrow: BoolArray
 
     def annotated(self, slice_index: int) -> Image.Image:
-        """The panel of one scored slice with lines, outlines and points."""
+        """Return the panel of one scored slice with lines, outlines and points."""
         plain = panel(self.scored.study.stir.signal[slice_index], self.view, *self.window)
         position = slice_index - self.scored.score.slices.first
         return annotated(plain, self.scored, position, self.view, self.marrow[slice_index])
 
     def points(self, slice_index: int) -> Message:
-        """The points on one scored slice, in words: where nothing can be evaluated there are not 0."""
+        """Return the points on one scored slice in words: "not evaluable" rather than 0 if no item is evaluable."""
         position = slice_index - self.scored.score.slices.first
         joints = [joint for joint in self.scored.score.joints if joint.slice == position]
         if not any(joint.evaluable for joint in joints):
             return Message("not evaluable")
-        return points_text(sum(joint.points for joint in joints))
+        return points_text(points_given(joint.points for joint in joints))
 
 
 def _why_missing(matched: MatchedSlice) -> Message:
     return Message(
-        "Not shown: none of the six slices overlaps baseline slice {slice}; the nearest lies {mm:.1f} mm from it.",
+        "Not shown: none of the six slices overlaps baseline slice {slice}; the nearest is {mm:.1f} mm away.",
         slice=matched.baseline,
         mm=abs(matched.offset_mm),
     )
 
 
 def _follow_up_view(baseline: Scored, follow_up: Compared, view: View) -> _Shown:
-    """The part of a follow-up's slices that lies where `view` lies at baseline, cut at the edge of its images."""
+    """Return the part of the slices of a follow-up that matches `view` at baseline, cut at the edge of its images."""
     extent = (np.array(view.last) - view.first + 1) * view.in_plane_mm
     middle = np.array([*baseline.score.slices.indices]).mean()
     centre = np.array([[middle, *((np.array(view.first) + view.last) / 2)]])

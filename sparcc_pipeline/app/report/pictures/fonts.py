@@ -1,4 +1,4 @@
-"""Fonts that come with the installation, so that pictures and PDFs look the same on every computer."""
+"""Fonts of the installation, so that pictures and PDFs look the same on every computer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPORT_FONT: Final = Path(str(FONT_PATH))
 """Noto Sans CJK (SIL Open Font License): Latin and Chinese letters in one collection."""
 
 FACES: Final = {"zh-Hans": 2}
-"""Face of the collection by language: the same character is drawn otherwise in Chinese and in Japanese."""
+"""Face of the collection by language: Chinese and Japanese draw the same character differently."""
 
 
 @cache
@@ -26,5 +26,5 @@ def _picture_font(size: int, code: str) -> ImageFont.FreeTypeFont | ImageFont.Im
 
 
 def picture_font(size: int, words: Language) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """For words in a picture: Pillow's own font, or where the language needs more letters, the report's."""
+    """Return the font for text in a picture: that of Pillow, or that of the report if the language needs it."""
     return _picture_font(size, words.code)

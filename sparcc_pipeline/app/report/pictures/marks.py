@@ -1,4 +1,4 @@
-"""What pictures of slices have in common: paper and ink, sides, scale, the entries of a legend."""
+"""Marks that pictures of slices share: colours, sides, scale, entries of a legend."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 
 def side_letters(draw: ImageDraw.ImageDraw, at: Point, width: int) -> None:
-    """The patient's right and left in the upper corners of a panel at `at`."""
+    """Draw R and L (the patient's sides) in the upper corners of the panel at `at`."""
     x, y = at
     for place, letter, anchor in ((x + 10, "R", "la"), (x + width - 10, "L", "ra")):
         draw.text(
@@ -35,7 +35,7 @@ def side_letters(draw: ImageDraw.ImageDraw, at: Point, width: int) -> None:
 
 
 def legend_entry(draw: ImageDraw.ImageDraw, at: Point, colour: str, meaning: Message, words: Language) -> float:
-    """A stroke of a colour and what it means; returns the x at which the next entry begins."""
+    """Draw a stroke of a colour and its meaning; return the x at which the next entry begins."""
     x, y = at
     draw.line((x, y, x + 18, y), fill=colour, width=3)
     text, small = words.say(meaning), picture_font(15, words)
@@ -44,7 +44,7 @@ def legend_entry(draw: ImageDraw.ImageDraw, at: Point, colour: str, meaning: Mes
 
 
 def scale_bar(draw: ImageDraw.ImageDraw, at: Point, pixels_per_mm: float) -> None:
-    """One centimetre."""
+    """Draw a bar of one centimetre."""
     x, y = at
     length = 10 * pixels_per_mm
     draw.rectangle((x - 2, y - 3, x + length + 2, y + 3), fill=PAPER)

@@ -1,19 +1,18 @@
-"""Pictures of the six slices: the plain image beside the same image with what was found and which points were given.
+"""Pictures of the six slices: the plain image beside the same image with outlines and points.
 
-Shown as radiologists look at it: the patient's right on the left of the picture. Colours are those of Okabe and Ito,
-which people with colour blindness tell apart.
+The orientation is radiological: the patient's right is on the left of the picture. Colours are those of Okabe and Ito,
+which people with colour blindness can distinguish.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw
-from skimage import measure
 
 from sparcc_pipeline.anatomy import Bone, Level, Quadrant, Side
 from sparcc_pipeline.app.report.grid import points_text
@@ -36,9 +35,11 @@ from sparcc_pipeline.app.report.pictures.reference_marks import (
     reference_legend,
     reference_marrow,
 )
+from sparcc_pipeline.app.report.pictures.view import Pen, View
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
+from sparcc_pipeline.sparcc.points import points_given
 from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, sacroiliac_bones
 
@@ -51,16 +52,16 @@ LEGEND: Final = (
     (QUADRANT, Message("quadrants")),
     (EDEMA, Message("edema")),
 )
-"""What the colours of an annotated panel mean, beside those of the references (`reference_legend`)."""
+"""Meaning of the colours of an annotated panel; those of the references are in `reference_legend`."""
 
 WHITE_TIMES_MARROW: Final = 4.0
 """Signal shown white, as a multiple of normal marrow over the background: edema is bright gray, vessels are white."""
 
 NOT_EVALUABLE: Final = "-"
-"""Pillow's own font has no dash."""
+"""A hyphen, because the font of Pillow has no dash."""
 
 ITEMS: Final = Message("I intensity    D depth    {dash} not evaluable", dash=NOT_EVALUABLE)
-"""What the letters of an annotated panel mean."""
+"""Meaning of the letters of an annotated panel."""
 
 MARGIN_MM: Final = (14.0, 28.0)
 """(rows, columns) shown beyond the joint lines."""
@@ -73,40 +74,11 @@ SPLIT_REACH_MM: Final = 17.0
 HEADER_PIXELS: Final = 40
 FOOTER_PIXELS: Final = 34
 GAP_PIXELS: Final = 6
-SUPERSAMPLING: Final = 3
 PNG_LEVEL: Final = 3
 
 
-@dataclass(frozen=True)
-class View:
-    """Part of a slice that is shown, in mm from the centre of its first pixel, and how large.
-
-    `first` and `last` are the (row, column) pixels shown at its corners, inclusive.
-    """
-
-    first: tuple[int, int]
-    last: tuple[int, int]
-    in_plane_mm: tuple[float, float]
-    pixels_per_mm: float
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of one panel in picture pixels."""
-        height, width = (
-            round((end - start + 1) * spacing * self.pixels_per_mm)
-            for start, end, spacing in zip(self.first, self.last, self.in_plane_mm, strict=True)
-        )
-        return width, height
-
-    def place(self, points_mm: FloatArray) -> list[Point]:
-        """(n, 2) (row_mm, column_mm) -> picture (x, y) of one panel."""
-        corner = (np.array(self.first) - 0.5) * self.in_plane_mm
-        placed = (points_mm - corner) * self.pixels_per_mm
-        return [(float(column), float(row)) for row, column in placed]
-
-
 def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image]:
-    """One picture for each of the six slices, anterior to posterior."""
+    """Return one picture for each of the six slices, anterior to posterior."""
     view, window, marrow = view_of(scored), display_window(scored), reference_marrow(scored)
     return [
         _picture(scored, position, view, window, marrow[index], words)
@@ -115,7 +87,7 @@ def draw_overlays(scored: Scored, words: Language = ENGLISH) -> list[Image.Image
 
 
 def draw_thumbnails(scored: Scored) -> list[Image.Image]:
-    """The six slices with their points, small and without words."""
+    """Return the six slices with their points, small and without words."""
     view, window = view_of(scored), display_window(scored)
     view = replace(view, pixels_per_mm=view.pixels_per_mm * THUMBNAIL_PIXELS / view.size[0])
     pictures = []
@@ -128,7 +100,7 @@ def draw_thumbnails(scored: Scored) -> list[Image.Image]:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The picture as a PNG file, at the level that takes half of the usual time for a tenth more bytes."""
+    """Return the picture as a PNG file, at a level that takes half of the usual time for a tenth more bytes."""
     content = io.BytesIO()
     picture.save(content, format="PNG", compress_level=PNG_LEVEL)
     return content.getvalue()
@@ -145,7 +117,7 @@ def display_window(scored: Scored) -> tuple[float, float]:
 
 
 def window_about(signal: Float32Array, anatomy: LabelArray, edema: BoolArray) -> tuple[float, float]:
-    """Black and white of `display_window`, from the (slices, rows, columns) that are shown."""
+    """Return black and white of `display_window`, from (slices, rows, columns) arrays of the shown slices."""
     marrow = sacroiliac_bones(anatomy) & ~edema
     black = float(np.percentile(signal, 1))
     middle = float(np.median(signal[marrow])) if marrow.any() else float(np.median(signal))
@@ -154,13 +126,13 @@ def window_about(signal: Float32Array, anatomy: LabelArray, edema: BoolArray) ->
 
 
 def view_of(scored: Scored) -> View:
-    """What pictures show: the box of all joint lines on the six slices with a margin, cut at the edge of the image."""
+    """Return the part that pictures show: the box of all joint lines on the six slices with a margin."""
     lines = [j.joint_line for j in scored.joints if j.slice_index in scored.score.slices.indices]
     return view_about(lines, scored.study.stir.geometry)
 
 
 def view_about(lines_mm: Sequence[FloatArray], geometry: Geometry) -> View:
-    """The box of `view_of` about joint lines, each (n, 2) (row_mm, column_mm)."""
+    """Return the box of `view_of` about joint lines, each (n, 2) (row_mm, column_mm), cut at the image edge."""
     points = np.vstack(lines_mm)
     spacing, shape = geometry.in_plane_mm, geometry.shape[1:]
     low = np.floor((points.min(axis=0) - MARGIN_MM) / spacing).astype(int)
@@ -174,7 +146,7 @@ def view_about(lines_mm: Sequence[FloatArray], geometry: Geometry) -> View:
 def _picture(
     scored: Scored, position: int, view: View, window: tuple[float, float], marrow: BoolArray, words: Language
 ) -> Image.Image:
-    """Header, plain and annotated panel, footer."""
+    """Return the picture of one slice: header, plain and annotated panel, footer."""
     index = scored.score.slices.indices[position]
     plain = panel(scored.study.stir.signal[index], view, *window)
     width, height = view.size
@@ -186,7 +158,7 @@ def _picture(
 
 
 def panel(signal: Float32Array, view: View, black: float, white: float) -> Image.Image:
-    """The shown part of one slice, windowed, at its true proportions."""
+    """Return the shown part of one (rows, columns) slice, windowed, at its true proportions."""
     rows, columns = (slice(start, end + 1) for start, end in zip(view.first, view.last, strict=True))
     gray = np.clip((signal[rows, columns] - black) / (white - black), 0, 1) * 255
     small = Image.fromarray(np.rint(gray).astype(np.uint8))
@@ -196,9 +168,9 @@ def panel(signal: Float32Array, view: View, black: float, white: float) -> Image
 def annotated(
     plain: Image.Image, scored: Scored, position: int, view: View, marrow: BoolArray | None = None
 ) -> Image.Image:
-    """The panel with lines and outlines (drawn large and reduced, so that they are smooth), then the points.
+    """Return the panel with lines and outlines (drawn large and reduced, so that they are smooth) and points.
 
-    `marrow` (rows, columns) is the reference marrow of this slice, where it and its signal shall be shown.
+    `marrow` (rows, columns) bool is the reference marrow of this slice; if given, it is shown with its signal.
     """
     pen = Pen(view)
     index = scored.score.slices.indices[position]
@@ -231,31 +203,8 @@ def annotated(
     return marked
 
 
-class Pen:
-    """Draws smooth lines, given in mm or as masks, on a transparent layer of one panel."""
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        width, height = view.size
-        self._layer = Image.new("RGBA", (width * SUPERSAMPLING, height * SUPERSAMPLING), (0, 0, 0, 0))
-        self._draw = ImageDraw.Draw(self._layer)
-
-    def line(self, points_mm: FloatArray, colour: str, width: float, opacity: int = 255) -> None:
-        places = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in self._view.place(points_mm)]
-        fill = (*_rgb(colour), opacity)
-        self._draw.line(places, fill=fill, width=max(round(width * SUPERSAMPLING), 1), joint="curve")
-
-    def outline(self, mask: BoolArray, colour: str, width: float, opacity: int = 255) -> None:
-        if mask.any():
-            for contour in measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-                self.line((contour - 1) * self._view.in_plane_mm, colour, width, opacity)
-
-    def layer(self) -> Image.Image:
-        return self._layer.resize(self._view.size, Image.Resampling.BOX)
-
-
 def _split_line(joint: JointSlice) -> FloatArray:
-    """Where upper and lower quadrants part: through the middle of the joint, perpendicular to it."""
+    """Return the line between upper and lower quadrants: through the middle of the joint, perpendicular to it."""
     top, bottom = joint.joint_line[0], joint.joint_line[-1]
     across = np.array([-(bottom - top)[1], (bottom - top)[0]]) / np.linalg.norm(bottom - top)
     ends: FloatArray = (top + bottom) / 2 + np.outer([-SPLIT_REACH_MM, SPLIT_REACH_MM], across)
@@ -263,7 +212,7 @@ def _split_line(joint: JointSlice) -> FloatArray:
 
 
 def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore, view: View) -> None:
-    """The point of each quadrant beside it, intensity and depth under the joint."""
+    """Draw the point of each quadrant beside it, and intensity and depth below the joint."""
     for quadrant, point in score.edema.items():
         (x, y), *_ = view.place(_label_place(joint, quadrant)[None])
         _badge(draw, _inside((x, y), view), NOT_EVALUABLE if point is None else str(point), given=point == 1)
@@ -274,7 +223,7 @@ def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore
 
 
 def _label_place(joint: JointSlice, quadrant: Quadrant) -> FloatArray:
-    """(row_mm, column_mm) beside the middle of a quadrant's half of the joint, away from the joint."""
+    """Return the (row_mm, column_mm) beside the middle of a quadrant's half of the joint, away from the joint."""
     count = len(joint.joint_line)
     at = count // 4 if quadrant.level is Level.UPPER else (3 * count) // 4
     place: FloatArray = joint.joint_line[at] + LABEL_DISTANCE_MM[quadrant.bone] * joint.normals_into(quadrant.bone)[at]
@@ -287,7 +236,7 @@ def _inside(at: Point, view: View) -> Point:
 
 
 def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> None:
-    """A point in a rounded box: filled where it was given."""
+    """Draw a point in a rounded box, filled if it was given."""
     x, y = at
     half = 11 if len(text) == 1 else 19
     fill, ink, edge = (EDEMA, "#000000", EDEMA) if given else (PAPER, TEXT, MUTED)
@@ -296,13 +245,13 @@ def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> N
 
 
 def _value(draw: ImageDraw.ImageDraw, at: Point, text: str) -> None:
-    """The signal of the reference marrow, at its height."""
+    """Draw the signal of the reference marrow at its height."""
     font = picture_font(15, ENGLISH)
     draw.text(at, text, font=font, fill=MARROW, anchor="mm", stroke_width=2, stroke_fill=PAPER)
 
 
 def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: View, words: Language) -> None:
-    """Slice, sides, scale and legend."""
+    """Draw slice, sides, scale and legend."""
     width, height = view.size
     middle, bottom = HEADER_PIXELS / 2, HEADER_PIXELS + height
     index = scored.score.slices.indices[position]
@@ -317,7 +266,7 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     )
     at = (12 + large.getlength(name) + 20, middle + 1)
     draw.text(at, words.say(where), font=picture_font(16, words), fill=MUTED, anchor="lm")
-    points = points_text(sum(joint.points for joint in scored.score.joints if joint.slice == position))
+    points = points_text(points_given(joint.points for joint in scored.score.joints if joint.slice == position))
     text = words.say(Message("{points} on this slice", points=points))
     at = (2 * width + GAP_PIXELS - 12, middle)
     draw.text(at, text, font=picture_font(18, words), fill=TEXT, anchor="rm")
@@ -330,7 +279,3 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     small = picture_font(15, words)
     draw.text((12, y), words.say(RESEARCH_USE), font=small, fill=MUTED, anchor="lm")
     draw.text((width - 6, y), words.say(ITEMS), font=small, fill=MUTED, anchor="rm")
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

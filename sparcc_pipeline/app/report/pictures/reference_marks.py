@@ -1,4 +1,4 @@
-"""The two references of a score on its pictures: of intensity, and normal marrow with its signal at each height."""
+"""The references of a score on its pictures: of intensity, and normal marrow with its signal at each height."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ REFERENCE_MARKS: Final = {
 
 
 def reference_legend(results: Iterable[Scored]) -> list[tuple[str, Message]]:
-    """Colours and meanings: every kind of reference that these results use, and the reference marrow."""
+    """Return colours and meanings of every kind of reference in these results, and of the reference marrow."""
     kinds = {scored.score.reference_signal.kind for scored in results if scored.score.reference_signal is not None}
     tissues = [(REFERENCE, words) for kind, words in REFERENCE_MARKS.items() if kind in kinds]
     return [*tissues, (MARROW, Message("reference marrow, signal at its height"))]
 
 
 def reference_marrow(scored: Scored) -> BoolArray:
-    """(slices, rows, columns) bool: the marrow whose median is normal, what raised signal is measured against."""
+    """Return (slices, rows, columns) bool: the marrow whose median signal counts as normal."""
     return normal_marrow_region(scored.tissue.anatomy, joint_distance_mm(scored.joints))
 
 
 def marrow_values(scored: Scored, joints: Iterable[JointSlice]) -> Iterator[tuple[FloatArray, str]]:
-    """Where to write normal marrow at the height of the upper and lower quadrants of one slice, and what.
+    """Yield place and text of normal marrow at the heights of the upper and lower quadrants of one slice.
 
-    Each is ((1, 2) (row_mm, column_mm) midway between the joints, the signal in the units of the images).
+    A place is (1, 2) (row_mm, column_mm), midway between the joints; the text is the signal in units of the images.
     """
     found = list(joints)
     if not found:

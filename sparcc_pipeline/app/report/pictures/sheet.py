@@ -1,4 +1,4 @@
-"""A sheet of pictures of one size, each under its header, with a legend below."""
+"""Sheets of pictures of one size, each under its header, with a legend below."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from PIL import Image, ImageDraw
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pictures.fonts import FACES, picture_font
 from sparcc_pipeline.app.report.pictures.marks import MUTED, PAPER, TEXT, legend_entry, scale_bar, side_letters
-from sparcc_pipeline.app.report.pictures.overlay import FOOTER_PIXELS, GAP_PIXELS, HEADER_PIXELS, View
+from sparcc_pipeline.app.report.pictures.overlay import FOOTER_PIXELS, GAP_PIXELS, HEADER_PIXELS
+from sparcc_pipeline.app.report.pictures.view import View
 from sparcc_pipeline.message import Message
 
 EMPTY: Final = "#262D34"
 LETTERS_A_LINE: Final = 34
 
 Entry = tuple[str | None, Message]
-"""Of a legend: a colour and what it means, or mere words."""
+"""An entry of a legend: a colour with its meaning, or only words."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Cell:
 
 
 def sheet(cells: Sequence[Cell], columns: int, legend: Sequence[Entry], words: Language) -> Image.Image:
-    """Cells of one size, line by line, with a legend below."""
+    """Return cells of one size, line by line, with a legend below."""
     width, height = cells[0].picture.size
     lines = -(-len(cells) // columns)
     step = HEADER_PIXELS + height
@@ -51,7 +52,7 @@ def sheet(cells: Sequence[Cell], columns: int, legend: Sequence[Entry], words: L
 
 
 def _legend(entries: Sequence[Entry], width: int, words: Language) -> Image.Image:
-    """Strokes of a colour, or mere words, one after the other; a new line where one is full."""
+    """Return the entries one after the other, wrapped at `width` pixels."""
     strip = Image.new("RGB", (width, FOOTER_PIXELS * len(entries)), PAPER)
     draw, letters = ImageDraw.Draw(strip), picture_font(15, words)
     x, line = 12.0, 0
@@ -70,7 +71,7 @@ def _legend(entries: Sequence[Entry], width: int, words: Language) -> Image.Imag
 
 
 def with_scale(picture: Image.Image, view: View) -> Image.Image:
-    """The panel with the patient's sides and one centimetre."""
+    """Draw the sides of the patient and a scale bar on a panel, and return it."""
     draw = ImageDraw.Draw(picture)
     side_letters(draw, (0, 0), picture.width)
     scale_bar(draw, (12, picture.height - 14), view.pixels_per_mm)
@@ -78,7 +79,7 @@ def with_scale(picture: Image.Image, view: View) -> Image.Image:
 
 
 def empty(size: tuple[int, int], reason: Message, words: Language) -> Image.Image:
-    """A panel without an image, and why."""
+    """Return a panel with the reason why it has no image."""
     picture = Image.new("RGB", size, EMPTY)
     # Chinese letters are twice as wide.
     text = "\n".join(textwrap.wrap(words.say(reason), LETTERS_A_LINE // (2 if words.code in FACES else 1)))
