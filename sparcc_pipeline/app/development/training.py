@@ -16,6 +16,7 @@ import typer
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
+from sparcc_pipeline.app.study.resources import model_bundle
 from sparcc_pipeline.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def _evaluation(folder: Path) -> dict[str, Any]:
 def run_designs(data: Path, folder: Path, only: list[str]) -> None:
     """Compare the designs of the edema network; write designs.json and designs.md into `folder`, beside the networks.
 
+    The designs are compared in labelled bones, and in those that the installed model finds with T1 and on STIR alone.
+
     Raises
     ------
     ModelError : torch and MONAI are not installed
@@ -99,12 +102,14 @@ def run_designs(data: Path, folder: Path, only: list[str]) -> None:
     ConfigError : there is no design of that name, or `folder` holds networks of another plan
     """
     with _needs_torch():
+        from sparcc_pipeline.imaging.segmentation import load_segmenter
         from sparcc_pipeline.training.fit.designs import DESIGNS, compare_designs, designs_markdown
     unknown = [name for name in only if name not in DESIGNS]
     if unknown:
         raise ConfigError(f"expected --only to name designs among {', '.join(DESIGNS)}; found {', '.join(unknown)}")
+    segmenter = load_segmenter(model_bundle())
     with _progress() as on_step:
-        rows = compare_designs(folder, data, only or list(DESIGNS), on_step)
+        rows = compare_designs(folder, data, only or list(DESIGNS), on_step, segmenter)
     write_text(folder / "designs.json", json.dumps(rows, indent=2) + "\n")
     write_text(folder / "designs.md", designs_markdown(rows))
     typer.echo(designs_markdown(rows))

@@ -28,7 +28,7 @@ from sparcc_pipeline.imaging.segmentation import ModelSegmenter
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints, JointSlice, find_joints
 from sparcc_pipeline.training.data.dataset import joints_of
 from sparcc_pipeline.training.data.edema_samples import OTHER_SIDE
-from sparcc_pipeline.training.data.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person
+from sparcc_pipeline.training.data.labels import PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA, Person, load_person
 from sparcc_pipeline.training.fit.edema import EdemaPlan
 from sparcc_pipeline.training.fit.run import PEOPLE_FOR_EDEMA, OnStep, TrainingPlan, TrainingRun
 from sparcc_pipeline.training.measure.agreement import (
@@ -37,6 +37,8 @@ from sparcc_pipeline.training.measure.agreement import (
     empty_called,
     machine_kappa,
     machine_points,
+    reader_dice,
+    reader_kappa,
     reader_points,
 )
 from sparcc_pipeline.training.measure.evaluate import EDEMA_THRESHOLD
@@ -76,6 +78,9 @@ DESIGNS: Final[dict[str, TrainingPlan]] = {
 THRESHOLDS: Final = (0.2, EDEMA_THRESHOLD, 0.4)
 
 IN_LABELS: Final = "labels"
+
+READERS: Final = "reader and reader"
+"""Row of the table with the agreement of readers."""
 
 Bones = tuple[LabelArray, Joints]
 
@@ -126,7 +131,9 @@ def compare_designs(
     if segmenter is not None:
         bones["found with T1"] = FoundBones(segmenter, with_t1=True)
         bones["found on STIR alone"] = FoundBones(segmenter, with_t1=False)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {
+        READERS: reader_figures([load_person(data, name) for name in PEOPLE_WITH_LESIONS])
+    }
     for name in names:
         run = TrainingRun(folder / name, data, DESIGNS[name], on_step)
         for where, bones_of in bones.items():
@@ -187,6 +194,17 @@ def _shown(inputs: Sequence[str], ratio: Float32Array, joints: Joints, joint: Jo
             yield from (crop.take(image) for image in neighbours(ratio, k))
 
 
+def reader_figures(people: Sequence[Person]) -> dict[str, Any]:
+    """Return edema Dice and quadrant kappa of reader and reader, by person and over all."""
+    dice = {person.name: reader_dice(person) for person in people}
+    return {
+        "edema_dice": dice,
+        "edema_dice_mean": float(np.mean(list(dice.values()))),
+        "kappa": {person.name: reader_kappa([person]) for person in people},
+        "quadrant_kappa": reader_kappa(people),
+    }
+
+
 def design_figures(predictions: Mapping[str, Prediction]) -> dict[str, Any]:
     """Return edema Dice and quadrant kappa by person and over all, empty quadrants called, difference of the points."""
     lesions = [predictions[name] for name in PEOPLE_WITH_LESIONS]
@@ -230,9 +248,11 @@ def designs_markdown(rows: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, row in rows.items():
         each = " | ".join(f"{row['edema_dice'][p]:.2f} / {row['kappa'][p]:.2f}" for p in PEOPLE_WITH_LESIONS)
-        lines.append(
-            f"| {name} | {row['edema_dice_mean']:.3f} | {row['quadrant_kappa']:.3f} | {each} | "
-            f"{row['empty_quadrants_called']} of {row['empty_quadrants']} | {row['edema_points_difference']:.1f} | "
-            f"{row['edema_points_without_edema']} |"
-        )
+        cells = [name, f"{row['edema_dice_mean']:.3f}", f"{row['quadrant_kappa']:.3f}", each]
+        if "empty_quadrants" in row:
+            cells.append(f"{row['empty_quadrants_called']} of {row['empty_quadrants']}")
+            cells += [f"{row['edema_points_difference']:.1f}", str(row["edema_points_without_edema"])]
+        else:
+            cells += ["", "", ""]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
