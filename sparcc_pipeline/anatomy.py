@@ -1,4 +1,4 @@
-"""The words of the anatomy: sides, bones, levels, quadrants.
+"""Names of the anatomy: sides, bones, levels, quadrants.
 
 Sides are the patient's. A quadrant is one bone at one level of one joint on one slice.
 """
@@ -50,7 +50,7 @@ class Quadrant(Enum):
 
 
 class AnatomyLabel(IntEnum):
-    """Codes of the anatomy map (`anatomy.nii.gz` holds the first four)."""
+    """Codes of the anatomy map; `anatomy.nii.gz` holds the first four."""
 
     BACKGROUND = 0
     SACRUM = 1

@@ -1,6 +1,6 @@
-"""Every error of the pipeline, grouped by who can mend it.
+"""Every error of the pipeline, grouped by who can correct it.
 
-Wording: what was expected, what was found, where, what to do next. Never a patient's name.
+A message gives the expected value, the value found, the place and the next step. It never holds a patient's name.
 """
 
 from __future__ import annotations
@@ -9,40 +9,40 @@ from typing import ClassVar
 
 
 class SparccError(Exception):
-    """Root of all errors raised on purpose; `exit_code` is what the command line ends with."""
+    """Base class of all errors of the pipeline; the command line exits with `exit_code`."""
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
 
 
 class ConfigError(SparccError):
-    """The settings or the command line are wrong: the user mends them."""
+    """The settings or the command line are wrong; the user corrects them."""
 
     exit_code = 2
 
 
 class BlindingError(SparccError):
-    """Something that would tell a blinded reader or assessor what must stay hidden."""
+    """An action that would show a blinded reader or assessor what must stay hidden."""
 
     exit_code = 2
 
 
 class InputError(SparccError):
-    """The data must be mended by the site that sent it."""
+    """The data are wrong; the site that sent them corrects them."""
 
     exit_code = 3
 
 
 class SeriesNotFoundError(InputError):
-    """No readable image, or no series of the kind that is needed."""
+    """No image can be read, or no series is of the required kind."""
 
 
 class AmbiguousSeriesError(InputError):
-    """Several series or acquisitions where one was expected."""
+    """Several series or acquisitions were found where one was expected."""
 
 
 class NotStirError(InputError):
-    """The series is not STIR (or not one that was accepted)."""
+    """The series is not STIR, or not a kind that was accepted."""
 
 
 class IncompleteSeriesError(InputError):
@@ -58,21 +58,21 @@ class UnreadablePixelsError(InputError):
 
 
 class UnsafeArchiveError(InputError):
-    """An archive that would write outside its folder, or is too large to unpack."""
+    """An archive would write outside its folder, or is too large to unpack."""
 
 
 class ClinicalValueError(InputError):
-    """A value of a visit, a laboratory or a questionnaire that cannot be right."""
+    """A value of a visit, a laboratory or a questionnaire is impossible."""
 
 
 class UnscorableError(SparccError):
-    """Valid data to which the method does not apply."""
+    """The data are valid, but the method does not apply to them."""
 
     exit_code = 4
 
 
 class NotSemicoronalError(UnscorableError):
-    """The stack is not (semi)coronal."""
+    """The slices are not semicoronal."""
 
 
 class NotSacroiliacError(UnscorableError):
@@ -80,7 +80,7 @@ class NotSacroiliacError(UnscorableError):
 
 
 class TooFewSlicesError(UnscorableError):
-    """Fewer than six slices, or fewer than six that hold the joint."""
+    """Fewer than six slices, or fewer than six that show the joint."""
 
 
 class JointNotVisibleError(UnscorableError):
@@ -88,23 +88,23 @@ class JointNotVisibleError(UnscorableError):
 
 
 class ReferenceSignalError(UnscorableError):
-    """A reference signal that a rule needs could not be measured."""
+    """A reference signal that a rule needs cannot be measured."""
 
 
 class RegistrationError(SparccError):
-    """Two studies could not be aligned."""
+    """Two studies cannot be aligned."""
 
     exit_code = 4
 
 
 class ModelError(SparccError):
-    """The model bundle is missing, changed, or does not keep its contract."""
+    """The model bundle is missing, changed, or breaks its contract."""
 
     exit_code = 5
 
 
 class OutputError(SparccError):
-    """Results could not be written: disk, rights, a folder that is in use."""
+    """Results cannot be written: the disk, the permissions, or a folder in use."""
 
     exit_code = 6
     retryable = True

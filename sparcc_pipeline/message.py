@@ -1,4 +1,4 @@
-"""What the program tells a reader of a result: English, with what another language needs to say the same."""
+"""Messages for people who read a result: English text that another language can translate."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, Self
 
 
 class Message(str):
-    """An English sentence or phrase that remembers its template and fields.
+    """An English sentence or phrase that keeps its template and fields.
 
-    It is a plain string wherever one is wanted, such as in `score.json`; a page in another language looks its template
-    up and fills in the fields. Fields are numbers, strings, other messages, or tuples of these, which are listed with
+    A message is a string and can be used as one, for instance in `score.json`. A page in another language looks up the
+    template and fills in the fields. Fields are numbers, strings, messages, or tuples of these; a tuple is joined with
     commas.
 
     Parameters
     ----------
-    template : English with a format field for each of `fields`; written out where it is used, never put together, so
-        that the test of the languages finds it
+    template : English with a format field for each of `fields`; a string literal at the call, so that the test of the
+        languages finds it
     """
 
     template: str
@@ -28,27 +28,27 @@ class Message(str):
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        """Copies and other processes get the same message."""
+        """Return the arguments that copy and pickle pass to `__new__`."""
         return (self.template,), dict(self.fields)
 
 
 def listed(value: Any, separator: str = ", ") -> Any:
-    """A field as it is put into its template: a tuple as a list of words."""
+    """Return a field as its template shows it: the items of a tuple joined by `separator`."""
     return separator.join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def words_of(error: Exception) -> str:
-    """The words of an error: the message that it was raised with, else its text."""
+    """Return the message that an error was raised with, else its text."""
     return next((each for each in error.args if isinstance(each, Message)), str(error))
 
 
 def to_plain(message: Message) -> dict[str, Any]:
-    """A message as JSON can hold it."""
+    """Return a message as a dictionary for JSON."""
     return {"template": message.template, "fields": {name: _plain(value) for name, value in message.fields.items()}}
 
 
 def from_plain(stored: Any) -> Any:
-    """A message, or a field of one, as `to_plain` stored it."""
+    """Return the message, or the field of one, that `to_plain` stored."""
     match stored:
         case {"template": template, "fields": fields}:
             return Message(template, **{name: from_plain(value) for name, value in fields.items()})

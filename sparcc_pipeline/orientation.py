@@ -1,7 +1,7 @@
-"""Which way a stack of slices lies in the patient, and how to bring it into the project's axes.
+"""Orientation of a stack of slices, and its conversion to the project's axes.
 
-Semicoronal slices run parallel to the dorsal cortex of S2, so their upper edge leans forward: the signed tilt below is
-positive. Oblique axial slices of the same joints stand at right angles to them and tilt the other way.
+Semicoronal slices are parallel to the dorsal cortex of S2, so their upper edge leans forward and their signed tilt is
+positive. Oblique axial slices of the same joints are perpendicular to them and have a negative tilt.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from sparcc_pipeline.errors import GeometryError, NotSemicoronalError, TooFewSli
 from sparcc_pipeline.volume import UNIT_TOLERANCE, FloatArray, Geometry, StorageOrder
 
 MIN_SLICES: Final = 6
-"""SPARCC is read on six consecutive slices (spa-imaging.org, "Grading sacroiliitis")."""
+"""Slices that SPARCC scores. Source: [SpaImaging]."""
 
 TILT_RANGE_DEGREES: Final = (-30.0, 70.0)
-"""Signed tilt of a semicoronal plane from the straight coronal plane, positive where its upper edge leans forward.
+"""Signed tilt of semicoronal slices from the coronal plane, positive where the upper edge leans forward.
 
-The 20 real studies at hand lie between 27 and 52 degrees, straight coronal is 0 and straight axial 90. Oblique axial
-slices stand at right angles to the sacrum, so at 52 - 90 = -38 degrees and beyond: the lower limit stays above that.
-The upper limit leaves 18 degrees for a steeper sacrum and 20 degrees of distance from axial.
+Decision of this project. The 20 studies at hand have 27 to 52 degrees; coronal is 0, axial 90. Oblique axial slices
+are perpendicular to the sacrum, so they have 52 - 90 = -38 degrees or less, and the lower limit is above that. The
+upper limit leaves 18 degrees for a steeper sacrum and stays 20 degrees from axial.
 """
 
 MAX_LEFT_RIGHT_OBLIQUITY_DEGREES: Final = 20.0
-"""Largest angle between the patient's left-right axis and the slice plane (real studies: up to 5)."""
+"""Largest angle between the patient's left-right axis and the slice plane; the studies at hand have up to 5."""
 
 MAX_IN_PLANE_ROTATION_DEGREES: Final = 30.0
-"""Largest angle between the columns' direction and left-right, seen in the plane; from 45 rows and columns swap."""
+"""Largest angle in the slice plane between the direction of columns and left-right; from 45 on, rows and columns
+would swap."""
 
 
 class Plane(Enum):
@@ -47,7 +48,7 @@ class Plane(Enum):
 
 @dataclass(frozen=True)
 class StoredStack:
-    """A stack as its source stored it: one entry per source axis.
+    """A stack as its source stored it, with one entry for each source axis.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class StoredStack:
     directions : (3, 3) unit LPS vectors of growing index along each source axis
     spacing_mm : distance of voxel centres along each source axis
     origin_mm : LPS position of the centre of voxel [0, 0, 0]
-    slice_axis : which source axis counts the slices
+    slice_axis : the source axis that counts the slices
     frame_of_reference_uid : DICOM frame of reference; None where the source has none
     """
 
@@ -68,9 +69,16 @@ class StoredStack:
 
 
 def signed_tilt_degrees(normal: Sequence[float] | FloatArray) -> float:
-    """Tilt (-90..90) of a slice plane about the left-right axis, from its LPS normal (either sense).
+    """Return the tilt (-90..90) of a slice plane about the left-right axis, from its LPS normal (3,) of either sense.
 
-    0 is straight coronal, 90 straight axial; positive where the upper edge of the slice leans forward.
+    0 is coronal, 90 is axial; positive where the upper edge of the slice leans forward.
+
+    Examples
+    --------
+    >>> round(signed_tilt_degrees((0.0, 0.8, 0.6)), 1)
+    36.9
+    >>> signed_tilt_degrees((0.0, 0.0, 1.0))
+    90.0
     """
     _, posterior, superior = (float(v) for v in normal)
     if posterior < 0:
@@ -79,13 +87,16 @@ def signed_tilt_degrees(normal: Sequence[float] | FloatArray) -> float:
 
 
 def left_right_obliquity_degrees(normal: Sequence[float] | FloatArray) -> float:
-    """Angle (0..90) between the patient's left-right axis and the slice plane, from its LPS normal."""
+    """Return the angle (0..90) between the left-right axis and the slice plane, from its LPS normal (3,)."""
     length = float(np.linalg.norm(np.asarray(normal, dtype=float)))
     return math.degrees(math.asin(min(1.0, abs(float(normal[0])) / length)))
 
 
 def slice_plane(normal: Sequence[float] | FloatArray) -> Plane:
-    """The plane of slices with this LPS normal (limits: `TILT_RANGE_DEGREES`, `MAX_LEFT_RIGHT_OBLIQUITY_DEGREES`)."""
+    """Return the plane of slices with this LPS normal (3,).
+
+    The limits are `TILT_RANGE_DEGREES` and `MAX_LEFT_RIGHT_OBLIQUITY_DEGREES`.
+    """
     lowest, highest = TILT_RANGE_DEGREES
     upright = left_right_obliquity_degrees(normal) <= MAX_LEFT_RIGHT_OBLIQUITY_DEGREES
     if upright and lowest <= signed_tilt_degrees(normal) <= highest:
@@ -95,7 +106,7 @@ def slice_plane(normal: Sequence[float] | FloatArray) -> Plane:
 
 
 def describe_plane(normal: Sequence[float] | FloatArray) -> str:
-    """Words for an error: the plane and its angles."""
+    """Return the plane and its angles as text, from the LPS normal (3,) of the slices."""
     return (
         f"{slice_plane(normal).value} slices (tilt {signed_tilt_degrees(normal):.0f} degrees from coronal, "
         f"{left_right_obliquity_degrees(normal):.0f} degrees off the left-right axis)"
@@ -103,13 +114,13 @@ def describe_plane(normal: Sequence[float] | FloatArray) -> str:
 
 
 def place_stack(stack: StoredStack) -> tuple[Geometry, StorageOrder]:
-    """The geometry of a stack in the project's axes, and the way back to the stored axes.
+    """Return the geometry of a stack in the project's axes, and how the source stored these axes.
 
     Raises
     ------
     TooFewSlicesError : fewer than `MIN_SLICES` slices
     GeometryError : directions are not perpendicular unit vectors, or a size or spacing is not positive
-    NotSemicoronalError : the slices are axial, sagittal, too oblique, or turned too far in their plane
+    NotSemicoronalError : the slices are axial, sagittal, too oblique, or rotated too far in their plane
     """
     directions = np.asarray(stack.directions, dtype=float)
     if not np.allclose(directions @ directions.T, np.eye(3), atol=UNIT_TOLERANCE):
@@ -133,7 +144,7 @@ def place_stack(stack: StoredStack) -> tuple[Geometry, StorageOrder]:
 
 
 def _storage_order(directions: NDArray[np.float64], slice_axis: int) -> StorageOrder:
-    """Source axes and flips that make slices posterior, rows inferior and columns leftward."""
+    """Source axes and flips for slices towards posterior, rows towards inferior, columns towards the left."""
     in_plane = [axis for axis in range(3) if axis != slice_axis]
     column_axis = max(in_plane, key=lambda axis: abs(directions[axis, 0]))
     row_axis = in_plane[1 - in_plane.index(column_axis)]
@@ -152,19 +163,19 @@ def _storage_order(directions: NDArray[np.float64], slice_axis: int) -> StorageO
 
 
 def _geometry(stack: StoredStack, directions: NDArray[np.float64], storage: StorageOrder) -> Geometry:
-    """The stack's geometry with axes taken and flipped as `storage` says."""
+    """The stack's geometry with its axes reordered and flipped by `storage`."""
     origin = np.array(stack.origin_mm, dtype=float)
-    turned = []
+    ordered = []
     for axis, flip in zip(storage.source_axis, storage.flipped, strict=True):
         if flip:
             origin += directions[axis] * stack.spacing_mm[axis] * (stack.shape[axis] - 1)
         direction = -directions[axis] if flip else directions[axis]
-        turned.append((float(direction[0]), float(direction[1]), float(direction[2])))
+        ordered.append((float(direction[0]), float(direction[1]), float(direction[2])))
     first, second, third = storage.source_axis
     return Geometry(
         shape=(stack.shape[first], stack.shape[second], stack.shape[third]),
         origin_mm=(float(origin[0]), float(origin[1]), float(origin[2])),
-        directions=(turned[0], turned[1], turned[2]),
+        directions=(ordered[0], ordered[1], ordered[2]),
         spacing_mm=(stack.spacing_mm[first], stack.spacing_mm[second], stack.spacing_mm[third]),
         frame_of_reference_uid=stack.frame_of_reference_uid,
     )

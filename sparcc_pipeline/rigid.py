@@ -1,4 +1,4 @@
-"""Rigid motion of a patient between two scans. Points are LPS, in mm."""
+"""Rigid motion of a patient between two scans. Points are LPS positions in mm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ _IDENTITY: Final = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 @dataclass(frozen=True)
 class RigidTransform:
-    """Where a point of the fixed scan lies in the moving one: `rotation` @ point + `translation_mm`.
+    """A rotation and a translation from the fixed scan to the moving scan: `rotation` @ point + `translation_mm`.
+
+    Parameters
+    ----------
+    rotation : (3, 3)
+    translation_mm : (3,)
 
     Raises
     ------
@@ -33,52 +38,59 @@ class RigidTransform:
 
     @staticmethod
     def of(rotation: FloatArray, translation_mm: FloatArray) -> RigidTransform:
-        """From (3, 3) and (3,) arrays."""
+        """Return the transform of a (3, 3) rotation and a (3,) translation."""
         return RigidTransform(tuple(map(tuple, rotation.tolist())), tuple(translation_mm.tolist()))
 
     @staticmethod
     def about(centre_mm: FloatArray, rotation: FloatArray, shift_mm: FloatArray) -> RigidTransform:
-        """Turn by `rotation` (3, 3) about `centre_mm`, then shift."""
+        """Return the rotation (3, 3) about `centre_mm` (3,), followed by the shift (3,)."""
         return RigidTransform.of(rotation, centre_mm + shift_mm - rotation @ centre_mm)
 
     @property
     def angle_degrees(self) -> float:
-        """The one angle of the rotation, 0..180."""
-        # From the skew part as well: the arc cosine alone is blind below a hundredth of a degree.
+        """Angle of the rotation about its axis, 0..180."""
+        # The skew part is needed: the arc cosine alone loses angles below a hundredth of a degree.
         matrix = np.array(self.rotation)
         skew = np.array([matrix[2, 1] - matrix[1, 2], matrix[0, 2] - matrix[2, 0], matrix[1, 0] - matrix[0, 1]])
         return float(np.degrees(np.arctan2(np.linalg.norm(skew) / 2, (np.trace(matrix) - 1) / 2)))
 
     @property
     def matrix(self) -> FloatArray:
-        """(4, 4): homogeneous LPS mm in the fixed scan -> LPS mm in the moving one."""
+        """(4, 4): homogeneous LPS mm in the fixed scan -> LPS mm in the moving scan."""
         matrix = np.eye(4)
         matrix[:3, :3], matrix[:3, 3] = self.rotation, self.translation_mm
         return matrix
 
     def apply(self, points_mm: FloatArray) -> FloatArray:
-        """(n, 3) points of the fixed scan -> (n, 3) in the moving scan."""
+        """Return the positions in the moving scan of points of the fixed scan; both (n, 3).
+
+        Examples
+        --------
+        >>> quarter = RigidTransform.of(rotation_about(2, 90), np.array([0.0, 0.0, 5.0]))
+        >>> quarter.apply(np.array([[10.0, 0.0, 0.0]])).round(6).tolist()
+        [[0.0, 10.0, 5.0]]
+        """
         moved: FloatArray = points_mm @ np.array(self.rotation).T + self.translation_mm
         return moved
 
     def inverse(self) -> RigidTransform:
-        """From the moving scan back to the fixed one."""
+        """Return the transform from the moving scan to the fixed scan."""
         back = np.array(self.rotation).T
         return RigidTransform.of(back, -back @ np.array(self.translation_mm))
 
     def after(self, first: RigidTransform) -> RigidTransform:
-        """`first`, then this one."""
+        """Return the transform that applies `first` and then this one."""
         rotation = np.array(self.rotation)
         moved = rotation @ np.array(first.translation_mm) + self.translation_mm
         return RigidTransform.of(rotation @ np.array(first.rotation), moved)
 
     def distance_mm(self, other: RigidTransform, points_mm: FloatArray) -> FloatArray:
-        """(n,) how far apart the two put each point of the fixed scan."""
+        """Return the distance (n,) between the images of points (n, 3) under this transform and `other`."""
         return np.asarray(np.linalg.norm(self.apply(points_mm) - other.apply(points_mm), axis=1))
 
 
 def moved_geometry(geometry: Geometry, motion: RigidTransform) -> Geometry:
-    """The stack that shows the same anatomy at the same indices after the patient moved."""
+    """Return the geometry that shows the same anatomy at the same indices after the patient moved."""
     x, y, z = motion.apply(np.array([geometry.origin_mm]))[0].tolist()
     turned = (np.array(geometry.directions) @ np.array(motion.rotation).T).tolist()
     slices, rows, columns = ((a, b, c) for a, b, c in turned)
@@ -86,12 +98,12 @@ def moved_geometry(geometry: Geometry, motion: RigidTransform) -> Geometry:
 
 
 def index_map(fixed: Geometry, moving: Geometry, transform: RigidTransform) -> FloatArray:
-    """(4, 4): homogeneous (slice, row, column) of the fixed scan -> of the moving one, where the same tissue lies."""
+    """Return the (4, 4) matrix from (slice, row, column, 1) of the fixed scan to those of the moving scan."""
     return np.asarray(np.linalg.inv(moving.affine) @ transform.matrix @ fixed.affine)
 
 
 def rotation_about(axis: int, degrees: float) -> FloatArray:
-    """(3, 3) rotation about the LPS axis 0 (right-left: pitch), 1 (front-back) or 2 (feet-head)."""
+    """Return the (3, 3) rotation about the LPS axis 0 (right-left: pitch), 1 (front-back) or 2 (feet-head)."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.eye(3)
     a, b = ((1, 2), (2, 0), (0, 1))[axis]
@@ -100,7 +112,7 @@ def rotation_about(axis: int, degrees: float) -> FloatArray:
 
 
 def rotation_between(a: FloatArray, b: FloatArray) -> FloatArray:
-    """(3, 3) the smallest rotation that turns direction `a` into direction `b` (not opposite ones)."""
+    """Return the smallest (3, 3) rotation from direction `a` (3,) to `b` (3,); the two must not be opposite."""
     first, second = a / np.linalg.norm(a), b / np.linalg.norm(b)
     axis = np.cross(first, second)
     skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])

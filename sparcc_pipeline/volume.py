@@ -1,8 +1,8 @@
-"""Arrays that know where they are.
+"""Arrays with a position in the patient.
 
-Axes, everywhere in this project: axis 0 slices anterior -> posterior, axis 1 rows superior -> inferior,
-axis 2 columns patient right -> left. Physical space: millimetres, LPS (x to the patient's left, y to posterior,
-z to superior), as in DICOM. Readers bring every source into these axes; `StorageOrder` remembers the way back.
+Axes, in the whole project: axis 0 slices anterior -> posterior, axis 1 rows superior -> inferior, axis 2 columns
+patient right -> left. Physical space: millimetres, LPS (x to the patient's left, y to posterior, z to superior), as in
+DICOM. Readers convert every source to these axes; `StorageOrder` holds the conversion back.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNIT_TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True)
 class StorageOrder:
-    """How the source stored the axes: `source_axis[a]` holds our axis `a`, backwards where `flipped[a]`.
+    """How the source stored the axes: axis `a` is `source_axis[a]` of the source, reversed where `flipped[a]`.
 
     For DICOM the source axes are (slice by position along the normal, row, column); for NIfTI (i, j, k).
     """
@@ -37,19 +37,19 @@ class StorageOrder:
     flipped: tuple[bool, bool, bool] = (False, False, False)
 
     def from_source(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """A view of `stored` (source axes) in the project's axes."""
-        turned = np.transpose(stored, self.source_axis)
-        return turned[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
+        """Return a view of `stored`, with three source axes, in (slices, rows, columns)."""
+        ordered = np.transpose(stored, self.source_axis)
+        return ordered[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
 
     def to_source(self, array: NDArray[Any]) -> NDArray[Any]:
-        """A view of `array` (project axes) in the source's axes: the inverse of `from_source`."""
-        turned = array[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
-        return np.transpose(turned, np.argsort(self.source_axis))
+        """Return a view of `array` (slices, rows, columns) in the source's axes: the inverse of `from_source`."""
+        unflipped = array[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
+        return np.transpose(unflipped, np.argsort(self.source_axis))
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Place of one stack of slices in the patient.
+    """Position of one stack of slices in the patient.
 
     Parameters
     ----------
@@ -109,11 +109,21 @@ class Geometry:
 
     @property
     def tilt_degrees(self) -> float:
-        """Angle between the slice plane and the straight coronal plane (0 for coronal, 90 for axial)."""
+        """Angle between the slice plane and the coronal plane: 0 for coronal, 90 for axial."""
         return float(np.degrees(np.arccos(np.clip(abs(self.directions[0][1]), 0.0, 1.0))))
 
     def to_mm(self, index: FloatArray) -> FloatArray:
-        """Return LPS positions in mm of (slice, row, column) indices; both (..., 3)."""
+        """Return LPS positions in mm of (slice, row, column) indices; both (..., 3).
+
+        Examples
+        --------
+        >>> coronal = ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0))
+        >>> stack = Geometry((10, 256, 256), (-100.0, 20.0, 50.0), coronal, (4.0, 0.8, 0.8))
+        >>> stack.to_mm(np.array([2, 10, 100])).tolist()
+        [-20.0, 28.0, 42.0]
+        >>> stack.to_index(np.array([-20.0, 28.0, 42.0])).tolist()
+        [2.0, 10.0, 100.0]
+        """
         return np.asarray(index @ self.affine[:3, :3].T + self.affine[:3, 3])
 
     def to_index(self, points_mm: FloatArray) -> FloatArray:
@@ -122,7 +132,7 @@ class Geometry:
         return np.asarray((points_mm - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T)
 
     def slice_position_mm(self, slice_index: int) -> float:
-        """Signed distance of a slice along the stack's normal from the LPS origin, growing posteriorly, mm."""
+        """Return the distance in mm of a slice from the LPS origin along the normal, positive posteriorly."""
         return float(np.dot(self.origin_mm, self.directions[0]) + slice_index * self.spacing_mm[0])
 
 
@@ -132,7 +142,7 @@ def sacroiliac_bones(anatomy: LabelArray) -> BoolArray:
 
 
 def same_geometry(a: Geometry, b: Geometry, tolerance_mm: float) -> bool:
-    """True if both stacks have one shape, one frame of reference, and every corner voxel within `tolerance_mm`."""
+    """True if both have the same shape and frame of reference, and every corner voxel within `tolerance_mm`."""
     if a.shape != b.shape or a.frame_of_reference_uid != b.frame_of_reference_uid:
         return False
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in a.shape], indexing="ij")).reshape(3, -1)
@@ -143,15 +153,15 @@ def same_geometry(a: Geometry, b: Geometry, tolerance_mm: float) -> bool:
 
 @dataclass(frozen=True)
 class SeriesRef:
-    """Which images a volume was read from, and the facts of the acquisition that a report may show.
+    """The images that a volume was read from, and the facts of the acquisition that a report may show.
 
     `sop_instance_uids` has one entry a slice, anterior -> posterior (the same UID repeated, with `frame_numbers`
     1-based, for enhanced multi-frame; empty for NIfTI). `facts` never holds anything that identifies a person.
 
-    `person` is a fingerprint of four hexadecimal digits of PatientID, to notice that two studies are not of one person.
-    Two fingerprints are two identifiers; one fingerprint proves nothing (of 65536 other identifiers one has it too).
-    `acquired` is when the acquisition began, by the scanner's clock: ISO "YYYY-MM-DDTHH:MM:SS", or "YYYY-MM-DD" where
-    only the day is known. Both are None where the source does not say, and neither belongs into `facts`.
+    `person` is a fingerprint of PatientID, four hexadecimal digits: it shows when two studies are of different people.
+    Different fingerprints mean different identifiers; equal ones prove nothing (one of 65536 other identifiers has it).
+    `acquired` is the start of the acquisition by the scanner's clock: ISO "YYYY-MM-DDTHH:MM:SS", or "YYYY-MM-DD" where
+    only the day is known. Both are None where the source gives none, and neither belongs in `facts`.
     """
 
     study_uid: str | None
@@ -166,7 +176,7 @@ class SeriesRef:
 
 
 def _locked(array: NDArray[Any]) -> NDArray[Any]:
-    """The array itself, made read-only (a view of a writable array is copied first)."""
+    """The array itself, read-only; a view is copied first, because its base may still be written to."""
     own = array if array.flags.owndata else array.copy()
     own.setflags(write=False)
     return own
@@ -189,26 +199,28 @@ class Volume:
 
 STIR: Final = "STIR"
 T1: Final = "T1"
-"""The two contrasts of a sacroiliac study that the pipeline looks at."""
+"""The two contrasts that the pipeline reads."""
 
 
 @dataclass(frozen=True, eq=False)
 class TissueMaps:
-    """What the segmentation says of each voxel of one stack (all arrays (slices, rows, columns)).
+    """Result of the segmentation of one stack; arrays are (slices, rows, columns) unless another shape is given.
+
+    More than ten fields, because all are the output of one segmentation, share one geometry and are saved together.
 
     Parameters
     ----------
     anatomy : uint8 codes of `anatomy.AnatomyLabel`
     edema_probability : float32 in 0..1, already 0 outside sacrum and ilium
-    edema_threshold : probability from which a voxel counts as edema; it belongs to the model
-    vessel : bool, presacral vessels fit to serve as reference signal
-    csf, disc : bool, cerebrospinal fluid and the nucleus of the L5-S1 disc, which serve where no vessel can be
-        measured; None where they were not looked for
+    edema_threshold : probability from which a voxel counts as edema; part of the model
+    vessel : bool, presacral vessels for the reference signal
+    csf, disc : bool, cerebrospinal fluid and the nucleus of the L5-S1 disc, used where no vessel can be measured; None
+        where they were not searched
     ligamentous : (slices,) float32, probability that the ligamentous part of the joints shows on each slice
     normal_marrow : signal of sacral marrow away from the joints, in the units of the volume; None where unknown
-    marrow_at_height : (slices, rows) float32, the same at each height of each slice; None where unknown
+    marrow_at_height : (slices, rows) float32, signal of normal marrow at each height of each slice; None where unknown
     bones_from : the contrasts on which the bones were found, "STIR" and perhaps "T1"
-    bones_certainty : mean probability that the network gives to what it calls sacrum or ilium; None where unknown
+    bones_certainty : mean probability of the voxels labelled sacrum or ilium; None where unknown
     """
 
     geometry: Geometry

@@ -17,7 +17,7 @@ from sparcc_pipeline.dicom.write import Style, write_mr_series
 from sparcc_pipeline.imaging.model.bundle import Bundle
 from sparcc_pipeline.imaging.model.engines import OnnxNetwork, TorchNetwork
 from sparcc_pipeline.imaging.model.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
-from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
+from sparcc_pipeline.imaging.segmentation import ModelSegmenter, load_segmenter
 from sparcc_pipeline.training.data.labels import PEOPLE, load_person
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import known_score, random_spec
@@ -29,17 +29,22 @@ LARGEST_BUNDLE_BYTES = 20_000_000
 SAME_ENGINES = 1e-4
 
 VENDOR: dict[str, Style] = {
-    "1007": "siemens", "1013": "ge", "1016": "philips", "1234": "siemens", "4386": "ge", "2015": "philips",
+    "1007": "siemens",
+    "1013": "ge",
+    "1016": "philips",
+    "1234": "siemens",
+    "4386": "ge",
+    "2015": "philips",
     "2014": "ge",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
+def segmenter() -> ModelSegmenter:
     return load_segmenter(model_bundle())
 
 
-def scored(source: Path, segmenter: Segmenter) -> Scored:
+def scored(source: Path, segmenter: ModelSegmenter) -> Scored:
     outcome = score_study(source, Request(), lambda: segmenter, lambda _: None)
     assert isinstance(outcome, Scored), outcome
     return outcome
@@ -59,7 +64,7 @@ def test_the_bundle_is_whole_and_small() -> None:
     assert "Research only" in bundle.metadata["intended_use"]
 
 
-def test_every_known_lesion_of_the_sample_study_is_found(segmenter: Segmenter) -> None:
+def test_every_known_lesion_of_the_sample_study_is_found(segmenter: ModelSegmenter) -> None:
     truth = json.loads((SAMPLE / "truth.json").read_text())
 
     result = scored(SAMPLE, segmenter)
@@ -85,17 +90,25 @@ ORIENTATIONS = [
 ]
 
 
-def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: Segmenter, tmp_path: Path) -> None:
+def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: ModelSegmenter, tmp_path: Path) -> None:
     spec = random_spec(5, slice_spacing_mm=4.5, pixel_mm=0.9)
     volume = make_phantom(spec).volume
     studies = []
     for index, stored in enumerate(ORIENTATIONS):
         folder = tmp_path / str(index)
-        write_mr_series(volume, folder, style="ge", patient_id="P", seed="s", stored=stored,
-                        reverse_instance_numbers=index % 2 == 1, enhanced=index == 4)  # fmt: skip
+        write_mr_series(
+            volume,
+            folder,
+            style="ge",
+            patient_id="P",
+            seed="s",
+            stored=stored,
+            reverse_instance_numbers=index % 2 == 1,
+            enhanced=index == 4,
+        )
         studies.append(read_study(folder, Request()))
 
-    # What is segmented is the same array in the same place, whatever its files were like; so two are scored, not five.
+    # The segmented array is the same for all files; so two are scored, not five.
     for study in studies[1:]:
         np.testing.assert_array_equal(study.stir.signal, studies[0].stir.signal)
         assert same_geometry(study.stir.geometry, studies[0].stir.geometry, tolerance_mm=1e-3)
@@ -117,7 +130,7 @@ def test_both_engines_agree_on_a_real_study(shared_data: Path, network: str) -> 
     assert np.abs(onnx - torch).max() < SAME_ENGINES * max(1.0, float(np.abs(torch).max()))
 
 
-def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, segmenter: Segmenter) -> None:
+def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, segmenter: ModelSegmenter) -> None:
     stir = load_person(shared_data, "1016").stir
 
     found, _ = segmenter.segment(stir)
@@ -133,14 +146,16 @@ def test_both_engines_find_the_same_edema_in_a_real_study(shared_data: Path, seg
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_real_studies_are_scored_on_their_six_slices(
-    shared_data: Path, segmenter: Segmenter, tmp_path: Path, name: str
+    shared_data: Path, segmenter: ModelSegmenter, tmp_path: Path, name: str
 ) -> None:
     tool = shared_data.parent / "tools" / "nifti_to_dicom.py"
     image = shared_data / "sij_mri" / "stir" / f"{name}_STIR.nii.gz"
+    options = f"--contrast stir --vendor {VENDOR[name]} --patient {name} --date 20260301"
     subprocess.run(
-        [sys.executable, tool, image, tmp_path / "study", "--contrast", "stir", "--vendor", VENDOR[name],
-         "--patient", name, "--date", "20260301"], check=True, capture_output=True,
-    )  # fmt: skip
+        [sys.executable, tool, image, tmp_path / "study", *options.split()],
+        check=True,
+        capture_output=True,
+    )
 
     result = scored(tmp_path / "study", segmenter)
 

@@ -1,4 +1,4 @@
-"""Rigid motion: what goes where, and back."""
+"""Rigid motion of points, and back."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ def test_distance_is_how_far_two_motions_part() -> None:
 
 
 @pytest.mark.parametrize("matrix", [np.diag([1.0, 1.0, -1.0]), np.diag([1.0, 1.0, 1.1])], ids=["mirror", "scale"])
-def test_what_is_no_rotation_is_refused(matrix: np.ndarray) -> None:
+def test_a_matrix_that_is_no_rotation_is_refused(matrix: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected a rotation"):
         RigidTransform.of(matrix, np.zeros(3))

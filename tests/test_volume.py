@@ -1,4 +1,4 @@
-"""Geometry, storage order, volumes and tissue maps: what an object that exists guarantees."""
+"""Geometry, storage order, volumes and tissue maps: every object that exists is valid."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_slice_positions_grow_posteriorly_by_the_spacing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"shape": (0, 10, 12)}, "positive sizes"),
         ({"spacing_mm": (4.0, 0.0, 0.7)}, "PixelSpacing"),
@@ -75,8 +75,8 @@ def test_slice_positions_grow_posteriorly_by_the_spacing() -> None:
         ({"directions": (*GEOMETRY.directions[:2], (1.01, 0.0, 0.0))}, "perpendicular"),
     ],
 )
-def test_an_impossible_geometry_is_refused(change: dict[str, object], said: str) -> None:
-    with pytest.raises(GeometryError, match=said):
+def test_an_impossible_geometry_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(GeometryError, match=message):
         replace(GEOMETRY, **change)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Which of the pieces that the bone network finds are sacrum and ilia, and where to look for them."""
+"""Selection of the pieces that are sacrum and ilia, and of the part of a large field of view to search."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
-from sparcc_pipeline.sparcc.joint import LARGEST_JOINT_WIDTH_MM
+from sparcc_pipeline.sparcc.joint_line import LARGEST_JOINT_WIDTH_MM
 from sparcc_pipeline.volume import BoolArray, Geometry, LabelArray
 
 FIELD_MM: Final = 210.0
 LARGE_FIELD_MM: Final = 300.0
-"""The networks learned from fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than
-LARGE_FIELD_MM is cut to FIELD_MM (project decision)."""
+"""The networks were trained on fields of view of 200 mm (seven people), and of up to 305 mm on T1. A field larger than
+LARGE_FIELD_MM is cut to FIELD_MM. Decision of this project."""
 
 WINDOW_STEP_MM: Final = 60.0
 WINDOW_SLICES: Final = 5
-"""Parts of a large field of view begin at most this far from each other, and are looked at on so many middle slices."""
+"""Largest distance of the parts of a large field of view, and the number of middle slices that are searched."""
 
 _SMALLEST_PIECE: Final = 0.1
 """Pieces of a bone smaller than this share of its largest piece are noise."""
 
 APART_MM: Final = 20.0
-"""Pieces of a bone farther than this from its largest piece are another bone (a femur, a rib) or none."""
+"""Pieces of a bone farther than this from its main piece are another bone (a femur, a rib) or no bone."""
 
 
 def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
-    """The anatomy without pieces (in three dimensions) that are small or lie far from the main piece of their bone.
+    """Return the anatomy without pieces that are small or far from the main piece of their bone.
 
-    The main piece is the largest one; of the sacrum the one that faces most of the ilia, and of an ilium the largest
-    one beside the sacrum, where there are such pieces.
+    `anatomy` and the result are (slices, rows, columns) codes of `AnatomyLabel`; pieces are connected in three
+    dimensions. The main piece is the largest one. Where there is one, it is the piece of the sacrum that faces most of
+    the ilia, and the largest piece of an ilium that is beside the sacrum.
     """
     clean = np.zeros_like(anatomy)
     for label in AnatomyLabel:
@@ -46,7 +47,7 @@ def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -
         main = int(sizes.argmax())
         if label is AnatomyLabel.SACRUM and count > 1:
             main = _facing_most(pieces, np.isin(anatomy, list(ILIUM_LABEL.values())), spacing_mm) or main
-        # What is larger than the sacrum that faces the ilia is something else.
+        # A piece larger than the sacrum that faces the ilia is something else.
         others = [int(n) for n in np.argsort(-sizes) if _SMALLEST_PIECE * sizes[main] <= sizes[n] <= sizes[main]]
         large = [main, *(number for number in others if number != main)]
         if len(large) > 1:
@@ -58,18 +59,19 @@ def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -
 
 
 def _facing_most(pieces: NDArray[np.int32], ilia: BoolArray, spacing_mm: tuple[float, float, float]) -> int:
-    """Number of the piece that faces most of the ilia across a joint, in the plane of the slices; 0 where none does.
+    """Number of the piece that faces most of the ilia across a joint, in the plane of the slices; 0 for none.
 
-    Behind the joints a network may call soft tissue sacrum, more of it than there is sacrum.
+    Behind the joints a network may label soft tissue as sacrum, in a piece larger than the sacrum.
     """
     reach = [1, *(2 * round(LARGEST_JOINT_WIDTH_MM / mm) + 1 for mm in spacing_mm[1:])]
     beside = ndimage.maximum_filter(ilia, size=reach) & (pieces > 0)
     return int(np.bincount(pieces[beside]).argmax()) if beside.any() else 0
 
 
-def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
-            spacing_mm: tuple[float, float, float]) -> list[int]:  # fmt: skip
-    """Those of the pieces with these numbers that come within APART_MM of a place."""
+def _beside(
+    pieces: NDArray[np.int32], numbers: list[int], place: BoolArray, spacing_mm: tuple[float, float, float]
+) -> list[int]:
+    """The numbers of the pieces that come within APART_MM of a place; `pieces`, `place` (slices, rows, columns)."""
     if not place.any():
         return []
     away = ndimage.distance_transform_edt(~place, sampling=spacing_mm)
@@ -77,7 +79,7 @@ def _beside(pieces: NDArray[np.int32], numbers: list[int], place: BoolArray,
 
 
 def fields_within(geometry: Geometry) -> list[tuple[slice, slice]]:
-    """Rows and columns of overlapping parts of FIELD_MM that cover a large field of view; none of a usual one."""
+    """Return rows and columns of overlapping parts of FIELD_MM that cover a large field of view; [] for a usual one."""
     sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
     if max(sizes) <= LARGE_FIELD_MM:
         return []
@@ -90,7 +92,10 @@ def fields_within(geometry: Geometry) -> list[tuple[slice, slice]]:
 
 
 def field_about(sacrum: BoolArray, geometry: Geometry) -> tuple[slice, slice] | None:
-    """Rows and columns of FIELD_MM about the middle of the sacrum; None where the field of view is hardly larger."""
+    """Return rows and columns of FIELD_MM around the middle of the sacrum; None for a field of view of usual size.
+
+    `sacrum` is (slices, rows, columns) bool.
+    """
     sizes = [count * mm for count, mm in zip(geometry.shape[1:], geometry.in_plane_mm, strict=True)]
     if max(sizes) <= LARGE_FIELD_MM or not sacrum.any():
         return None

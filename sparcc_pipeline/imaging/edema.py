@@ -1,45 +1,47 @@
-"""Edema probability in a patch about each joint, from the joint-centred network."""
+"""Edema probability in a patch around each joint, from the joint-centred network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
-from sparcc_pipeline.imaging.model.engines import Network
+from sparcc_pipeline.imaging.model.engines import ForEachSlice, Network, one_by_one
 from sparcc_pipeline.imaging.model.normalize import JointCrop, edema_input, marrow_log_ratio
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
 from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray
 
 CROP_PIXELS: Final = 160
-"""Side of the patch about a joint: 96 mm, the joint and 30 mm on both sides of it."""
+"""Side of the patch around a joint: 96 mm, which shows the joint and 30 mm on both sides of it."""
 
 
-def one_by_one(work: Callable[[int], None], items: range) -> None:
-    """Work on every item."""
-    for item in items:
-        work(item)
-
-
-def find_edema(network: Network, inputs: Sequence[str], signal: Float32Array, anatomy: LabelArray, joints: Joints,
-               marrow: float, t1_log_ratio: Float32Array | None = None,
-               each: Callable[[Callable[[int], None], range], None] = one_by_one) -> Float32Array:  # fmt: skip
-    """(slices, rows, columns) float32 edema probability, 0 away from the joints and outside sacrum and ilium.
+def find_edema(
+    network: Network,
+    inputs: Sequence[str],
+    signal: Float32Array,
+    anatomy: LabelArray,
+    joints: Joints,
+    marrow: float,
+    t1_log_ratio: Float32Array | None = None,
+    for_each: ForEachSlice = one_by_one,
+) -> Float32Array:
+    """Return the edema probability (slices, rows, columns) float32: 0 away from the joints and outside their bones.
 
     Parameters
     ----------
-    inputs, t1_log_ratio : what the network sees besides the STIR, see `normalize.edema_input`
+    inputs, t1_log_ratio : inputs of the network besides the STIR, see `normalize.edema_input`
     signal : (slices, rows, columns) STIR
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
     marrow : normal marrow signal, in the units of `signal`
-    each : how slices are worked on; they are independent
+    for_each : runs the work on each slice, perhaps on several threads
     """
     in_plane, shape = joints.geometry.in_plane_mm, (signal.shape[1], signal.shape[2])
     ratio = marrow_log_ratio(signal, marrow)
     probability = np.zeros(signal.shape, dtype=np.float32)
 
-    def look(k: int) -> None:
+    def fill(k: int) -> None:
         for joint in (found for side in Side if (found := joints.at(k, side)) is not None):
             crop = JointCrop(joint, in_plane, CROP_PIXELS)
             patch = network(edema_input(ratio, anatomy, joint, crop, inputs, t1_log_ratio)[None])[0, 0]
@@ -47,7 +49,7 @@ def find_edema(network: Network, inputs: Sequence[str], signal: Float32Array, an
             native = np.where(marrow_here, crop.put_back(patch, shape), np.float32(0))
             np.maximum(probability[k], native, out=probability[k])
 
-    each(look, range(len(probability)))
+    for_each(fill, range(len(probability)))
     return probability
 
 

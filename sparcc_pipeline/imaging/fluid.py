@@ -1,7 +1,7 @@
-"""Fluid that can serve as reference for intense edema where no presacral vessel can be measured.
+"""Fluid, the reference for intense edema where no presacral vessel can be measured.
 
-Cerebrospinal fluid in the canal of spine and sacrum, and the nucleus of the L5-S1 disc (spa-imaging.org, by clinical
-reference, section 2). Both are found by a rule in the image, as the vessels are.
+Cerebrospinal fluid (CSF) in the canal of spine and sacrum, and the nucleus of the L5-S1 disc. Source: [SpaImaging]; the
+rules that find both are decisions of this project.
 """
 
 from __future__ import annotations
@@ -16,29 +16,31 @@ from sparcc_pipeline.imaging.vessels import LARGEST_CALIBRE_MM, round_footprint
 from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, LabelArray
 
 FLUID_OVER_MARROW: Final = 3.0
-"""Fluid is at least so many times as bright as marrow (project decision). A disc that is not has lost its water and is
-no measure of fluid."""
+"""Fluid is at least this many times as bright as marrow. A darker disc has lost its water and does not measure fluid.
+Decision of this project."""
 
 BESIDE_MIDLINE_MM: Final = 25.0
 SMALLEST_CSF_MM3: Final = 500.0
 SHORTEST_CSF_MM: Final = 20.0
-"""The dural sac is a tube: bright for so far along the rows, and wider than any vessel (project decisions)."""
+"""The dural sac is a tube: at least this long along the rows, and wider than any vessel. Decisions of this project."""
 
 LARGEST_DISC_MM: Final = 20.0
 """Bones farther apart than this have more than a disc between them."""
 
 SMALLEST_NUCLEUS_MM: Final = (2.4, 8.0)
-"""(rows, columns) that the bright part of a disc has at least: vessels and nerve roots beside it are narrower."""
+"""Smallest bright part of a disc (rows, columns): vessels and nerve roots beside it are narrower."""
 
 
 def find_csf(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float) -> BoolArray:
-    """(slices, rows, columns) bool: cerebrospinal fluid, the brighter half of it (nerve roots dim the rest).
+    """Return the brighter half of the CSF (nerve roots dim the rest); (slices, rows, columns) bool.
 
     It is the largest bright tube near the midline, outside bone, wider than a vessel, behind the middle of the sacrum
-    and above half of its height (the dural sac ends at S2): bladder and bowel lie in front, the rectum below.
+    and above half of its height (the dural sac ends at S2): bladder and bowel are in front of it, the rectum below.
 
     Parameters
     ----------
+    signal : (slices, rows, columns) STIR
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
     marrow : normal marrow signal, in the units of `signal`
     """
     nothing = np.zeros(signal.shape, dtype=bool)
@@ -66,15 +68,18 @@ def find_csf(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marr
     return nothing
 
 
-def find_disc(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float,
-              ligamentous: Float32Array) -> BoolArray:  # fmt: skip
-    """(slices, rows, columns) bool: the bright nucleus of the L5-S1 disc, its brighter half; empty in a dark disc.
+def find_disc(
+    signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float, ligamentous: Float32Array
+) -> BoolArray:
+    """Return the brighter half of the nucleus of the L5-S1 disc, empty for a dark disc; (slices, rows, columns) bool.
 
     Parameters
     ----------
+    signal : (slices, rows, columns) STIR
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
     marrow : normal marrow signal, in the units of `signal`
-    ligamentous : (slices,) probability that the ligamentous part of the joints shows: from there on the canal and the
-        nerve roots lie between the bones
+    ligamentous : (slices,) probability that the slice shows the ligamentous part of the joints; there, canal and nerve
+        roots are between the bones, and the slice is left out
     """
     disc = np.zeros(signal.shape, dtype=bool)
     nucleus = np.ones(
@@ -89,7 +94,9 @@ def find_disc(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, mar
 
 
 def _between_l5_and_sacrum(anatomy: LabelArray, geometry: Geometry) -> BoolArray:
-    """(rows, columns) bool: under a lumbar vertebra and over the sacrum, where they are at most a disc apart."""
+    """(rows, columns) bool: below a lumbar vertebra and above the sacrum, where they are at most one disc apart."""
+    # In each column: the row of the last lumbar pixel above a pixel, and of the first sacral one below it. A bone that
+    # is missing is `far` away, so that its distance is over the limit.
     rows = np.arange(anatomy.shape[0])[:, None]
     far = 2 * anatomy.shape[0] + int(LARGEST_DISC_MM / geometry.spacing_mm[1])
     lumbar, sacrum = (anatomy == label for label in (AnatomyLabel.LUMBAR_VERTEBRA, AnatomyLabel.SACRUM))
@@ -102,4 +109,5 @@ def _between_l5_and_sacrum(anatomy: LabelArray, geometry: Geometry) -> BoolArray
 
 
 def _brighter_half(region: BoolArray, signal: Float32Array) -> BoolArray:
+    """(slices, rows, columns) bool: the pixels of a region at or above its median signal."""
     return region & (signal >= np.median(signal[region])) if region.any() else region

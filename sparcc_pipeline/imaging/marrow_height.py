@@ -1,6 +1,7 @@
-"""Normal marrow at each height: what raised signal beside the joint is measured against.
+"""Normal marrow at each height: the reference for raised signal beside the joint.
 
-Source: clinical reference, section 2: "brighter than marrow of the sacrum between the foramina at the same height".
+Edema is brighter than marrow of the sacrum between the foramina at the same height.
+Source: [Maksymowych2005], not read in full: documented default.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from scipy import ndimage
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry
 
 BAND_MM: Final = 20.0
-"""Height of the band of marrow whose median stands for its middle: half a joint, the height of a quadrant."""
+"""Height of the band of marrow whose median is the value at its middle: half a joint, the height of a quadrant."""
 
 STEP_MM: Final = 5.0
-"""From one band to the next."""
+"""Distance of the bands."""
 
 HALF_TRUSTED_MM3: Final = 1500.0
-"""So much marrow in a band counts as much as the value of the whole study (project decision): 20 x 8 mm on three
-slices of 3.3 mm. With less, the value of the study outweighs it."""
+"""Volume of marrow in a band that has the same weight as the value of the whole study: 20 x 8 mm on three slices of
+3.3 mm. Decision of this project."""
 
 SMOOTHING_MM: Final = 8.0
 """Spread of the smoothing over heights: neighbouring bands share most of their marrow."""
 
 
 def marrow_by_height(signal: Float32Array, region: BoolArray, geometry: Geometry, marrow: float) -> Float32Array:
-    """(slices, rows) float32: signal of normal marrow at each row of each slice, in the units of `signal`.
+    """Return the signal of normal marrow at each row of each slice, in the units of `signal`; (slices, rows) float32.
 
-    The median of `region` within a band of BAND_MM on the slice and its two neighbours, drawn towards the value of the
-    whole study the less marrow there is; without any it is that value. Rows run from superior to inferior, so that the
-    same row is the same height (in a patient who lies straight).
+    It is the median of `region` within a band of BAND_MM on the slice and its two neighbours, shrunk towards the value
+    of the whole study: the less marrow, the more. Rows run from superior to inferior, so that one row is one height (in
+    a patient who lies straight).
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def marrow_by_height(signal: Float32Array, region: BoolArray, geometry: Geometry
         order = np.argsort(row, kind="stable")
         row, value = row[order], signal[near][found][order]
         first, last = np.searchsorted(row, middles - half), np.searchsorted(row, middles + half, side="right")
-        log_ratio[k] = [_drawn(value[a:b], marrow, voxel_mm3) for a, b in zip(first, last, strict=True)]
+        log_ratio[k] = [_shrunk_log_ratio(value[a:b], marrow, voxel_mm3) for a, b in zip(first, last, strict=True)]
     smooth = ndimage.gaussian_filter1d(log_ratio, SMOOTHING_MM / STEP_MM, axis=1, mode="nearest")
     at = np.arange(rows)
     by_row = np.stack([np.interp(at, middles, each) for each in smooth])
@@ -58,8 +59,8 @@ def marrow_by_height(signal: Float32Array, region: BoolArray, geometry: Geometry
     return profile
 
 
-def _drawn(values: FloatArray | Float32Array, marrow: float, voxel_mm3: float) -> float:
-    """Logarithm of the median of a band over the value of the study, drawn towards 0 where the band is small."""
+def _shrunk_log_ratio(values: FloatArray | Float32Array, marrow: float, voxel_mm3: float) -> float:
+    """Logarithm of the median of a band over the value of the study, shrunk towards 0 where the band is small."""
     if not values.size:
         return 0.0
     middle = float(np.median(values))

@@ -1,7 +1,7 @@
 """NIfTI files in and out: the only door to nibabel.
 
-NIfTI counts in RAS (right to left, posterior to anterior, inferior to superior); the project in LPS. A NIfTI file does
-not say which axis holds the slices, nor how the images were acquired.
+NIfTI coordinates are RAS (left to right, posterior to anterior, inferior to superior); those of the project are LPS. A
+NIfTI file does not record which axis holds the slices, nor how the images were acquired.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from sparcc_pipeline.volume import FloatArray, SeriesRef, StorageOrder, Volume
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 THICK_SLICE_RATIO: Final = 1.5
-"""An axis this much coarser than both others holds the slices (STIR for SPARCC: 5 to 8)."""
+"""An axis with a spacing this many times that of both others holds the slices (STIR for SPARCC: 5 to 8)."""
 
-UNVERIFIED: Final = Message("a NIfTI file does not say how it was acquired: that this is STIR could not be checked")
+UNVERIFIED: Final = Message("a NIfTI file does not record how it was acquired: that this is STIR could not be checked")
 
 
 def read_nifti(path: Path) -> Volume:
@@ -66,10 +66,10 @@ def read_nifti(path: Path) -> Volume:
 
 
 def write_nifti(array: NDArray[Any], volume: Volume, path: Path) -> None:
-    """Write an array (slices, rows, columns) of `volume`'s grid as NIfTI (.nii or .nii.gz), keeping its data type.
+    """Write an array (slices, rows, columns) on the grid of `volume` as NIfTI (.nii or .nii.gz), with its data type.
 
-    For a NIfTI source the file has the source's own axes, shape and affine. For a DICOM source it has the axes
-    (column, row upwards, slice) in the order in which the series stores them, as dcm2niix writes them.
+    For a NIfTI source the file has the axes, shape and affine of the source. For a DICOM source it has the axes
+    (column, row upwards, slice) in the order of the series, as dcm2niix writes them.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _load(path: Path) -> tuple[Nifti1Image, NDArray[np.float32]]:
 
 
 def _stored_stack(image: Nifti1Image, path: Path) -> StoredStack:
-    """Geometry of the file's axes in LPS, with the axis that holds the slices."""
+    """Geometry of the axes of the file in LPS, with the axis that holds the slices."""
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise GeometryError(
             f"expected an orientation (sform or qform code), found none in {path.name}; "
@@ -155,10 +155,10 @@ def _stored_stack(image: Nifti1Image, path: Path) -> StoredStack:
 
 
 def _slice_axis(spacing: FloatArray, directions: FloatArray) -> int:
-    """The axis with thick slices; in a nearly isotropic image the one nearest to anterior-posterior.
+    """The axis with thick slices; in a nearly isotropic image the axis closest to anterior-posterior.
 
-    The nearest anatomical axis alone would be wrong for thick slices: semicoronal ones tilt by up to 52 degrees, where
-    their normal is closer to superior.
+    The direction alone would be wrong for thick slices: semicoronal slices tilt by up to 52 degrees, where their normal
+    is closer to superior. `spacing` is (3,), `directions` (3, 3).
     """
     finer, coarsest = np.sort(spacing)[1:]
     if coarsest >= THICK_SLICE_RATIO * finer:
@@ -175,6 +175,8 @@ def _dicom_to_nifti(stored: StorageOrder) -> StorageOrder:
 
 def _ras_affine(volume: Volume, order: StorageOrder) -> FloatArray:
     """(4, 4) affine of the stored axes (i, j, k) to RAS mm."""
+    # RAS_TO_LPS is its own inverse. A flipped axis runs the other way from the other end: -step, and its last voxel as
+    # the corner.
     own = RAS_TO_LPS @ volume.geometry.affine
     affine = np.eye(4)
     corner = np.ones(4)

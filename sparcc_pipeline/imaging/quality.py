@@ -1,6 +1,6 @@
-"""Are the images good enough: flags with a figure, the limit that it has passed, and words for the reader of the score.
+"""Flags on the quality of the images: a figure, the limit that it exceeds, and words for the reader of the score.
 
-What is refused outright is in `plausibility.py`, with what its and these limits were measured on.
+Images that are refused are in `plausibility.py`, with the scans on which its limits and these were measured.
 """
 
 from __future__ import annotations
@@ -12,28 +12,37 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
+from sparcc_pipeline.anatomy import AnatomyLabel, Side
 from sparcc_pipeline.imaging.plausibility import DOUBTFUL_CERTAINTY, FLUID_WEAK, body, fluid_contrast
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, TissueMaps, Volume
+from sparcc_pipeline.volume import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    Geometry,
+    LabelArray,
+    TissueMaps,
+    Volume,
+    sacroiliac_bones,
+)
 
 FAT_SIDES: Final = (2.0, 1.25)
-"""One side is brighter: the share of its soft tissue that is brighter than FAT_OVER_MARROW is so many times that of the
-other side, and its median signal so many times. Seven people: up to 1.4 and 1.23; suppression failed on one side:
-2.3-14 and 1.39-2.3."""
+"""One side is brighter if, against the other side, more than this many times as much of its soft tissue exceeds
+FAT_OVER_MARROW, and its median signal is more than this many times as high. Seven people: up to 1.4 and 1.23;
+suppression that failed on one side: 2.3-14 and 1.39-2.3."""
 FAT_OVER_MARROW: Final = 1.4
 
 GHOST_PEAK: Final = 12.0
 GHOST_SHIFTS: Final = (0.12, 0.45)
-"""Height of the peak that periodic motion leaves in the cepstrum along rows or columns, over its median; ghosts nearer
-or farther (as a share of the image) are not told from anatomy. 2-5 on seven people, up to 10 on phantoms, whose shapes
-are regular; 10-35 with ghosts of a quarter of what moves."""
+"""Height of the peak that periodic motion leaves in the cepstrum along rows or columns, over its median, and the shifts
+of the ghosts (as a share of the image) that are searched: nearer or farther ghosts look like anatomy. 2-5 on seven
+people, up to 10 on phantoms, which have regular shapes; 10-35 with ghosts of a quarter of the moving signal."""
 
 NOISE_WINDOW_MM: Final = 4.0
 NOISE_PERCENTILE: Final = 20
 SMALLEST_SNR: Final = 5.0
-"""Normal marrow over its noise, the spread within small windows of the calmest marrow: 6.6-13.3 on seven people,
+"""Normal marrow over its noise, which is the spread within small windows of even marrow: 6.6-13.3 on seven people,
 4.1-6.5 with their noise doubled."""
 
 SHADING_PER_10_CM: Final = 0.30
@@ -41,25 +50,27 @@ SHADING_PER_10_CM: Final = 0.30
 phantoms (whose soft tissue is brighter below), 0.22-0.39 where a coil's signal falls by 60 % across the image."""
 
 LARGEST_TURN_DEGREES: Final = 5.0
-"""Turn of the slices against the line through the middles of both joints: up to 2.7 degrees on seven people, 6.9 and
-11.4 on two of them with slices turned by 15 (the ends of the stack hide a part of it)."""
+"""Rotation of the slices against the line through the middles of both joints: up to 2.7 degrees on seven people, 6.9
+and 11.4 on two of them with slices rotated by 15 (the ends of the stack hide a part of it)."""
 
 FEWEST_SLICES_OF_A_SIDE: Final = 0.5
-"""Slices with a joint on one side, as a share of those on the other (project decision)."""
+"""Slices with a joint on one side, as a share of those on the other side. Decision of this project."""
 
 _SPARSE: Final = 6
+"""The fit of the shading uses every sixth row and column: the slope is smooth."""
+
 _ROUNDS: Final = 8
 
 
 @dataclass(frozen=True)
 class QualityFlag:
-    """Something about the images that makes the score less dependable.
+    """A property of the images that makes the score less dependable.
 
     Parameters
     ----------
     code : for programs
     words : for readers, with the figure
-    value, limit : what was measured, and what it passed
+    value, limit : the measured figure, and the limit that it exceeds
     """
 
     code: str
@@ -69,11 +80,12 @@ class QualityFlag:
 
 
 def assess_quality(volume: Volume, tissue: TissueMaps, joints: Joints) -> tuple[QualityFlag, ...]:
-    """What is wrong with a scan that can be scored all the same, most doubtful first."""
+    """Return the flags of a scan that can be scored all the same, the most serious first."""
     return tuple(_flags(volume, tissue, joints))
 
 
 def _flags(volume: Volume, tissue: TissueMaps, joints: Joints) -> Iterator[QualityFlag]:
+    """Flags of contrast and bones, then of the joints, then of the signal."""
     signal, anatomy = volume.signal, tissue.anatomy
     fluid = fluid_contrast(signal)
     if fluid < FLUID_WEAK:
@@ -101,7 +113,7 @@ def _flags(volume: Volume, tissue: TissueMaps, joints: Joints) -> Iterator[Quali
 
 
 def _joint_flags(anatomy: LabelArray, joints: Joints) -> Iterator[QualityFlag]:
-    """Joints that are missing or cut."""
+    """Flags of joints that are missing, rotated against the slices or cut."""
     counts = {side: len(joints.slices(side)) for side in Side}
     fewer = min(Side, key=lambda side: counts[side])
     most = max(counts.values())
@@ -133,13 +145,13 @@ def _joint_flags(anatomy: LabelArray, joints: Joints) -> Iterator[QualityFlag]:
 
 
 def _is_cut(bone: BoolArray, distance_mm: Float32Array) -> bool:
-    """Bone within reach of the joint lies on the edge of the image."""
+    """True if bone (rows, columns) within reach of the joint touches the edge of the image."""
     near = bone & (distance_mm <= QUADRANT_REACH_MM)
     return bool(near[[0, -1]].any() or near[:, [0, -1]].any())
 
 
 def _side_flags(signal: Float32Array, anatomy: LabelArray, marrow: float) -> Iterator[QualityFlag]:
-    """Fat suppression that failed on one side: its soft tissue is brighter, and more of it is bright."""
+    """Flag of fat suppression that failed on one side: its soft tissue is brighter, and more of it is bright."""
     soft = body(signal) & ~ndimage.binary_dilation(anatomy > 0, np.ones((1, 7, 7), dtype=bool))
     middle = float(np.nonzero(anatomy == AnatomyLabel.SACRUM)[2].mean())
     halves = {Side.RIGHT: slice(None, int(middle)), Side.LEFT: slice(int(middle), None)}
@@ -162,7 +174,7 @@ def _side_flags(signal: Float32Array, anatomy: LabelArray, marrow: float) -> Ite
 
 
 def _signal_flags(volume: Volume, anatomy: LabelArray, marrow: float) -> Iterator[QualityFlag]:
-    """Ghosts, noise, shading."""
+    """Flags of ghosts, noise and shading."""
     signal = volume.signal
     for axis, direction in ((1, Message("feet-head")), (2, Message("right-left"))):
         peak = ghost_peak(signal, axis, marrow)
@@ -191,16 +203,24 @@ def _signal_flags(volume: Volume, anatomy: LabelArray, marrow: float) -> Iterato
 
 
 def ghost_peak(signal: Float32Array, axis: int, marrow: float) -> float:
-    """Height of the largest peak of the cepstrum along an axis, over its median: high where the image repeats itself.
+    """Return the height of the largest peak of the cepstrum along an axis, over its median: high if the image repeats.
 
-    A ghost is a copy of the image, shifted: its lines of k-space are modulated periodically, which is a peak in the
-    Fourier transform of the logarithm of their power (Bogert, Healy and Tukey 1963, "quefrency alanysis").
+    A ghost is a shifted copy of the image. It modulates the lines of k-space periodically, which is a peak in the
+    Fourier transform of the logarithm of their power. Source: [Bogert1963].
+
+    Parameters
+    ----------
+    signal : (slices, rows, columns)
+    axis : 1 for ghosts along rows (feet-head), 2 along columns (right-left)
+    marrow : normal marrow signal, in the units of `signal`
     """
     count = signal.shape[axis]
+    # Limited, so that fluid does not dominate; a window, so that the edges of the image make no peak of their own.
     lines = np.moveaxis(np.minimum(signal, 4 * marrow), axis, -1).reshape(-1, count)
     lines = (lines - lines.mean(axis=1, keepdims=True)) * np.hanning(count).astype(np.float32)
     power = np.abs(np.fft.rfft(lines, axis=1)) ** 2
     spectrum = np.log(power + 1e-6 * power.mean() + np.finfo(np.float32).tiny).mean(axis=0)
+    # Anatomy makes the slow part of the spectrum, which is removed.
     cepstrum = np.abs(np.fft.irfft(spectrum - ndimage.gaussian_filter1d(spectrum, 6)))
     seen = cepstrum[int(GHOST_SHIFTS[0] * count) : int(GHOST_SHIFTS[1] * count)]
     usual = float(np.median(seen)) if seen.size else 0.0
@@ -208,22 +228,30 @@ def ghost_peak(signal: Float32Array, axis: int, marrow: float) -> float:
 
 
 def noise_signal(volume: Volume, anatomy: LabelArray) -> float:
-    """Standard deviation of the noise, in the units of the volume: the spread within the calmest windows of marrow.
+    """Return the standard deviation of the noise, in the units of the volume: the spread within even windows of marrow.
 
-    Marrow's own texture is in it, so that it is an upper limit; 0 where there is no marrow.
+    It is an upper limit, because it includes the texture of marrow; 0 without marrow. `anatomy` is (slices, rows,
+    columns) codes of `AnatomyLabel`.
     """
     size = (1, *(max(round(NOISE_WINDOW_MM / mm), 3) for mm in volume.geometry.in_plane_mm))
     signal = volume.signal.astype(np.float64)
     mean = ndimage.uniform_filter(signal, size)
     variance = ndimage.uniform_filter(signal**2, size) - mean**2
-    marrow = ndimage.binary_erosion(np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]), np.ones(size))
+    marrow = ndimage.binary_erosion(sacroiliac_bones(anatomy), np.ones(size))
     return float(np.sqrt(max(np.percentile(variance[marrow], NOISE_PERCENTILE), 0.0))) if marrow.any() else 0.0
 
 
 def shading_slope(signal: Float32Array, anatomy: LabelArray, marrow: float, geometry: Geometry) -> FloatArray:
-    """(2,) slope of the logarithm of the signal of marrow and soft tissue along rows and columns, per 10 cm.
+    """Return the slope (2,) of the log signal of marrow and soft tissue along rows and columns, per 10 cm.
 
-    A plane through what is about as bright as marrow, on the slices that hold bone: least squares, Cauchy weights.
+    A plane is fitted to the pixels about as bright as marrow, on the slices with bone: least squares with Cauchy
+    weights.
+
+    Parameters
+    ----------
+    signal : (slices, rows, columns)
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
+    marrow : normal marrow signal, in the units of `signal`
     """
     held = signal[(anatomy > 0).any(axis=(1, 2))][:, ::_SPARSE, ::_SPARSE]
     usable = (held > 0.5 * marrow) & (held < 1.6 * marrow)
@@ -233,6 +261,7 @@ def shading_slope(signal: Float32Array, anatomy: LabelArray, marrow: float, geom
     log = np.log(held[usable].astype(np.float64) / marrow)
     place = [axis * _SPARSE * mm / 100 for axis, mm in zip((rows, columns), geometry.in_plane_mm, strict=True)]
     design = np.column_stack([np.ones(len(log)), *place])
+    # Iterated: pixels off the plane (fat, fluid) lose weight, which the next fit uses.
     weight: FloatArray = np.ones(len(log))
     plane: FloatArray = np.zeros(3)
     for _ in range(_ROUNDS):
@@ -246,7 +275,7 @@ def shading_slope(signal: Float32Array, anatomy: LabelArray, marrow: float, geom
 
 
 def _turn_degrees(joints: Joints) -> float:
-    """Angle between the slices and the line through the middles of both joints, each slice counting by its height."""
+    """Angle between the slices and the line through the middles of both joints, weighted by the height of the joint."""
     slice_mm, _, _ = joints.geometry.spacing_mm
     middles = []
     for side in Side:

@@ -1,4 +1,4 @@
-"""SimpleITK's own series reader: what loading is measured against. No score is ever made from it."""
+"""SimpleITK's series reader, with which the time of loading is compared. It is never used for a score."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def read_with_simpleitk(folder: Path, series_uid: str) -> tuple[int, ...]:
-    """Find one series in a folder and read it; returns its size (columns, rows, slices).
+    """Read one series of a folder and return its size (columns, rows, slices).
 
     Raises
     ------
-    RuntimeError : SimpleITK cannot read it
+    RuntimeError : SimpleITK cannot find or read it
     """
     import SimpleITK as sitk
 

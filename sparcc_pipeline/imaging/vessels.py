@@ -1,4 +1,7 @@
-"""Presacral vessels, the reference for intense edema: bright, tubular, in front of and below the sacrum."""
+"""Presacral vessels, the reference for intense edema: bright tubes in front of and below the sacrum.
+
+Source of the reference: [Lin2024]; the rule that finds them is a decision of this project.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +16,39 @@ from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, LabelArray
 NEAR_SACRUM_MM: Final = 25.0
 CLEAR_OF_BONE_MM: Final = 3.0
 LARGEST_CALIBRE_MM: Final = 8.0
-"""What stays when tubes of this width are opened away is no vessel but bladder, bowel or dural sac."""
+"""What an opening with a disc of this width leaves is wider than a vessel: bladder, bowel or dural sac."""
 
 BRIGHTER_THAN_MARROW: Final = 2.0
 SMALLEST_VESSEL_MM2: Final = 4.0
 
 FORAMEN_RADIUS_MM: Final = 12.0
-"""A notch of the bones that a disc of this radius does not enter is a sacral foramen or the L5-S1 disc: what is bright
+"""A notch of the bones that a disc of this radius does not enter is a sacral foramen or the L5-S1 disc: a bright tube
 there is a nerve root or the disc. The presacral concavity is wider."""
 
 STANDS_OUT: Final = 4 / 3
-"""A vessel is so many times as bright as the tissue around it (project decision). Fat that is not suppressed near the
-coil is bright as a whole, and its noise is no vessel."""
+"""A vessel is at least this many times as bright as the tissue around it. Unsuppressed fat near the coil is bright as a
+whole, and its noise is not a vessel. Decision of this project."""
 
 SURROUNDINGS_MM: Final = 27.0
+"""Side of the square around a pixel that counts as the tissue around it."""
+
 _SURROUNDINGS_STEP_MM: Final = 3.0
 
 
-def find_presacral_vessels(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float,
-                           ligamentous: Float32Array) -> BoolArray:  # fmt: skip
-    """(slices, rows, columns) bool: bright tubular structures between the ilia, near the sacrum, outside bone.
+def find_presacral_vessels(
+    signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float, ligamentous: Float32Array
+) -> BoolArray:
+    """Return the bright tubes between the ilia, near the sacrum and outside bone; (slices, rows, columns) bool.
+
+    Slices that can cut the sacral canal are left out (from the transitional slice on, and the posterior third of the
+    sacrum), so that nerve roots and cerebrospinal fluid are never taken for a vessel.
 
     Parameters
     ----------
+    signal : (slices, rows, columns) STIR
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
     marrow : normal marrow signal, in the units of `signal`
-    ligamentous : (slices,) probability that the ligamentous part of the joints shows
-
-    Slices that can cut the sacral canal (from the transitional one on, and the posterior third of the sacrum) are left
-    out, so that nerve roots and cerebrospinal fluid are never taken for a vessel.
+    ligamentous : (slices,) probability that the slice shows the ligamentous part of the joints
     """
     vessel = np.zeros(signal.shape, dtype=bool)
     slices = np.flatnonzero((anatomy == AnatomyLabel.SACRUM).any(axis=(1, 2)))
@@ -53,15 +61,19 @@ def find_presacral_vessels(signal: Float32Array, anatomy: LabelArray, geometry: 
 
 
 def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float) -> BoolArray:
+    """(rows, columns) bool: vessels on one slice: bright, not wide, large enough, brighter than their surroundings."""
     in_plane = geometry.in_plane_mm
-    bright = (signal >= BRIGHTER_THAN_MARROW * marrow) & _presacral(anatomy, in_plane)
+    anywhere = signal >= BRIGHTER_THAN_MARROW * marrow
+    bright = anywhere & _presacral(anatomy, in_plane)
     if not bright.any():
         return bright
-    tubes, count = ndimage.label(bright & ~_wide(signal >= BRIGHTER_THAN_MARROW * marrow, bright, in_plane))
+    # The width is judged on the whole bright structure, and not on the part of it that is presacral.
+    tubes, count = ndimage.label(bright & ~_wide(anywhere, bright, in_plane))
     if not count:
         return np.zeros(signal.shape, dtype=bool)
     inside = tubes > 0
     tube = tubes[inside]
+    # Sums over the pixels of each tube: `own` and `around` share the factor 1 / area, so sums compare as means do.
     area = np.bincount(tube) * geometry.pixel_area_mm2
     own, around = (np.bincount(tube, image[inside]) for image in (signal, _surroundings(signal, in_plane)))
     kept = ((area >= SMALLEST_VESSEL_MM2) & (own >= STANDS_OUT * around))[tubes] & inside
@@ -71,15 +83,15 @@ def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, mar
 
 
 def _presacral(anatomy: LabelArray, in_plane: tuple[float, float]) -> BoolArray:
-    """(rows, columns) bool: where a presacral vessel can lie, near the sacrum and in no foramen, disc or bone.
+    """(rows, columns) bool: places for a presacral vessel, near the sacrum and outside foramina, discs and bone.
 
-    Nothing above the top of the sacrum: there lie discs and the dural sac, as bright as vessels.
+    Nothing above the top of the sacrum: discs and the dural sac there are as bright as vessels.
     """
     place = np.zeros(anatomy.shape, dtype=bool)
     sacrum = anatomy == AnatomyLabel.SACRUM
     rows, columns = (np.flatnonzero(sacrum.any(axis=axis)) for axis in (1, 0))
     reach = [int(np.ceil((NEAR_SACRUM_MM + FORAMEN_RADIUS_MM) / step)) + 1 for step in in_plane]
-    # Distances are measured in the part of the slice that matters: it is a third of it.
+    # Distance transforms are slow: they run on the part around the sacrum, a third of the slice.
     window = (
         slice(max(int(rows[0]) - reach[0], 0), int(rows[-1]) + reach[0] + 1),
         slice(max(int(columns[0]) - reach[1], 0), int(columns[-1]) + reach[1] + 1),
@@ -97,16 +109,21 @@ def _presacral(anatomy: LabelArray, in_plane: tuple[float, float]) -> BoolArray:
 
 
 def _closed(bones: BoolArray, radius_mm: float, in_plane: tuple[float, float]) -> BoolArray:
-    """Morphological closing with a disc, by distances; beyond the border of the image there is no bone."""
+    """(rows, columns) bool: morphological closing with a disc of `radius_mm`, by distance transforms.
+
+    A pixel is closed if every disc that covers it touches bone: the grown bones are shrunk by the same radius.
+    """
+    # Padding: there is no bone beyond the border of the image.
     grown = np.pad(ndimage.distance_transform_edt(~bones, sampling=in_plane) <= radius_mm, 1)
     deep = ndimage.distance_transform_edt(grown, sampling=in_plane)[1:-1, 1:-1] > radius_mm
     return np.asarray(bones | deep)
 
 
 def _wide(seen: BoolArray, bright: BoolArray, in_plane: tuple[float, float]) -> BoolArray:
-    """(rows, columns) bool: what of `seen` is wider than a vessel, with a rim about it, near `bright`."""
+    """(rows, columns) bool: the parts of `seen` near `bright` that are wider than a vessel, with a rim around them."""
     ball = round_footprint(LARGEST_CALIBRE_MM / 2, in_plane)
-    # Opening and dilation look three radii far: beyond that around the bright pixels nothing changes what is wide.
+    # An opening (two radii) and a dilation (one) depend on pixels at most three radii away: a window with that margin
+    # around the bright pixels gives the same result as the whole slice.
     window = tuple(
         slice(max(int(found[0]) - 3 * reach - 1, 0), int(found[-1]) + 3 * reach + 2)
         for found, reach in ((np.flatnonzero(bright.any(axis=1 - axis)), ball.shape[axis] // 2) for axis in (0, 1))
@@ -117,7 +134,10 @@ def _wide(seen: BoolArray, bright: BoolArray, in_plane: tuple[float, float]) -> 
 
 
 def _surroundings(signal: Float32Array, in_plane: tuple[float, float]) -> Float32Array:
-    """(rows, columns) median signal within SURROUNDINGS_MM, of means over blocks: vessels are its smaller part."""
+    """(rows, columns) median signal within SURROUNDINGS_MM: a median, because vessels are the smaller part of it.
+
+    The median runs over means of blocks of about _SURROUNDINGS_STEP_MM, which is faster than over pixels.
+    """
     step = [max(round(_SURROUNDINGS_STEP_MM / spacing), 1) for spacing in in_plane]
     rows, columns = (-(-length // size) for length, size in zip(signal.shape, step, strict=True))
     missing = ((0, rows * step[0] - signal.shape[0]), (0, columns * step[1] - signal.shape[1]))
@@ -129,14 +149,14 @@ def _surroundings(signal: Float32Array, in_plane: tuple[float, float]) -> Float3
 
 
 def _columns_between_ilia(anatomy: LabelArray) -> tuple[float, float]:
-    """Median columns of the right and the left ilium; the border of the image stands in for a missing one."""
+    """Median columns of the right and the left ilium; the border of the image where one is missing."""
     right = np.flatnonzero((anatomy == AnatomyLabel.RIGHT_ILIUM).any(axis=0))
     left = np.flatnonzero((anatomy == AnatomyLabel.LEFT_ILIUM).any(axis=0))
     return float(np.median(right)) if right.size else 0.0, float(np.median(left)) if left.size else anatomy.shape[1]
 
 
 def round_footprint(radius_mm: float, in_plane_mm: tuple[float, float]) -> BoolArray:
-    """A disc for the morphology of one slice."""
+    """Return a disc (rows, columns) bool for the morphology of one slice."""
     reach = [int(np.ceil(radius_mm / step)) for step in in_plane_mm]
     rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
     return np.asarray((rows * in_plane_mm[0]) ** 2 + (columns * in_plane_mm[1]) ** 2 <= radius_mm**2)

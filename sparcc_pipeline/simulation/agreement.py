@@ -1,4 +1,4 @@
-"""Agreement in a simulated trial: totals and quadrants, readers against each other and themselves, the machine."""
+"""Agreement in a simulated trial: totals and quadrants of readers, of one reader twice, and of the machine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ PAIRS: Final = (
     ("reader against the same reader again", READERS[0], AGAIN),
     ("machine against reader", READERS[0], MACHINE),
 )
+"""Pairs that are compared: name, first, second."""
 
 
 def simulated_agreement(trial: SimulatedTrial, seed: int) -> list[dict[str, Any]]:
-    """All figures of the three pairs, as plain tables."""
+    """Return the agreement figures of the three pairs, one dictionary a pair."""
     rows = []
     who = np.repeat(np.array(trial.randomised)[:, None], trial.imaged.shape[1], axis=1)[trial.imaged]
     for name, a, b in PAIRS:

@@ -1,4 +1,4 @@
-"""What a simulated trial assumes: typed, each value with its source. There: `Assumptions`, `assumptions_from`."""
+"""Assumptions of a simulated trial: typed values, each with its source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ SCHEMA: Final = "sparcc-simulation/1"
 
 @dataclass(frozen=True)
 class Activity:
-    """Activity on MRI, and the thresholds of quadrants above which there is edema. Doses are shares of the full one."""
+    """Activity on MRI, and the thresholds above which a quadrant has edema. Doses are shares of the full dose.
+
+    More than ten fields: they are the keys of one table of the file, and every one is a parameter of one model.
+    """
 
     baseline_mean: float
     baseline_sd: float
@@ -32,7 +35,10 @@ class Activity:
 
 @dataclass(frozen=True)
 class Clinical:
-    """Clinical activity (standard deviation 1 at entry), and the items and CRP that follow from it."""
+    """Clinical activity (standard deviation 1 at entry), and the answers and CRP that follow from it.
+
+    More than ten fields: they are the keys of one table of the file, and every one is a parameter of one model.
+    """
 
     item_mean: float
     item_slope: float
@@ -54,7 +60,7 @@ class Clinical:
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader's error on the scale of activity: of each item, of a whole reading, of the person."""
+    """Errors of a reader on the scale of activity: of an item, of a reading, and between readers."""
 
     item_sd: float
     case_sd: float
@@ -65,7 +71,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine's error on the same scale, and the one that it states of its total."""
+    """Errors of the machine on the same scale, and the error that it reports for its total."""
 
     item_sd: float
     case_sd: float
@@ -76,7 +82,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Conduct:
-    """How the trial is run: sites, dropout, what is missing, when visits take place."""
+    """Conduct of the trial: sites, dropout, missing data, days of the visits."""
 
     site_shares: tuple[float, ...]
     dropout_a_visit: float
@@ -98,7 +104,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """All assumptions of a simulation; `sources` by dotted name."""
+    """All assumptions of a simulation; `values` and `sources` are by dotted name."""
 
     activity: Activity
     clinical: Clinical
@@ -123,11 +129,11 @@ _MAY_BE_NEGATIVE: Final = frozenset({"activity.baseline_mean", "machine.severity
 
 
 def assumptions_from(content: Mapping[str, Any], file: str) -> Assumptions:
-    """Build the assumptions from the content of a file.
+    """Return the assumptions from the content of a file.
 
     Raises
     ------
-    ConfigError : another schema, an unknown or missing key, a value without source or out of range
+    ConfigError : wrong schema, an unknown or missing key, or a value without source or out of range
     """
     if content.get("schema") != SCHEMA:
         raise ConfigError(f"expected schema {SCHEMA!r} in {file}, found {content.get('schema')!r}; correct it")
@@ -137,11 +143,11 @@ def assumptions_from(content: Mapping[str, Any], file: str) -> Assumptions:
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     groups = {}
-    for group, made_of in _GROUPS.items():
-        table = _table(content, group, {field.name for field in fields(made_of)}, file)
+    for group, kind in _GROUPS.items():
+        table = _table(content, group, {field.name for field in fields(kind)}, file)
         for key, (value, source) in table.items():
             values[f"{group}.{key}"], sources[f"{group}.{key}"] = _checked(f"{group}.{key}", value, file), source
-        groups[group] = made_of(**{key: values[f"{group}.{key}"] for key in table})
+        groups[group] = kind(**{key: values[f"{group}.{key}"] for key in table})
     open_ = {choice.key: {option.value for option in choice.options} for choice in CHOICES}
     choices = _table(content, "choices", set(open_), file)
     for key, (value, source) in choices.items():
@@ -176,7 +182,7 @@ def _table(content: Mapping[str, Any], group: str, keys: set[str], file: str) ->
 
 
 def _checked(name: str, value: Any, file: str) -> object:
-    """A number, not negative unless it may be; shares of the sites as a tuple with sum 1."""
+    """The value of a key: a number of 0 or more (a few may be negative), or the shares of the sites with sum 1."""
     if name == "conduct.site_shares":
         shares = value if isinstance(value, list) else []
         if not shares or not all(_is_number(each) and each > 0 for each in shares) or abs(sum(shares) - 1) > 1e-6:

@@ -1,4 +1,4 @@
-"""What simulated participants answer and what their blood shows. There: `Clinic`, `screening`."""
+"""Answers and laboratory values of simulated participants."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from sparcc_pipeline.trial.records import ClinicalVisit, Screening
 Floats = NDArray[np.float64]
 
 _PERIPHERAL = 2
-"""Index of the item of BASDAI about joints other than the back."""
+"""Index of the BASDAI item on joints other than the back."""
 
 
 def screening(clinical: Clinical, generator: np.random.Generator) -> Screening:
-    """Age and laboratory of one person; each criterion is missed with the assumed share."""
+    """Return age and laboratory values of one person; each criterion is missed with the assumed probability."""
     bad = generator.random(7) < clinical.abnormal_laboratory
     u = generator.random(8)
     return Screening(
@@ -45,7 +45,7 @@ def screening(clinical: Clinical, generator: np.random.Generator) -> Screening:
 
 
 class Clinic:
-    """Turns clinical activity into answers and blood values, with missing items and shifted days."""
+    """Simulation of visits from clinical activity: answers, blood values, missing items, shifted days."""
 
     def __init__(self, assumptions: Assumptions, generator: np.random.Generator) -> None:
         self._clinical, self._conduct, self._generator = assumptions.clinical, assumptions.conduct, generator
@@ -53,13 +53,13 @@ class Clinic:
     def visits(
         self, names: Sequence[str], visit: str, day: int, state: Floats, *, complete: bool
     ) -> list[ClinicalVisit]:
-        """One visit of each participant.
+        """Return one visit of each participant.
 
         Parameters
         ----------
         day : planned day
-        state : clinical activity of each
-        complete : on the planned day, nothing missing: the baseline
+        state : (participants,) clinical activity
+        complete : True for the baseline, which is on the planned day with nothing missing
         """
         c, g, n = self._clinical, self._generator, len(names)
         basdai = self._items(

@@ -1,8 +1,8 @@
-"""What MRI shows of simulated participants, and what readers and machine see of it. There: `Points`, `see`.
+"""MRI findings of simulated participants, and the points that readers and the machine give.
 
-A quadrant has edema where the activity of the participant at the visit exceeds the quadrant's own threshold; a
-joint-slice has the points for intensity and depth where it exceeds the lowest threshold with edema by a distance. Who
-looks sees that difference with an error, so that readings differ where the truth is near a threshold.
+A quadrant has edema where the participant's activity at the visit exceeds the threshold of the quadrant. A joint-slice
+has the points for intensity and depth where activity exceeds its lowest threshold by a distance. A reader sees these
+differences with an error, so readings differ where the truth is near a threshold.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ Bits = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Points of (participants, visits): edema (..., 6 slices, 2 sides, 4 quadrants), intense, deep (..., 6, 2)."""
+    """Points of all participants and visits.
+
+    Parameters
+    ----------
+    edema : (participants, visits, 6 slices, 2 sides, 4 quadrants) bool
+    intense, deep : (participants, visits, 6 slices, 2 sides) bool
+    """
 
     edema: Bits
     intense: Bits
@@ -31,12 +37,12 @@ class Points:
 
     @property
     def totals(self) -> NDArray[np.int64]:
-        """SPARCC, (participants, visits)."""
+        """(participants, visits) int: SPARCC totals."""
         edema: NDArray[np.int64] = self.edema.sum(axis=(-3, -2, -1))
         return np.asarray(edema + self.intense.sum(axis=(-2, -1)) + self.deep.sum(axis=(-2, -1)))
 
     def score(self, participant: int, visit: int) -> SparccScore:
-        """One of them as the score that the rules give."""
+        """Return the points of one participant and visit as a score."""
         joints = tuple(
             JointSliceScore(
                 position,
@@ -54,7 +60,7 @@ class Points:
 
 
 def draw_thresholds(count: int, activity: Activity, generator: np.random.Generator) -> Floats:
-    """Thresholds of `count` participants, (participants, 6 slices, 2 sides, 4 quadrants)."""
+    """Return random thresholds of `count` participants, (participants, 6 slices, 2 sides, 4 quadrants)."""
     sides, quadrants = len(Side), len(Quadrant)
     side = activity.side_sd * generator.standard_normal((count, 1, sides, 1))
     quadrant = activity.quadrant_sd * generator.standard_normal((count, 1, sides, quadrants))
@@ -70,14 +76,14 @@ def see(
     item_sd: float = 0.0,
     case_error: Floats | None = None,
 ) -> Points:
-    """The points that someone gives; without errors the truth.
+    """Return the points of one reader or of the machine; without errors they are the truth.
 
     Parameters
     ----------
     level : (participants, visits), activity on MRI
-    thresholds : (participants, 6, 2, 4)
-    item_sd : error of each item
-    case_error : (participants, visits), error that all items of one reading share
+    thresholds : (participants, 6 slices, 2 sides, 4 quadrants)
+    item_sd : standard deviation of the error of each item
+    case_error : (participants, visits), error that is common to all items of one reading
     """
     seen = level if case_error is None else level + case_error
     margin = seen[:, :, None, None, None] - thresholds[:, None]

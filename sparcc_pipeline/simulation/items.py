@@ -1,4 +1,4 @@
-"""The items behind the totals of a simulated trial. There: `simulated_items`, `FIRST_SLICE`."""
+"""Items of the readings and scores of a simulated trial."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from sparcc_pipeline.trial.items import ItemPlace, ItemReading
 from sparcc_pipeline.trial.protocol.definition import Protocol
 
 FIRST_SLICE: Final = 3
-"""Of the series: the most anterior of the six. Any would do."""
+"""Index in the series of the most anterior of the six slices; an arbitrary choice."""
 
 
 def simulated_items(trial: SimulatedTrial, protocol: Protocol) -> Iterator[ItemReading]:
-    """The items of every reading and score of randomised participants that has a total."""
+    """Yield the items of every reading and score of randomised participants that has a total."""
     rows = {name: number for number, name in enumerate(trial.randomised)}
     columns = {visit.visit: number for number, visit in enumerate(protocol.visits)}
     for reading in trial.data.readings:
         if reading.participant in rows and reading.total is not None:
             seen = trial.points[AGAIN if reading.repeat > 1 else reading.reader]
             points = item_points(seen, rows[reading.participant], columns[reading.visit])
-            yield ItemReading(reading.participant, reading.visit, reading.reader, points, reading.adjudicator,
-                              reading.repeat)  # fmt: skip
+            yield ItemReading(
+                reading.participant, reading.visit, reading.reader, points, reading.adjudicator, reading.repeat
+            )
     for score in trial.data.scores:
         if score.participant in rows and score.total is not None:
             points = item_points(trial.points[MACHINE], rows[score.participant], columns[score.visit])
@@ -34,7 +35,7 @@ def simulated_items(trial: SimulatedTrial, protocol: Protocol) -> Iterator[ItemR
 
 
 def item_points(seen: Points, participant: int, visit: int) -> dict[ItemPlace, int | None]:
-    """The points of one of them."""
+    """Return the points of one participant (row of `seen`) at one visit (column), by place."""
     edema, intense, deep = (each[participant, visit] for each in (seen.edema, seen.intense, seen.deep))
     points: dict[ItemPlace, int | None] = {}
     for k in range(SLICES_SCORED):

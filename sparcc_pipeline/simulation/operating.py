@@ -1,7 +1,6 @@
 """Operating characteristics of the imaging half and power of the primary outcomes, from simulated trials.
 
-There: `observe`, `TrialFigures`, `operating_characteristics`, `power`. What is measured is what noise of the score
-alone does: the true score behind every simulated image is known.
+The true score of every simulated image is known, so the figures show the effect of scoring noise alone.
 """
 
 from __future__ import annotations
@@ -25,26 +24,26 @@ from sparcc_pipeline.trial.remission import imaging_half
 Floats = NDArray[np.float64]
 
 SIGNIFICANCE: Final = 0.05
-"""Two-sided, of the comparison of arms."""
+"""Two-sided level of the comparison of arms."""
 
 SHOWN_TRUE_TOTALS: Final = 9
-"""Chance to be called under the cut-off is given for true totals below this."""
+"""The share called as meeting the target is reported for true totals below this."""
 
 METHODS: Final = ("one reader", "mean of two readers", "score that counts", "machine")
-"""Ways to come to a score. "score that counts" is the protocol's: the mean of two readings, or after a third."""
+"""Kinds of scores; "score that counts" is the protocol's, with adjudication by a third reader."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrialFigures:
-    """What one simulated trial gives, as arrays over participants and visits; NaN where there is no score.
+    """Arrays of one simulated trial over participants and visits; NaN without a score.
 
     Parameters
     ----------
     truth : (participants, visits) true SPARCC
-    scores : (participants, visits) by method
-    asdas : (participants, visits)
-    tapering : (participants,) bool
-    again : totals of one reader, and of the same reader again
+    scores : (participants, visits) scores by method
+    asdas : (participants, visits) ASDAS
+    tapering : (participants,) bool, True in the taper arm
+    again : (participants, visits) totals of one reader, and of the same reader's second reading
     """
 
     truth: Floats
@@ -56,15 +55,15 @@ class TrialFigures:
 
 @dataclass(frozen=True)
 class Flips:
-    """How often noise turns the imaging half round.
+    """Frequency of wrong calls of the imaging half that are due to scoring noise.
 
     Parameters
     ----------
-    false_met : of those whose true score misses the target, the share called as meeting it
-    false_missed : of those whose true score meets the target, the share called as missing it
-    turned : of all, the share called wrongly
-    between_visits : of two visits in a row whose true scores say the same, the share that is called differently
-    chance_met : by true total 0, 1, 2, ...: the share called as meeting the target; NaN where none has it
+    false_met : share called as meeting the target, of visits whose true score misses it
+    false_missed : share called as missing the target, of visits whose true score meets it
+    turned : share called wrongly, of all visits
+    between_visits : share called differently, of pairs of consecutive visits whose true scores give the same answer
+    chance_met : share called as meeting the target for a true total of 0, 1, 2, ...; NaN where no visit has that total
     """
 
     method: str
@@ -79,14 +78,15 @@ class Flips:
 
 @dataclass(frozen=True)
 class Power:
-    """Taper against control at the last visit, change since baseline, adjusted for the baseline (ANCOVA), over trials.
+    """Change since baseline at the last visit, taper against control, adjusted for the baseline (ANCOVA).
 
     Parameters
     ----------
+    analysed : mean number of participants analysed
     difference : mean over trials of taper minus control; positive is worse under taper
     standard_error : mean over trials
     different : share of trials in which the arms differ (two-sided 5 %)
-    not_inferior : share in which the upper end of the 95 % interval lies under the margin
+    not_inferior : share of trials in which the upper end of the 95 % interval is below the margin
     """
 
     outcome: str
@@ -100,7 +100,7 @@ class Power:
 
 
 def observe(trial: SimulatedTrial, assessments: Sequence[VisitAssessment], protocol: Protocol) -> TrialFigures:
-    """The figures of one trial, from the assessments that the reports are made of."""
+    """Return the figures of one trial, from the same assessments as the reports."""
     shape = trial.truth.shape
     counted, asdas, machine = (np.full(shape, np.nan) for _ in range(3))
     rows = {name: number for number, name in enumerate(trial.randomised)}
@@ -113,9 +113,7 @@ def observe(trial: SimulatedTrial, assessments: Sequence[VisitAssessment], proto
             asdas[at] = np.nan if each.asdas.value is None else each.asdas.value
             if each.machine is not None and each.machine.total is not None:
                 machine[at] = each.machine.total
-    first, second, again = (
-        np.where(trial.imaged, trial.points[name].totals, np.nan) for name in (*READERS, AGAIN)
-    )  # fmt: skip
+    first, second, again = (np.where(trial.imaged, trial.points[name].totals, np.nan) for name in (*READERS, AGAIN))
     machine = np.where(np.isnan(machine), np.nan, trial.points[MACHINE].totals)
     scores = dict(zip(METHODS, (first, (first + second) / 2, counted, machine), strict=True))
     tapering = np.array([trial.arms[name] == TAPER for name in trial.randomised])
@@ -123,7 +121,7 @@ def observe(trial: SimulatedTrial, assessments: Sequence[VisitAssessment], proto
 
 
 def operating_characteristics(trials: Sequence[TrialFigures], rules: TargetRules) -> tuple[Flips, ...]:
-    """Over all trials and visits after the baseline, for each method and each definition of the imaging half."""
+    """Return the wrong calls over all trials and visits after the baseline, for each definition and method."""
     found = []
     for definition in ImagingDefinition:
         truth = np.concatenate([each.truth[:, 1:] for each in trials])
@@ -133,15 +131,15 @@ def operating_characteristics(trials: Sequence[TrialFigures], rules: TargetRules
     return tuple(found)
 
 
-def turned_by_reading_again(trials: Sequence[TrialFigures], definition: ImagingDefinition, rules: TargetRules) -> float:
-    """Share of images for which one reader, reading them again, says otherwise."""
+def changed_by_rereading(trials: Sequence[TrialFigures], definition: ImagingDefinition, rules: TargetRules) -> float:
+    """Return the share of images for which the same reader's second reading changes the imaging half."""
     first, again = (np.concatenate([each.again[k][:, 1:].ravel() for each in trials]) for k in (0, 1))
     known = ~np.isnan(first) & ~np.isnan(again)
     return float((_met(first[known], definition, rules) != _met(again[known], definition, rules)).mean())
 
 
 def power(trials: Sequence[TrialFigures], assumptions: Assumptions) -> tuple[Power, ...]:
-    """The primary outcomes: SPARCC by each method, and ASDAS."""
+    """Return the power for the primary outcomes: SPARCC by each method, and ASDAS."""
     outcomes = {
         f"SPARCC, {method}": (assumptions.margins.sparcc, [t.scores[method] for t in trials]) for method in METHODS
     }
@@ -153,9 +151,24 @@ def power(trials: Sequence[TrialFigures], assumptions: Assumptions) -> tuple[Pow
 
 
 def ancova(baseline: Floats, follow_up: Floats, group: NDArray[np.bool_]) -> tuple[float, float, int]:
-    """Difference of the groups in the change since baseline, adjusted for it: estimate, standard error, freedom.
+    """Return the difference of two groups in the change since baseline, its standard error and degrees of freedom.
 
-    Complete cases only. Ordinary least squares of the change on an intercept, the group and the baseline.
+    Ordinary least squares of the change on an intercept, the group and the baseline; complete cases only.
+
+    Parameters
+    ----------
+    baseline, follow_up : (participants,), NaN where missing
+    group : (participants,) bool
+
+    Examples
+    --------
+    The change is -2 in the first group and -1 in the second, whatever the baseline:
+
+    >>> baseline = np.array([4.0, 6.0, 9.0, 5.0, 7.0, 8.0])
+    >>> follow_up = np.array([2.0, 4.0, 7.0, 4.0, 6.0, 7.0])
+    >>> difference, error, freedom = ancova(baseline, follow_up, np.array([0, 0, 0, 1, 1, 1], dtype=bool))
+    >>> round(difference, 6), round(error, 6), freedom
+    (1.0, 0.0, 3)
     """
     known = ~np.isnan(baseline) & ~np.isnan(follow_up)
     x = np.column_stack([np.ones(known.sum()), group[known], baseline[known]])
@@ -183,7 +196,7 @@ def _power(name: str, margin: float, trials: Sequence[tuple[Floats, NDArray[np.b
 
 
 def _met(score: Floats, definition: ImagingDefinition, rules: TargetRules) -> NDArray[np.bool_]:
-    """The imaging half of every score, by the function that reports it."""
+    """(n,) bool: the imaging half of every score (n,), by the function that the reports use."""
     values, places = np.unique(score, return_inverse=True)
     answers = np.array([imaging_half(float(value), definition, rules).met for value in values], dtype=bool)
     return np.asarray(answers[places])

@@ -1,4 +1,4 @@
-"""Readings and machine scores of simulated images. There: `Imaging`."""
+"""Readings and machine scores of simulated images."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ READERS: Final = ("R1", "R2")
 THIRD_READER: Final = "R3"
 MACHINE: Final = "machine"
 AGAIN: Final = "R1 again"
-"""Names under which `Imaging.points` has what each saw."""
+"""Keys of `Imaging.points`."""
 
 _NORMAL_90: Final = 1.6449
+"""Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
 
 
 class Imaging:
-    """What two readers, a third, the first reader again and the machine see of each participant at each visit.
+    """Points of two readers, a third, the first reader's second reading, and the machine, at every visit.
 
     Parameters
     ----------
-    thresholds : (participants, 6, 2, 4)
+    thresholds : (participants, 6 slices, 2 sides, 4 quadrants)
     level : (participants, visits), activity on MRI
-    severity : of each reader; drawn where it is not given
+    severity : systematic error of each reader; random where not given
     """
 
     def __init__(
@@ -54,7 +55,10 @@ class Imaging:
             self.points[name] = see(level, thresholds, assumptions.activity, generator, errors.item_sd, case)
 
     def of(self, chosen: Sequence[int], level: Floats) -> Imaging:
-        """Other visits of some participants, the first one as it was seen: joined along the visits."""
+        """Return the imaging of chosen participants at other visits; the points of the first visit are kept.
+
+        `level` is (participants, visits), with the activity at the first visit in column 0.
+        """
         rows = list(chosen)
         severity = {name: self._severity[name] for name in (*READERS, THIRD_READER)}
         later = Imaging(self._thresholds[rows], level, self._assumptions, self._generator, severity)
@@ -65,7 +69,10 @@ class Imaging:
     def read(
         self, names: Sequence[str], visits: Sequence[str], imaged: NDArray[np.bool_], protocol: Protocol
     ) -> tuple[list[Reading], list[MachineScore]]:
-        """The readings and machine scores of the visits with images. ASAS-positive is asked at the first visit only."""
+        """Return the readings and machine scores of the visits with images, `imaged` (participants, visits) bool.
+
+        ASAS-positive is recorded at the first visit only.
+        """
         reader, g = self._assumptions.reader, self._generator
         totals = {name: points.totals for name, points in self.points.items()}
         # The first visit is complete, so that eligibility can be decided.
@@ -109,7 +116,7 @@ class Imaging:
 
 
 def _first_from(first: Points, later: Points, rows: Sequence[int]) -> Points:
-    """`later` with its first visit replaced by that of `first`."""
+    """`later`, with the first visit of `first` for these rows."""
     parts = []
     for name in ("edema", "intense", "deep"):
         joined = np.array(getattr(later, name))

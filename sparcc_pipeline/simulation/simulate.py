@@ -1,7 +1,7 @@
-"""A whole simulated trial from stated assumptions and a seed: screening, sites, visits, doses, dropout, images.
+"""A simulated trial from assumptions and a seed: screening, sites, visits, doses, dropout, images.
 
-There: `simulate_trial`, `SimulatedTrial`. What comes out is `TrialData`, as the trial's files give it, so that the same
-code assesses it. Eligibility and the steps of the taper arm are decided by the functions that report them.
+The result is `TrialData`, as if read from the files of a trial, so the same code assesses it. Eligibility and the steps
+of the taper arm are decided by the functions that also report them.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ RELATIVE_DOSE: Final[Mapping[object, float]] = {
     "15_mg_every_other_day": 1 / 2,
     "15_mg_every_third_day": 1 / 3,
 }
-"""Average daily dose of each step as a share of 15 mg daily: arithmetic."""
+"""Mean daily dose of each step, as a share of 15 mg daily."""
 
 SCREENED_A_PLACE: Final = 4
-"""So many are screened for a place at most."""
+"""Largest number of people screened for each place in the trial."""
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedTrial:
-    """A simulated trial and the truth behind it.
+    """A simulated trial and its truth.
 
     Parameters
     ----------
-    data : what the trial's files would give; nothing in it tells the arm
+    data : records of the trial; nothing in them shows the arm
     arms : arm of each randomised participant
-    steps : (participant, visit) -> step of the dose from that visit on, 0 the full dose
-    randomised : in the order of the rows of `truth`
-    truth : (participants, visits) SPARCC without error, int
-    imaged : (participants, visits) bool: MRI was done
-    points : points as seen by each reader and the machine, by name
+    steps : (participant, visit) -> step of the dose from that visit on, 0 for the full dose
+    randomised : randomised participants, in the order of the rows of `truth`
+    truth : (participants, visits) int, SPARCC without error
+    imaged : (participants, visits) bool, True where MRI was done
+    points : points of each reader and the machine, by name
     """
 
     data: TrialData
@@ -64,20 +64,18 @@ class SimulatedTrial:
 
 
 def simulate_trial(protocol: Protocol, assumptions: Assumptions, seed: int) -> SimulatedTrial:
-    """One trial; the same seed gives the same trial.
+    """Return one simulated trial; the same seed gives the same trial.
 
     Raises
     ------
-    ConfigError : a choice of the protocol is unset, or so few of those screened are eligible that the trial stays empty
+    ConfigError : a choice of the protocol is unset, or too few of the people screened are eligible to fill the trial
     """
     generator = np.random.default_rng(seed)
     places = protocol.participants
     people = _People(protocol, assumptions, places * SCREENED_A_PLACE, generator)
     chosen, screened = _enrol(people, protocol, places)
     names = [people.participants[i].participant for i in chosen]
-    arms = _allocate(
-        names, [people.participants[i].site or "" for i in chosen], protocol, generator
-    )  # fmt: skip
+    arms = _allocate(names, [people.participants[i].site or "" for i in chosen], protocol, generator)
     visits, steps, level = _follow(people, chosen, arms, protocol, assumptions, generator)
     attended = np.array([[(name, v.visit) in visits for v in protocol.visits] for name in names])
     has_mri = np.array([v.mri for v in protocol.visits])
@@ -85,7 +83,7 @@ def simulate_trial(protocol: Protocol, assumptions: Assumptions, seed: int) -> S
     imaged[:, 0] = True
     imaging = people.imaging.of(chosen, level)
     readings, scores = imaging.read(names, [v.visit for v in protocol.visits], imaged, protocol)
-    # Those screened and not randomised have a baseline only.
+    # People who were screened and not randomised have a baseline only.
     rest = [i for i in screened if i not in set(chosen)]
     data = TrialData(
         participants=[people.participants[i] for i in screened],
@@ -97,7 +95,7 @@ def simulate_trial(protocol: Protocol, assumptions: Assumptions, seed: int) -> S
 
 
 class _People:
-    """Everyone who could be screened: latent activity, thresholds, screening, baseline visit and its images."""
+    """People who can be screened: latent activity, thresholds, screening, baseline visit and its images."""
 
     def __init__(
         self, protocol: Protocol, assumptions: Assumptions, count: int, generator: np.random.Generator
@@ -126,7 +124,7 @@ class _People:
 
 
 def _enrol(people: _People, protocol: Protocol, places: int) -> tuple[list[int], list[int]]:
-    """Indices of those randomised, and of all who were screened until the places were filled."""
+    """Indices of the people randomised, and of all people screened until the places are filled."""
     chosen: list[int] = []
     for i, participant in enumerate(people.participants):
         score = counted_score(
@@ -145,9 +143,10 @@ def _enrol(people: _People, protocol: Protocol, places: int) -> tuple[list[int],
     )
 
 
-def _allocate(names: Sequence[str], sites: Sequence[str], protocol: Protocol,
-              generator: np.random.Generator) -> dict[str, str]:  # fmt: skip
-    """Permuted blocks within each site, in the ratio of the arms' planned participants."""
+def _allocate(
+    names: Sequence[str], sites: Sequence[str], protocol: Protocol, generator: np.random.Generator
+) -> dict[str, str]:
+    """Arm of each participant: permuted blocks within each site, in the ratio of the planned participants."""
     planned = {arm.name: arm.participants for arm in protocol.arms}
     part = int(np.gcd.reduce(list(planned.values())))
     block = [name for name, count in planned.items() for _ in range(count // part)]
@@ -160,10 +159,14 @@ def _allocate(names: Sequence[str], sites: Sequence[str], protocol: Protocol,
 
 
 def _follow(
-    people: _People, chosen: Sequence[int], arms: Mapping[str, str], protocol: Protocol, assumptions: Assumptions,
+    people: _People,
+    chosen: Sequence[int],
+    arms: Mapping[str, str],
+    protocol: Protocol,
+    assumptions: Assumptions,
     generator: np.random.Generator,
-) -> tuple[dict[tuple[str, str], ClinicalVisit], dict[tuple[str, str], int], Floats]:  # fmt: skip
-    """The visits that took place, the step of the dose from each on, and the activity on MRI (participants, visits)."""
+) -> tuple[dict[tuple[str, str], ClinicalVisit], dict[tuple[str, str], int], Floats]:
+    """The visits that took place, the step of the dose from each visit on, and the activity (participants, visits)."""
     a, c, conduct = assumptions.activity, assumptions.clinical, assumptions.conduct
     names = list(arms)
     first = protocol.baseline.visit
@@ -187,12 +190,12 @@ def _follow(
 
 
 def _dose_effect(dose: Floats, half: float) -> Floats:
-    """Share of the full dose's effect (hyperbolic, 1 at the full dose)."""
+    """Share of the effect of the full dose (hyperbolic, 1 at the full dose)."""
     return np.asarray(dose / (dose + half) * (1 + half))
 
 
 class _Course:
-    """The dose of each participant from visit to visit, by the protocol's criterion on the data of the visits."""
+    """The dose of each participant from visit to visit, by the protocol's criterion on the recorded data."""
 
     def __init__(self, names: Sequence[str], arms: Mapping[str, str], protocol: Protocol) -> None:
         self._names, self._protocol = names, protocol
@@ -203,13 +206,13 @@ class _Course:
 
     @property
     def dose(self) -> Floats:
-        """Share of the full dose that each takes."""
+        """(participants,) dose as a share of the full dose."""
         choices = self._protocol.choices
         shares = [1.0, RELATIVE_DOSE[choices["first_step"]], RELATIVE_DOSE[choices["second_step"]]]
         return np.array([shares[step] for step in self._step])
 
     def record(self, visit: str, visits: Mapping[tuple[str, str], ClinicalVisit]) -> None:
-        """Take the visit's data, and the step where the protocol's criterion is met in it."""
+        """Record the data of a visit, and step the dose down where the protocol's criterion is met."""
         week = next(each.week for each in self._protocol.visits if each.visit == visit)
         for n, name in enumerate(self._names):
             found = visits.get((name, visit))

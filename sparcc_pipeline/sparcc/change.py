@@ -1,7 +1,4 @@
-"""Change of the score from baseline: total, parts, and each item of each joint-slice. Lower is better.
-
-Source of both limits: clinical reference, section 3.
-"""
+"""Change of the score from baseline: total, parts, and each item of each joint-slice. Lower is better."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
 SMALLEST_IMPORTANT_CHANGE: Final = 2.5
-"""Change of the total that matters to a patient. Source: Maksymowych 2012."""
+"""Change of the total that matters to a patient. Source: [Maksymowych2012]."""
 
 SMALLEST_DETECTABLE_CHANGE: Final = 3.4
-"""Change of the total beyond what readers differ by over three months. Source: SPACE cohort, J Rheumatol."""
+"""Change of the total beyond the measurement error of readers over three months. Source: [Space]."""
 
 ITEMS: Final = SLICES_SCORED * len(Side) * (len(Quadrant) + 2)
 """Items of a score: four quadrants, intensity and depth of two joints on six slices, 72."""
@@ -29,7 +26,7 @@ _Z_OF_INTERVAL_90: Final = 1.6449
 
 @dataclass(frozen=True)
 class JointSliceChange:
-    """Change of one joint on one baseline slice: each item -1, 0 or 1, None where it is not evaluable at both visits.
+    """Change of one joint on one baseline slice: each item is -1, 0 or 1, or None where a visit is not evaluable.
 
     `slice` is 0-5 within the six of the baseline.
     """
@@ -53,12 +50,20 @@ class JointSliceChange:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """Follow-up minus baseline.
+    """Change of a score: follow-up minus baseline.
 
     Parameters
     ----------
     total, edema, intensity, depth : differences of the sums
     joints : the twelve joint-slices of the baseline
+
+    Examples
+    --------
+    A total that falls by 3 is an important change, but within the error of readers:
+
+    >>> change = ScoreChange(total=-3, edema=-2, intensity=-1, depth=0, joints=())
+    >>> change.direction, change.important, change.detectable
+    ('better', True, False)
     """
 
     total: int
@@ -69,12 +74,12 @@ class ScoreChange:
 
     @property
     def common_total(self) -> int:
-        """Change over the items that are evaluable at both visits, on slices that both show."""
+        """Change over the items that are evaluable at both visits."""
         return sum(joint.points for joint in self.joints)
 
     @property
     def common_items(self) -> int:
-        """How many of all ITEMS these are."""
+        """Number of items in `common_total`, at most ITEMS."""
         return sum(item is not None for joint in self.joints for item in joint.items)
 
     @property
@@ -84,17 +89,17 @@ class ScoreChange:
 
     @property
     def important(self) -> bool:
-        """The total changed by at least SMALLEST_IMPORTANT_CHANGE."""
+        """True if the total changed by at least SMALLEST_IMPORTANT_CHANGE."""
         return abs(self.total) >= SMALLEST_IMPORTANT_CHANGE
 
     @property
     def detectable(self) -> bool:
-        """The total changed by at least SMALLEST_DETECTABLE_CHANGE."""
+        """True if the total changed by at least SMALLEST_DETECTABLE_CHANGE."""
         return abs(self.total) >= SMALLEST_DETECTABLE_CHANGE
 
 
 def score_change(baseline: SparccScore, follow_up: SparccScore, matched: Sequence[MatchedSlice]) -> ScoreChange:
-    """The change between two scores whose slices were matched."""
+    """Return the change between two scores; `matched` holds the match of each of the six baseline slices."""
     before = {(joint.slice, joint.side): joint for joint in baseline.joints}
     after = {(joint.slice, joint.side): joint for joint in follow_up.joints}
     first = follow_up.slices.first
@@ -113,9 +118,17 @@ def score_change(baseline: SparccScore, follow_up: SparccScore, matched: Sequenc
 
 
 def probability_of_change(baseline_90: tuple[float, float], follow_up_90: tuple[float, float], change: float) -> float:
-    """Probability that the true total moved in the direction of `change`, from the 90 % intervals of both scores.
+    """Return the probability that the true total changed in the direction of `change`.
 
-    Both errors are taken as normal and independent. 0.5 where nothing changed.
+    The errors of both scores follow from their 90 % intervals; they are taken as normal and independent. 0.5 for no
+    change.
+
+    Examples
+    --------
+    From 20 (17-23) to 15 (12-18):
+
+    >>> round(probability_of_change((17, 23), (12, 18), -5), 3)
+    0.974
     """
     spread = [(high - low) / (2 * _Z_OF_INTERVAL_90) for low, high in (baseline_90, follow_up_90)]
     together = math.hypot(*spread)

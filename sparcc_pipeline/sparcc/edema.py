@@ -1,7 +1,4 @@
-"""Edema: one point a quadrant, 0-48.
-
-Source: clinical reference section 2 (spa-imaging.org, "Grading sacroiliitis"; Maksymowych 2005, art.21445).
-"""
+"""Edema: one point for each quadrant, 0-48. Source: [SpaImaging]; [Maksymowych2005]."""
 
 from __future__ import annotations
 
@@ -12,18 +9,26 @@ from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.volume import BoolArray
 
 UPPER_ONLY_BELOW_MM: Final = 30.0
-"""Visible joint shorter than this: only the upper quadrants are scored. Source: spa-imaging.org."""
+"""In a visible joint shorter than this only the upper quadrants are scored. Source: [SpaImaging]."""
 
 NOT_SCORED_UP_TO_MM: Final = 10.0
-"""Visible joint of this height or less: the joint is not scored on this slice. Source: spa-imaging.org."""
+"""A visible joint of this height or less is not scored on this slice. Source: [SpaImaging]."""
 
 SMALLEST_EDEMA_MM2: Final = 8.0
-"""Smallest area of edema in a quadrant that makes a point. No published value: a project decision, the area at which
-the agreement of the readers was measured (quadrant kappa 0.58)."""
+"""Smallest area of edema in a quadrant that gives a point. No published value: decision of this project, the area at
+which the agreement of the readers was measured (quadrant kappa 0.58)."""
 
 
 def evaluable_quadrants(height_mm: float) -> tuple[Quadrant, ...]:
-    """Quadrants that may be scored at this visible joint height."""
+    """Return the quadrants that are scored at this visible joint height.
+
+    Examples
+    --------
+    >>> [quadrant.value for quadrant in evaluable_quadrants(25.0)]
+    ['upper_iliac', 'upper_sacral']
+    >>> len(evaluable_quadrants(10.0)), len(evaluable_quadrants(30.0))
+    (0, 4)
+    """
     if height_mm <= NOT_SCORED_UP_TO_MM:
         return ()
     if height_mm < UPPER_ONLY_BELOW_MM:
@@ -32,11 +37,29 @@ def evaluable_quadrants(height_mm: float) -> tuple[Quadrant, ...]:
 
 
 def edema_points(joint: JointSlice, edema: BoolArray, pixel_area_mm2: float) -> dict[Quadrant, int | None]:
-    """1 where a quadrant holds edema, 0 where it does not, None where it is not evaluable.
+    """Return 1 for each quadrant with edema, 0 for one without, None for one that is not evaluable.
 
     Parameters
     ----------
     edema : (rows, columns) bool, edema on the slice of `joint`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparcc_pipeline.anatomy import AnatomyLabel, Side
+    >>> from sparcc_pipeline.sparcc.joint import find_joint_slice
+    >>> from sparcc_pipeline.volume import Geometry
+    >>> coronal = ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0))
+    >>> stack = Geometry((1, 60, 80), (0.0, 0.0, 0.0), coronal, (4.0, 1.0, 1.0))
+    >>> anatomy = np.zeros((60, 80), dtype=np.uint8)
+    >>> anatomy[10:50, 20:39] = AnatomyLabel.SACRUM
+    >>> anatomy[10:50, 42:60] = AnatomyLabel.LEFT_ILIUM
+    >>> joint = find_joint_slice(anatomy, stack, 0, Side.LEFT)
+    >>> edema = np.zeros((60, 80), dtype=bool)
+    >>> edema[15:18, 43:46] = True  # 9 mm2, upper left ilium
+    >>> edema[40:42, 43:46] = True  # 6 mm2, lower left ilium: too small
+    >>> {quadrant.value: point for quadrant, point in edema_points(joint, edema, 1.0).items()}
+    {'upper_iliac': 1, 'lower_iliac': 0, 'upper_sacral': 0, 'lower_sacral': 0}
     """
     evaluable = evaluable_quadrants(joint.height_mm)
     return {

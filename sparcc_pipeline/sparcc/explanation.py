@@ -1,4 +1,4 @@
-"""Why a point was given or not: what was measured for each item, beside the limit that it was held against."""
+"""Measurements behind each point: the values that the rules compare with their limits."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sparcc_pipeline.volume import Float32Array, TissueMaps, Volume
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was measured of one joint-slice; its height and depth are in the score.
+    """Measurements of one joint-slice; its height and depth are in the score.
 
     Parameters
     ----------
-    edema_mm2 : area of edema in each quadrant (a point from SMALLEST_EDEMA_MM2); None where not evaluable
-    marrow : signal of normal marrow of the sacrum at the height of that edema, or of the quadrant where there is none;
-        None where not evaluable or unknown
-    over_marrow : median signal of that edema as a multiple of normal marrow at the same height; None without edema
-    over_reference : signal that SMALLEST_INTENSE_MM2 of the scored edema reach, as a multiple of the reference signal
-        (intense from 1); None without scored edema or without reference
+    edema_mm2 : area of edema in each quadrant (a point from SMALLEST_EDEMA_MM2 on); None where not evaluable
+    marrow : signal of normal sacral marrow at the height of the edema, or of the quadrant where it has no edema; None
+        where not evaluable or unknown
+    over_marrow : median signal of the edema as a multiple of normal marrow at the same height; None without edema
+    over_reference : signal reached by SMALLEST_INTENSE_MM2 of the scored edema, as a multiple of the reference signal
+        (intense from 1 on); None without scored edema or without reference
     """
 
     edema_mm2: Mapping[Quadrant, float | None]
@@ -36,12 +36,13 @@ class Explanation:
 
 
 def explain(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore) -> tuple[Explanation, ...]:
-    """What was measured of each joint-slice of `score`, in its order."""
+    """Return the measurements of each joint-slice of `score`, in the order of the score."""
     return tuple(_joint_slice(stir, tissue, joints, score, joint) for joint in score.joints)
 
 
-def _joint_slice(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore,
-                 scored: JointSliceScore) -> Explanation:  # fmt: skip
+def _joint_slice(
+    stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore, scored: JointSliceScore
+) -> Explanation:
     k = score.slices.indices[scored.slice]
     joint = joints.at(k, scored.side)
     area: dict[Quadrant, float | None] = dict.fromkeys(Quadrant)
@@ -73,9 +74,9 @@ def _joint_slice(stir: Volume, tissue: TissueMaps, joints: Joints, score: Sparcc
 
 
 def marrow_on_slice(tissue: TissueMaps, slice_index: int) -> Float32Array | None:
-    """(rows,) signal of normal marrow at each height of one slice: that of the whole study where no other is known.
+    """Return the signal of normal marrow at each height of one slice, (rows,) float32; None where unknown.
 
-    None where nothing is known.
+    Where heights are not known, it is the signal of the whole study.
     """
     if tissue.marrow_at_height is not None:
         row: Float32Array = tissue.marrow_at_height[slice_index]

@@ -1,8 +1,8 @@
-"""Intensity: one point a joint and slice where edema is as bright as the reference, 0-12.
+"""Intensity: one point for each joint and slice where edema is as bright as the reference, 0-12.
 
-Source: clinical reference section 2. The reference is the signal of presacral vessels (as used by Lin 2024,
-PMID 38168061) by project decision; where they cannot be measured it is cerebrospinal fluid, then the L5-S1 disc
-(spa-imaging.org). Its kind and value are stored with every score.
+Source: [SpaImaging]; [Maksymowych2005]. The reference is the signal of presacral vessels, as in [Lin2024]; where they
+cannot be measured it is cerebrospinal fluid, then the L5-S1 disc, as in [SpaImaging]. This order is a decision of this
+project. Kind and value of the reference are stored with every score.
 """
 
 from __future__ import annotations
@@ -25,38 +25,50 @@ REFERENCE_NAMES: Final = {
     CSF: Message("cerebrospinal fluid"),
     DISC: Message("L5-S1 disc"),
 }
-"""Kinds of reference as a reader knows them."""
+"""Kinds of reference, as reports name them."""
 
 SMALLEST_INTENSE_MM2: Final = 2.0
-"""Area of edema that must reach the reference: more than a noisy pixel (project decision)."""
+"""Area of edema that must reach the reference: more than one noisy pixel. Decision of this project."""
 
 SMALLEST_REFERENCE_MM3: Final = 100.0
-"""Less of a tissue than this gives no dependable reference signal (project decision)."""
+"""A smaller volume of a tissue gives no reliable reference signal. Decision of this project."""
 
 
 @dataclass(frozen=True)
 class ReferenceSignal:
-    """Signal from which edema is intense: `kind` of REFERENCE_NAMES, `value` in the units of the volume."""
+    """Signal from which edema is intense: `kind` is a key of REFERENCE_NAMES, `value` is in the units of the volume."""
 
     kind: str
     value: float
 
 
 def reference_tissue(tissue: TissueMaps) -> dict[str, BoolArray]:
-    """(slices, rows, columns) bool by kind: what may serve as reference, in the order in which it is tried.
+    """Return the tissues that can be the reference, (slices, rows, columns) bool by kind, in the order of preference.
 
-    The order is a project decision: vessels are the default of the clinical reference, cerebrospinal fluid is next as
-    every disc may have lost its water.
+    Cerebrospinal fluid comes before the disc, because any disc may have lost its water.
     """
     looked_for = ((VESSELS, tissue.vessel), (CSF, tissue.csf), (DISC, tissue.disc))
     return {kind: region for kind, region in looked_for if region is not None}
 
 
-def measure_reference_signal(signal: Float32Array, candidates: Mapping[str, BoolArray],
-                             voxel_mm3: float) -> ReferenceSignal | None:  # fmt: skip
-    """Median signal of the first of `candidates` that is large enough; None where none is.
+def measure_reference_signal(
+    signal: Float32Array, candidates: Mapping[str, BoolArray], voxel_mm3: float
+) -> ReferenceSignal | None:
+    """Return the median signal of the first of `candidates` that is large enough; None where none is.
 
-    `signal` and each candidate are (slices, rows, columns).
+    `signal` is (slices, rows, columns) float32, each candidate (slices, rows, columns) bool.
+
+    Examples
+    --------
+    The vessels fill 80 mm3, less than SMALLEST_REFERENCE_MM3, so cerebrospinal fluid is the reference:
+
+    >>> signal = np.full((2, 10, 10), 300.0, dtype=np.float32)
+    >>> vessels, fluid = np.zeros((2, 2, 10, 10), dtype=bool)
+    >>> vessels[0, 0, :8] = True
+    >>> fluid[:, 5, :] = True
+    >>> signal[fluid] = 900.0
+    >>> measure_reference_signal(signal, {VESSELS: vessels, CSF: fluid}, voxel_mm3=10.0)
+    ReferenceSignal(kind='csf', value=900.0)
     """
     for kind, region in candidates.items():
         if region.sum() * voxel_mm3 >= SMALLEST_REFERENCE_MM3:
@@ -65,20 +77,34 @@ def measure_reference_signal(signal: Float32Array, candidates: Mapping[str, Bool
 
 
 def reference_region(tissue: TissueMaps, reference: ReferenceSignal | None) -> BoolArray:
-    """(slices, rows, columns) bool: what the reference was measured on; nothing where none could be measured."""
+    """Return the voxels on which the reference was measured, (slices, rows, columns) bool; none without a reference."""
     if reference is None:
         return np.zeros(tissue.geometry.shape, dtype=bool)
     return reference_tissue(tissue)[reference.kind]
 
 
-def intensity_point(scored_edema: BoolArray, signal: Float32Array, reference: ReferenceSignal | None,
-                    pixel_area_mm2: float) -> int | None:  # fmt: skip
-    """1 where edema of one joint-slice is intense, 0 where not, None where the reference could not be measured.
+def intensity_point(
+    scored_edema: BoolArray, signal: Float32Array, reference: ReferenceSignal | None, pixel_area_mm2: float
+) -> int | None:
+    """Return 1 where edema of one joint-slice is intense, 0 where not, None where edema has no reference.
 
     Parameters
     ----------
     scored_edema : (rows, columns) bool, edema inside the quadrants that have a point
     signal : (rows, columns) float32
+
+    Examples
+    --------
+    Two pixels of 1 mm2 reach the reference, then one:
+
+    >>> edema = np.ones((1, 4), dtype=bool)
+    >>> signal = np.array([[500.0, 700.0, 900.0, 910.0]], dtype=np.float32)
+    >>> intensity_point(edema, signal, ReferenceSignal(VESSELS, 900.0), 1.0)
+    1
+    >>> intensity_point(edema, signal, ReferenceSignal(VESSELS, 905.0), 1.0)
+    0
+    >>> intensity_point(edema, signal, None, 1.0) is None
+    True
     """
     if not scored_edema.any():
         return 0

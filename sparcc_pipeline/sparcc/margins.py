@@ -1,7 +1,7 @@
-"""How far each item of a score is from its point, in the network's own terms.
+"""Margin of each item of a score: its distance from the limit at which the point is given.
 
-The margin of an item is the logit of the highest threshold at which it would still be given, less that of the model's
-threshold: above 0 the point is given, below it is not, near 0 a little more or less would change it.
+The margin is the logit of the highest threshold of edema probability at which the point is given, minus the logit of
+the model's threshold. Above 0 the point is given, below 0 it is not; near 0 a small change of the image changes it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from sparcc_pipeline.anatomy import Bone, Quadrant, Side
 from sparcc_pipeline.sparcc.depth import CONTACT_MM, DEPTH_THRESHOLD_MM, SMALLEST_WIDTH_MM
 from sparcc_pipeline.sparcc.edema import SMALLEST_EDEMA_MM2
 from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2
-from sparcc_pipeline.sparcc.joint import LINE_STEP_MM, Joints, JointSlice
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.joint_line import LINE_STEP_MM
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, TissueMaps, Volume
 
 LARGEST_MARGIN: Final = 8.0
-"""Margins are cut here: an item that no threshold would give has this margin below 0."""
+"""Margins are limited to this; an item that no threshold gives has minus this margin."""
 
 _DEPTH_STEP_MM: Final = 0.25
 
@@ -41,7 +42,7 @@ class JointSliceMargins:
 
 
 def item_margins(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore) -> tuple[JointSliceMargins, ...]:
-    """The margins of all items of `score`, joint-slice by joint-slice as there."""
+    """Return the margins of all items of `score`, in the order of its joint-slices."""
     return tuple(
         _joint_slice(
             stir,
@@ -54,8 +55,9 @@ def item_margins(stir: Volume, tissue: TissueMaps, joints: Joints, score: Sparcc
     )
 
 
-def _joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None, scored: JointSliceScore,
-                 reference: float | None) -> JointSliceMargins:  # fmt: skip
+def _joint_slice(
+    stir: Volume, tissue: TissueMaps, joint: JointSlice | None, scored: JointSliceScore, reference: float | None
+) -> JointSliceMargins:
     evaluable = [quadrant for quadrant, point in scored.edema.items() if point is not None]
     if joint is None or not evaluable:
         return JointSliceMargins(scored.slice, scored.side, dict.fromkeys(Quadrant), None, None)
@@ -77,21 +79,22 @@ def _joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None, sco
 
 
 def _margin(probability: float, zero: float) -> float:
-    """The logit of a probability less `zero`, cut at LARGEST_MARGIN."""
+    """The logit of a probability minus `zero`, limited to LARGEST_MARGIN."""
     return float(np.clip(logit(probability) - zero, -LARGEST_MARGIN, LARGEST_MARGIN))
 
 
 def _reached(probability: Float32Array, where: BoolArray, pixels: float) -> float:
-    """The highest threshold at which at least `pixels` pixels of `where` are over it; 0 where there are not so many."""
+    """The highest threshold that at least `pixels` pixels of `where` reach; 0 where `where` has fewer pixels."""
     needed = max(ceil(pixels - 1e-9), 1)
     values = probability[where]
     return float(np.partition(values, -needed)[-needed]) if values.size >= needed else 0.0
 
 
 def _deep(joint: JointSlice, probability: Float32Array, in_plane_mm: tuple[float, float]) -> float:
-    """The highest threshold at which edema reaches DEPTH_THRESHOLD_MM, unbroken from a start in contact with the joint.
+    """The highest threshold at which edema in contact with the joint reaches DEPTH_THRESHOLD_MM without a gap.
 
-    A lesion may begin anywhere up to CONTACT_MM, so what must be raised is the way from there to the depth that counts.
+    A lesion may begin anywhere up to CONTACT_MM, so every point of a ray from there to the threshold depth counts. The
+    weakest of them decides.
     """
     along = np.arange(CONTACT_MM, DEPTH_THRESHOLD_MM + _DEPTH_STEP_MM / 2, _DEPTH_STEP_MM)
     width = max(int(round(SMALLEST_WIDTH_MM / LINE_STEP_MM)), 1)

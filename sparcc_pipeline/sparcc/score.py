@@ -1,4 +1,4 @@
-"""SparccScore, 0-72: edema (0-48) + intensity (0-12) + depth (0-12) over six slices and two joints."""
+"""The SPARCC score, 0-72: edema (0-48) + intensity (0-12) + depth (0-12) over six slices and two joints."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sparcc_pipeline.sparcc.intensity import (
     reference_tissue,
 )
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.points import evaluable_items, points_given
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import TissueMaps, Volume
 
@@ -42,13 +43,13 @@ class JointSliceScore:
 
     @property
     def points(self) -> int:
-        """All points given on this joint-slice, 0-6."""
-        return sum(item or 0 for item in self._items)
+        """Sum of the points of this joint-slice, 0-6."""
+        return points_given(self._items)
 
     @property
     def evaluable(self) -> int:
-        """How many of the six items could be evaluated."""
-        return sum(item is not None for item in self._items)
+        """Number of the six items that are evaluable."""
+        return evaluable_items(self._items)
 
     @property
     def _items(self) -> tuple[int | None, ...]:
@@ -57,7 +58,23 @@ class JointSliceScore:
 
 @dataclass(frozen=True)
 class SparccScore:
-    """The score of one study: twelve joint-slices, right then left on each of the six slices."""
+    """The score of one study: twelve joint-slices, right then left on each of the six slices.
+
+    Examples
+    --------
+    One joint-slice with edema in two quadrants, intense and deep; nothing on the other eleven:
+
+    >>> def joint(position, side, points):
+    ...     edema = {quadrant: int(quadrant.value in points) for quadrant in Quadrant}
+    ...     return JointSliceScore(position, side, edema, int("intense" in points), int("deep" in points), 40.0, 0.0)
+    >>> found = {(2, Side.LEFT): ("upper_iliac", "upper_sacral", "intense", "deep")}
+    >>> joints = tuple(joint(k, side, found.get((k, side), ())) for k in range(6) for side in Side)
+    >>> score = SparccScore(SixSlices(4, "user"), joints, None)
+    >>> score.edema, score.intensity, score.depth, score.total, score.evaluable_maximum
+    (2, 1, 1, 4, 72)
+    >>> score.asas_positive
+    True
+    """
 
     slices: SixSlices
     joints: tuple[JointSliceScore, ...]
@@ -86,15 +103,15 @@ class SparccScore:
 
     @property
     def evaluable_maximum(self) -> int:
-        """Largest total that could be reached on this study: the number of evaluable items."""
+        """Largest total that this study can reach: the number of evaluable items."""
         return sum(joint.evaluable for joint in self.joints)
 
     @property
     def asas_positive(self) -> bool:
-        """ASAS-positive MRI: two lesions on one slice, or one lesion on two consecutive slices.
+        """ASAS-positive MRI: two lesions on one slice, or one lesion on two consecutive slices. Source: [AsasMri].
 
         A quadrant with edema counts as a lesion; edema of one bone of one joint on two consecutive slices is one
-        lesion on both. Source: clinical reference section 3, doi 10.1007/s00296-018-4104-3.
+        lesion on both. Decision of this project.
         """
         lesions: list[list[tuple[Side, Bone]]] = [[] for _ in self.slices.indices]
         for joint in self.joints:
@@ -104,7 +121,7 @@ class SparccScore:
 
 
 def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSlices) -> SparccScore:
-    """Score six slices of one STIR volume by the published rules (`METHOD.md` lists rule, source and function)."""
+    """Score six slices of one STIR volume by the published rules."""
     voxel_mm3 = float(np.prod(stir.geometry.spacing_mm))
     reference = measure_reference_signal(stir.signal, reference_tissue(tissue), voxel_mm3)
     scored = tuple(
@@ -115,9 +132,15 @@ def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSl
     return SparccScore(slices, scored, reference, tuple(_warnings(tissue, joints, slices, scored, reference)))
 
 
-def score_joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None, position: int, side: Side,
-                      reference: ReferenceSignal | None) -> JointSliceScore:  # fmt: skip
-    """Points of one joint-slice; every item is None where the joint is not visible or too short to be scored."""
+def score_joint_slice(
+    stir: Volume,
+    tissue: TissueMaps,
+    joint: JointSlice | None,
+    position: int,
+    side: Side,
+    reference: ReferenceSignal | None,
+) -> JointSliceScore:
+    """Return the points of one joint-slice; every item is None where the joint is not visible or too short."""
     nothing: dict[Quadrant, int | None] = dict.fromkeys(Quadrant)
     if joint is None:
         return JointSliceScore(position, side, nothing, None, None, None, None)
@@ -142,9 +165,14 @@ def score_joint_slice(stir: Volume, tissue: TissueMaps, joint: JointSlice | None
     )
 
 
-def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tuple[JointSliceScore, ...],
-              reference: ReferenceSignal | None) -> Iterable[Message]:  # fmt: skip
-    """What a reader of the score should know and the numbers do not say."""
+def _warnings(
+    tissue: TissueMaps,
+    joints: Joints,
+    slices: SixSlices,
+    scored: tuple[JointSliceScore, ...],
+    reference: ReferenceSignal | None,
+) -> Iterable[Message]:
+    """Facts that a reader of the score should know and the numbers do not show."""
     yield from slices.warnings
     if reference is None:
         yield Message(
@@ -153,8 +181,8 @@ def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tup
         )
     elif reference.kind != VESSELS:
         yield Message(
-            "no presacral vessel could be measured: the reference of intensity is the {kind}, and its points are not "
-            "like for like with those against vessels",
+            "no presacral vessel could be measured: the reference of intensity is the {kind}, and its points cannot be "
+            "compared directly with those against vessels",
             kind=REFERENCE_NAMES[reference.kind],
         )
     for side in Side:
@@ -168,13 +196,13 @@ def _warnings(tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tup
     outside = edema_outside(tissue, joints, slices)
     if outside:
         yield Message(
-            "edema beside the joint on slice {slices}, outside the six that are scored: no part of the score",
+            "edema beside the joint on slice {slices}, outside the six scored slices: not part of the score",
             slices=tuple(outside),
         )
 
 
 def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> list[int]:
-    """Slices outside the six on which a quadrant would have had a point."""
+    """Return the slices outside the six on which a quadrant has enough edema for a point."""
     area = tissue.geometry.pixel_area_mm2
     return sorted(
         {

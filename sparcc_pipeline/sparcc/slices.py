@@ -1,6 +1,7 @@
-"""The six consecutive slices: the transitional slice is the most posterior, the other five lie anterior to it.
+"""The six consecutive slices that are scored; the transitional slice is the most posterior of them.
 
-Source: clinical reference section 2 ("Anchor of the six"; order of the slices, doi 10.1186/s13075-015-0729-8).
+Source: number of slices [SpaImaging]; order of the slices [SliceOrder2015]; the transitional slice as the last of the
+six is a documented default.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.volume import Float32Array
 
 SLICES_SCORED: Final = 6
-"""Consecutive slices that SPARCC scores. Source: spa-imaging.org, "Grading sacroiliitis"; Maksymowych 2005."""
+"""Consecutive slices that SPARCC scores. Source: [SpaImaging]; [Maksymowych2005]."""
 
 CHOSEN_BY_BASELINE: Final = "baseline"
 
 _CERTAIN: Final = 1e-4
+"""Probabilities are kept this far from 0 and 1, so that no single slice can decide alone."""
 
 
 @dataclass(frozen=True)
@@ -47,32 +49,56 @@ class SixSlices:
 
 
 def find_transitional_slice(ligamentous: Float32Array, visible: tuple[int, ...]) -> int:
-    """First slice, going posteriorly, in which the ligamentous part of the joint shows.
+    """Return the first slice, going posteriorly, that shows the ligamentous part of the joint.
+
+    Every slice between the first and the last visible one votes. The result is the most likely position of a single
+    step from "not yet" to "shows", so one doubtful slice cannot move it far. Where no slice shows the ligamentous part,
+    it is the last visible slice. Decision of this project.
 
     Parameters
     ----------
-    ligamentous : (slices,) probability that the ligamentous part shows
-    visible : indices of the slices on which a joint is visible
+    ligamentous : (slices,) float32, probability that the ligamentous part shows
+    visible : indices of the slices on which a joint is visible, in order
 
-    The slice is the most likely place of a single step from "not yet" to "shows", so that one doubtful slice
-    cannot move it far.
+    Examples
+    --------
+    Slice 2 is doubtful; slices 4 and 5 show the ligamentous part:
+
+    >>> find_transitional_slice(np.array([0.1, 0.1, 0.6, 0.2, 0.9, 0.9], dtype=np.float32), (0, 1, 2, 3, 4, 5))
+    4
     """
     first, last = visible[0], visible[-1]
     p = np.clip(ligamentous[first : last + 1].astype(np.float64), _CERTAIN, 1 - _CERTAIN)
+    # For a step before the n-th slice: `not_yet[n]` is the log-likelihood of all slices anterior to it, `shows[n]` that
+    # of it and all slices posterior to it. The last entry is a step behind the last slice: the part never shows.
     not_yet = np.concatenate([[0.0], np.cumsum(np.log(1 - p))])
     shows = np.concatenate([np.cumsum(np.log(p)[::-1])[::-1], [0.0]])
     return min(first + int(np.argmax(not_yet + shows)), last)
 
 
 def choose_six_slices(joints: Joints, ligamentous: Float32Array) -> SixSlices:
-    """The six consecutive slices that end with the transitional slice.
+    """Return the six consecutive slices that end with the transitional slice.
 
-    Where the stack begins too late for five slices anterior to it, the six begin with its first slice and a warning
-    says so.
+    Where fewer than five slices are anterior to it, the six begin with the first slice of the stack, with a warning.
+    `ligamentous` is (slices,) float32, the probability that the ligamentous part shows.
 
     Raises
     ------
     TooFewSlicesError : fewer than six slices in the stack
+
+    Examples
+    --------
+    A stack of ten slices; the ligamentous part shows from slice 7 on:
+
+    >>> from sparcc_pipeline.sparcc.joint import find_joint_slice
+    >>> from sparcc_pipeline.volume import Geometry
+    >>> coronal = ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0))
+    >>> stack = Geometry((10, 60, 80), (0.0, 0.0, 0.0), coronal, (4.0, 1.0, 1.0))
+    >>> anatomy = np.zeros((60, 80), dtype=np.uint8)
+    >>> anatomy[10:50, 20:39], anatomy[10:50, 42:60] = 1, 3
+    >>> joints = Joints(stack, {(k, Side.LEFT): find_joint_slice(anatomy, stack, k, Side.LEFT) for k in range(10)})
+    >>> choose_six_slices(joints, np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1], dtype=np.float32)).indices
+    (2, 3, 4, 5, 6, 7)
     """
     count = joints.geometry.shape[0]
     if count < SLICES_SCORED:
@@ -98,7 +124,7 @@ def choose_six_slices(joints: Joints, ligamentous: Float32Array) -> SixSlices:
 
 
 def six_slices_from_user(first: int, last: int, joints: Joints) -> SixSlices:
-    """The six slices `first`..`last` (0-based, inclusive) that a user asked for.
+    """Return the six slices `first`..`last` (0-based, inclusive) that the user chose.
 
     Raises
     ------
@@ -111,3 +137,27 @@ def six_slices_from_user(first: int, last: int, joints: Joints) -> SixSlices:
             "slice_index is 0-based from the most anterior slice"
         )
     return SixSlices(first, "user")
+
+
+def first_of_six(middle: float) -> int:
+    """Return the first of the six slices that are centred on `middle`, a slice coordinate; it may be outside a stack.
+
+    Examples
+    --------
+    >>> first_of_six(6.4)
+    4
+    >>> first_of_six(1.0)
+    -1
+    """
+    return int(np.floor(middle - (SLICES_SCORED - 1) / 2 + 0.5))
+
+
+def first_of_six_in_stack(middle: float, slices: int) -> int:
+    """Return the first of the six slices of a stack of `slices` that are nearest to being centred on `middle`.
+
+    Examples
+    --------
+    >>> first_of_six_in_stack(1.0, 10)
+    0
+    """
+    return min(max(first_of_six(middle), 0), slices - SLICES_SCORED)

@@ -1,10 +1,10 @@
-"""How sure a score is: the probability of each point, the distribution of the total, the chance of remission.
+"""Uncertainty of a score: the probability of each point, the distribution of the total, the probability of remission.
 
-The points that a reader would give are taken to follow from the margins (`margins.py`) by a logistic regression with
-one random intercept a reading: a reader, or the scanner and the network, is a little more or less generous over the
-whole study. Its numbers are measured on people whom the networks never saw (`training/fit/calibrate.py`) and belong to
-the model. Given the intercept the points are independent, so the total is a Poisson-binomial sum, and the distribution
-is its mean over the intercept (Gauss-Hermite quadrature). Nothing is drawn at random.
+The model is a logistic regression of the points that a reader gives on the margins (`margins.py`), with one random
+intercept for each reading, because a reader (or the scanner and the network) is more or less generous over a whole
+study. Its parameters are fitted to people who were not used in training (`training/fit/calibrate.py`) and are part of
+the model. Given the intercept the points are independent, so the total has a Poisson-binomial distribution. The result
+is the mean of that distribution over the intercept, by Gauss-Hermite quadrature: no random numbers are drawn.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from sparcc_pipeline.sparcc.margins import JointSliceMargins
 from sparcc_pipeline.volume import FloatArray
 
 MRI_REMISSION_BELOW: Final = 2
-"""SPARCC below this is remission on MRI. Source: clinical reference section 3 (RAPID-axSpA, rmdopen 3/1/e000430)."""
+"""SPARCC below this is remission on MRI. Source: [RapidAxSpa]."""
 
 INTERVAL: Final = 0.90
+"""Probability that the interval of the total holds."""
 
 QUADRATURE_POINTS: Final = 21
+"""Values of the random intercept over which the distribution is averaged."""
 
 
 @dataclass(frozen=True)
 class Logistic:
-    """Log odds of a point = `intercept` + `slope` x margin."""
+    """A line from margin to log odds: `intercept` + `slope` * margin."""
 
     intercept: float
     slope: float
@@ -38,7 +40,7 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a model knows of its own certainty: one line a kind of item, and the spread from reading to reading.
+    """Calibration of a model: one line for each kind of item, and the spread between readings.
 
     `reading_sd` is the standard deviation of the random intercept, in log odds.
     """
@@ -50,7 +52,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Calibration:
-        """The calibration that `asdict` made plain."""
+        """Return the calibration from the dictionary that `asdict` gave."""
         lines = {kind: Logistic(**content[kind]) for kind in ("edema", "intense", "deep")}
         return cls(**lines, reading_sd=float(content["reading_sd"]))
 
@@ -68,7 +70,7 @@ class JointSliceLikelihood:
 
 @dataclass(frozen=True, eq=False)
 class ScoreLikelihood:
-    """How sure a score is.
+    """Uncertainty of a score.
 
     Parameters
     ----------
@@ -86,9 +88,10 @@ class ScoreLikelihood:
 
     @property
     def interval_90(self) -> tuple[int, int]:
-        """The totals between which a reader's total lies with at least 90 %, with at most 5 % on either side."""
+        """Lowest and highest total of the interval that leaves at most 5 % on either side."""
         cumulative = np.cumsum(self.total)
         tail = (1 - INTERVAL) / 2
+        # The last term keeps rounding of the cumulative sum from moving the upper end by one.
         return int(np.searchsorted(cumulative, tail)), int(np.searchsorted(cumulative, 1 - tail - 1e-12))
 
     @property
@@ -98,7 +101,27 @@ class ScoreLikelihood:
 
 
 def score_likelihood(margins: Sequence[JointSliceMargins], calibration: Calibration) -> ScoreLikelihood:
-    """The distribution of the total, and of each point, that follows from the margins of a score."""
+    """Return the probability of each point and the distribution of the total, from the margins of a score.
+
+    Examples
+    --------
+    One joint-slice, with points for two quadrants almost certain (margin 4) and the others almost excluded (-4); a
+    line of slope 1 and equally generous readings:
+
+    >>> edema = dict(zip(Quadrant, (4.0, 4.0, -4.0, -4.0), strict=True))
+    >>> margins = [JointSliceMargins(0, Side.LEFT, edema, intense=-4.0, deep=-4.0)]
+    >>> line = Logistic(intercept=0.0, slope=1.0)
+    >>> sure = score_likelihood(margins, Calibration(line, line, line, reading_sd=0.0))
+    >>> round(sure.joints[0].edema[Quadrant.UPPER_ILIAC], 3)
+    0.982
+    >>> round(sure.expected, 2), sure.interval_90, round(sure.probability_remission, 3)
+    (2.04, (2, 3), 0.033)
+
+    Readings that differ in generosity widen the interval:
+
+    >>> score_likelihood(margins, Calibration(line, line, line, reading_sd=3.0)).interval_90
+    (0, 5)
+    """
     offsets, weights = reading_offsets(calibration.reading_sd)
 
     def mean(margin: float | None, line: Logistic) -> float | None:
@@ -114,6 +137,8 @@ def score_likelihood(margins: Sequence[JointSliceMargins], calibration: Calibrat
         )
         for joint in margins
     )
+    # A reading moves the log odds of all items together, so the total is computed for each value of the intercept and
+    # then averaged; averaging each item first would treat the items as independent and make the interval too narrow.
     log_odds = np.array([line.intercept + line.slope * margin for margin, line in _items(margins, calibration)])
     total = np.zeros(len(log_odds) + 1)
     for offset, weight in zip(offsets, weights, strict=True):
@@ -123,7 +148,8 @@ def score_likelihood(margins: Sequence[JointSliceMargins], calibration: Calibrat
 
 
 def reading_offsets(reading_sd: float) -> tuple[FloatArray, FloatArray]:
-    """(points,) values of the random intercept and their weights, which sum to 1."""
+    """Return the quadrature points of the random intercept and their weights, which sum to 1; both (points,)."""
+    # Nodes for the weight exp(-x^2 / 2): a normal distribution of standard deviation 1, apart from a factor.
     nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE_POINTS)
     return reading_sd * nodes, weights / weights.sum()
 
@@ -142,6 +168,7 @@ def _sum_of_points(probability: FloatArray) -> FloatArray:
     """(n + 1,) distribution of the sum of n independent points (Poisson-binomial)."""
     total = np.zeros(len(probability) + 1)
     total[0] = 1.0
+    # One item at a time: k points after it are k points and a miss, or k - 1 points and a hit.
     for each in probability:
         total[1:] = total[1:] * (1 - each) + total[:-1] * each
         total[0] *= 1 - each

@@ -1,8 +1,7 @@
-"""A trial's data, assessed visit by visit: instruments, states, the score that counts, the dual target, flags.
+"""Assessment of each visit of a trial: instruments, states, the score that counts, the dual target, flags.
 
-There: `assess_trial`, `VisitAssessment`, `assess_visit`, `entry_of`, `instrument_results`. One assessment for each
-participant and planned visit, also where nothing was recorded: those are not assessable, and say so. Nothing here knows
-the arm.
+Every participant has one assessment for each planned visit; where nothing was recorded, it is "not assessable". Nothing
+here knows the arm.
 """
 
 from __future__ import annotations
@@ -25,21 +24,23 @@ from sparcc_pipeline.trial.states import DiseaseActivity, Improvement, asdas_imp
 
 @dataclass(frozen=True)
 class VisitAssessment:
-    """What one planned visit of one participant says.
+    """Assessment of one planned visit of one participant.
+
+    More than ten fields, because it is one row of the trial's results: each field is a column of that table.
 
     Parameters
     ----------
-    visit : None where no clinical visit was recorded
-    results : every instrument
-    asdas : in the protocol's form
-    activity, improvement : by ASDAS, improvement since baseline; None where a value is missing
+    visit : the clinical visit; None where none was recorded
+    results : result of every instrument
+    asdas : ASDAS in the protocol's form
+    activity, improvement : state by ASDAS, improvement since baseline; None where a value is missing
     readings, machine : all imaging results of the visit
-    score : the one that counts
-    sparcc_change, asdas_change : since baseline; None where a value is missing
-    sustained : the target was met at this visit and at the planned one before; None where that is not known, and at
+    score : the imaging score that counts
+    sparcc_change, asdas_change : change since baseline; None where a value is missing
+    sustained : True if the target was met at this visit and at the planned one before; None where unknown and at
         baseline
-    flare : see `remission.flare`
-    rescue : as recorded
+    flare : result of `remission.flare`
+    rescue : rescue treatment as recorded
     """
 
     participant: Participant
@@ -62,7 +63,7 @@ class VisitAssessment:
 
 
 def assess_trial(data: TrialData, protocol: Protocol) -> tuple[VisitAssessment, ...]:
-    """Every planned visit of every participant, participants in their order, visits in the protocol's.
+    """Return the assessment of every planned visit of every participant, in the order of the protocol's visits.
 
     Raises
     ------
@@ -97,13 +98,13 @@ def assess_visit(
     earlier: Sequence[VisitAssessment],
     protocol: Protocol,
 ) -> VisitAssessment:
-    """One planned visit.
+    """Return the assessment of one planned visit.
 
     Parameters
     ----------
-    visit : None where no clinical visit was recorded
-    readings, machine : of this visit
-    earlier : this participant's earlier planned visits, in order; empty for the baseline
+    visit : the clinical visit; None where none was recorded
+    readings, machine : imaging results of this visit
+    earlier : assessments of this participant's earlier planned visits, in order; empty for the baseline
     """
     results = instrument_results(visit or ClinicalVisit(participant.participant, planned.visit), protocol)
     asdas = results[protocol.instruments.asdas_form.instrument]
@@ -133,7 +134,7 @@ def assess_visit(
 
 
 def entry_of(participant: Participant, data: TrialData, protocol: Protocol) -> Eligibility:
-    """The entry criteria of one participant, from the baseline visit and its imaging.
+    """Return the entry criteria of one participant, from the baseline visit and its imaging.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def entry_of(participant: Participant, data: TrialData, protocol: Protocol) -> E
 
 
 def instrument_results(visit: ClinicalVisit, protocol: Protocol) -> dict[Instrument, InstrumentResult]:
-    """Every instrument of one visit, with the protocol's missing-item rules."""
+    """Return the result of every instrument at one visit, with the protocol's missing-item rules."""
     allowed = protocol.instruments.missing_items
     back, peripheral, duration = visit.basdai[1], visit.basdai[2], visit.basdai[5]
     return {

@@ -1,8 +1,7 @@
 """Entry criteria of the trial, each met, not met or unknown, with the reason.
 
-There: `eligibility`, `Eligibility`, `EntryCriterion`, `EntryState`. A participant is eligible only if every criterion
-is met; a missing value is unknown and never "not met". Source: clinical reference, section 1 (registry entry
-ChiCTR2600118800); the limits come from the protocol.
+A participant is eligible only if every criterion is met; a missing value is unknown, never "not met". Source:
+[Registry]; the limits come from the protocol.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sparcc_pipeline.trial.records import Participant
 
 
 class EntryState(Enum):
-    """State of a criterion; the value is its name in tables."""
+    """State of a criterion; the value is the name in tables."""
 
     MET = "met"
     NOT_MET = "not met"
@@ -27,7 +26,7 @@ class EntryState(Enum):
 
 @dataclass(frozen=True)
 class EntryCriterion:
-    """One criterion: its name, what the protocol expects, what was found, and whether that is met."""
+    """One criterion: its name, the value that the protocol expects, the value found, and the state."""
 
     name: str
     expected: str
@@ -49,7 +48,17 @@ class Eligibility:
 
     @property
     def state(self) -> EntryState:
-        """Not met if one is not met; else unknown if one is unknown; else met."""
+        """Not met if one criterion is not met; else unknown if one is unknown; else met.
+
+        Examples
+        --------
+        >>> age = EntryCriterion("age", "18-59 years", "42", EntryState.MET)
+        >>> basdai = EntryCriterion("BASDAI", "4 or more", "no value", EntryState.UNKNOWN)
+        >>> Eligibility("P001", (age, basdai)).state.value
+        'unknown'
+        >>> reasons_against([age, basdai])
+        ['BASDAI: expected 4 or more, found no value: unknown']
+        """
         states = {criterion.state for criterion in self.criteria}
         for state in (EntryState.NOT_MET, EntryState.UNKNOWN):
             if state in states:
@@ -65,17 +74,37 @@ def eligibility(
     machine: MachineScore | None,
     protocol: Protocol,
 ) -> Eligibility:
-    """Every criterion of the registry entry at the baseline visit.
+    """Return every criterion of the registry entry at the baseline visit. Source: [Registry].
 
     Parameters
     ----------
-    basdai, patient_global : at baseline
-    score : the imaging score of the baseline that counts; its readings' answer is the MRI sign by default
-    machine : the machine's score of the baseline; its ASAS-positive sign counts only if the protocol says so
+    basdai, patient_global : values at baseline
+    score : the imaging score of the baseline that counts; the answer of its readings is the MRI sign by default
+    machine : the machine's score of the baseline; its ASAS-positive sign counts only if the protocol chooses it
 
     Raises
     ------
     ConfigError : the protocol leaves the highest age or the lowest haemoglobin unset
+
+    Examples
+    --------
+    A participant of 35 years with BASDAI 4.6, patient global 3 and an ASAS-positive MRI; no laboratory values:
+
+    >>> from sparcc_pipeline.trial.instruments import basdai
+    >>> from sparcc_pipeline.trial.protocol.definition import EligibilityLimits
+    >>> from sparcc_pipeline.trial.records import Screening
+    >>> limits = EligibilityLimits(18, 4, 4, MriSign.READING, 1.5, 1.5, 1.2, 60, 1.5, 100)
+    >>> chosen = {"age_max_years": 59, "haemoglobin_min_g_l": 90}
+    >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, limits, None, None, None, chosen, {}, {})
+    >>> score = CountedScore(12.0, ScoreSource.TWO_READINGS, asas_positive=True)
+    >>> person = Participant("P001", screening=Screening(age_years=35))
+    >>> entry = eligibility(person, basdai([4, 5, 6, 3, 8, 2]), 3, score, None, protocol)
+    >>> entry.state.value
+    'not met'
+    >>> [criterion.reason for criterion in entry.criteria[:3]]  # doctest: +NORMALIZE_WHITESPACE
+    ['age: expected 18-59 years, found 35: met',
+     'BASDAI: expected 4 or more, found 4.6: met',
+     'patient global: expected 4 or more, found 3: not met']
     """
     protocol.require("age_max_years", "haemoglobin_min_g_l")
     limits, lab = protocol.eligibility, participant.screening
@@ -98,7 +127,7 @@ def eligibility(
 
 
 def reasons_against(criteria: Sequence[EntryCriterion]) -> list[str]:
-    """Every criterion that is not met or unknown, as a phrase."""
+    """Return a phrase for each criterion that is not met or unknown."""
     return [criterion.reason for criterion in criteria if criterion.state is not EntryState.MET]
 
 
@@ -107,7 +136,7 @@ def _state(met: bool) -> EntryState:
 
 
 def _between(name: str, value: float | None, lowest: int, highest: int) -> EntryCriterion:
-    """Age counts in completed years: 59.9 is 59."""
+    """Criterion of age, in completed years: 59.9 is 59."""
     expected = f"{lowest}-{highest} years"
     if value is None:
         return EntryCriterion(name, expected, "no value", EntryState.UNKNOWN)
@@ -122,7 +151,7 @@ def _at_least(name: str, value: float | None, lowest: float, unit: str) -> Entry
 
 
 def _at_most_uln(name: str, value: float | None, uln: float | None, most: float) -> EntryCriterion:
-    """A value against a multiple of the laboratory's upper limit of normal."""
+    """Criterion of a laboratory value: at most a multiple of the upper limit of normal."""
     expected = f"at most {most:g} times the upper limit of normal"
     if value is None or uln is None:
         found = "no value" if value is None else "no upper limit of normal"
@@ -131,7 +160,7 @@ def _at_most_uln(name: str, value: float | None, uln: float | None, most: float)
 
 
 def _mri_sign(score: CountedScore, machine: MachineScore | None, protocol: Protocol) -> EntryCriterion:
-    """The objective sign of active inflammation: an ASAS-positive MRI by the readings, or by the machine's score."""
+    """Criterion of inflammation: an ASAS-positive MRI by the readings, or by the machine's score."""
     by_machine = score.source is ScoreSource.MACHINE
     name = "inflammation on MRI of the sacroiliac joints"
     if protocol.eligibility.mri_sign is MriSign.SCORE:

@@ -1,10 +1,9 @@
-"""The questionnaires and indices of a visit: pure functions, each result with the items it used.
+"""Questionnaires and indices of a visit. Each function returns an `InstrumentResult` with the items that it used.
 
-There: `asdas_crp`, `asdas_esr`, `basdai`, `basfi`, `asas_hi`, `asqol`, `crp_in_mg_l`; the NSAID index is in `nsaid.py`,
-states and improvements in `states.py`. All give an `InstrumentResult`; a missing item gives no value and is named.
-Higher is worse in all. Source of every formula: clinical reference, section 4.
+A missing item gives no value, and the result names it. A higher value is worse. The NSAID index is in `nsaid.py`,
+states and improvements are in `states.py`.
 
-Item texts of ASAS-HI and ASQoL belong to their owners: answers are kept by item number, no wording is here.
+The item texts of ASAS-HI and ASQoL belong to their owners, so answers are kept by item number, without wording.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from sparcc_pipeline.errors import ClinicalValueError
 
 
 class Instrument(Enum):
-    """What is measured at a visit; the value is its name in tables."""
+    """Instruments of a visit; the value is the name in tables."""
 
     ASDAS_CRP = "asdas_crp"
     ASDAS_ESR = "asdas_esr"
@@ -43,7 +42,7 @@ class AsdasForm(Enum):
 
 
 class CrpUnit(Enum):
-    """Units in which a laboratory gives CRP; the value is the name in messages."""
+    """Units of CRP; the value is the name in messages."""
 
     MG_L = "mg/L"
     MG_DL = "mg/dL"
@@ -58,15 +57,14 @@ ASAS_HI_ITEMS: Final = 17
 ASQOL_ITEMS: Final = 18
 
 ASDAS_LOWEST_CRP_MG_L: Final = 2.0
-"""CRP below this counts as this. Source: clinical reference, section 4 (PMC11843021 table 2)."""
+"""A lower CRP counts as this value. Source: [Asdas]."""
 
 HIGHEST_CRP_MG_L: Final = 500.0
-"""Above this a CRP is taken for a wrong unit or a slip. No published value: a project decision, ten times what is seen
-in active axial spondyloarthritis; the smallest tenfold error of an ordinary raised value (60 mg/L as mg/dL) exceeds it.
-"""
+"""A higher CRP is an error, probably of the unit. No published value: decision of this project, ten times the values of
+active axial spondyloarthritis; a raised value in the wrong unit (60 mg/L as mg/dL) exceeds it."""
 
 HIGHEST_ESR_MM_H: Final = 200.0
-"""Above this an ESR is a slip: the tube of the Westergren method is 200 mm long."""
+"""A higher ESR is an error: the tube of the Westergren method is 200 mm long. Decision of this project."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,10 @@ class InstrumentResult:
 
     Parameters
     ----------
-    value : None where an item is missing that no rule replaces
-    items : the items that were used, by name
-    missing : names of the items that are missing
-    reason : why there is no value, or which rule stood in for what is missing; None for a complete result
+    value : None where an item is missing and no rule replaces it
+    items : the used items, by name
+    missing : names of the missing items
+    reason : why there is no value, or the rule that replaced missing items; None for a complete result
     """
 
     instrument: Instrument
@@ -89,11 +87,16 @@ class InstrumentResult:
 
 
 def crp_in_mg_l(value: float, unit: CrpUnit) -> float:
-    """CRP in mg/L from a value whose unit is named.
+    """Return CRP in mg/L.
 
     Raises
     ------
     ClinicalValueError : below 0 or over HIGHEST_CRP_MG_L, so probably in another unit
+
+    Examples
+    --------
+    >>> crp_in_mg_l(1.2, CrpUnit.MG_DL)
+    12.0
     """
     crp = value * (10.0 if unit is CrpUnit.MG_DL else 1.0)
     if not 0 <= crp <= HIGHEST_CRP_MG_L:
@@ -111,16 +114,23 @@ def asdas_crp(
     peripheral: float | None,
     crp_mg_l: float | None,
 ) -> InstrumentResult:
-    """ASDAS-CRP. Back pain is BASDAI item 2, peripheral item 3, stiffness duration item 6, all 0-10; CRP in mg/L.
+    """Return ASDAS-CRP from items of 0-10 and CRP in mg/L. Source: [Asdas].
 
-    Source: clinical reference, section 4 (Ann Rheum Dis markup 238393, PMC11843021 table 2).
+    Back pain is BASDAI item 2, peripheral item 3, stiffness duration item 6.
 
     Raises
     ------
     ClinicalValueError : an item or the CRP is out of range
+
+    Examples
+    --------
+    >>> round(asdas_crp(back_pain=6, stiffness_duration=5, patient_global=6, peripheral=3, crp_mg_l=12).value, 3)
+    3.38
+    >>> asdas_crp(6, 5, 6, 3, None).reason
+    'missing: crp_mg_l'
     """
     items = _asdas_items(back_pain, stiffness_duration, patient_global, peripheral)
-    items |= _present("crp_mg_l", crp_mg_l, HIGHEST_CRP_MG_L)
+    items["crp_mg_l"] = _in_range("crp_mg_l", crp_mg_l, HIGHEST_CRP_MG_L)
     return _complete(
         Instrument.ASDAS_CRP,
         items,
@@ -141,9 +151,15 @@ def asdas_esr(
     peripheral: float | None,
     esr_mm_h: float | None,
 ) -> InstrumentResult:
-    """ASDAS-ESR; items as in `asdas_crp`, ESR in mm/h. Source and errors: as there."""
+    """Return ASDAS-ESR; items, source and errors as in `asdas_crp`, ESR in mm/h.
+
+    Examples
+    --------
+    >>> round(asdas_esr(back_pain=6, stiffness_duration=5, patient_global=6, peripheral=3, esr_mm_h=30).value, 2)
+    3.36
+    """
     items = _asdas_items(back_pain, stiffness_duration, patient_global, peripheral)
-    items |= _present("esr_mm_h", esr_mm_h, HIGHEST_ESR_MM_H)
+    items["esr_mm_h"] = _in_range("esr_mm_h", esr_mm_h, HIGHEST_ESR_MM_H)
     return _complete(
         Instrument.ASDAS_ESR,
         items,
@@ -158,11 +174,16 @@ def asdas_esr(
 
 
 def basdai(items: Sequence[float | None]) -> InstrumentResult:
-    """BASDAI from its six items, 0-10: (q1 + q2 + q3 + q4 + (q5 + q6) / 2) / 5.
+    """Return BASDAI, 0-10, from its six items: (q1 + q2 + q3 + q4 + (q5 + q6) / 2) / 5. Source: [Garrett1994].
 
     Raises
     ------
     ClinicalValueError : not six items, or one out of range
+
+    Examples
+    --------
+    >>> basdai([4, 5, 6, 3, 8, 2]).value
+    4.6
     """
     answers = _numbered("basdai", items, BASDAI_ITEMS, LARGEST_ITEM)
     return _complete(
@@ -173,37 +194,51 @@ def basdai(items: Sequence[float | None]) -> InstrumentResult:
 
 
 def basfi(items: Sequence[float | None], allow_missing: int = 0) -> InstrumentResult:
-    """BASFI: mean of ten items, 0-10.
+    """Return BASFI, 0-10, the mean of ten items. Source: [Calin1994].
 
-    Parameters
-    ----------
-    allow_missing : so many items may be missing, and the mean is that of the others; the protocol's choice
+    With items missing, up to `allow_missing`, it is the mean of the others. Chosen by the protocol.
 
     Raises
     ------
     ClinicalValueError : not ten items, or one out of range
+
+    Examples
+    --------
+    >>> basfi([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]).value
+    4.5
+    >>> basfi([None, 1, 2, 3, 4, 5, 6, 7, 8, 9], allow_missing=2).value
+    5.0
     """
     answers = _numbered("basfi", items, BASFI_ITEMS, LARGEST_ITEM)
     return _of_answered(Instrument.BASFI, answers, allow_missing, scale=1.0)
 
 
 def asas_hi(items: Sequence[float | None], allow_missing: int = 0) -> InstrumentResult:
-    """ASAS-HI: sum of 17 yes/no items (1 or 0), 0-17.
+    """Return ASAS-HI, 0-17, the sum of 17 yes/no items (1 or 0). Source: [Kiltz2015].
 
-    Parameters
-    ----------
-    allow_missing : so many items may be missing, and the sum is 17 times the mean of the others; the protocol's choice
+    With items missing, up to `allow_missing`, the sum is 17 times the mean of the others. Chosen by the protocol.
 
     Raises
     ------
     ClinicalValueError : not 17 items, or one that is neither 0 nor 1
+
+    Examples
+    --------
+    >>> asas_hi([1, 0] * 8 + [1]).value
+    9.0
     """
     answers = _yes_no("asas_hi", items, ASAS_HI_ITEMS)
     return _of_answered(Instrument.ASAS_HI, answers, allow_missing, scale=ASAS_HI_ITEMS)
 
 
 def asqol(items: Sequence[float | None], allow_missing: int = 0) -> InstrumentResult:
-    """ASQoL: sum of 18 yes/no items (1 or 0), 0-18; otherwise as `asas_hi`."""
+    """Return ASQoL, 0-18, the sum of 18 yes/no items (1 or 0); else as `asas_hi`. Source: [Doward2003].
+
+    Examples
+    --------
+    >>> asqol([1] * 7 + [0] * 11).value
+    7.0
+    """
     answers = _yes_no("asqol", items, ASQOL_ITEMS)
     return _of_answered(Instrument.ASQOL, answers, allow_missing, scale=ASQOL_ITEMS)
 
@@ -212,28 +247,22 @@ _Items = dict[str, float | None]
 _Formula = Callable[[Mapping[str, float]], float]
 
 
-def _asdas_items(back_pain: float | None, stiffness_duration: float | None, patient_global: float | None,
-                 peripheral: float | None) -> _Items:  # fmt: skip
-    named = {
-        "back_pain": back_pain,
-        "stiffness_duration": stiffness_duration,
-        "patient_global": patient_global,
-        "peripheral": peripheral,
-    }
-    return {key: item for name, value in named.items() for key, item in _present(name, value, LARGEST_ITEM).items()}
+def _asdas_items(*values: float | None) -> _Items:
+    names = ("back_pain", "stiffness_duration", "patient_global", "peripheral")
+    return {name: _in_range(name, value, LARGEST_ITEM) for name, value in zip(names, values, strict=True)}
 
 
-def _present(name: str, value: float | None, largest: float) -> _Items:
-    """The item under its name, if it is in range or missing."""
+def _in_range(name: str, value: float | None, largest: float) -> float | None:
+    """The item; an error if it is out of range."""
     if value is not None and not 0 <= value <= largest:
         raise ClinicalValueError(f"expected {name} in 0-{largest:g}, found {value:g}; correct it or leave it empty")
-    return {name: value}
+    return value
 
 
 def _numbered(name: str, items: Sequence[float | None], count: int, largest: float) -> _Items:
     if len(items) != count:
         raise ClinicalValueError(f"expected {count} items of {name}, found {len(items)}; give missing ones as missing")
-    return {k: v for n, item in enumerate(items, 1) for k, v in _present(f"{name}_{n}", item, largest).items()}
+    return {f"{name}_{n}": _in_range(f"{name}_{n}", item, largest) for n, item in enumerate(items, 1)}
 
 
 def _yes_no(name: str, items: Sequence[float | None], count: int) -> _Items:
@@ -245,24 +274,27 @@ def _yes_no(name: str, items: Sequence[float | None], count: int) -> _Items:
 
 
 def _complete(instrument: Instrument, items: _Items, formula: _Formula) -> InstrumentResult:
-    """The formula on complete items; no value if one is missing."""
-    missing = tuple(name for name, value in items.items() if value is None)
-    used = {name: float(value) for name, value in items.items() if value is not None}
+    """Result of a formula that needs every item."""
+    used, missing = _used_and_missing(items)
     if missing:
         return without_value(instrument, used, missing)
     return InstrumentResult(instrument, formula(used), used)
 
 
 def _of_answered(instrument: Instrument, items: _Items, allow_missing: int, scale: float) -> InstrumentResult:
-    """Mean of the answered items times `scale`, if no more are missing than is allowed."""
-    missing = tuple(name for name, value in items.items() if value is None)
-    used = {name: float(value) for name, value in items.items() if value is not None}
+    """Result that is the mean of the answered items times `scale`, with up to `allow_missing` missing."""
+    used, missing = _used_and_missing(items)
     if len(missing) > allow_missing or not used:
         return without_value(instrument, used, missing)
-    rule = f"{len(missing)} missing, the mean of the answered items stands for them" if missing else None
+    rule = f"{len(missing)} missing, replaced by the mean of the answered items" if missing else None
     return InstrumentResult(instrument, scale * math.fsum(used.values()) / len(used), used, missing, rule)
 
 
+def _used_and_missing(items: _Items) -> tuple[dict[str, float], tuple[str, ...]]:
+    used = {name: float(value) for name, value in items.items() if value is not None}
+    return used, tuple(name for name in items if name not in used)
+
+
 def without_value(instrument: Instrument, used: Mapping[str, float], missing: tuple[str, ...]) -> InstrumentResult:
-    """The result where items are missing that no rule replaces."""
+    """Return the result where items are missing and no rule replaces them."""
     return InstrumentResult(instrument, None, used, missing, f"missing: {', '.join(missing)}")

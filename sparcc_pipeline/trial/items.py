@@ -1,7 +1,4 @@
-"""The items of a reading: a point for each quadrant, for intensity and for depth, joint by joint and slice by slice.
-
-There: `ItemReading`, `ItemPlace`, `QUADRANTS`, `ITEMS`.
-"""
+"""Items of a reading: on each slice and joint, a point for each quadrant, for intensity and for depth."""
 
 from __future__ import annotations
 
@@ -17,10 +14,11 @@ ITEMS: Final = (*QUADRANTS, "intense", "deep")
 """Items of one joint on one slice, by their names in `score.json`."""
 
 ITEMS_OF_A_READING: Final = SLICES_SCORED * len(Side) * len(ITEMS)
+"""Items of six slices and two joints, 72."""
 
 
 class ItemPlace(NamedTuple):
-    """Where an item is: on which slice of the series (0-based, anterior to posterior), in which joint."""
+    """Place of an item: slice of the series (0-based, anterior to posterior), joint, and name of the item."""
 
     slice_index: int
     side: Side
@@ -33,9 +31,9 @@ class ItemReading:
 
     Parameters
     ----------
-    reader : None: the machine
+    reader : None for the machine
     points : 1, 0, or None where not evaluable
-    adjudicator, repeat : as those of `Reading`
+    adjudicator, repeat : as in `Reading`
     """
 
     participant: str
@@ -52,5 +50,5 @@ class ItemReading:
 
     @property
     def whole(self) -> bool:
-        """Every item of six slices is there, evaluable or not."""
+        """True if all items of six slices are present, evaluable or not."""
         return len(self.points) == ITEMS_OF_A_READING

@@ -1,8 +1,4 @@
-"""The NSAID index: what was taken of anti-inflammatory drugs, in percent of a full dose of diclofenac.
-
-There: `nsaid_index`, `NsaidIntake`, `NSAID_EQUIVALENT_MG`. Source: clinical reference, section 4; Dougados 2011, PMID
-20829199.
-"""
+"""The NSAID index: intake of anti-inflammatory drugs, in percent of a full dose. Source: [Dougados2011]."""
 
 from __future__ import annotations
 
@@ -33,12 +29,12 @@ NSAID_EQUIVALENT_MG: Final[Mapping[str, float]] = MappingProxyType(
         "tenoxicam": 20.0,
     }
 )
-"""Daily dose that counts as 100. Source: Dougados 2011, PMID 20829199."""
+"""Daily dose in mg with an index of 100. Source: [Dougados2011]."""
 
 
 @dataclass(frozen=True)
 class NsaidIntake:
-    """One drug in the period before a visit: name, daily dose in mg, days on which it was taken."""
+    """One drug in the period before a visit: name, daily dose in mg, number of days taken."""
 
     drug: str
     dose_mg: float
@@ -46,18 +42,26 @@ class NsaidIntake:
 
 
 def nsaid_index(intakes: Sequence[NsaidIntake] | None, period_days: float | None) -> InstrumentResult:
-    """NSAID index: 100 * dose / equivalent * days taken / days in the period, summed over drugs.
+    """Return the NSAID index: 100 * dose / equivalent * days taken / days in the period, summed over drugs.
 
-    A drug outside the list has no equivalent and is never guessed: no value, and the reason names it.
+    A drug outside the list has no equivalent dose, and none is guessed: the result has no value, and the reason gives
+    the number of the drug. Source: [Dougados2011].
 
     Parameters
     ----------
-    intakes : None where it is not known what was taken; empty where nothing was
+    intakes : empty where no drug was taken; None where the intake is unknown
     period_days : length of the period in days
 
     Raises
     ------
     ClinicalValueError : a period of 0 days, a negative dose, or more days taken than the period has
+
+    Examples
+    --------
+    Half a dose of naproxen on 14 of 28 days, and half a dose of celecoxib on all:
+
+    >>> nsaid_index([NsaidIntake("naproxen", 500, 14), NsaidIntake("celecoxib", 200, 28)], 28).value
+    75.0
     """
     absent = tuple(
         name for name, value in (("nsaid_intakes", intakes), ("nsaid_period_days", period_days)) if value is None

@@ -1,9 +1,8 @@
-"""Which imaging score of a visit counts: two locked readings, the adjudicated ones, or the machine's.
+"""The imaging score of a visit that counts: from two locked readings, from adjudication, or from the machine.
 
-There: `Reading`, `MachineScore`, `CountedScore`, `ScoreSource`, `counted_score`. The protocol says whether readings or
-the machine count; the machine never stands in for readings that are missing.
-Source: clinical reference, section 6 (two readers; adjudication when they differ by more than the protocol's limit; the
-score is their mean, or that of the two agreeing).
+The protocol chooses readings or the machine; the machine never replaces missing readings. Two readers read each visit.
+If they differ by more than the protocol's limit, a third reads it; the score is the mean of the two, or of the two of
+three that agree best. Decision of this project.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from enum import Enum
 from typing import Final
 
 LARGEST_TOTAL: Final = 72
-"""SPARCC runs from 0 to 72. Source: clinical reference, section 2."""
+"""Largest total of SPARCC. Source: [SpaImaging]; [Maksymowych2005]."""
 
 READERS: Final = 2
-"""Readers of a visit, before adjudication. Source: clinical reference, section 6."""
+"""Readers of a visit, without the adjudicator. Decision of this project."""
 
 
 class Counts(Enum):
-    """What counts as the imaging score of the trial; the value is the name in the protocol file."""
+    """Sources of the imaging score that a protocol can choose; the value is the name in the protocol file."""
 
     READINGS = "readings"
     MACHINE = "machine"
 
 
 class ScoreSource(Enum):
-    """Where the score that counts comes from; the value is its name in tables."""
+    """Sources of the score that counts; the value is the name in tables."""
 
     TWO_READINGS = "two locked readings"
     ADJUDICATED = "adjudicated"
@@ -45,9 +44,9 @@ class Reading:
     ----------
     total : 0-72; None where the reader found the images not evaluable
     locked : only a locked reading counts
-    adjudicator : a third reader, asked because two differed
-    asas_positive : the reader's answer to the ASAS definition of a positive MRI; None where not asked
-    repeat : 1 for the reading that counts, 2 and more for readings of the same images by the same reader again, which
+    adjudicator : True for a third reader, who reads because two differ
+    asas_positive : the reader's answer to the ASAS definition of a positive MRI; None without an answer
+    repeat : 1 for the reading that counts; 2 and more for further readings of the same images by the same reader, which
         measure agreement within a reader and never count
     """
 
@@ -65,11 +64,13 @@ class Reading:
 class MachineScore:
     """The machine's score of one visit, from `score.json`.
 
+    More than ten fields, because each is read from one score document and written to one row of the trial's tables.
+
     Parameters
     ----------
-    total : 0-72; None where the study could not be scored, and `reason` says why
-    expected : mean of the total under the model's probabilities; None where the score has none
-    interval_90 : of the total; None where the score has none
+    total : 0-72; None where the study could not be scored, with the cause in `reason`
+    expected : mean of the distribution of the total; None where the score has none
+    interval_90 : 90 % interval of the total; None where the score has none
     probability_remission : P(SPARCC < 2); None where the score has none
     evaluable_maximum : largest total that this study could reach
     """
@@ -94,10 +95,10 @@ class CountedScore:
 
     Parameters
     ----------
-    value : SPARCC, 0-72 (a mean of readings may have a half); None where none counts
-    source : what it was taken from
-    readers : those whose readings made it
-    difference : between the two readers, before adjudication; None without two readings
+    value : SPARCC, 0-72 (a mean of two readings can end in .5); None where no score counts
+    source : where the value comes from
+    readers : the readers whose readings it is the mean of
+    difference : difference of the two readers, before adjudication; None without two readings
     reason : why there is no value; None where there is one
     """
 
@@ -112,16 +113,28 @@ class CountedScore:
 def counted_score(
     readings: Sequence[Reading], machine: MachineScore | None, counts: Counts, adjudication_limit: float
 ) -> CountedScore:
-    """The score of one visit that counts.
+    """Return the score of one visit that counts.
 
-    A third reading that is locked counts, whatever it was asked for: readers who agree on a total may still differ in
-    its change, or lie on two sides of the cut-off.
+    A locked third reading counts whatever its reason: readers with similar totals may differ in the change, or be on
+    two sides of the cut-off.
 
     Parameters
     ----------
-    readings : all of this visit, locked or not
-    machine : the machine's score of this visit; looked at only if `counts` says so
+    readings : all readings of this visit, locked or not
+    machine : the machine's score of this visit; used only where `counts` is the machine
     adjudication_limit : two readers who differ by more need a third
+
+    Examples
+    --------
+    Totals of 8 and 4 differ by more than 3.4, so a third reading is needed; 5 is nearer to 4:
+
+    >>> first, second = Reading("P1", "W0", "R1", 8, locked=True), Reading("P1", "W0", "R2", 4, locked=True)
+    >>> counted_score([first, second], None, Counts.READINGS, 3.4).reason
+    'the readers differ by 4, over 3.4, and no third reading is locked'
+    >>> third = Reading("P1", "W0", "R3", 5, locked=True, adjudicator=True)
+    >>> score = counted_score([first, second, third], None, Counts.READINGS, 3.4)
+    >>> score.value, score.source.value, score.readers
+    (4.5, 'adjudicated', ('R2', 'R3'))
     """
     if counts is Counts.MACHINE:
         return _machine(machine)
@@ -137,11 +150,14 @@ def counted_score(
         return _none(f"not evaluable for reader {blind}")
     difference = abs(totals[0] - totals[1])
     if difference <= adjudication_limit and not (third and third[0].total is not None):
-        return CountedScore(_mean(totals), ScoreSource.TWO_READINGS, _names(first), difference,
-                            asas_positive=_agreed(first))  # fmt: skip
+        return CountedScore(
+            _mean(totals), ScoreSource.TWO_READINGS, _names(first), difference, asas_positive=_agreed(first)
+        )
     if not third:
-        return _none(f"the readers differ by {difference:g}, over {adjudication_limit:g}, and no third reading is "
-                     "locked", difference)  # fmt: skip
+        return _none(
+            f"the readers differ by {difference:g}, over {adjudication_limit:g}, and no third reading is locked",
+            difference,
+        )
     if third[0].total is None:
         return _none("the readers differ and the images are not evaluable for the third", difference)
     agreeing = _agreeing(first, third[0])
@@ -175,7 +191,7 @@ def _why_not_two(mine: Sequence[Reading], first: Sequence[Reading], third: Seque
 
 
 def _agreeing(first: Sequence[Reading], third: Reading) -> tuple[Reading, ...]:
-    """The two of three that lie nearest to each other; all three where two pairs lie equally near."""
+    """The two of three with the smallest difference; all three where two pairs differ equally little."""
     pairs = list(itertools.combinations((*first, third), 2))
     apart = [abs((a.total or 0.0) - (b.total or 0.0)) for a, b in pairs]
     nearest = [pair for pair, distance in zip(pairs, apart, strict=True) if distance == min(apart)]
@@ -183,7 +199,7 @@ def _agreeing(first: Sequence[Reading], third: Reading) -> tuple[Reading, ...]:
 
 
 def _agreed(readings: Sequence[Reading]) -> bool | None:
-    """The answer to the ASAS definition that all give; None where they differ or one gives none."""
+    """The common answer to the ASAS definition; None where readers differ or one gives none."""
     answers = {reading.asas_positive for reading in readings}
     return answers.pop() if len(answers) == 1 else None
 

@@ -1,7 +1,6 @@
-"""What a trial records: participants, clinical visits, and the queries that bad data raise.
+"""Records of a trial: participants, clinical visits, and queries about wrong data.
 
-There: `Participant`, `Screening`, `ClinicalVisit`, `TrialData`, `DataQuery`, `QueryKind`. Nothing here has a field for
-the arm or the dose: what a blinded person may see is made of these types only. Days are counted from the baseline
+No type here has a field for the arm or the dose, so a blinded person may see all of them. Days count from the baseline
 visit (day 0).
 """
 
@@ -26,7 +25,10 @@ from sparcc_pipeline.trial.reading import MachineScore, Reading
 
 @dataclass(frozen=True)
 class Screening:
-    """Values at entry that eligibility needs; None is not known. ULN: the laboratory's upper limit of normal."""
+    """Values at entry that eligibility needs; None is unknown. ULN is the laboratory's upper limit of normal.
+
+    More than ten fields: they are the columns of the participants' table, and each criterion reads one or two of them.
+    """
 
     age_years: float | None = None
     alt_u_l: float | None = None
@@ -43,7 +45,7 @@ class Screening:
 
 @dataclass(frozen=True)
 class Participant:
-    """One person of the trial, by its trial number: never a name."""
+    """One participant, by trial number, never by name."""
 
     participant: str
     site: str | None = None
@@ -52,7 +54,9 @@ class Participant:
 
 @dataclass(frozen=True)
 class ClinicalVisit:
-    """What was asked and measured at one visit; None is missing, never 0.
+    """Answers and measurements of one visit; None is missing, never 0.
+
+    More than ten fields: they are the columns of the visits' table, one row a visit.
 
     Parameters
     ----------
@@ -61,9 +65,9 @@ class ClinicalVisit:
     basdai, basfi, asas_hi, asqol : items in their numbered order
     patient_global : 0-10
     crp_mg_l, esr_mm_h : always in these units
-    asdas_form : the form of ASDAS that the site says it uses
-    nsaids : None where it is not known what was taken, empty where nothing was
-    rescue : rescue treatment was recorded since the visit before
+    asdas_form : the form of ASDAS that the site uses
+    nsaids : empty where no drug was taken; None where the intake is unknown
+    rescue : True if rescue treatment was recorded since the visit before
     """
 
     participant: str
@@ -83,7 +87,7 @@ class ClinicalVisit:
 
 
 class QueryKind(Enum):
-    """What is wrong with a piece of data; the value is its name in tables."""
+    """Kinds of wrong data; the value is the name in tables."""
 
     MISSING = "missing"
     OUT_OF_RANGE = "out of range"
@@ -103,15 +107,15 @@ class QueryKind(Enum):
 
 @dataclass(frozen=True)
 class DataQuery:
-    """A question to the site: where, what was expected, what was found, what to do.
+    """A question to the site: the place, the expected value, the value found, and the remedy.
 
     Parameters
     ----------
     file : name of the file, without its folder
-    row : as a spreadsheet counts it, the header being 1; None for a whole file or column
-    column : as the file calls it; None for a whole row
-    found : a message, or the value as the file has it
-    left_out : what does not count until the query is answered: "value", "row" or "nothing"
+    row : row number as in a spreadsheet, with the header as row 1; None for a whole file or column
+    column : name of the column in the file; None for a whole row
+    found : a message, or the value in the file
+    left_out : the part that does not count until the query is answered: "value", "row" or "nothing"
     """
 
     kind: QueryKind
@@ -138,7 +142,7 @@ class DataQuery:
 
 @dataclass(frozen=True)
 class TrialData:
-    """All that was read of a trial and can be used, with the queries about the rest. Nothing here tells the arm."""
+    """All usable records of a trial, and the queries about the others. Nothing here shows the arm."""
 
     participants: Sequence[Participant]
     visits: Sequence[ClinicalVisit]

@@ -1,8 +1,7 @@
-"""The dual target: has this participant, at this visit, reached the clinical and the imaging half?
+"""The dual target: whether a participant reaches the clinical and the imaging half at one visit.
 
-There: `dual_target`, `DualTarget`, `HalfResult`, `TargetStatus`; over visits `sustained_target`, `flare`. It reports
-and never prescribes. Missing data is never a "no": a half without a value is not assessable.
-Source: clinical reference, section 5; cut-offs and definitions come from the protocol.
+The result is a report, never a prescription. Missing data is never a "no": a half without a value is not assessable.
+No source defines a dual target for this drug, so every cut-off and definition comes from the protocol.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from sparcc_pipeline.trial.states import reaches
 
 
 class TargetStatus(Enum):
-    """The answer at a visit; the value is its name in tables."""
+    """The dual target at a visit; the value is the name in tables."""
 
     BOTH = "both"
     CLINICAL_ONLY = "clinical only"
@@ -31,14 +30,14 @@ class TargetStatus(Enum):
 
 @dataclass(frozen=True)
 class HalfResult:
-    """One half in one definition.
+    """One half of the target in one definition.
 
     Parameters
     ----------
     definition : name in the protocol file
-    cut_off : of the value
-    inclusive : the cut-off itself meets the target
-    value : ASDAS or SPARCC; None where there is none
+    cut_off : limit of the value
+    inclusive : True if the cut-off itself meets the target
+    value : ASDAS or SPARCC; None without a value
     """
 
     definition: str
@@ -48,14 +47,14 @@ class HalfResult:
 
     @property
     def met(self) -> bool | None:
-        """True, False, or None where there is no value."""
+        """True or False; None without a value."""
         if self.value is None:
             return None
         return self.value <= self.cut_off if self.inclusive else self.value < self.cut_off
 
     @property
     def distance(self) -> float | None:
-        """Value minus cut-off: negative under it; None where there is no value."""
+        """Value minus cut-off; None without a value."""
         return None if self.value is None else self.value - self.cut_off
 
 
@@ -65,11 +64,12 @@ class DualTarget:
 
     Parameters
     ----------
-    status : under the definitions that the protocol chose
-    clinical, imaging : each half in both definitions, by definition
+    status : status under the protocol's definitions
+    clinical, imaging : each half, in both definitions
     clinical_chosen, imaging_chosen : the protocol's definitions
-    score : the imaging score that counts, and what it was taken from
-    probability_imaging : that the imaging half is met given the uncertainty of the score; None where that is not known
+    score : the imaging score that counts, with its source
+    probability_imaging : probability that the imaging half is met, given the uncertainty of the score; None where
+        unknown
     reasons : why a half is not assessable
     """
 
@@ -86,14 +86,14 @@ class DualTarget:
 
     @property
     def met(self) -> bool | None:
-        """Both halves met; False as soon as one half is known to be missed, None where it is not known."""
+        """True if both halves are met, False if one is missed, else None."""
         halves = (self.clinical_half.met, self.imaging_half.met)
         if False in halves:
             return False
         return None if None in halves else True
 
     def status_by(self, clinical: ClinicalDefinition, imaging: ImagingDefinition) -> TargetStatus:
-        """The status under any pair of definitions."""
+        """Return the status under any pair of definitions."""
         return target_status(self.clinical[clinical].met, self.imaging[imaging].met)
 
     @property
@@ -115,17 +115,35 @@ def dual_target(
     machine: MachineScore | None,
     protocol: Protocol,
 ) -> DualTarget:
-    """The dual target at one visit; both halves must be of this visit.
+    """Return the dual target at one visit; both halves must be of this visit.
 
     Parameters
     ----------
-    asdas : in the form of the protocol
+    asdas : ASDAS in the form of the protocol
     score : the imaging score that counts
-    machine : the machine's score of the visit, for its uncertainty; used only if it is the one that counts
+    machine : the machine's score of the visit, for its uncertainty; used only if it is the score that counts
 
     Raises
     ------
     ConfigError : the protocol leaves a definition unset
+
+    Examples
+    --------
+    ASDAS 1.1 is under 1.3, SPARCC 2 is not under 2:
+
+    >>> from sparcc_pipeline.trial.instruments import Instrument
+    >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
+    >>> from sparcc_pipeline.trial.reading import Counts
+    >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
+    >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> chosen = {"dual_clinical": "asdas_inactive", "dual_imaging": "below_cut_off"}
+    >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, None, imaging, target, None, chosen, {}, {})
+    >>> asdas = InstrumentResult(Instrument.ASDAS_CRP, 1.1)
+    >>> found = dual_target("P001", "W12", asdas, CountedScore(2.0, ScoreSource.TWO_READINGS), None, protocol)
+    >>> found.status.value, found.met, found.probability_imaging
+    ('clinical only', False, 0.5)
+    >>> found.status_by(ClinicalDefinition.ASDAS_INACTIVE, ImagingDefinition.UP_TO).value
+    'both'
     """
     protocol.require("dual_clinical", "dual_imaging")
     clinical = {each: clinical_half(asdas.value, each, protocol.target) for each in ClinicalDefinition}
@@ -150,17 +168,39 @@ def dual_target(
 
 
 def clinical_half(asdas: float | None, definition: ClinicalDefinition, rules: TargetRules) -> HalfResult:
-    """The clinical half: ASDAS under the cut-off of the definition."""
+    """Return the clinical half: ASDAS under the cut-off of the definition.
+
+    Examples
+    --------
+    >>> rules = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> clinical_half(1.3, ClinicalDefinition.ASDAS_INACTIVE, rules).met
+    False
+    >>> clinical_half(1.3, ClinicalDefinition.ASDAS_LOW, rules).met
+    True
+    """
     return HalfResult(definition.value, rules.clinical_cut_off(definition), False, asdas)
 
 
 def imaging_half(sparcc: float | None, definition: ImagingDefinition, rules: TargetRules) -> HalfResult:
-    """The imaging half: SPARCC under the cut-off, or at most the cut-off."""
+    """Return the imaging half: SPARCC under the cut-off, or at most the cut-off.
+
+    Examples
+    --------
+    >>> rules = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> imaging_half(2.0, ImagingDefinition.BELOW, rules).met, imaging_half(2.0, ImagingDefinition.UP_TO, rules).met
+    (False, True)
+    """
     return HalfResult(definition.value, rules.sparcc_cut_off, definition is ImagingDefinition.UP_TO, sparcc)
 
 
 def target_status(clinical: bool | None, imaging: bool | None) -> TargetStatus:
-    """Both halves as one answer; not assessable if either is not known."""
+    """Return the status of two halves; not assessable if either is unknown.
+
+    Examples
+    --------
+    >>> target_status(True, False).value, target_status(False, None).value
+    ('clinical only', 'not assessable')
+    """
     if clinical is None or imaging is None:
         return TargetStatus.NOT_ASSESSABLE
     if clinical:
@@ -169,10 +209,10 @@ def target_status(clinical: bool | None, imaging: bool | None) -> TargetStatus:
 
 
 def probability_imaging(score: CountedScore, machine: MachineScore | None, protocol: Protocol) -> float | None:
-    """Probability that the true score meets the imaging half.
+    """Return the probability that the true score meets the imaging half; None where unknown.
 
-    For readings: a normal error of the protocol's standard deviation about the score; the true score being continuous,
-    "<" and "<=" are one. For the machine: its own P(SPARCC < 2), which is no answer to another cut-off or to "<=".
+    For readings the error is normal, with the protocol's standard deviation; the true score is continuous, so "<" and
+    "<=" have the same probability. For the machine it is its own P(SPARCC < 2), and None for another cut-off or "<=".
     """
     if score.value is None:
         return None
@@ -183,15 +223,27 @@ def probability_imaging(score: CountedScore, machine: MachineScore | None, proto
 
 
 def probability_below(cut_off: float, value: float, sd: float) -> float:
-    """Probability that a true value lies under the cut-off, the measured one having a normal error of `sd`."""
+    """Return the probability that the true value is below `cut_off`, for a normal error of standard deviation `sd`.
+
+    Examples
+    --------
+    >>> probability_below(2.0, 2.0, 1.23)
+    0.5
+    >>> round(probability_below(2.0, 0.5, 1.23), 2)
+    0.89
+    """
     return 0.5 * math.erfc((value - cut_off) / sd / math.sqrt(2))
 
 
 def sustained_target(met: Sequence[bool | None]) -> bool | None:
-    """Is the target met at every one of these visits (`DualTarget.met`), in a row?
+    """Return True if the target is met at all of these visits (`DualTarget.met`), False if it is missed at one.
 
-    False if it is missed at one; None if at none, but one is not known or there is no visit: missing data is never a
-    "no".
+    None if it is missed at none but one is unknown, or if there is no visit: missing data is never a "no".
+
+    Examples
+    --------
+    >>> sustained_target([True, True]), sustained_target([True, None]), sustained_target([False, None])
+    (True, None, False)
     """
     if False in met:
         return False
@@ -199,9 +251,19 @@ def sustained_target(met: Sequence[bool | None]) -> bool | None:
 
 
 def flare(earlier: Sequence[float | None], asdas: float | None, rules: TargetRules) -> bool | None:
-    """Has ASDAS risen by the protocol's limit since the previous or the lowest earlier visit?
+    """Return True if ASDAS has risen by the protocol's limit since the previous or the lowest earlier visit.
 
-    None where this or every earlier ASDAS is missing. Missing earlier visits are passed over.
+    None where this ASDAS or all earlier ones are missing; single missing earlier visits are skipped. Source of a rise
+    of 0.9: [Molto2018].
+
+    Examples
+    --------
+    From 1.5 and 1.2 to 2.2, a rise of 1.0 since the previous visit:
+
+    >>> flare([1.5, 1.2], 2.2, TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS))
+    True
+    >>> flare([None, None], 2.2, TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)) is None
+    True
     """
     known = [value for value in earlier if value is not None]
     if asdas is None or not known:

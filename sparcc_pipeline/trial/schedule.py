@@ -1,8 +1,6 @@
-"""Visits, their windows, and the steps of the taper arm.
+"""Visits, their windows, and the steps of the taper arm. Source: [Registry]; days and weeks come from the protocol.
 
-There: `timing`, `planned_at`, `taper_steps`, `step_criterion`. What is said of a step is whether the protocol's
-criterion was met in the data: a record, never advice. Source: clinical reference, section 1; days and weeks come from
-the protocol.
+For each step the data show whether the protocol's criterion was met. This is a record, never advice.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from sparcc_pipeline.trial.remission import clinical_half
 
 
 class Timing(Enum):
-    """Where a visit lies against its window; the value is its name in tables."""
+    """Timing of a visit relative to its window; the value is the name in tables."""
 
     IN_WINDOW = "in window"
     EARLY = "early"
@@ -26,7 +24,7 @@ class Timing(Enum):
 
 
 class Criterion(Enum):
-    """Is a criterion met; the value is its name in tables."""
+    """State of the criterion of a step; the value is the name in tables."""
 
     MET = "met"
     NOT_MET = "not met"
@@ -39,9 +37,9 @@ class TaperStep:
 
     Parameters
     ----------
-    number : 0 is the full dose
-    from_week : first week in which the protocol allows it
-    observed_weeks : weeks over which its criterion for the next step is observed; None for the last step
+    number : 0 for the full dose
+    from_week : first week in which the protocol allows the step
+    observed_weeks : weeks over which the criterion of the next step is observed; None for the last step
     """
 
     number: int
@@ -52,13 +50,13 @@ class TaperStep:
 
 @dataclass(frozen=True)
 class StepCriterion:
-    """Was the criterion of a step met at the visits that decide on it?
+    """State of the criterion of a step.
 
     Parameters
     ----------
-    step : number of the step that the criterion is for
+    step : number of the step that the criterion allows
     visits : the visits that decide
-    state : met at all of them, not met at one, or not assessable
+    state : met at all of these visits, not met at one, or not assessable
     """
 
     step: int
@@ -67,7 +65,16 @@ class StepCriterion:
 
 
 def timing(planned: PlannedVisit, day: int | None) -> Timing:
-    """Where the day of a visit lies against its window, both ends included."""
+    """Return the timing of a visit on `day` relative to its window; both ends belong to the window.
+
+    Examples
+    --------
+    Week 12 is day 84; the window is 14 days either side:
+
+    >>> week_12 = PlannedVisit("W12", "week 12", week=12, before_days=14, after_days=14)
+    >>> [timing(week_12, day).value for day in (69, 70, 98, 99)]
+    ['early', 'in window', 'in window', 'late']
+    """
     if day is None:
         return Timing.UNKNOWN
     if day < planned.day - planned.before_days:
@@ -76,12 +83,12 @@ def timing(planned: PlannedVisit, day: int | None) -> Timing:
 
 
 def planned_at(protocol: Protocol, day: int) -> PlannedVisit | None:
-    """The planned visit in whose window a day lies."""
+    """Return the planned visit whose window includes `day`; None outside all windows."""
     return next((visit for visit in protocol.visits if timing(visit, day) is Timing.IN_WINDOW), None)
 
 
 def taper_steps(protocol: Protocol) -> tuple[TaperStep, ...]:
-    """The full dose and the two steps.
+    """Return the full dose and the two steps.
 
     Raises
     ------
@@ -97,17 +104,31 @@ def taper_steps(protocol: Protocol) -> tuple[TaperStep, ...]:
 
 
 def step_criterion(protocol: Protocol, step: int, stepped_at: int, asdas: Mapping[str, float | None]) -> StepCriterion:
-    """Was the criterion for the next step met: low disease activity, for step 2 at every visit of the observation?
+    """Return the state of the criterion of a step: low disease activity, for step 2 at every visit of the observation.
 
     Parameters
     ----------
-    step : 1 or 2, the step that the criterion is for
-    stepped_at : week from which the current dose was taken: 0 for step 1, the week of the first step for step 2
-    asdas : value at each visit, by its identifier; a visit that is absent or None is not assessable
+    step : 1 or 2, the step that the criterion allows
+    stepped_at : first week of the current dose: 0 for step 1, the week of the first step for step 2
+    asdas : ASDAS at each visit, by identifier of the visit; a visit that is absent or None is not assessable
 
     Raises
     ------
     ConfigError : the protocol leaves the definition or the observation unset
+
+    Examples
+    --------
+    The first step needs ASDAS under 2.1 after 12 weeks of the full dose:
+
+    >>> from sparcc_pipeline.trial.protocol.definition import ComparedWith, TargetRules
+    >>> visits = tuple(PlannedVisit(f"W{week}", "", week, 14, 14) for week in (0, 12, 24))
+    >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> chosen = {"low_disease_activity": "asdas_low", "observation_weeks": 12}
+    >>> protocol = Protocol("a.toml", "A", "", 1, (), visits, "", 12, None, None, target, None, chosen, {}, {})
+    >>> step_criterion(protocol, 1, 0, {"W0": 3.4, "W12": 1.9})
+    StepCriterion(step=1, visits=('W12',), state=<Criterion.MET: 'met'>)
+    >>> step_criterion(protocol, 2, 12, {"W0": 3.4, "W12": 1.9, "W24": 2.5}).state.value
+    'not met'
     """
     protocol.require("low_disease_activity", "observation_weeks")
     if step == 1:

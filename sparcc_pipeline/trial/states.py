@@ -1,7 +1,4 @@
-"""What a value means: disease activity and improvement by ASDAS, health by ASAS-HI.
-
-There: `disease_activity`, `asdas_improvement`, `health_state`. Source: clinical reference, sections 3 and 4.
-"""
+"""States of a value: disease activity and improvement by ASDAS, health by ASAS-HI."""
 
 from __future__ import annotations
 
@@ -37,23 +34,29 @@ class HealthState(Enum):
 ASDAS_INACTIVE_BELOW: Final = 1.3
 ASDAS_LOW_BELOW: Final = 2.1
 ASDAS_VERY_HIGH_ABOVE: Final = 3.5
-"""States of ASDAS. Source: Ann Rheum Dis 70/1/47, 77/10/1539."""
+"""Cut-offs of ASDAS. Source: [AsdasStates]."""
 
 ASDAS_IMPORTANT_IMPROVEMENT: Final = 1.1
 ASDAS_MAJOR_IMPROVEMENT: Final = 2.0
-"""Falls of ASDAS. Source: Ann Rheum Dis 70/1/47, 77/10/1539."""
+"""Decreases of ASDAS that are an improvement. Source: [AsdasStates]."""
 
 ASAS_HI_GOOD_UP_TO: Final = 5
 ASAS_HI_POOR_FROM: Final = 12
 ASAS_HI_SMALLEST_DETECTABLE_CHANGE: Final = 3.0
-"""Clinical reference, section 4."""
+"""Cut-offs and smallest detectable change of ASAS-HI. Source: [Kiltz2018]."""
 
 _ROUNDING: Final = 9
-"""Decimals that a difference is rounded to before it meets a limit: 4.1 - 3.0 is to count as 1.1."""
+"""Decimals to which a difference is rounded before the comparison with a limit, so that 4.1 - 3.0 counts as 1.1."""
 
 
 def disease_activity(asdas: float) -> DiseaseActivity:
-    """State of disease activity: < 1.3 inactive, < 2.1 low, 2.1-3.5 high, > 3.5 very high."""
+    """Return the state by ASDAS: < 1.3 inactive, < 2.1 low, 2.1-3.5 high, > 3.5 very high. Source: [AsdasStates].
+
+    Examples
+    --------
+    >>> [disease_activity(asdas).value for asdas in (1.29, 1.3, 2.1, 3.5, 3.51)]
+    ['inactive', 'low', 'high', 'high', 'very high']
+    """
     if asdas < ASDAS_INACTIVE_BELOW:
         return DiseaseActivity.INACTIVE
     if asdas < ASDAS_LOW_BELOW:
@@ -62,7 +65,13 @@ def disease_activity(asdas: float) -> DiseaseActivity:
 
 
 def asdas_improvement(baseline: float, follow_up: float) -> Improvement:
-    """Improvement of ASDAS: a fall of 1.1 is clinically important, of 2.0 major."""
+    """Return the improvement of ASDAS: a decrease of 1.1 is clinically important, of 2.0 major. Source: [AsdasStates].
+
+    Examples
+    --------
+    >>> [asdas_improvement(4.1, asdas).value for asdas in (3.01, 3.0, 2.1)]
+    ['none', 'clinically important', 'major']
+    """
     fall = round(baseline - follow_up, _ROUNDING)
     if fall >= ASDAS_MAJOR_IMPROVEMENT:
         return Improvement.MAJOR
@@ -70,12 +79,24 @@ def asdas_improvement(baseline: float, follow_up: float) -> Improvement:
 
 
 def health_state(asas_hi_sum: float) -> HealthState:
-    """State of health by ASAS-HI: 5 or less good, 12 or more poor."""
+    """Return the state of health by ASAS-HI: 5 or less is good, 12 or more poor. Source: [Kiltz2018].
+
+    Examples
+    --------
+    >>> [health_state(total).value for total in (5, 6, 12)]
+    ['good', 'moderate', 'poor']
+    """
     if asas_hi_sum <= ASAS_HI_GOOD_UP_TO:
         return HealthState.GOOD
     return HealthState.POOR if asas_hi_sum >= ASAS_HI_POOR_FROM else HealthState.MODERATE
 
 
 def reaches(rise: float, limit: float) -> bool:
-    """True if a difference of two values is at least the limit, without the error of binary fractions."""
+    """Return True if a difference of two values is at least the limit, without the error of binary fractions.
+
+    Examples
+    --------
+    >>> 4.1 - 3.0 >= 1.1, reaches(4.1 - 3.0, 1.1)
+    (False, True)
+    """
     return round(rise, _ROUNDING) >= limit

@@ -1,7 +1,7 @@
-"""A trial in numbers: flow of participants, status of each visit, target by visit. Nothing here knows the arm.
+"""Summary of a trial: flow of participants, and each visit with its target. Nothing here knows the arm.
 
-There: `flow`, `visit_summaries`, `in_trial`. Who was randomised is known only to the allocation, so the blinded flow
-says what the data show: who was screened, who is eligible by them, and who has a record after the baseline.
+Only the allocation knows who was randomised. The blinded flow therefore counts what the data show: participants who
+were screened, who are eligible, and who have a record after the baseline.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Courses = Mapping[str, Sequence[VisitAssessment]]
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of the known values: how many, mean, standard deviation (None of one value), median, quartiles."""
+    """Number, mean, standard deviation (None for one value), median and quartiles of the known values."""
 
     n: int
     mean: float
@@ -38,14 +38,14 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Flow:
-    """How participants pass through the trial: screened = in the trial + not eligible + not known.
+    """Flow of participants: screened = in the trial + not eligible + not known.
 
     Parameters
     ----------
-    in_trial : eligible by the data, or with a record after the baseline
-    eligible : those in the trial who are eligible by the data; `deviations` the others, who were followed all the same
-    followed : those in the trial with a record after the baseline
-    reasons : criteria that those not in the trial miss, by name; one person may miss several
+    in_trial : participants who are eligible by the data or have a record after the baseline
+    eligible, deviations : participants in the trial who are eligible by the data, and those who are not
+    followed : participants in the trial with a record after the baseline
+    reasons : criteria that the participants outside the trial miss, by name; one person may miss several
     """
 
     screened: int
@@ -60,18 +60,19 @@ class Flow:
 
 @dataclass(frozen=True)
 class VisitSummary:
-    """One planned visit of those in the trial: attended + missed + ended = all of them.
+    """Summary of one planned visit of the participants in the trial: attended + missed + ended = all of them.
+
+    More than ten fields: they are the columns of the visits in the trial report.
 
     Parameters
     ----------
-    attended : a clinical visit is recorded
-    missed : none is, but something is recorded later
-    ended : nothing is recorded at this visit or later
-    out_of_window : of those attended
-    incomplete : of those attended, without ASDAS
-    sources : what the score that counts was taken from
-    target : status of the dual target
-    flares, rescue : of those attended
+    attended : participants with a clinical visit
+    missed : participants without one who have a later record
+    ended : participants without a record at this visit or later
+    out_of_window, incomplete : attended visits outside the window, and without ASDAS
+    sources : number of scores by source
+    target : number of participants by status of the dual target
+    flares, rescue : attended visits with a flare, and with rescue treatment
     """
 
     planned: PlannedVisit
@@ -90,7 +91,7 @@ class VisitSummary:
 
 
 def courses(assessments: Iterable[VisitAssessment]) -> dict[str, list[VisitAssessment]]:
-    """The assessments of each participant."""
+    """Return the assessments of each participant."""
     found: dict[str, list[VisitAssessment]] = {}
     for each in assessments:
         found.setdefault(each.participant.participant, []).append(each)
@@ -98,11 +99,11 @@ def courses(assessments: Iterable[VisitAssessment]) -> dict[str, list[VisitAsses
 
 
 def entries(of: Courses, protocol: Protocol) -> dict[str, Eligibility]:
-    """Eligibility of each participant at the baseline.
+    """Return the eligibility of each participant at the baseline.
 
     Raises
     ------
-    ConfigError : see `eligibility`
+    ConfigError : the protocol leaves the highest age or the lowest haemoglobin unset
     """
     found = {}
     for name, course in of.items():
@@ -116,12 +117,12 @@ def entries(of: Courses, protocol: Protocol) -> dict[str, Eligibility]:
 
 
 def is_recorded(assessment: VisitAssessment) -> bool:
-    """Something is recorded at this visit: a clinical visit, a reading or a score."""
+    """True if this visit has any record: a clinical visit, a reading or a score."""
     return bool(assessment.visit is not None or assessment.readings or assessment.machine is not None)
 
 
 def in_trial(of: Courses, entry: Mapping[str, Eligibility]) -> dict[str, Sequence[VisitAssessment]]:
-    """Those who are eligible by the data, or have a record after the baseline."""
+    """Return the participants who are eligible by the data or have a record after the baseline."""
     return {
         name: course
         for name, course in of.items()
@@ -130,7 +131,7 @@ def in_trial(of: Courses, entry: Mapping[str, Eligibility]) -> dict[str, Sequenc
 
 
 def flow(of: Courses, entry: Mapping[str, Eligibility]) -> Flow:
-    """The flow of participants."""
+    """Return the flow of participants."""
     inside = in_trial(of, entry)
     outside = [entry[name] for name in of if name not in inside]
     eligible = sum(entry[name].state is EntryState.MET for name in inside)
@@ -147,12 +148,18 @@ def flow(of: Courses, entry: Mapping[str, Eligibility]) -> Flow:
 
 
 def visit_summaries(inside: Courses, protocol: Protocol) -> tuple[VisitSummary, ...]:
-    """Every planned visit of those in the trial."""
+    """Return the summary of every planned visit of the participants in the trial."""
     return tuple(_summary(number, planned, list(inside.values())) for number, planned in enumerate(protocol.visits))
 
 
 def distribution(values: Collection[float]) -> Distribution | None:
-    """Of these values; None of none."""
+    """Return the distribution of `values`; None without a value.
+
+    Examples
+    --------
+    >>> distribution([2.0, 4.0, 6.0])
+    Distribution(n=3, mean=4.0, sd=2.0, median=4.0, lower=3.0, upper=5.0)
+    """
     if not values:
         return None
     x = np.array(list(values), dtype=float)

@@ -46,7 +46,7 @@ class KnownSegmenter:
 
     def segment(self, volume: Volume, t1: Volume | None = None) -> tuple[TissueMaps, Joints]:
         tissue = replace(self.tissue, geometry=volume.geometry)
-        return tissue, find_joints(tissue)
+        return tissue, find_joints(tissue.anatomy, tissue.geometry)
 
 
 def make_stir() -> Volume:

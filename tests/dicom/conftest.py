@@ -161,7 +161,7 @@ def scored_study(tmp_path: Path) -> Callable[..., ScoredStudy]:
         candidate = find_stir(discover(folder.iterdir())).series
         stir = read_series(candidate)
         tissue = replace(phantom.tissue, geometry=stir.geometry)
-        joints = find_joints(tissue)
+        joints = find_joints(tissue.anatomy, tissue.geometry)
         score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
         picture = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
         result = Result(

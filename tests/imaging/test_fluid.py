@@ -1,4 +1,4 @@
-"""Cerebrospinal fluid and disc are found where they are, and are no vessels."""
+"""Cerebrospinal fluid and disc are found at their places, and are not taken for vessels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def found_in(made: Phantom) -> TissueMaps:
 
 def score(made: Phantom) -> SparccScore:
     tissue = found_in(made)
-    joints = find_joints(tissue)
+    joints = find_joints(tissue.anatomy, tissue.geometry)
     return score_sparcc(made.volume, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
 
@@ -80,7 +80,7 @@ def test_fluid_is_found_at_any_spacing(spacing: float, pixel: float) -> None:
 
 @pytest.mark.parametrize("csf", [0.0, 0.9 * FLUID_OVER_MARROW * MARROW])
 def test_without_bright_fluid_none_is_found(csf: float) -> None:
-    """The bladder is as bright, wide and in the midline, but lies in front."""
+    """The bladder is as bright, wide and in the midline, but in front of the canal."""
     tissue = found_in(phantom(csf=csf))
 
     assert tissue.csf is not None and not tissue.csf.any()
@@ -118,9 +118,9 @@ def test_vessels_serve_first_then_fluid(vessels: bool, csf: float, kind: str) ->
     assert found.reference_signal.value == pytest.approx(made.spec.reference, rel=0.12)
     assert found.total == known.total
     assert found.intensity == sum(point or 0 for point in known.intense.values()) == (2 if vessels else 1)
-    said = [warning for warning in found.warnings if "no presacral vessel" in warning]
-    assert (said == []) == vessels
-    assert vessels or "cerebrospinal fluid" in said[0]
+    warnings = [warning for warning in found.warnings if "no presacral vessel" in warning]
+    assert (warnings == []) == vessels
+    assert vessels or "cerebrospinal fluid" in warnings[0]
 
 
 def test_a_bright_disc_serves_where_there_is_neither() -> None:
@@ -129,7 +129,7 @@ def test_a_bright_disc_serves_where_there_is_neither() -> None:
     assert found.reference_signal is not None and found.reference_signal.kind == "disc"
 
 
-def test_with_none_intensity_is_not_evaluable_and_the_maximum_says_so() -> None:
+def test_with_none_intensity_is_not_evaluable_and_the_maximum_shows_it() -> None:
     made = phantom(vessels=False, csf=0.0)
     known, found = known_score(made.spec), score(made)
     with_edema = [joint for joint in found.joints if any(joint.edema.values())]

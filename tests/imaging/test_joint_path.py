@@ -1,4 +1,4 @@
-"""The joint is found where T1 shows a dark line; elsewhere the network's bones stay as they are."""
+"""The joint is found where T1 shows a dark line; elsewhere the bones of the network do not change."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Side
-from sparcc_pipeline.imaging.alignment.second_contrast import Laid
+from sparcc_pipeline.imaging.alignment.second_contrast import Resampled
 from sparcc_pipeline.imaging.joint_path import REACH_MM, follow_joints
-from sparcc_pipeline.sparcc.joint import find_joint_line, line_normals
+from sparcc_pipeline.sparcc.joint_line import find_joint_line, line_normals
 from sparcc_pipeline.training.data.labels import load_person
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, LabelArray
 
@@ -30,8 +30,8 @@ def bones(tilt_degrees: float) -> Anatomy:
     return Anatomy(slices=4, spacing_mm=FINE, tilt_degrees=tilt_degrees, width_mm=0.0, last=3, vessels=False)
 
 
-def t1(built: Anatomy, *, shift_mm: float, noise: float = 3.0) -> Laid:
-    """Bright marrow, and a dark line of about 2 mm that lies `shift_mm` into the ilium from the labels' border."""
+def t1(built: Anatomy, *, shift_mm: float, noise: float = 3.0) -> Resampled:
+    """Bright marrow, and a dark line of about 2 mm `shift_mm` into the ilium from the labels' border."""
     signal = np.full(built.geometry.shape, MUSCLE)
     signal[built.tissue().anatomy > 0] = MARROW
     for side in Side:
@@ -40,11 +40,11 @@ def t1(built: Anatomy, *, shift_mm: float, noise: float = 3.0) -> Laid:
         dark = np.where(beside, np.exp(-(((into_ilium - shift_mm) / 1.2) ** 2)), 0)
         signal *= 1 - (1 - JOINT / MARROW) * dark
     signal += np.random.default_rng(1).normal(0, noise, signal.shape)
-    return Laid(signal.astype(np.float32), np.ones(built.slices, dtype=bool))
+    return Resampled(signal.astype(np.float32), np.ones(built.slices, dtype=bool))
 
 
 def into_ilium_mm(built: Anatomy, cut: LabelArray, k: int, side: Side) -> FloatArray:
-    """How far each point of the joint line of a cut lies into the ilium from the border of the labels."""
+    """Distance into the ilium of each point of the joint line of a cut from the border of the labels."""
     line = find_joint_line(cut[k], built.geometry.in_plane_mm, side)
     assert line is not None
     away: FloatArray = ndimage.map_coordinates(built.coordinates(side)[1], (line / FINE[1:]).T, order=1)
@@ -91,7 +91,7 @@ def without_line(built: Anatomy) -> Float32Array:
     return plain.astype(np.float32)
 
 
-def test_what_t1_does_not_show_stays_as_it_is() -> None:
+def test_bones_that_t1_does_not_show_do_not_change() -> None:
     built = bones(10.0)
     labels = built.tissue().anatomy
     image = t1(built, shift_mm=2.0)
@@ -119,7 +119,7 @@ def test_a_dark_line_farther_away_than_the_joint_can_be_changes_nothing_beyond_i
     assert_array_equal(cut[:, from_border > REACH_MM + 1.5], labels[:, from_border > REACH_MM + 1.5])
 
 
-def test_one_slice_that_shows_little_goes_with_its_neighbours() -> None:
+def test_a_slice_with_a_faint_line_follows_its_neighbours() -> None:
     built = bones(0.0)
     labels = built.tissue().anatomy
     image = t1(built, shift_mm=2.0)
@@ -130,20 +130,20 @@ def test_one_slice_that_shows_little_goes_with_its_neighbours() -> None:
         assert abs(np.median(into_ilium_mm(built, cut, 1, side)) - 2.0) < 0.5
 
 
-def test_a_scan_without_a_joint_is_left_alone() -> None:
+def test_a_scan_without_a_joint_does_not_change() -> None:
     built = bones(0.0)
     labels = np.where(built.tissue().anatomy == AnatomyLabel.SACRUM, np.uint8(AnatomyLabel.SACRUM), np.uint8(0))
 
     assert_array_equal(follow_joints(labels, built.geometry, t1(built, shift_mm=2.0), CARTILAGINOUS), labels)
 
 
-def test_a_border_that_was_moved_comes_back_to_the_joint_of_a_real_scan(shared_data: Path) -> None:
+def test_a_moved_border_returns_to_the_joint_of_a_real_scan(shared_data: Path) -> None:
     person = load_person(shared_data, "2014")
     geometry, (first, last) = person.stir.geometry, person.cartilaginous
     labels = person.known_anatomy
     moved = pushed_into_ilium(labels, geometry, 2.0)
-    laid = Laid(person.t1, np.ones(len(labels), dtype=bool))
-    cut = follow_joints(moved, geometry, laid, np.zeros(len(labels), dtype=np.float32))
+    resampled = Resampled(person.t1, np.ones(len(labels), dtype=bool))
+    cut = follow_joints(moved, geometry, resampled, np.zeros(len(labels), dtype=np.float32))
 
     def wrong(anatomy: LabelArray) -> int:
         return int((anatomy != labels)[first : last + 1].sum())

@@ -1,4 +1,4 @@
-"""Normal marrow at each height: where it is what, and that it cannot go astray."""
+"""Normal marrow at each height: its values, and their limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def region(columns: int = 40) -> BoolArray:
 
 
 @given(level=st.floats(0.3, 3.0), noise=st.floats(0.0, 0.2), seed=st.integers(0, 99))
-def test_it_lies_between_the_study_s_value_and_what_is_there(level: float, noise: float, seed: int) -> None:
+def test_it_is_between_the_value_of_the_study_and_that_of_the_band(level: float, noise: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     signal = (MARROW * level * random.uniform(1 - noise, 1 + noise, SHAPE)).astype(np.float32)
     found = marrow_by_height(signal, region(), GEOMETRY, MARROW)
@@ -54,11 +54,11 @@ def test_it_follows_a_slow_slope(slope: float) -> None:
     np.testing.assert_allclose(found[3, 35:85], expected, rtol=0.02)
 
 
-def test_without_marrow_it_is_the_study_s_value() -> None:
+def test_without_marrow_it_is_the_value_of_the_study() -> None:
     signal = np.full(SHAPE, 3 * MARROW, dtype=np.float32)
     found = marrow_by_height(signal, region(), GEOMETRY, MARROW)
 
-    # Neighbouring slices see the marrow of slices 2-4, those farther away nothing.
+    # Neighbouring slices use the marrow of slices 2-4; slices farther away have none.
     assert (found[[0, 6]] == np.float32(MARROW)).all()
     assert (found[[1, 5], 60] > 2 * MARROW).all()
     assert (marrow_by_height(signal, region(0), GEOMETRY, MARROW) == np.float32(MARROW)).all()

@@ -1,4 +1,4 @@
-"""NIfTI in and out: the source's own grid comes back, whatever its axes."""
+"""NIfTI in and out: the grid of the source is restored, for any axes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def reordered(axes: tuple[int, ...], flips: tuple[bool, ...]) -> Any:
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))), ids=str)
 @pytest.mark.parametrize("flips", list(itertools.product((False, True), repeat=3)), ids=str)
-def test_every_orientation_gives_one_volume_and_comes_back(
+def test_every_orientation_gives_one_volume_and_is_restored(
     tmp_path: Path, axes: tuple[int, ...], flips: tuple[bool, ...]
 ) -> None:
     nib.save(image(), tmp_path / "plain.nii")
@@ -78,7 +78,7 @@ def test_axes_and_position(tmp_path: Path) -> None:
     found = read_nifti(tmp_path / "a.nii")
     stored = np.asarray(image().dataobj)
     assert_array_equal(found.signal, stored.transpose(2, 1, 0)[:, ::-1])
-    # Voxel [0, 0, 0] is the top right corner of the front slice: (i, j, k) = (0, 11, 0); RAS to LPS turns two signs.
+    # Voxel [0, 0, 0] is the top right corner of the front slice: (i, j, k) = (0, 11, 0); RAS to LPS changes two signs.
     assert_allclose(found.geometry.origin_mm, (np.diag([-1, -1, 1, 1]) @ affine() @ [0, 11, 0, 1])[:3], atol=1e-4)
     assert found.geometry.directions[0][1] > 0 > found.geometry.directions[1][2]
     assert found.series.source_kind == "nifti" and "could not be checked" in found.series.warnings[0]
@@ -160,7 +160,7 @@ def test_refusals(tmp_path: Path, fault: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 100, 348, 400, 600])
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
-def test_files_that_are_cut_off(tmp_path: Path, name: str, size: int) -> None:
+def test_truncated_files(tmp_path: Path, name: str, size: int) -> None:
     path = tmp_path / name
     nib.save(image(np.random.default_rng(1).integers(0, 999, SHAPE).astype(np.int16)), path)
     path.write_bytes(path.read_bytes()[:size])
@@ -217,7 +217,7 @@ def test_writing_faults(tmp_path: Path) -> None:
         write_nifti(volume.signal, volume, tmp_path / "gone" / "a.nii")
 
 
-def test_real_studies_come_back_in_their_own_grid(shared_data: Path, tmp_path: Path) -> None:
+def test_real_studies_are_restored_on_their_own_grid(shared_data: Path, tmp_path: Path) -> None:
     for source in sorted((shared_data / "sij_mri" / "stir").glob("*.nii.gz")):
         volume = read_nifti(source)
         write_nifti(volume.signal, volume, tmp_path / source.name)
@@ -227,7 +227,7 @@ def test_real_studies_come_back_in_their_own_grid(shared_data: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("vendor", ["siemens", "ge", "philips"])
-def test_real_studies_through_dicom_come_back_as_the_original(shared_data: Path, tmp_path: Path, vendor: str) -> None:
+def test_real_studies_through_dicom_are_restored(shared_data: Path, tmp_path: Path, vendor: str) -> None:
     from sparcc_pipeline.dicom.input.discover import discover
     from sparcc_pipeline.dicom.input.read import read_series
     from sparcc_pipeline.dicom.input.select import find_stir

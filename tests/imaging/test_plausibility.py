@@ -1,4 +1,4 @@
-"""Another contrast and another body part are refused, whatever their headers say; phantoms and people are not."""
+"""Another contrast and another body part are refused, even with the headers of a STIR; phantoms and people are not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparcc_pipeline.imaging.plausibility import (
     require_sacroiliac,
     require_stir_contrast,
 )
-from sparcc_pipeline.imaging.segmentation import Segmenter, load_segmenter
+from sparcc_pipeline.imaging.segmentation import ModelSegmenter, load_segmenter
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, Volume
@@ -39,7 +39,7 @@ def volume(signal: FloatArray | Float32Array, spacing: tuple[float, float, float
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
+def segmenter() -> ModelSegmenter:
     return load_segmenter(model_bundle(), threads=1)
 
 
@@ -48,7 +48,7 @@ def stir(shared_data: Path, name: str) -> Volume:
 
 
 def head() -> FloatArray:
-    """The small T1 of a head that nibabel brings for its own tests, in the project's axes."""
+    """The small T1 of a head from the tests of nibabel, in the project's axes."""
     stored_as = nibabel.load(Path(nibabel.__file__).parent / "tests/data/anatomical.nii")
     image = nibabel.as_closest_canonical(stored_as)  # type: ignore[no-untyped-call]
     stored = np.asarray(image.dataobj, dtype=float)
@@ -88,12 +88,12 @@ def test_a_constant_an_empty_image_noise_and_a_head_are_no_stir(signal: FloatArr
         (BoneEvidence(0.9, (65.0, 65.0), 0.4), "overlap by 0.40"),
     ],
 )
-def test_each_figure_can_refuse_and_is_told(evidence: BoneEvidence, words: str) -> None:
+def test_each_figure_can_refuse_and_is_reported(evidence: BoneEvidence, words: str) -> None:
     with pytest.raises(NotSacroiliacError, match=words):
         require_sacroiliac(evidence)
 
 
-def test_bones_as_they_lie_and_a_missing_one_are_not_refused() -> None:
+def test_bones_of_people_and_a_missing_one_are_not_refused() -> None:
     anatomy = np.zeros((6, 60, 200), dtype=np.uint8)
     anatomy[:, 10:50, 60:140] = AnatomyLabel.SACRUM
     anatomy[:, 10:50, 20:50] = AnatomyLabel.RIGHT_ILIUM
@@ -111,7 +111,7 @@ def test_bones_as_they_lie_and_a_missing_one_are_not_refused() -> None:
     require_sacroiliac(one)
 
 
-def test_an_ilium_is_what_lies_beside_the_sacrum_even_if_something_larger_lies_elsewhere() -> None:
+def test_the_ilium_is_the_piece_beside_the_sacrum_even_if_another_is_larger() -> None:
     anatomy = np.zeros((4, 200, 300), dtype=np.uint8)
     anatomy[:, 20:80, 100:160] = AnatomyLabel.SACRUM
     anatomy[:, 20:60, 170:190] = AnatomyLabel.LEFT_ILIUM
@@ -124,7 +124,7 @@ def test_an_ilium_is_what_lies_beside_the_sacrum_even_if_something_larger_lies_e
     assert not clean[:, 140:].any()
 
 
-def test_the_sacrum_is_what_faces_the_ilia_even_if_something_larger_lies_behind() -> None:
+def test_the_sacrum_is_the_piece_that_faces_the_ilia_even_if_another_is_larger() -> None:
     anatomy = np.zeros((9, 200, 300), dtype=np.uint8)
     anatomy[:4, 20:80, 100:160] = AnatomyLabel.SACRUM
     anatomy[:4, 82:90, 100:160] = AnatomyLabel.SACRUM  # a piece of it, cut off
@@ -136,7 +136,7 @@ def test_the_sacrum_is_what_faces_the_ilia_even_if_something_larger_lies_behind(
     assert (without_noise(anatomy, SPACING) == sacrum).all()
 
 
-def test_only_a_large_field_of_view_is_cut_and_about_the_sacrum() -> None:
+def test_only_a_large_field_of_view_is_cut_around_the_sacrum() -> None:
     sacrum = np.zeros((4, 300, 320), dtype=bool)
     sacrum[:, 60:100, 140:180] = True
 
@@ -156,7 +156,7 @@ def test_the_parts_of_a_large_field_of_view_cover_it() -> None:
     assert fields_within(geometry((4, 230, 230))) == []
 
 
-def test_phantoms_are_scored(segmenter: Segmenter) -> None:
+def test_phantoms_are_scored(segmenter: ModelSegmenter) -> None:
     tissue, _ = segmenter.segment(make_phantom(random_spec(1)).volume)
 
     assert tissue.bones_certainty is not None
@@ -176,14 +176,14 @@ def lumbar_spine(scan: Volume) -> Volume:
 
 
 @pytest.mark.parametrize("change", [upside_down, lying, lumbar_spine])
-def test_what_is_no_sacroiliac_joint_is_refused(
-    shared_data: Path, segmenter: Segmenter, change: Callable[[Volume], Volume]
+def test_images_without_sacroiliac_joints_are_refused(
+    shared_data: Path, segmenter: ModelSegmenter, change: Callable[[Volume], Volume]
 ) -> None:
     with pytest.raises(NotSacroiliacError, match="expected the sacroiliac joints"):
         segmenter.segment(change(stir(shared_data, "2015")))
 
 
-def test_one_side_alone_says_which_joint_is_missing(shared_data: Path, segmenter: Segmenter) -> None:
+def test_the_error_on_one_side_alone_names_the_missing_joint(shared_data: Path, segmenter: ModelSegmenter) -> None:
     scan = stir(shared_data, "1007")
 
     with pytest.raises(JointNotVisibleError, match="left") as caught:
@@ -191,8 +191,10 @@ def test_one_side_alone_says_which_joint_is_missing(shared_data: Path, segmenter
     assert isinstance(caught.value, UnscorableError)
 
 
-@pytest.mark.parametrize("file", ["sij_mri/t1w/{name}_T1W.nii.gz", "sij_mri/t1w_only/3009_T1W.nii.gz",
-                                  "pelvic_t1/case07_T1.nii.gz"])  # fmt: skip
+@pytest.mark.parametrize(
+    "file",
+    ["sij_mri/t1w/{name}_T1W.nii.gz", "sij_mri/t1w_only/3009_T1W.nii.gz", "pelvic_t1/case07_T1.nii.gz"],
+)
 @pytest.mark.parametrize("name", ["1007", "1234", "2014"])
 def test_t1_given_as_stir_is_refused_and_stir_is_not(shared_data: Path, file: str, name: str) -> None:
     require_stir_contrast(stir(shared_data, name))

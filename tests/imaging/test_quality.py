@@ -1,4 +1,4 @@
-"""Each flag is raised by the fault that it names, made by known physics in a phantom that raises none of them."""
+"""Each flag is raised by the fault that it names, simulated by known physics in a phantom that raises none of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def flags(signal: FloatArray | None = None, tissue: TissueMaps | None = None) ->
     made = phantom()
     tissue = replace(made.tissue, normal_marrow=marrow()) if tissue is None else tissue
     volume = made.volume if signal is None else replace(made.volume, signal=np.asarray(signal, dtype=np.float32))
-    return {flag.code: flag for flag in assess_quality(volume, tissue, find_joints(tissue))}
+    return {flag.code: flag for flag in assess_quality(volume, tissue, find_joints(tissue.anatomy, tissue.geometry))}
 
 
 def test_the_plain_phantom_raises_no_flag_about_its_signal() -> None:
@@ -140,11 +140,11 @@ def turned(tissue: TissueMaps) -> TissueMaps:
 
 
 @pytest.mark.parametrize(("code", "fault"), [("one_joint", one_sided), ("field_of_view", cut), ("turned", turned)])
-def test_bones_that_lie_wrong_raise_their_flag(code: str, fault: Callable[[TissueMaps], TissueMaps]) -> None:
+def test_wrong_positions_of_bones_raise_their_flag(code: str, fault: Callable[[TissueMaps], TissueMaps]) -> None:
     assert code in flags(tissue=fault(replace(phantom().tissue, normal_marrow=marrow())))
 
 
-def test_doubtful_bones_and_weak_suppression_are_said_with_their_figures() -> None:
+def test_doubtful_bones_and_weak_suppression_are_reported_with_their_figures() -> None:
     tissue = replace(phantom().tissue, normal_marrow=marrow(), bones_certainty=0.84)
     dull = np.minimum(phantom().volume.signal, 1.9 * np.percentile(phantom().volume.signal, 95))
 
@@ -154,7 +154,7 @@ def test_doubtful_bones_and_weak_suppression_are_said_with_their_figures() -> No
 
 def test_nothing_is_measured_without_marrow(monkeypatch: pytest.MonkeyPatch) -> None:
     tissue = replace(phantom().tissue, normal_marrow=None)
-    joints: Joints = find_joints(tissue)
+    joints: Joints = find_joints(tissue.anatomy, tissue.geometry)
 
     assert not {flag.code for flag in assess_quality(phantom().volume, tissue, joints)} & {"noise", "shading"}
 

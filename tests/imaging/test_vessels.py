@@ -1,4 +1,4 @@
-"""Presacral vessels are found; what is as bright but no vessel is not."""
+"""Presacral vessels are found; other structures as bright as them are not."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_from_the_transitional_slice_on_there_is_no_vessel(signal: Float32Array,
 
 
 def test_a_nerve_root_in_a_foramen_is_no_vessel(signal: Float32Array, anatomy: LabelArray) -> None:
-    # A notch of 16 mm in the lower border of the sacrum, open below as the foramina are where its body is left out.
+    # A notch of 16 mm in the lower border of the sacrum, open below: a foramen on a slice in front of the body.
     anatomy[1:11, 46:60, 62:78] = AnatomyLabel.BACKGROUND
     signal[1:11, 46:60, 62:78] = 60.0
     signal[1:5, 50:56, 67:73] = VESSEL
@@ -183,7 +183,7 @@ def test_bright_fat_with_noise_is_no_vessel(signal: Float32Array, anatomy: Label
     assert find(signal, anatomy)[TUBE].mean() > 0.9
 
 
-def test_vessels_of_the_buttocks_lie_outside_the_ilia(signal: Float32Array, anatomy: LabelArray) -> None:
+def test_vessels_of_the_buttocks_are_outside_the_ilia(signal: Float32Array, anatomy: LabelArray) -> None:
     signal[1:5, 72:76, 10:25] = VESSEL
     signal[1:5, 72:76, 112:130] = VESSEL
 
@@ -191,7 +191,7 @@ def test_vessels_of_the_buttocks_lie_outside_the_ilia(signal: Float32Array, anat
 
 
 @pytest.mark.parametrize(("row", "is_found"), [(72, True), (92, False)])
-def test_what_lies_far_from_the_sacrum_is_no_presacral_vessel(
+def test_a_tube_far_from_the_sacrum_is_no_presacral_vessel(
     signal: Float32Array, anatomy: LabelArray, row: int, is_found: bool
 ) -> None:
     signal[1:5, row : row + 3, 60:80] = VESSEL

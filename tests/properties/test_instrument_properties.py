@@ -1,4 +1,4 @@
-"""What holds for every instrument and every answer: range, monotone in each item, missing items named."""
+"""Properties of every instrument: range, monotone in each item, missing items named."""
 
 from __future__ import annotations
 
@@ -79,9 +79,14 @@ def test_an_item_out_of_range_is_refused(known: Known, bad: float) -> None:
         known.compute([bad, *known.largest[1:]])
 
 
-@pytest.mark.parametrize(("name", "compute", "allowed"), [
-    ("basfi", ins.basfi, 2), ("asas_hi", ins.asas_hi, 3), ("asqol", ins.asqol, 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "compute", "allowed"),
+    [
+        ("basfi", ins.basfi, 2),
+        ("asas_hi", ins.asas_hi, 3),
+        ("asqol", ins.asqol, 3),
+    ],
+)
 @FEW
 @given(data=st.data())
 def test_a_rule_for_missing_items_keeps_range_and_limit(
@@ -131,6 +136,6 @@ def test_an_impossible_intake_is_refused(intake: tuple[float, float]) -> None:
         nsaid_index((NsaidIntake("naproxen", *intake),), 28)
 
 
-def test_what_is_not_known_about_nsaids_is_named() -> None:
+def test_unknown_facts_about_nsaids_are_named() -> None:
     assert nsaid_index(None, 28).missing == ("nsaid_intakes",)
     assert nsaid_index((), None).missing == ("nsaid_period_days",)

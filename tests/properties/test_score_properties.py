@@ -1,4 +1,4 @@
-"""What holds for every anatomy and every edema."""
+"""Properties of the score of every anatomy and every edema."""
 
 from __future__ import annotations
 
@@ -135,13 +135,13 @@ def decided_by_a_pixel(tissue: TissueMaps, stir: Volume) -> set[tuple[int, str, 
 @FEW
 @given(anatomies)
 @example(
-    # The end of the joint lies between two pixels: it is taken to be at one on the right and at the other on the left.
+    # The end of the joint is between two pixels: it is taken at one on the right and at the other on the left.
     Anatomy(
         spacing_mm=(4.0, 1.1, 1.1),
         tilt_degrees=12.0,
         height_mm=40.7,
         lesions=(Lesion(0, Side.RIGHT, Bone.ILIUM, to_mm=10.0, top_mm=0.0, bottom_mm=21.0),),
-    )  # fmt: skip
+    )
 )
 def test_mirroring_swaps_the_sides_and_keeps_every_point_that_no_single_pixel_decides(anatomy: Anatomy) -> None:
     tissue = anatomy.tissue()
@@ -186,7 +186,7 @@ def test_every_storage_order_round_trips(
 @given(anatomies)
 def test_a_margin_is_over_zero_just_where_the_point_was_given(anatomy: Anatomy) -> None:
     tissue = anatomy.tissue()
-    stir, joints = anatomy.stir(tissue), find_joints(tissue)
+    stir, joints = anatomy.stir(tissue), find_joints(tissue.anatomy, tissue.geometry)
     score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
     for scored, margin in zip(score.joints, item_margins(stir, tissue, joints, score), strict=True):
@@ -204,9 +204,9 @@ def test_a_margin_is_over_zero_just_where_the_point_was_given(anatomy: Anatomy) 
 
 @FEW
 @given(anatomies)
-def test_what_explains_a_point_agrees_with_it(anatomy: Anatomy) -> None:
+def test_the_explanation_of_a_point_agrees_with_it(anatomy: Anatomy) -> None:
     tissue = replace(anatomy.tissue(), normal_marrow=MARROW)
-    stir, joints = anatomy.stir(tissue), find_joints(tissue)
+    stir, joints = anatomy.stir(tissue), find_joints(tissue.anatomy, tissue.geometry)
     score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
     for scored, why in zip(score.joints, explain(stir, tissue, joints, score), strict=True):

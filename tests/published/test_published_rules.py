@@ -1,7 +1,6 @@
 """The numbers of the published method, typed again from their sources and not read from the code.
 
-SPARCC: spa-imaging.org, "Grading sacroiliitis"; Maksymowych 2005, doi 10.1002/art.21445.
-ASAS-positive MRI: doi 10.1007/s00296-018-4104-3.
+Sources by key of docs/references.md: SPARCC [SpaImaging], [Maksymowych2005]; ASAS-positive MRI [AsasMri].
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The instruments' published numbers, typed again from the clinical reference and not read from the code."""
+"""Published numbers of the instruments, typed again from their sources and not read from the code.
+
+Sources by key of docs/references.md: [Asdas], [AsdasStates], [Garrett1994], [Calin1994], [Kiltz2015], [Kiltz2018],
+[Doward2003], [Dougados2011].
+"""
 
 from __future__ import annotations
 
@@ -69,10 +73,14 @@ def test_yes_no_instruments_are_sums() -> None:
 @pytest.mark.parametrize(
     ("asdas", "state"),
     [
-        (1.299, DiseaseActivity.INACTIVE), (1.3, DiseaseActivity.LOW), (2.099, DiseaseActivity.LOW),
-        (2.1, DiseaseActivity.HIGH), (3.5, DiseaseActivity.HIGH), (3.501, DiseaseActivity.VERY_HIGH),
+        (1.299, DiseaseActivity.INACTIVE),
+        (1.3, DiseaseActivity.LOW),
+        (2.099, DiseaseActivity.LOW),
+        (2.1, DiseaseActivity.HIGH),
+        (3.5, DiseaseActivity.HIGH),
+        (3.501, DiseaseActivity.VERY_HIGH),
     ],
-)  # fmt: skip
+)
 def test_states_of_asdas(asdas: float, state: DiseaseActivity) -> None:
     assert states.disease_activity(asdas) is state
 
@@ -80,18 +88,23 @@ def test_states_of_asdas(asdas: float, state: DiseaseActivity) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "improvement"),
     [
-        (4.1, 3.0, Improvement.IMPORTANT), (4.1, 3.01, Improvement.NONE), (4.1, 2.1, Improvement.MAJOR),
+        (4.1, 3.0, Improvement.IMPORTANT),
+        (4.1, 3.01, Improvement.NONE),
+        (4.1, 2.1, Improvement.MAJOR),
         (3.0, 4.1, Improvement.NONE),
     ],
-)  # fmt: skip
+)
 def test_improvement_of_asdas(before: float, after: float, improvement: Improvement) -> None:
     assert states.asdas_improvement(before, after) is improvement
 
 
 def test_states_of_asas_hi() -> None:
     assert [states.health_state(s) for s in (5, 6, 11, 12)] == [
-        HealthState.GOOD, HealthState.MODERATE, HealthState.MODERATE, HealthState.POOR,
-    ]  # fmt: skip
+        HealthState.GOOD,
+        HealthState.MODERATE,
+        HealthState.MODERATE,
+        HealthState.POOR,
+    ]
     assert states.ASAS_HI_SMALLEST_DETECTABLE_CHANGE == 3.0
 
 

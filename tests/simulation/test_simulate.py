@@ -115,9 +115,14 @@ def test_points_and_the_score_of_the_rules_agree() -> None:
 
 def test_without_error_every_reading_is_the_truth() -> None:
     exact = assumptions(
-        reader__item_sd=0, reader__case_sd=0, reader__severity_sd=0, machine__item_sd=0, machine__case_sd=0,
-        conduct__missed_mri=0, conduct__dropout_a_visit=0,
-    )  # fmt: skip
+        reader__item_sd=0,
+        reader__case_sd=0,
+        reader__severity_sd=0,
+        machine__item_sd=0,
+        machine__case_sd=0,
+        conduct__missed_mri=0,
+        conduct__dropout_a_visit=0,
+    )
     trial = simulate_trial(SMALL, exact, 1)
     figures = observe(trial, assess_trial(trial.data, SMALL), SMALL)
 
@@ -132,7 +137,7 @@ def _whole() -> SimulatedTrial:
     return simulate_trial(protocol(100, 50), assumptions(), 1)
 
 
-def test_readers_and_machine_are_as_noisy_as_their_sources_say() -> None:
+def test_readers_and_machine_are_as_noisy_as_in_their_sources() -> None:
     """Smallest detectable change: 3.4 between readers (SPACE), 6.0 of the machine's second scans (README)."""
     trial = _whole()
     names = np.repeat(np.array(trial.randomised)[:, None], 8, axis=1)[trial.imaged].tolist()
@@ -219,7 +224,7 @@ def test_power_is_high_where_the_arms_differ_and_the_error_is_kept_where_they_do
 
 
 @pytest.mark.parametrize(
-    ("tables", "said"),
+    ("tables", "message"),
     [
         ({**assumed(), "schema": "other/1"}, "expected schema"),
         ({**assumed(), "more": {}}, "expected the tables"),
@@ -229,8 +234,8 @@ def test_power_is_high_where_the_arms_differ_and_the_error_is_kept_where_they_do
         (assumed(choices__first_step="20_mg"), "choices.first_step"),
     ],
 )
-def test_bad_assumptions_are_refused_by_name(tables: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_bad_assumptions_are_refused_by_name(tables: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         assumptions_from(tables, "test.toml")
 
 

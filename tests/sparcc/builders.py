@@ -1,6 +1,6 @@
 """Small synthetic anatomy: a sacrum between two ilia, with straight joint lines, in any pixel spacing.
 
-Everything is said in mm. A joint has its own coordinates in the plane of the slice: `along_mm` runs down the joint
+All lengths are in mm. A joint has its own coordinates in the plane of the slice: `along_mm` runs down the joint
 from its upper end, `into_ilium_mm` is the distance from the joint line, negative in the sacrum.
 """
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Quadrant, Side
-from sparcc_pipeline.sparcc.joint import LINE_STEP_MM, JointSlice, find_joints
+from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joints
+from sparcc_pipeline.sparcc.joint_line import LINE_STEP_MM
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, SeriesRef, TissueMaps, Volume
@@ -33,7 +34,7 @@ class Lesion:
     """Edema of one bone on one slice: a rectangle beside the joint, or a ring segment of it where `from_mm` > 0.
 
     `soft_mm` > 0 lets the probability fall linearly over that distance, through the threshold exactly at the border;
-    else it is 0.9 on every pixel whose centre lies inside.
+    else it is 0.9 on every pixel with its centre inside.
     """
 
     slice_index: int
@@ -135,7 +136,7 @@ class Anatomy:
         )
 
     def stir(self, tissue: TissueMaps | None = None) -> Volume:
-        """The signal that belongs to the tissue: marrow, edema at the signal of its lesion, bright vessels."""
+        """The signal of the tissue: marrow, edema at the signal of its lesion, bright vessels."""
         tissue = tissue or self.tissue()
         signal = np.where(tissue.anatomy > 0, np.float32(MARROW), np.float32(20.0))
         for lesion in self.lesions:
@@ -173,7 +174,7 @@ class Anatomy:
         return bones
 
     def _lesion(self, lesion: Lesion) -> tuple[BoolArray, FloatArray]:
-        """(rows, columns) where the lesion may lie, and its probability there."""
+        """(rows, columns) region of the lesion, and its probability there."""
         along, into_ilium = self.coordinates(lesion.side)
         depth = into_ilium if lesion.bone is Bone.ILIUM else -into_ilium
         margin = np.minimum(lesion.to_mm - depth, np.where(lesion.from_mm > 0, depth - lesion.from_mm, np.inf))
@@ -183,9 +184,15 @@ class Anatomy:
         return inside, np.where(margin >= 0, 0.9, 0.0)
 
 
+def joints_of(anatomy: Anatomy) -> Joints:
+    """The joints of an anatomy."""
+    tissue = anatomy.tissue()
+    return find_joints(tissue.anatomy, tissue.geometry)
+
+
 def score_of(tissue: TissueMaps, stir: Volume) -> SparccScore:
     """The score of tissue maps and their signal, by the whole chain of rules."""
-    joints = find_joints(tissue)
+    joints = find_joints(tissue.anatomy, tissue.geometry)
     return score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
 
 

@@ -1,4 +1,4 @@
-"""Which follow-up slices show the six of the baseline, and when an alignment is not believed."""
+"""The follow-up slices that show the six of the baseline, and alignments that are refused."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from sparcc_pipeline.sparcc.alignment import (
     require_plausible,
     starting_positions,
 )
-from sparcc_pipeline.sparcc.joint import Joints, find_joints
+from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import FloatArray, Geometry
 
-from .builders import Anatomy
+from .builders import Anatomy, joints_of
 
 SPACING_MM = 4.0
 SIX = SixSlices(3, "transitional slice")
@@ -38,7 +38,7 @@ BASELINE = Anatomy(slices=14, last=13, spacing_mm=(SPACING_MM, 2.0, 2.0))
 
 @pytest.fixture(scope="module")
 def joints() -> Joints:
-    return find_joints(BASELINE.tissue())
+    return joints_of(BASELINE)
 
 
 def along_normal(geometry: Geometry, slices: float) -> Geometry:
@@ -62,7 +62,7 @@ def match(joints: Joints, follow_up: Geometry, motion: RigidTransform | None = N
 def test_the_same_anatomy_wherever_the_patient_lies(
     pitch: float, turn: float, shift: tuple[float, float, float], later: int, part: float
 ) -> None:
-    joints = find_joints(BASELINE.tissue())
+    joints = joints_of(BASELINE)
     centre = joint_points_mm(joints).mean(axis=0)
     motion = RigidTransform.about(centre, rotation_about(0, pitch) @ rotation_about(2, turn), np.array(shift))
     grid = along_normal(moved_geometry(joints.geometry, motion), part - later)
@@ -76,12 +76,12 @@ def test_the_same_anatomy_wherever_the_patient_lies(
     assert found.slices.chosen_by == "baseline"
 
 
-def test_a_follow_up_that_begins_one_slice_late_misses_one_and_says_so(joints: Joints) -> None:
+def test_a_follow_up_that_begins_one_slice_late_misses_one_and_warns(joints: Joints) -> None:
     found = match(joints, along_normal(joints.geometry, 4))
     assert found.slices.first == 0
     assert [m.follow_up for m in found.matched] == [None, 0, 1, 2, 3, 4]
     assert found.matched[0].overlap_mm == 0
-    assert any("baseline slice 3 lies outside" in warning for warning in found.slices.warnings)
+    assert any("baseline slice 3 is outside" in warning for warning in found.slices.warnings)
 
 
 @pytest.mark.parametrize("late", [5, -11])
@@ -97,7 +97,7 @@ def test_other_spacing_takes_the_middle_and_warns(joints: Joints) -> None:
     geometry = joints.geometry
     wide = replace(geometry, spacing_mm=(5.5, 2.0, 2.0), shape=(11, *geometry.shape[1:]))
     found = match(joints, wide)
-    # Baseline slices 3-8 lie at 12-32 mm, their middle at 22 mm, just where follow-up slice 4 does.
+    # Baseline slices 3-8 are at 12-32 mm, their middle at 22 mm, and so is follow-up slice 4.
     assert found.slices.indices in {(1, 2, 3, 4, 5, 6), (2, 3, 4, 5, 6, 7)}
     assert [m.follow_up for m in found.matched] == [2, 3, 4, 4, 5, 6]
     assert any("5.5 mm apart and 4.0 mm at baseline" in warning for warning in found.slices.warnings)
@@ -112,7 +112,7 @@ def test_tilt_is_measured_between_the_slices_in_the_patient(joints: Joints, degr
     found = match(joints, tilted)
     assert found.tilt_degrees == pytest.approx(degrees, abs=1e-3)
     assert any("tilted" in warning for warning in found.slices.warnings) is warned
-    # Half of a joint 40 mm high lies off the plane by its half height times the sine of the tilt.
+    # Half of a joint 40 mm high is off the plane by its half height times the sine of the tilt.
     expected = 20 * np.sin(np.radians(degrees)) + max(abs(m.offset_mm) for m in found.matched)
     assert max(m.largest_offset_mm for m in found.matched) == pytest.approx(expected, rel=0.15)
 
@@ -131,12 +131,12 @@ def test_fewer_than_six_slices_at_follow_up(joints: Joints) -> None:
 
 def test_a_baseline_slice_without_joint_is_placed_by_the_other_slices(joints: Joints) -> None:
     short = Anatomy(slices=14, first=4, last=13, spacing_mm=(SPACING_MM, 2.0, 2.0))
-    found = match(find_joints(short.tissue()), along_normal(joints.geometry, 1))
+    found = match(joints_of(short), along_normal(joints.geometry, 1))
     assert [m.follow_up for m in found.matched] == [2, 3, 4, 5, 6, 7]
     assert found.matched[0].offset_mm == pytest.approx(0, abs=0.1)
 
 
-def test_starting_positions_lay_joints_on_joints(joints: Joints) -> None:
+def test_starting_positions_align_the_joints(joints: Joints) -> None:
     motion = RigidTransform.about(np.array([5.0, 3.0, 10.0]), rotation_about(2, 14), np.array([30.0, -20.0, 15.0]))
     there = Joints(moved_geometry(joints.geometry, motion), {(j.slice_index, j.side): j for j in joints})
     points = joint_points_mm(joints)
@@ -145,31 +145,31 @@ def test_starting_positions_lay_joints_on_joints(joints: Joints) -> None:
 
 
 def test_starting_positions_of_a_mirrored_follow_up(joints: Joints) -> None:
-    """Columns turned about: what was the right joint is now shown as the left one."""
+    """Reversed columns: the right joint is shown as the left one."""
     shifted = replace(joints.geometry, origin_mm=tuple(np.array(joints.geometry.origin_mm) + [8.0, 0.0, 0.0]))
     there = Joints(shifted, {(j.slice_index, j.side): j for j in joints})
     start = starting_positions(joints, there, mirrored=True)[2]
-    # The anatomy of this test is symmetric, so turning its columns about changes nothing but the names of the sides.
+    # The anatomy of this test is symmetric, so reversing its columns changes nothing but the names of the sides.
     assert start.distance_mm(RigidTransform(translation_mm=(8.0, 0.0, 0.0)), joint_points_mm(joints)).max() < 2.1
 
 
 def test_quality_of_a_perfect_and_of_a_shifted_alignment(joints: Joints) -> None:
-    tissue = BASELINE.tissue()
-    perfect = alignment_quality(tissue, joints, tissue, joints, RigidTransform())
+    anatomy = BASELINE.tissue().anatomy
+    perfect = alignment_quality(anatomy, joints, anatomy, joints, RigidTransform())
     assert perfect.joint_line_mm == pytest.approx(0, abs=1e-6)
     assert perfect.bone_overlap == 1.0
-    shifted = alignment_quality(tissue, joints, tissue, joints, RigidTransform(translation_mm=(6.0, 0.0, 0.0)))
+    shifted = alignment_quality(anatomy, joints, anatomy, joints, RigidTransform(translation_mm=(6.0, 0.0, 0.0)))
     assert shifted.joint_line_mm == pytest.approx(6.0, abs=0.3)
     assert shifted.bone_overlap < 0.9
 
 
 def test_bones_count_each_with_its_own(joints: Joints) -> None:
     """A follow-up whose sides are named the other way overlaps in the sacrum only."""
-    tissue = BASELINE.tissue()
-    swapped = tissue.anatomy.copy()
-    swapped[tissue.anatomy == AnatomyLabel.RIGHT_ILIUM] = AnatomyLabel.LEFT_ILIUM
-    swapped[tissue.anatomy == AnatomyLabel.LEFT_ILIUM] = AnatomyLabel.RIGHT_ILIUM
-    quality = alignment_quality(tissue, joints, replace(tissue, anatomy=swapped), joints, RigidTransform())
+    anatomy = BASELINE.tissue().anatomy
+    swapped = anatomy.copy()
+    swapped[anatomy == AnatomyLabel.RIGHT_ILIUM] = AnatomyLabel.LEFT_ILIUM
+    swapped[anatomy == AnatomyLabel.LEFT_ILIUM] = AnatomyLabel.RIGHT_ILIUM
+    quality = alignment_quality(anatomy, joints, swapped, joints, RigidTransform())
     assert quality.bone_overlap < 0.7
 
 
@@ -178,7 +178,7 @@ def believed(joint_line_mm: float = 1.0, overlap: float = 0.9, angle: float = 3.
     require_plausible(AlignmentQuality(joint_line_mm, overlap), RigidTransform.of(turn, np.zeros(3)), gain)
 
 
-def test_a_good_alignment_is_believed() -> None:
+def test_a_good_alignment_is_accepted() -> None:
     believed(joint_line_mm=LARGEST_JOINT_LINE_MM, overlap=SMALLEST_BONE_OVERLAP, angle=29.9)
 
 
@@ -192,12 +192,12 @@ def test_a_good_alignment_is_believed() -> None:
         ({"joint_line_mm": float("nan")}, "joint lines"),
     ],
 )
-def test_a_failed_alignment_is_an_error_that_says_what_failed(fault: dict[str, float], words: str) -> None:
+def test_a_failed_alignment_is_an_error_that_names_what_failed(fault: dict[str, float], words: str) -> None:
     with pytest.raises(RegistrationError, match=words):
         believed(**fault)
 
 
-def test_joint_points_lie_on_the_joint_of_their_side(joints: Joints) -> None:
+def test_joint_points_are_on_the_joint_of_their_side(joints: Joints) -> None:
     for side, sign in ((Side.RIGHT, -1), (Side.LEFT, 1)):
         x = joint_points_mm(joints, side)[:, 0]
         middle = joint_points_mm(joints)[:, 0].mean()

@@ -1,4 +1,4 @@
-"""Change between two scores: signs, items that cannot be compared, limits of the clinical reference."""
+"""Change between two scores: signs, items that cannot be compared, published limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMPTY: dict[Quadrant, int | None] = dict.fromkeys(Quadrant, 0)
 
 
 def score(first: int, **joints: JointSliceScore) -> SparccScore:
-    """All zero but the joint-slices given as right0, left3 ..."""
+    """A score of 0 with the joint-slices given as right0, left3 ..."""
     twelve = tuple(
         joints.get(f"{side.value}{position}", JointSliceScore(position, side, EMPTY, 0, 0, 40.0, 0.0))
         for position in range(6)
@@ -55,8 +55,11 @@ def test_change_is_follow_up_minus_baseline_item_by_item() -> None:
         next(j for j in change.joints if (j.slice, j.side) == key) for key in ((2, Side.RIGHT), (4, Side.LEFT))
     )
     assert right.edema == {
-        Quadrant.UPPER_ILIAC: 0, Quadrant.LOWER_ILIAC: 0, Quadrant.UPPER_SACRAL: 0, Quadrant.LOWER_SACRAL: -1,
-    }  # fmt: skip
+        Quadrant.UPPER_ILIAC: 0,
+        Quadrant.LOWER_ILIAC: 0,
+        Quadrant.UPPER_SACRAL: 0,
+        Quadrant.LOWER_SACRAL: -1,
+    }
     assert (right.intense, right.deep, right.points, left.points) == (-1, -1, -3, 1)
     assert (change.common_total, change.common_items) == (-2, 72)
 

@@ -16,8 +16,14 @@ SHAPE = (80, 110)
 SPACINGS = [(1.0, 1.0), (0.6, 0.6), (1.1, 0.5), (0.5, 1.1)]
 
 
-def band(joint: JointSlice, spacing_mm: tuple[float, float], from_mm: float, to_mm: float,
-         half_length_mm: float = 8.0, bone: Bone = Bone.ILIUM) -> Float32Array:  # fmt: skip
+def band(
+    joint: JointSlice,
+    spacing_mm: tuple[float, float],
+    from_mm: float,
+    to_mm: float,
+    half_length_mm: float = 8.0,
+    bone: Bone = Bone.ILIUM,
+) -> Float32Array:
     """Probability 1 between two depths, falling linearly through the threshold exactly at them; 0 in the other bone."""
     along, into_ilium = joint_coordinates(joint, spacing_mm, SHAPE)
     depth = into_ilium if bone is Bone.ILIUM else -into_ilium

@@ -1,4 +1,4 @@
-"""Edema: heights that decide what is scored, and the area that makes a point."""
+"""Edema: the heights that decide which quadrants are scored, and the area that gives a point."""
 
 from __future__ import annotations
 

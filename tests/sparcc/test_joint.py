@@ -1,4 +1,4 @@
-"""The joint on one slice: where its line runs, how high it is, and which pixels belong to its quadrants."""
+"""The joint on one slice: its line, its height, and the pixels of its quadrants."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from sparcc_pipeline.sparcc.joint import (
     QUADRANT_REACH_MM,
     JointSlice,
     find_joint_slice,
-    find_joints,
 )
 
-from .builders import Anatomy
+from .builders import Anatomy, joints_of
 
 SPACINGS = [(4.0, 1.0, 1.0), (4.0, 0.6, 0.6), (4.0, 1.2, 0.5)]
 
 
 def joint_of(anatomy: Anatomy, side: Side = Side.LEFT, slice_index: int = 3) -> JointSlice:
-    joint = find_joints(anatomy.tissue()).at(slice_index, side)
+    joint = joints_of(anatomy).at(slice_index, side)
     assert joint is not None
     return joint
 
@@ -76,7 +75,7 @@ def test_height_is_about_that_over_which_the_bones_face_each_other(
 
 
 def test_a_joint_of_29_mm_is_under_30_mm() -> None:
-    # With 3 mm between the bones: past their ends their nearest points no longer lie opposite each other.
+    # With 3 mm between the bones: past their ends their nearest points are no longer on opposite sides.
     assert joint_of(Anatomy(spacing_mm=(4.0, 0.6, 0.6), height_mm=29.0)).height_mm < 30.0
 
 
@@ -95,7 +94,7 @@ def test_bones_far_apart_have_ligament_between_them(width_mm: float, visible: bo
 
 @pytest.mark.parametrize("tilt_degrees", [0.0, 20.0])
 @pytest.mark.parametrize("side", Side)
-def test_quadrants_are_disjoint_and_each_lies_in_its_bone(tilt_degrees: float, side: Side) -> None:
+def test_quadrants_are_disjoint_and_each_is_in_its_bone(tilt_degrees: float, side: Side) -> None:
     anatomy = Anatomy(tilt_degrees=tilt_degrees)
     bones = anatomy.tissue().anatomy[3]
     joint = joint_of(anatomy, side)
@@ -155,7 +154,7 @@ def test_surface_distance_is_in_mm_on_pixels_that_are_not_square() -> None:
 
 
 def test_a_side_that_is_absent_on_one_slice() -> None:
-    joints = find_joints(Anatomy(first=1, last=6, absent=((3, Side.LEFT),)).tissue())
+    joints = joints_of(Anatomy(first=1, last=6, absent=((3, Side.LEFT),)))
 
     assert joints.at(3, Side.LEFT) is None
     assert joints.at(3, Side.RIGHT) is not None
@@ -169,7 +168,7 @@ def test_a_joint_that_is_never_seen_is_an_error_that_names_the_side(side: Side) 
     absent = tuple((k, side) for k in range(8))
 
     with pytest.raises(JointNotVisibleError, match=f"patient's {side.value} in 8 slices"):
-        find_joints(Anatomy(absent=absent).tissue())
+        joints_of(Anatomy(absent=absent))
 
 
 def test_a_break_in_the_segmentation_does_not_shorten_the_joint() -> None:

@@ -172,12 +172,12 @@ def test_depth_of_a_quadrant_that_is_not_scored_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("slice_index", [0, 7])
-def test_edema_outside_the_six_scores_nothing_but_is_told(slice_index: int) -> None:
+def test_edema_outside_the_six_scores_nothing_but_is_reported(slice_index: int) -> None:
     score = DEFAULT.with_lesions(Lesion(slice_index, Side.LEFT, Bone.ILIUM, to_mm=14.0, signal=2 * VESSEL)).score()
 
     assert score.total == 0
     assert score.warnings == (
-        f"edema beside the joint on slice {slice_index}, outside the six that are scored: no part of the score",
+        f"edema beside the joint on slice {slice_index}, outside the six scored slices: not part of the score",
     )
 
 
@@ -200,7 +200,7 @@ def test_a_stack_that_begins_too_late_is_scored_with_a_warning() -> None:
 def test_slices_of_the_user_are_scored_in_their_own_order() -> None:
     anatomy = DEFAULT.with_lesions(Lesion(2, Side.RIGHT, Bone.ILIUM, to_mm=6.0))
     tissue = anatomy.tissue()
-    joints = find_joints(tissue)
+    joints = find_joints(tissue.anatomy, tissue.geometry)
 
     score = score_sparcc(anatomy.stir(), tissue, joints, six_slices_from_user(2, 7, joints))
 
@@ -226,7 +226,7 @@ def test_edema_of_the_lumbar_vertebra_or_beside_it_does_not_score() -> None:
         AnatomyLabel.LUMBAR_VERTEBRA,
     }
     assert score_of(with_edema, LUMBAR.stir()).total == 0
-    # The same edema without the vertebra lies beside the joint.
+    # Without the vertebra the same edema is beside the joint.
     without = np.where(tissue.anatomy == AnatomyLabel.LUMBAR_VERTEBRA, AnatomyLabel.SACRUM, tissue.anatomy)
     plain = replace(with_edema, anatomy=without.astype(np.uint8))
     assert score_of(plain, LUMBAR.stir()).edema == 2

@@ -42,7 +42,7 @@ def test_the_transitional_slice_is_the_most_likely_single_step(probabilities: li
 
 
 def test_only_slices_with_a_joint_are_looked_at() -> None:
-    # The network may say anything of slices without a joint, such as buttocks behind the sacrum.
+    # The network may give any value on slices without a joint, such as buttocks behind the sacrum.
     probabilities = np.array([1, 1, 1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.9, 0.9, 0, 0], dtype=np.float32)
 
     assert find_transitional_slice(probabilities, tuple(range(3, 10))) == 8

@@ -1,4 +1,4 @@
-"""The distribution of a total against sums worked out by hand, and what a margin says of a point."""
+"""The distribution of a total against sums worked out by hand, and the meaning of a margin."""
 
 from __future__ import annotations
 

@@ -65,8 +65,10 @@ def readings(
     *totals: float | None, participant: str = "P001", name: str = "W0", third: float | None = None
 ) -> list[Reading]:
     """Locked readings of one visit by readers R1, R2, ... and, if given, a third by ADJ."""
-    made = [Reading(participant, name, f"R{n}", total, locked=True, asas_positive=total is not None and total >= 2)
-            for n, total in enumerate(totals, 1)]  # fmt: skip
+    made = [
+        Reading(participant, name, f"R{n}", total, locked=True, asas_positive=total is not None and total >= 2)
+        for n, total in enumerate(totals, 1)
+    ]
     if third is not None:
         made.append(Reading(participant, name, "ADJ", third, locked=True, adjudicator=True, asas_positive=third >= 2))
     return made

@@ -19,15 +19,30 @@ from .builders import content, protocol
 MET, NOT_MET, UNKNOWN = EntryState.MET, EntryState.NOT_MET, EntryState.UNKNOWN
 
 GOOD = Screening(
-    age_years=40, alt_u_l=30, alt_uln_u_l=40, ast_u_l=30, ast_uln_u_l=40, bilirubin_umol_l=10,
-    bilirubin_uln_umol_l=20, egfr_ml_min=90, haemoglobin_g_l=140, neutrophils_1e9_l=4, platelets_1e9_l=250,
-)  # fmt: skip
+    age_years=40,
+    alt_u_l=30,
+    alt_uln_u_l=40,
+    ast_u_l=30,
+    ast_uln_u_l=40,
+    bilirubin_umol_l=10,
+    bilirubin_uln_umol_l=20,
+    egfr_ml_min=90,
+    haemoglobin_g_l=140,
+    neutrophils_1e9_l=4,
+    platelets_1e9_l=250,
+)
 POSITIVE = CountedScore(8, ScoreSource.TWO_READINGS, asas_positive=True)
 
 
-def checked(screening: Screening = GOOD, item: float | None = 4.0, overall: float | None = 4.0,
-            score: CountedScore = POSITIVE, machine: MachineScore | None = None, settings: dict[str, Any] | None = None,
-            **choices: int) -> Eligibility:  # fmt: skip
+def checked(
+    screening: Screening = GOOD,
+    item: float | None = 4.0,
+    overall: float | None = 4.0,
+    score: CountedScore = POSITIVE,
+    machine: MachineScore | None = None,
+    settings: dict[str, Any] | None = None,
+    **choices: int,
+) -> Eligibility:
     return eligibility(
         Participant("P001", "S1", screening),
         basdai((item,) * 6),
@@ -46,9 +61,18 @@ def test_every_criterion_of_the_registry_entry_is_there() -> None:
     found = checked()
 
     assert [c.name for c in found.criteria] == [
-        "age", "BASDAI", "patient global", "inflammation on MRI of the sacroiliac joints", "ALT", "AST", "bilirubin",
-        "eGFR", "haemoglobin", "neutrophils", "platelets",
-    ]  # fmt: skip
+        "age",
+        "BASDAI",
+        "patient global",
+        "inflammation on MRI of the sacroiliac joints",
+        "ALT",
+        "AST",
+        "bilirubin",
+        "eGFR",
+        "haemoglobin",
+        "neutrophils",
+        "platelets",
+    ]
     assert found.state is MET
     assert reasons_against(found.criteria) == []
 
@@ -102,7 +126,7 @@ def test_the_mri_sign_is_the_readers_by_default_and_the_machines_only_if_asked()
     assert state(checked(machine=None, settings=by_score), "MRI") is UNKNOWN
 
 
-def test_one_failure_outweighs_what_is_unknown_and_reasons_are_said() -> None:
+def test_one_failure_outweighs_unknown_values_and_reasons_are_given() -> None:
     found = checked(replace(GOOD, egfr_ml_min=50, platelets_1e9_l=None))
 
     assert found.state is NOT_MET

@@ -1,4 +1,4 @@
-"""Which score counts: two locked readings, the adjudicated ones, and never the machine by default."""
+"""The score that counts: from two locked readings or adjudication, never from the machine by default."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_third_reading_far_from_two_that_agree_changes_nothing() -> None:
     assert counted(readings(4, 5, third=20)).value == 4.5
 
 
-def test_a_third_reading_says_on_which_side_of_the_cut_off_two_readers_lie_who_are_within_the_limit() -> None:
+def test_a_third_reading_decides_the_side_of_the_cut_off_of_two_readers_within_the_limit() -> None:
     assert counted(readings(1, 3)).value == 2
     settled = counted(readings(1, 3, third=1))
     assert (settled.value, settled.source, settled.readers) == (1, ScoreSource.ADJUDICATED, ("R1", "ADJ"))
@@ -60,7 +60,7 @@ def test_two_readings_within_the_limit_count_where_the_third_could_not_evaluate(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "reason"),
     [
         ([], "no reading"),
         (readings(4), "1 locked reading, where 2 are expected"),
@@ -76,20 +76,20 @@ def test_two_readings_within_the_limit_count_where_the_third_could_not_evaluate(
         ([*readings(4, 10), replace(readings(4, 10, third=5)[2], locked=False)], "no third reading is locked"),
     ],
 )
-def test_without_two_readings_nothing_counts_and_the_reason_is_said(given: list[Reading], said: str) -> None:
+def test_without_two_readings_nothing_counts_and_the_reason_is_given(given: list[Reading], reason: str) -> None:
     score = counted(given)
 
     assert (score.value, score.source) == (None, ScoreSource.NONE)
-    assert score.reason is not None and said in score.reason
+    assert score.reason is not None and reason in score.reason
 
 
-def test_the_machine_counts_only_where_the_protocol_says_so() -> None:
+def test_the_machine_counts_only_where_the_protocol_chooses_it() -> None:
     assert counted([]).value is None
     assert counted_score(readings(1, 1), MACHINE, Counts.MACHINE, LIMIT).value == 7
     assert counted_score(readings(1, 1), None, Counts.MACHINE, LIMIT).value is None
     unscored = replace(MACHINE, total=None, reason="not semicoronal")
-    said = counted_score(readings(1, 1), unscored, Counts.MACHINE, LIMIT).reason
-    assert said is not None and "not semicoronal" in said
+    reason = counted_score(readings(1, 1), unscored, Counts.MACHINE, LIMIT).reason
+    assert reason is not None and "not semicoronal" in reason
 
 
 def test_a_repeated_reading_never_counts() -> None:
@@ -105,7 +105,7 @@ def test_the_sign_at_entry_is_what_the_readers_agree_on() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0, 72), st.floats(0, 72), st.floats(0, 72))
-def test_the_score_lies_among_its_readings_and_ignores_their_order(a: float, b: float, c: float) -> None:
+def test_the_score_is_among_its_readings_and_ignores_their_order(a: float, b: float, c: float) -> None:
     given_ = readings(a, b, third=c)
     score, turned = counted(given_), counted(given_[::-1])
 

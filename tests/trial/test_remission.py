@@ -60,11 +60,13 @@ def test_both_definitions_of_each_half_stand_side_by_side() -> None:
     found = target(1.5, 2.0)
 
     assert {d: half.met for d, half in found.clinical.items()} == {
-        ClinicalDefinition.ASDAS_INACTIVE: False, ClinicalDefinition.ASDAS_LOW: True,
-    }  # fmt: skip
+        ClinicalDefinition.ASDAS_INACTIVE: False,
+        ClinicalDefinition.ASDAS_LOW: True,
+    }
     assert {d: half.met for d, half in found.imaging.items()} == {
-        ImagingDefinition.BELOW: False, ImagingDefinition.UP_TO: True,
-    }  # fmt: skip
+        ImagingDefinition.BELOW: False,
+        ImagingDefinition.UP_TO: True,
+    }
     assert found.status_by(ClinicalDefinition.ASDAS_LOW, ImagingDefinition.UP_TO) is TargetStatus.BOTH
     assert target(1.5, 2.0, dual_clinical="asdas_low", dual_imaging="up_to_cut_off").status is TargetStatus.BOTH
 
@@ -78,7 +80,7 @@ def test_distances_are_negative_under_the_cut_off() -> None:
     assert target(None, 5.0).clinical_half.distance is None
 
 
-def test_missing_data_is_never_a_no_and_is_said() -> None:
+def test_missing_data_is_never_a_no_and_is_reported() -> None:
     found = target(None, 5.0)
 
     assert found.clinical_half.met is None
@@ -130,10 +132,14 @@ def test_status_of_all_pairs() -> None:
 @pytest.mark.parametrize(
     ("met", "sustained"),
     [
-        ([True, True], True), ([True, False], False), ([True, None], None), ([None, False], False), ([], None),
+        ([True, True], True),
+        ([True, False], False),
+        ([True, None], None),
+        ([None, False], False),
+        ([], None),
         ([True], True),
     ],
-)  # fmt: skip
+)
 def test_sustained_target_is_three_valued(met: list[bool | None], sustained: bool | None) -> None:
     assert sustained_target(met) is sustained
 

@@ -1,4 +1,4 @@
-"""Windows of visits, and what the data say of the steps of the taper arm."""
+"""Windows of visits, and the state of the steps of the taper arm."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def test_steps_follow_the_choices(weeks: int, second: int) -> None:
     steps = taper_steps(protocol(observation_weeks=weeks))
 
     assert [(step.from_week, step.dose) for step in steps] == [
-        (0, "15 mg daily"), (12, "5 mg every other day"), (second, "15 mg, with two days between doses"),
-    ]  # fmt: skip
+        (0, "15 mg daily"),
+        (12, "5 mg every other day"),
+        (second, "15 mg, with two days between doses"),
+    ]
     assert [step.observed_weeks for step in steps] == [12, weeks, None]
 
 

@@ -1,4 +1,4 @@
-"""`sparcc benchmark`: how fast this machine scores, and what its parts cost beside others that do the same."""
+"""`sparcc benchmark`: the time that this machine takes for a score, by step, engine and reader."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ ENGINES: Final = ("onnx", "openvino", "torch")
 
 REAL_SIZE: Final = (25, 336, 336)
 REAL_SPACING_MM: Final = (3.3, 0.7, 0.7)
-"""Of the phantom that is measured where no study is given."""
+"""Size of the phantom that is measured if no study is given."""
 
 _LONGEST_SECONDS: Final = 1800
 
 
 def run_benchmark(source: Path | None, threads: int, repeats: int, *, as_json: bool) -> None:
-    """Measure and say it, as a table or as JSON.
+    """Measure, and print a table or JSON.
 
     Parameters
     ----------
-    source : study to measure; None: a phantom of real size
+    source : study to measure; None for a phantom of real size
     threads : processor threads of the engines
-    repeats : warm studies, of which the median is told
+    repeats : number of warm studies; their median is reported
 
     Raises
     ------
@@ -76,7 +76,7 @@ def run_benchmark(source: Path | None, threads: int, repeats: int, *, as_json: b
 
 
 def machine_facts(load: float) -> dict[str, Any]:
-    """Processor, cores, memory and system; `load` is the average number of busy processes before the measurement."""
+    """Return processor, cores, memory and system; `load` is the load average before the measurement."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": _processor(),
@@ -89,17 +89,17 @@ def machine_facts(load: float) -> dict[str, Any]:
 
 
 def benchmark_text(document: dict[str, Any]) -> str:
-    """The document as tables for a person."""
+    """Return the document as tables."""
     machine = document["machine"]
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
-        f"Load average before: {machine['load_before']} (other work; with any, trust the processor seconds)",
+        f"Load average before: {machine['load_before']} (other work; if it is not 0, trust the processor seconds)",
         f"{document['threads']} threads, {document['repeats']} warm repeats, {document['study']}",
         "",
         f"{'seconds':10} {'cold wall':>10} {'cold cpu':>10} {'warm wall':>10} {'warm cpu':>10}",
         *(f"{stage:10} {_pair(document['cold'], stage)} {_pair(document['warm'], stage)}" for stage in STAGES),
         "",
-        f"New process, started to ended: {document['cold_process_seconds']:.2f} s",
+        f"New process, from start to end: {document['cold_process_seconds']:.2f} s",
         f"Studies an hour, one warm process: {document['studies_an_hour']:g}",
         f"Peak memory: {document['peak_memory_mb']:.0f} MB",
         "",
@@ -131,7 +131,7 @@ def _pair(seconds: dict[str, list[float]], stage: str) -> str:
 
 
 def _measured(kind: str, source: Path, engine: str, threads: int, repeats: int) -> dict[str, Any]:
-    """What a new process measures, or {"error": why not}."""
+    """The measurement of a new process, or {"error": reason}."""
     arguments = [kind, str(source), engine, str(threads), str(repeats)]
     command = [sys.executable, "-m", "sparcc_pipeline.app.development.benchmark_process", *arguments]
     try:
@@ -144,7 +144,7 @@ def _measured(kind: str, source: Path, engine: str, threads: int, repeats: int) 
 
 @contextmanager
 def _study(source: Path | None) -> Iterator[Path]:
-    """The study to measure; the phantom's files are gone when the context ends."""
+    """Yield the study to measure; the files of a phantom are removed at the end."""
     if source is not None:
         yield source
         return
@@ -164,6 +164,7 @@ def _study(source: Path | None) -> Iterator[Path]:
 
 
 def _processor() -> str:
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -1,7 +1,7 @@
-"""How long one study takes, step by step, in a process of its own (`python -m` this module).
+"""The time of one study, step by step, in a process of its own (`python -m` this module).
 
-The measuring process prints one JSON object. It is started new for each engine, so that its first study is a cold one
-and its memory is that of one engine only.
+The process prints one JSON object. Each engine has a new process, so that its first study is cold and its memory is
+that of one engine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -23,19 +22,20 @@ if TYPE_CHECKING:
     from sparcc_pipeline.dicom.input.discover import SeriesCandidate
 
 STAGES: Final = ("model", "load", "segment", "joint", "score", "write", "total")
-"""Steps in order; `segment` without the joints, that are found on the way and timed on their own; `write` with the
-DICOM results of a DICOM study."""
+"""Steps in order. `segment` is without the joints, which are timed as a step of their own; `write` includes the DICOM
+results of a DICOM study."""
 
 
 @dataclass
 class Clock:
-    """Wall and processor seconds of each step; a busy machine shows in the first and not in the second."""
+    """Wall and processor seconds of each step; other work on the machine adds to the first and not to the second."""
 
     wall: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
+        """Measure the step that the context encloses."""
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         self.wall[name] = time.perf_counter() - wall
@@ -43,20 +43,21 @@ class Clock:
 
 
 def measure_study(source: Path, engine: str, threads: int, repeats: int) -> dict[str, Any]:
-    """One cold study and `repeats` warm ones (their medians); seconds as (wall, processor) for each of `STAGES`."""
+    """Measure one cold study and `repeats` warm ones (medians); (wall, processor) seconds for each of `STAGES`."""
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.config import load_config
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Request
 
     clock = Clock()
     config = load_config().model_copy(update={"engine": engine, "threads": threads})
-    run = Run(config, Request(), created_at=datetime.now(UTC))
+    run = Run(config, Request(), created_at=utc_now())
     with clock.step("model"):
         segmenter = installation.load_installed_segmenter(config)
     studies = [_one_study(source, run, segmenter) for _ in range(1 + repeats)]
     cold, warm = studies[0], studies[1:]
-    # A new process has loaded its model and imported everything before its first study.
+    # The first study of a process includes the loading of the model and all imports.
     cold.wall["model"], cold.cpu["model"] = clock.wall["model"], clock.cpu["model"]
     cold.wall["total"] += clock.wall["model"]
     cold.cpu["total"] += clock.cpu["model"]
@@ -68,9 +69,9 @@ def measure_study(source: Path, engine: str, threads: int, repeats: int) -> dict
 
 
 def measure_loading(source: Path, repeats: int) -> dict[str, Any]:
-    """Our reader and SimpleITK's series reader on the same files, one after the other; medians of warm reads.
+    """Measure our reader and SimpleITK's series reader on the same files, one after the other; medians of warm reads.
 
-    Both read the series that is scored and the T1 beside it where there is one.
+    Both read the series that is scored, and the T1 beside it if there is one.
     """
     from sparcc_pipeline.app.study.score import Request, read_study
     from sparcc_pipeline.dicom.input.discover import discover
@@ -98,14 +99,16 @@ def measure_loading(source: Path, repeats: int) -> dict[str, Any]:
 
 
 def _folder_of(series: SeriesCandidate) -> Path:
+    """The folder of all files of a series."""
     folders = {file.path.parent for file in series.files}
     if len(folders) > 1:
-        raise RuntimeError(f"SimpleITK reads one folder, a series lies in {len(folders)}")
+        raise RuntimeError(f"expected the series in one folder, as SimpleITK reads it, found it in {len(folders)}")
     return folders.pop()
 
 
 def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
     from sparcc_pipeline.app.report.outputs import write_outputs
+    from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.results.score_document import score_document
     from sparcc_pipeline.app.study.score import is_nifti, read_study, score_slices, segment_study, six_slices
     from sparcc_pipeline.sparcc.joint import find_joints
@@ -120,10 +123,10 @@ def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
             with clock.step("score"):
                 scored = score_slices(segmented, six_slices(segmented, run.request))
             with clock.step("write"):
-                write_outputs(scored, score_document(scored, run), run, Path(folder), nifti=False, dicom=dicom)
-        # Once more, and outside of the total: segmenting has found them already.
+                write_outputs(scored, score_document(scored, run), run, Path(folder), Extras(dicom=dicom))
+        # Outside the total: the segmentation has found the joints already.
         with clock.step("joint"):
-            find_joints(segmented.tissue)
+            find_joints(segmented.tissue.anatomy, segmented.tissue.geometry)
     clock.wall["segment"] -= clock.wall["joint"]
     clock.cpu["segment"] -= clock.cpu["joint"]
     return clock
@@ -139,7 +142,7 @@ def _seconds(clocks: list[Clock]) -> dict[str, list[float]]:
 
 
 def _main(arguments: list[str]) -> None:
-    """Measure one thing and print it; a SparccError ends as {"error": its words}."""
+    """Measure one thing and print it; a SparccError is printed as {"error": its sentence}."""
     from sparcc_pipeline.errors import SparccError
 
     kind, source, engine, threads, repeats = arguments

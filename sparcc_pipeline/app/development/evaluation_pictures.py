@@ -1,7 +1,7 @@
-"""`sparcc evaluate --overlays`: what the folds found beside what was read, one sheet of slices a person.
+"""`sparcc model evaluate --overlays`: found and drawn edema and joints, one sheet of slices for each person.
 
-For developers. The pictures are of people's scans that may not be passed on: they stay on the machine, and the folder
-tells git to leave them out.
+For developers. The pictures show people's scans, which may not be passed on: they stay on the machine, and git ignores
+the folder.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ READERS: Final = "#009E73"
 DRAWN_JOINT: Final = "#F0E442"
 
 MOST_READINGS: Final = 0.5
-"""Share of the readings from which a voxel lies inside the readers' outline."""
+"""Share of the readings from which a voxel is inside the outline of the readers."""
 
 LEGEND: Final[tuple[Entry, ...]] = (
     (EDEMA, Message("edema found")),
@@ -58,22 +58,22 @@ def write_picture(folder: Path, contrast: str, prediction: Prediction, figures: 
 
     Parameters
     ----------
-    folder : made if absent
-    prediction : of networks that never saw the person
-    figures : of the person, as `training.evaluate` measures them
+    folder : created if absent
+    prediction : by networks that were trained without the person
+    figures : figures of the person from `training.measure.evaluate`
 
     Raises
     ------
     OutputError : the folder or the file cannot be written
     """
     make_folder(folder, "pictures")
-    # So that nobody commits them unawares.
+    # So that the pictures are not committed by mistake.
     write_text(folder / ".gitignore", "*\n")
     write_bytes(folder / f"{prediction.person.name}_{contrast}.png", png(draw_person(prediction, contrast, figures)))
 
 
 def draw_person(prediction: Prediction, contrast: str, figures: Mapping[str, Any]) -> Image.Image:
-    """The sheet of one person: a caption, then every slice from the first to the last with a drawn joint."""
+    """Return the sheet of one person: a caption, then every slice from the first to the last with a drawn joint."""
     person, shown = prediction.person, _shown(prediction)
     view = _view(prediction, shown)
     window = window_about(person.stir.signal[shown], prediction.tissue.anatomy[shown], prediction.tissue.edema[shown])
@@ -89,13 +89,14 @@ def draw_person(prediction: Prediction, contrast: str, figures: Mapping[str, Any
 
 
 def _shown(prediction: Prediction) -> list[int]:
-    """The cartilaginous slices, on which joints were drawn, and the six that were read."""
+    """The cartilaginous slices, which have drawn joints, and the six that were read."""
     person = prediction.person
     first = min(person.cartilaginous[0], person.six_slices[0])
     return list(range(first, max(person.cartilaginous[1], person.six_slices[1]) + 1))
 
 
 def _view(prediction: Prediction, shown: list[int]) -> View:
+    """The part of the slices around all drawn and found joints."""
     drawn = [line for k in shown for side in Side if (line := _drawn_mm(prediction, k, side)) is not None]
     found = [joint.joint_line for joint in prediction.joints if joint.slice_index in shown]
     view = view_about([*drawn, *found], prediction.person.stir.geometry)
@@ -103,13 +104,13 @@ def _view(prediction: Prediction, shown: list[int]) -> View:
 
 
 def _drawn_mm(prediction: Prediction, k: int, side: Side) -> FloatArray | None:
-    """(n, 2) (row_mm, column_mm) of the drawn joint, None where none was drawn."""
+    """(n, 2) (row_mm, column_mm) of the drawn joint; None where no joint was drawn."""
     line = prediction.person.joint_lines.get((k, side))
     return None if line is None else np.asarray(line * np.array(prediction.person.stir.geometry.in_plane_mm))
 
 
 def _panel(prediction: Prediction, k: int, view: View, window: tuple[float, float]) -> Image.Image:
-    """One slice with outlines and lines, what was found over what was drawn."""
+    """One slice with outlines and lines, the found ones over the drawn ones."""
     pen, readings = Pen(view), prediction.person.readings
     if readings is not None:
         drawn: BoolArray = readings[:, k].mean(axis=0) >= MOST_READINGS
@@ -126,7 +127,7 @@ def _panel(prediction: Prediction, k: int, view: View, window: tuple[float, floa
 
 
 def _titles(prediction: Prediction, k: int) -> tuple[Message, Message]:
-    """Slice and place among the six as read; quadrants called by side."""
+    """Slice and its place among the six that were read; number of quadrants with edema on each side."""
     first, last = prediction.person.six_slices
     title = Message("Slice {slice}", slice=k)
     if first <= k <= last:
@@ -141,7 +142,7 @@ def _titles(prediction: Prediction, k: int) -> tuple[Message, Message]:
 
 
 def _caption(prediction: Prediction, contrast: str, figures: Mapping[str, Any]) -> tuple[str, str]:
-    """Totals and Dice; then where the joint line and the six slices lie. For developers, so English alone."""
+    """Totals and Dice, then the six slices and the joint line; only in English, for developers."""
     points = "{total} ({edema} + {intensity} + {depth})"
     readings = ", ".join(map(str, figures["reader_totals"])) or "none"
     dice = figures["edema_dice_mean"]

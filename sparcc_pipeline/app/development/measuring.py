@@ -1,4 +1,4 @@
-"""`sparcc evaluate --retest`, `--registration` and `--stress`: the installed model on real scans."""
+"""`sparcc model retest`, `registration` and `stress`: measure the installed model on real scans."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.app.study.files import make_folder, write_text
 from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.training.measure.plots import retest_svg, stress_svg
 from sparcc_pipeline.training.measure.registration import load_pairs, measure_registration, registration_markdown
 from sparcc_pipeline.training.measure.retest import load_scans, retest
-from sparcc_pipeline.training.measure.retest_report import retest_markdown, retest_svg
+from sparcc_pipeline.training.measure.retest_report import retest_markdown
 from sparcc_pipeline.training.measure.stress import RowStore, chosen, stress
-from sparcc_pipeline.training.measure.stress_report import stress_csv, stress_markdown, stress_svg
+from sparcc_pipeline.training.measure.stress_report import stress_csv, stress_markdown
 
 
 def run_retest(data: Path, folder: Path, seed: int, repeats: int) -> None:
-    """Score second scans made from the real ones; `folder` gets retest.json, retest.md and a Bland-Altman plot.
+    """Score simulated second scans; write retest.json, retest.md and a Bland-Altman plot into `folder`.
 
     Raises
     ------
-    InputError : the data is not there
+    InputError : the data is missing
     ModelError : no usable model
     OutputError : the files cannot be written
     """
-    result = retest(load_scans(data), installation.load_installed_segmenter(load_config()), repeats, seed, _say)
+    result = retest(load_scans(data), installation.load_installed_segmenter(load_config()), repeats, seed, _print_line)
     text = retest_markdown(result)
     _write(folder, "retest", result, text)
     write_text(folder / "retest.svg", retest_svg(result))
@@ -36,16 +37,16 @@ def run_retest(data: Path, folder: Path, seed: int, repeats: int) -> None:
 
 
 def run_registration(data: Path, folder: Path, seed: int, repeats: int) -> None:
-    """Register real pairs, and known motions on top of them; `folder` gets registration.json and registration.md.
+    """Register real pairs, with and without known motions; write registration.json and registration.md into `folder`.
 
     Raises
     ------
-    InputError : the data is not there
+    InputError : the data is missing
     ModelError : no usable model
     OutputError : the files cannot be written
     """
     result = measure_registration(
-        load_pairs(data), installation.load_installed_segmenter(load_config()), repeats, seed, _say
+        load_pairs(data), installation.load_installed_segmenter(load_config()), repeats, seed, _print_line
     )
     text = registration_markdown(result)
     _write(folder, "registration", result, text)
@@ -53,15 +54,15 @@ def run_registration(data: Path, folder: Path, seed: int, repeats: int) -> None:
 
 
 def run_stress(data: Path, folder: Path, seed: int, people: list[str], only: list[str]) -> None:
-    """Distort the real scans; `folder` gets stress.json, stress.csv, stress.md and stress.svg, and goes on.
+    """Score distorted scans; write stress.json, stress.csv, stress.md and stress.svg into `folder`.
 
-    `people` and `only` pick scans and distortions; all where they are empty. Rows of an earlier run with the same
-    model, version and seed are kept.
+    `people` and `only` select scans and distortions, all if empty. Rows of an earlier run with the same model, version
+    and seed are used again.
 
     Raises
     ------
     ConfigError : no such person or distortion
-    InputError : the data is not there
+    InputError : the data is missing
     ModelError : no usable model
     OutputError : the files cannot be written
     """
@@ -74,7 +75,7 @@ def run_stress(data: Path, folder: Path, seed: int, people: list[str], only: lis
     make_folder(folder, "figures")
     store = RowStore(folder / "stress.jsonl", segmenter.provenance["sha256"], seed)
     picked = {name: scan for name, scan in scans.items() if not people or name in people}
-    result = stress(picked, segmenter, distortions, seed, _say, store)
+    result = stress(picked, segmenter, distortions, seed, _print_line, store)
     text = stress_markdown(result)
     _write(folder, "stress", result, text)
     write_text(folder / "stress.csv", stress_csv(result))
@@ -88,5 +89,5 @@ def _write(folder: Path, name: str, result: dict[str, Any], text: str) -> None:
     write_text(folder / f"{name}.md", text)
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     typer.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""`sparcc phantom`: a synthetic study in DICOM, and beside it the score that it must get."""
+"""`sparcc phantom`: a synthetic study in DICOM, with its known score."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_phantom(spec: PhantomSpec, out: Path, *, style: Style, enhanced: bool, r
     Raises
     ------
     ConfigError : the specification contradicts itself
-    OutputError : `out` holds something, or cannot be written
+    OutputError : `out` is not empty, or cannot be written
     """
     phantom, known = make_phantom(spec), known_score(spec)
     name = f"PHANTOM{spec.seed}"
@@ -47,7 +47,7 @@ def run_phantom(spec: PhantomSpec, out: Path, *, style: Style, enhanced: bool, r
 
 
 def truth_document(spec: PhantomSpec, known: KnownScore) -> dict[str, Any]:
-    """Content of `truth.json`: the known points, in the words of `score.json`, and what the phantom was made from."""
+    """Return the content of `truth.json`: the known points, named as in `score.json`, and the specification."""
     joints = [
         {
             "slice": position,

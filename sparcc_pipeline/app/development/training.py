@@ -1,4 +1,4 @@
-"""`sparcc train` and `sparcc evaluate`: the model from the readers' data, and how good it is."""
+"""`sparcc train` and `sparcc evaluate`: train the model on the readers' data, and measure it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from sparcc_pipeline.training.fit.run import Told, TrainingRun
+    from sparcc_pipeline.training.fit.run import OnStep, TrainingRun
 
 EVALUATION_FILE: Final = "evaluation.json"
 EVALUATION_SCHEMA: Final = "sparcc-evaluation/2"
@@ -27,15 +27,15 @@ STEPS_BETWEEN_LINES: Final = 100
 
 
 def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = None) -> None:
-    """Measure the leave-one-person-out figures into `folder`, training the folds that it does not hold yet.
+    """Write the leave-one-person-out figures into `folder`; train the folds that it does not hold yet.
 
-    What `--stress` and `sparcc benchmark` left in `folder` stands beside them. `overlays` gets a picture of everybody;
-    these are people's scans and may not be passed on.
+    The figures include those that `--stress` and `sparcc benchmark` wrote to `folder`. `overlays` gets pictures of each
+    person; they are people's scans and must not be passed on.
 
     Raises
     ------
     ModelError : torch and MONAI are not installed
-    InputError : the data is not there
+    InputError : the data is absent
     ConfigError : `folder` holds a run of another plan
     UnscorableError : too few people could be scored
     OutputError : the figures or the pictures cannot be written
@@ -49,7 +49,7 @@ def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = No
         seen = None if overlays is None else partial(write_picture, overlays)
         result = {
             "schema": EVALUATION_SCHEMA,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": utc_now().date().isoformat(),
             "software": __version__,
             "command": f"sparcc evaluate --data DATA --run RUN --seed {seed}",
             **evaluate(run, lambda line: typer.echo(line, err=True), seen),
@@ -61,12 +61,12 @@ def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = No
 
 
 def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -> None:
-    """From the data to the bundle: train the folds, measure them, train on everybody; what `folder` holds is kept.
+    """Train the folds, measure them, train on all people, write the bundle; networks in `folder` are kept.
 
     Raises
     ------
     ModelError : torch and MONAI are not installed
-    InputError : the data is not there
+    InputError : the data is absent
     ConfigError : `folder` holds a run of another plan
     OutputError : the bundle's folder exists
     """
@@ -83,28 +83,28 @@ def run_train(data: Path, folder: Path, bundle: Path, version: str, seed: int) -
 
 
 def _evaluation(folder: Path) -> dict[str, Any]:
-    """The figures that `folder` holds; empty where there are none."""
+    """Return the figures in `folder`, or an empty dict."""
     measured = folder / EVALUATION_FILE
     content: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
     return content
 
 
 def run_designs(data: Path, folder: Path, only: list[str]) -> None:
-    """Compare the designs of the edema network; `folder` gets designs.json and designs.md, and keeps the networks.
+    """Compare the designs of the edema network; write designs.json and designs.md into `folder`, beside the networks.
 
     Raises
     ------
     ModelError : torch and MONAI are not installed
-    InputError : the data is not there
-    ConfigError : no design of that name, or `folder` holds networks of another plan
+    InputError : the data is absent
+    ConfigError : there is no design of that name, or `folder` holds networks of another plan
     """
     with _needs_torch():
         from sparcc_pipeline.training.fit.designs import DESIGNS, compare_designs, designs_markdown
     unknown = [name for name in only if name not in DESIGNS]
     if unknown:
         raise ConfigError(f"expected --only to name designs among {', '.join(DESIGNS)}; found {', '.join(unknown)}")
-    with _told() as told:
-        rows = compare_designs(folder, data, only or list(DESIGNS), told)
+    with _progress() as on_step:
+        rows = compare_designs(folder, data, only or list(DESIGNS), on_step)
     write_text(folder / "designs.json", json.dumps(rows, indent=2) + "\n")
     write_text(folder / "designs.md", designs_markdown(rows))
     typer.echo(designs_markdown(rows))
@@ -112,11 +112,11 @@ def run_designs(data: Path, folder: Path, only: list[str]) -> None:
 
 @contextmanager
 def _training_run(data: Path, folder: Path, seed: int) -> Iterator[TrainingRun]:
-    """The run in `folder`; a line or a bar tells how far each network is."""
+    """Yield the run in `folder`; a line or a bar shows the progress of each network."""
     with _needs_torch():
         from sparcc_pipeline.training.fit.run import TrainingPlan, TrainingRun
-    with _told() as told:
-        yield TrainingRun(folder, data, TrainingPlan(seed=seed), told)
+    with _progress() as on_step:
+        yield TrainingRun(folder, data, TrainingPlan(seed=seed), on_step)
 
 
 @contextmanager
@@ -130,10 +130,10 @@ def _needs_torch() -> Iterator[None]:
 
 
 @contextmanager
-def _told() -> Iterator[Told]:
-    """What is told (network, step, steps, loss): a bar a network on a terminal, else a line now and then."""
+def _progress() -> Iterator[OnStep]:
+    """Yield a function that shows progress: on a terminal a bar for each network, else a line every 100 steps."""
     if not sys.stderr.isatty():
-        yield _say_now_and_then
+        yield _print_line
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -142,14 +142,14 @@ def _told() -> Iterator[Told]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
         known: dict[str, TaskID] = {}
 
-        def told(name: str, step: int, steps: int, loss: float) -> None:
+        def on_step(name: str, step: int, steps: int, loss: float) -> None:
             if name not in known:
                 known[name] = bars.add_task(name, total=steps, loss=loss)
             bars.update(known[name], completed=step, loss=loss)
 
-        yield told
+        yield on_step
 
 
-def _say_now_and_then(name: str, step: int, steps: int, loss: float) -> None:
+def _print_line(name: str, step: int, steps: int, loss: float) -> None:
     if step % STEPS_BETWEEN_LINES == 0 or step == steps:
         typer.echo(f"{name}: step {step} of {steps}, loss {loss:.3f}", err=True)

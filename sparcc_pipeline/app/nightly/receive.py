@@ -1,4 +1,4 @@
-"""`sparcc receive`: the DICOM node alone. It needs neither ledger nor model, and loads neither."""
+"""`sparcc receive`: the DICOM node alone. It loads neither ledger nor model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import typer
 
 from sparcc_pipeline.app.nightly.intake.receiving import serve
 from sparcc_pipeline.app.nightly.logs import open_log
-from sparcc_pipeline.app.nightly.process import now, stopped_by_signals
+from sparcc_pipeline.app.nightly.process import stopped_by_signals
 from sparcc_pipeline.app.nightly.settings import load_settings
+from sparcc_pipeline.app.study.clock import utc_now
 
 
 def run_receiver(file: Path) -> None:
-    """Be the DICOM node until SIGTERM or Ctrl-C.
+    """Run the DICOM node until SIGTERM or Ctrl-C.
 
     Raises
     ------
@@ -22,7 +23,7 @@ def run_receiver(file: Path) -> None:
     """
     settings, stop = load_settings(file), threading.Event()
     with stopped_by_signals(stop):
-        receiver = serve(settings, now, open_log(settings, now, "receive"))
+        receiver = serve(settings, utc_now, open_log(settings, utc_now, "receive"))
         try:
             typer.echo(f"Receiving as {settings.receive.ae_title} on {settings.receive.host}, port {receiver.port}")
             stop.wait()

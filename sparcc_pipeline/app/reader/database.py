@@ -1,4 +1,7 @@
-"""The door to the reading page's database: reading, and writing that always leaves its entry in the audit trail."""
+"""Access to the database of the reading page. Every change is recorded in the audit trail.
+
+Contents: `ReaderDatabase`, `Writing`, `open_reader_database`, `lock_database`.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ KEY_FILE: Final = "secret.key"
 HEAD_FILE: Final = "audit.head"
 HEAD_LOCK: Final = "audit.lock"
 SYSTEM: Final = "system"
-"""Who the trail names for what nobody signed in did: commands on the server."""
+"""User in the trail for commands on the server, where no user is signed in."""
 
 
 @dataclass
 class Writing:
-    """One transaction that writes. What it does is told to the trail by `record`, or is not done."""
+    """One transaction that writes; `record` adds its entry to the trail in the same transaction."""
 
     connection: Connection
     now: str
@@ -50,8 +53,15 @@ class Writing:
         reason: str = "",
     ) -> None:
         """Append an entry to the audit trail."""
-        entry = {"at": self.now, "who": who, "action": action, "subject": subject, "old": trail.plain(old),
-                 "new": trail.plain(new), "reason": reason}  # fmt: skip
+        entry = {
+            "at": self.now,
+            "who": who,
+            "action": action,
+            "subject": subject,
+            "old": trail.plain(old),
+            "new": trail.plain(new),
+            "reason": reason,
+        }
         self.head = trail.append(self.connection, self._key, entry)
 
 
@@ -71,13 +81,13 @@ class ReaderDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that only reads."""
+        """Open a connection that only reads."""
         with self.engine.connect().execution_options(**{READ_ONLY: True}) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
-        """A transaction; writers come one after the other, so that the trail has one order.
+        """Open a transaction that writes. Writers wait for each other, so that the trail has one order.
 
         Raises
         ------
@@ -85,7 +95,7 @@ class ReaderDatabase:
         """
         try:
             with self.engine.begin() as connection:
-                # PostgreSQL locks the row before anything is read; SQLite has locked the whole file when it began.
+                # PostgreSQL locks this row before the first read; SQLite locked the whole file at the start.
                 connection.execute(update(STATE).values(id=1))
                 work = Writing(connection, trail.stamp(self.clock()), self.key)
                 yield work
@@ -95,35 +105,44 @@ class ReaderDatabase:
             self._keep(work.head)
 
     def kept_head(self) -> trail.Head | None:
-        """The head of the trail that is kept beside the database."""
+        """Return the head of the trail in the file beside the database."""
         return trail.read_head(self.folder / HEAD_FILE)
 
     def verify(self, noted: trail.Head | None = None) -> trail.Verdict:
-        """Check the audit trail and the locked readings, against the head beside the database and one noted down."""
-        # Read first: the head that is kept is never ahead of the database.
+        """Check the audit trail and the locked readings against the head beside the database and a noted head."""
+        # Read first: the kept head is never newer than the database.
         kept = self.kept_head()
         with self.reading() as connection:
             return trail.verify(connection, self.key, kept, noted)
 
     def is_locked(self, connection: Connection) -> bool:
-        """True from the database lock on: nothing is read any more, and scores may be seen."""
+        """Return True after the database lock: no reading can change, and scores may be shown."""
         return connection.execute(select(STATE.c.database_locked_at)).scalar_one() is not None
 
     def _keep(self, head: trail.Head) -> None:
         with (self.folder / HEAD_LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = self.kept_head()
-            # Two writers may come here in the other order: the head never goes back.
+            # Two writers may arrive here in the wrong order: never replace a newer head.
             if kept is None or kept.seq < head.seq:
                 trail.write_head(self.folder / HEAD_FILE, head)
 
 
+def lock_database(work: Writing, who: str, reason: str) -> bool:
+    """Lock the database permanently and record it; return False, without a change, if it is locked already."""
+    if work.connection.execute(select(STATE.c.database_locked_at)).scalar_one() is not None:
+        return False
+    work.connection.execute(update(STATE).values(database_locked_at=work.now))
+    work.record(who, "lock_database", "database", reason=reason)
+    return True
+
+
 def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDatabase:
-    """The database of these settings, made or brought up to date if need be, with the key of the store folder.
+    """Open the database of these settings, created or upgraded if necessary, and the key of the store folder.
 
     Raises
     ------
-    ConfigError : the key is damaged, or the database is used and the key is gone
+    ConfigError : the key is damaged, or is missing for a used database
     OutputError : the folder or the database cannot be written
     """
     folder = settings.store_folder
@@ -148,11 +167,11 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
 
 
 def _key(file: Path) -> tuple[bytes, bool]:
-    """The secret key, and whether it was made just now."""
+    """Return the secret key, and True if it is new."""
     fresh = not file.exists()
     if fresh:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made:
-            made.write(secrets.token_bytes(32))
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file_of_key:
+            file_of_key.write(secrets.token_bytes(32))
     key = file.read_bytes()
     if len(key) != 32:
         raise ConfigError(f"expected a key of 32 bytes in {file}, found {len(key)}; restore it from a backup")

@@ -1,4 +1,7 @@
-"""`sparcc reader demo`: the reading page with synthetic studies and a user of each role, ready to click."""
+"""`sparcc reader demo`: a reading page with synthetic studies and a user of each role.
+
+Contents: `run_demo`, `demo_settings`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,16 +17,17 @@ from typing import Final
 import typer
 from sqlalchemy import update
 
-from sparcc_pipeline.app.reader.accounts.users import Role, add_user
+from sparcc_pipeline.app.reader.accounts.roles import Role
+from sparcc_pipeline.app.reader.accounts.users import add_user
 from sparcc_pipeline.app.reader.cases.importing import Known, ManifestRow, import_cases
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.run import serve
 from sparcc_pipeline.app.reader.settings import LOOPBACK, SETTINGS_FILE, ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.tables import USERS as TABLE_OF_USERS
-from sparcc_pipeline.app.reader.web.site import utc_now
 from sparcc_pipeline.app.results.score_document import json_text, score_document
 from sparcc_pipeline.app.study import installation
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import LanguageCode, PipelineConfig, load_config
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_text
 from sparcc_pipeline.app.study.provenance import Run
@@ -36,7 +39,7 @@ from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import PhantomSpec, known_score, random_spec
 
 PASSWORD: Final = "sparcc-demo-reading"
-"""Of every user of the demo, which holds synthetic images only and listens on this machine only."""
+"""Password of every user: the demo holds synthetic images only and listens on this machine only."""
 
 USERS: Final = {
     "anna": Role.READER,
@@ -64,15 +67,23 @@ visits = 3
 PIXEL_MM: Final = 0.9
 SLICE_SPACING_MM: Final = 4.0
 T1_SIGNAL: Final = {
-    "air": 6.0, "fat": 620.0, "muscle": 190.0, "marrow": 430.0, "joint": 90.0, "cortex": 30.0,
-    "ligament": 260.0, "disc": 170.0, "vessel": 240.0, "bladder": 110.0,
-}  # fmt: skip
-"""Signal of each tissue on T1: fat and fatty marrow bright, fluid dark; edema, a share of the vessels', is dark too."""
+    "air": 6.0,
+    "fat": 620.0,
+    "muscle": 190.0,
+    "marrow": 430.0,
+    "joint": 90.0,
+    "cortex": 30.0,
+    "ligament": 260.0,
+    "disc": 170.0,
+    "vessel": 240.0,
+    "bladder": 110.0,
+}
+"""Signal of each tissue on T1: fat and fatty marrow bright, fluid and edema dark."""
 
 
 @dataclass(frozen=True)
 class DemoVisit:
-    """One time point of the demo: how many of the person's lesions are there."""
+    """One time point of the demo; `lesions` is the number of the person's lesions at that time."""
 
     participant: str
     visit: str
@@ -91,55 +102,55 @@ VISITS: Final = (
     DemoVisit("T002", "W00", 53, 3, training=True),
     DemoVisit("T002", "W12", 53, 9, training=True),
 )
-"""A case of three time points, one without T1, and a training set of three, as many as can be passed with."""
+"""A case of three time points, a case without T1, and a training set of three, the smallest number that can pass."""
 
 
 def run_demo(keep: Path | None, port: int, lang: LanguageCode | None = None) -> None:
-    """Make the demo, say how to sign in, and serve it until it is interrupted.
+    """Create the demo, print the users, and serve the page until interrupted.
 
     Parameters
     ----------
-    keep : folder in which the demo stays and is found again the next time; None: a temporary one
-    port : 0 for any free one
-    lang : language of every user's pages; None: English, or what they chose in an earlier demo
+    keep : folder that keeps the demo for the next time; None for a temporary folder
+    port : 0 for any free port
+    lang : language of every user's pages; None for English, or the choice in an earlier demo
 
     Raises
     ------
-    ConfigError : `keep` holds something else, or the port is taken
-    OutputError : it cannot be written
+    ConfigError : `keep` holds other files, or the port is taken
+    OutputError : the folder cannot be written
     """
-    # Asked first: the studies take a while.
-    here = {"host": LOOPBACK[0], "port": _free_port(LOOPBACK[0], port)}
+    # Checked first, because the studies take a while.
+    address = {"host": LOOPBACK[0], "port": _free_port(LOOPBACK[0], port)}
     with _folder(keep) as folder:
         settings = demo_settings(folder)
-        server = settings.server.model_copy(update=here)
+        server = settings.server.model_copy(update=address)
         if lang is not None:
-            _speak(settings, lang)
+            _set_language(settings, lang)
         _announce(f"http://{server.host}:{server.port}")
         serve(settings.model_copy(update={"server": server}))
 
 
 def demo_settings(folder: Path, visits: Sequence[DemoVisit] = VISITS) -> ReaderSettings:
-    """The settings of the demo in `folder`, which is filled if it is empty.
+    """Return the settings of the demo in `folder`; create the demo if the folder is empty.
 
     Raises
     ------
-    ConfigError : `folder` holds something else
+    ConfigError : `folder` holds other files
     """
     file = folder / SETTINGS_FILE
     if not file.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise ConfigError(
-                f"expected an empty folder or one of an earlier demo, found files in {folder}; choose another"
+                f"expected an empty folder or one of an earlier demo, found other files in {folder}; choose another"
             )
         _fill(folder, visits)
     return load_settings(file)
 
 
 def _free_port(host: str, port: int) -> int:
-    """`port` if nothing listens there, any free one for 0."""
+    """Return `port` if it is free, or any free port for 0."""
     with socket.socket() as listening:
-        # As the server does: a port that a process just gave back is free.
+        # Like the server: a port that a process has just released is free.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
@@ -150,7 +161,7 @@ def _free_port(host: str, port: int) -> int:
         return int(listening.getsockname()[1])
 
 
-def _speak(settings: ReaderSettings, lang: LanguageCode) -> None:
+def _set_language(settings: ReaderSettings, lang: LanguageCode) -> None:
     database = open_reader_database(settings, utc_now)
     with database.writing() as work:
         work.connection.execute(update(TABLE_OF_USERS).values(language=lang))
@@ -174,7 +185,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 def _fill(folder: Path, visits: Sequence[DemoVisit]) -> None:
-    """Images, scores, cases, users; the settings come last, so that what is half made is not taken for a demo."""
+    """Create images, scores, cases and users; write the settings last, as the mark of a complete demo."""
     config = load_config()
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{SETTINGS_FILE}.part"
@@ -198,7 +209,7 @@ def _import(database: ReaderDatabase, folder: Path, visits: Sequence[DemoVisit],
         chosen = [each for each in visits if each.training is training]
         rows, known = [], {}
         for number, each in enumerate(chosen, 1):
-            typer.echo(f"Making and scoring {each.participant} {each.visit}", err=True)
+            typer.echo(f"Creating and scoring {each.participant} {each.visit}", err=True)
             place = folder / "studies" / each.participant / each.visit
             spec = _write_images(each, place / "dicom")
             outcome = score_study(place / "dicom", Request(), lambda: segmenter, lambda _: None)
@@ -211,7 +222,7 @@ def _import(database: ReaderDatabase, folder: Path, visits: Sequence[DemoVisit],
 
 
 def _write_images(visit: DemoVisit, folder: Path) -> PhantomSpec:
-    """STIR, and T1 of the same person; each visit has its own noise and its own gain."""
+    """Write STIR and T1 of one person; each visit has its own noise and gain."""
     person = random_spec(visit.seed, lesions=12, pixel_mm=PIXEL_MM, slice_spacing_mm=SLICE_SPACING_MM)
     later = int(visit.visit.removeprefix("W"))
     spec = replace(person, lesions=person.lesions[: visit.lesions], seed=1000 * visit.seed + later)
@@ -226,17 +237,17 @@ def _write_images(visit: DemoVisit, folder: Path) -> PhantomSpec:
 
 
 def _write_score(outcome: Outcome, config: PipelineConfig, folder: Path) -> None:
-    """What the import reads of a score."""
+    """Write the files of a score that the import reads."""
     if not isinstance(outcome, Scored):
         raise outcome.error
     folder.mkdir(parents=True)
-    run = Run(config, Request(), created_at=datetime.now(UTC))
+    run = Run(config, Request(), created_at=utc_now())
     write_text(folder / SCORE_FILE, json_text(score_document(outcome, run)))
     save_study(outcome, folder / STUDY_FILE)
 
 
 def _known(spec: PhantomSpec) -> Known:
-    """What is known of a phantom by construction, by "slice_index.joint.item"."""
+    """Return the known items of a phantom, by "slice_index.joint.item"."""
     score = known_score(spec)
     known: dict[str, int | None] = {}
     for (position, side), points in score.edema.items():

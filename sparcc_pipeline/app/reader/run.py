@@ -1,4 +1,4 @@
-"""What the commands of `sparcc reader` do."""
+"""The commands of `sparcc reader`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import logging
 from pathlib import Path
 
 import typer
-from sqlalchemy import update
 
-from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.audit import files as audit_files
 from sparcc_pipeline.app.reader.audit.backup import restore_backup, write_backup
 from sparcc_pipeline.app.reader.audit.trail import Head
 from sparcc_pipeline.app.reader.audit.verification import verify_all
 from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
 from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases, read_known, read_manifest
-from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, open_reader_database
+from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, lock_database, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
-from sparcc_pipeline.app.reader.tables import STATE
 from sparcc_pipeline.app.reader.web.refusal import Refusal
-from sparcc_pipeline.app.reader.web.site import utc_now
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 
@@ -28,9 +27,9 @@ SECONDS_TO_FINISH = 10
 
 
 def run_serve(settings_file: Path | None) -> None:
-    """Serve the page until interrupted."""
+    """Serve the page until interrupted, and print its address."""
     settings = load_settings(settings_file)
-    typer.echo(f"The reading page is at http://{settings.server.host}:{settings.server.port}; Ctrl-C ends it.")
+    typer.echo(f"The reading page is at http://{settings.server.host}:{settings.server.port}; stop it with Ctrl-C.")
     serve(settings)
 
 
@@ -47,7 +46,7 @@ def serve(settings: ReaderSettings) -> None:
         app,
         host=server.host,
         port=server.port,
-        # A proxy with TLS tells the scheme; addresses of people are kept nowhere.
+        # A proxy with TLS passes the scheme; addresses of users are not logged.
         proxy_headers=server.https,
         access_log=False,
         log_level="warning",
@@ -60,12 +59,14 @@ def serve(settings: ReaderSettings) -> None:
 def run_import(
     manifest: Path | None, night: NightLedger | None, settings_file: Path | None, training: Path | None
 ) -> None:
-    """Bring cases in from a manifest, or from the ledger; a row that fails is told and does not stop the others."""
+    """Import cases from a manifest or from the ledger; report a row that fails and go on."""
     _, database = _open(settings_file)
     rows = read_manifest(manifest) if manifest is not None else _rows_of_the_night(night)
     known = None if training is None else read_known(training)
     report = import_cases(database, rows, known=known, progress=lambda step: typer.echo(step, err=True))
-    typer.echo(f"{report.imported} time points imported, {report.there} there already, {len(report.failed)} failed.")
+    typer.echo(
+        f"{report.imported} time points imported, {report.present} already present, {len(report.failed)} failed."
+    )
     for number, error in report.failed:
         typer.echo(f"row {number}: {' '.join(str(error).split())}", err=True)
     if report.failed:
@@ -86,7 +87,7 @@ def run_user_add(name: str, role: str, code: str, settings_file: Path | None) ->
 
 
 def run_user_reset(name: str, settings_file: Path | None) -> None:
-    """Give a user a new password and print it."""
+    """Set a new password for a user and print it."""
     settings, database = _open(settings_file)
     try:
         typer.echo(Accounts(database, settings.session).reset(name))
@@ -95,7 +96,7 @@ def run_user_reset(name: str, settings_file: Path | None) -> None:
 
 
 def run_assign(names: list[str], settings_file: Path | None) -> None:
-    """Give all cases of the trial to readers."""
+    """Assign all cases of the trial to readers."""
     settings, database = _open(settings_file)
     with database.writing() as work:
         known = {row.name: row for row in readers(work.connection, Role.READER)}
@@ -108,21 +109,20 @@ def run_assign(names: list[str], settings_file: Path | None) -> None:
 
 
 def run_lock_database(reason: str, settings_file: Path | None) -> None:
-    """Lock the database for good."""
+    """Lock the database permanently."""
     _, database = _open(settings_file)
     if not reason.strip():
-        raise ConfigError("expected a reason, found none; say why with --reason")
+        raise ConfigError("expected a reason, found none; give it with --reason")
     with database.writing() as work:
-        if database.is_locked(work.connection):
+        if not lock_database(work, SYSTEM, reason.strip()):
             raise ConfigError("expected an open database, found it locked already; nothing was changed")
-        work.connection.execute(update(STATE).values(database_locked_at=work.now))
-        work.record(SYSTEM, "lock_database", "database", reason=reason.strip())
     typer.echo("The database is locked.")
 
 
-def run_export(out: Path, settings_file: Path | None, before_lock: str | None, manifest: Path | None, *,
-               force: bool) -> None:  # fmt: skip
-    """Write readings and comparisons as tables, and DICOM SR if asked."""
+def run_export(
+    out: Path, settings_file: Path | None, before_lock: str | None, manifest: Path | None, *, force: bool
+) -> None:
+    """Write readings and comparisons as tables, and as DICOM SR if a manifest is given."""
     from sparcc_pipeline.app.reader.readings.export import export_readings
 
     settings, database = _open(settings_file)
@@ -138,10 +138,10 @@ def run_backup(file: Path, settings_file: Path | None) -> None:
 
 
 def run_restore(file: Path, settings_file: Path | None) -> None:
-    """Bring a backup back and verify it."""
+    """Restore a backup and verify it."""
     settings = load_settings(settings_file)
     restore_backup(settings, file)
-    _tell(open_reader_database(settings, utc_now), None)
+    _report_check(open_reader_database(settings, utc_now), None)
 
 
 def run_audit_verify(settings_file: Path | None, head: str | None) -> None:
@@ -151,36 +151,36 @@ def run_audit_verify(settings_file: Path | None, head: str | None) -> None:
         number, _, digest = (head or "0:").partition(":")
         noted = Head(int(number), digest) if head else None
     except ValueError as error:
-        raise ConfigError("expected --head as NUMBER:HASH, found another form; copy it as it was printed") from error
-    _tell(database, noted)
+        raise ConfigError("expected --head as NUMBER:HASH, found another form; copy the printed value") from error
+    _report_check(database, noted)
 
 
 def run_audit_export(file: Path, settings_file: Path | None) -> None:
     """Write the trail as CSV."""
     _, database = _open(settings_file)
     if file.exists():
-        raise OutputError(f"expected a new file, found {file} there already; choose another name")
+        raise OutputError(f"expected a new file, found {file}, which exists; choose another name")
     with database.reading() as connection:
         write_text(file, "".join(audit_files.csv_of(connection)))
     typer.echo(str(file))
 
 
-def _tell(database: ReaderDatabase, noted: Head | None) -> None:
-    """Say what a check of the trail found.
+def _report_check(database: ReaderDatabase, noted: Head | None) -> None:
+    """Check everything and print the result.
 
     Raises
     ------
-    InputError : something was tampered with
+    InputError : the check found a change
     """
     verdict = verify_all(database, noted)
     if not verdict.sound:
         raise InputError(
-            f"expected {verdict.entries} entries as they were written, found: {'; '.join(verdict.findings)}; stop the "
-            "page, keep everything as it is, and compare with a backup"
+            f"expected {verdict.entries} unchanged entries, found: {'; '.join(verdict.findings)}; stop the page, "
+            "change nothing, and compare with a backup"
         )
     kept = database.kept_head()
-    newest = "" if kept is None else f" Newest entry {kept.seq}:{kept.hash}: note it down elsewhere."
-    typer.echo(f"{verdict.entries} entries, locked readings and images are as they were written.{newest}")
+    newest = "" if kept is None else f" Newest entry {kept.seq}:{kept.hash}: note it elsewhere."
+    typer.echo(f"{verdict.entries} entries, locked readings and images are unchanged.{newest}")
 
 
 def _open(settings_file: Path | None) -> tuple[ReaderSettings, ReaderDatabase]:

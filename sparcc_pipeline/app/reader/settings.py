@@ -1,4 +1,7 @@
-"""The settings of the reading page: `configs/reader.toml`, and a user's file over it."""
+"""Settings of the reading page: `configs/reader.toml`, with the keys of a user's file over it.
+
+Contents: `ReaderSettings`, `load_settings`.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,20 @@ class _Section(BaseModel):
 
 
 class Paths(_Section):
-    """Where things lie; `store_folder` holds pixels, the machine's results, the secret key and the trail's head."""
+    """Paths; `store_folder` holds pixels, the machine's results, the secret key and the head of the trail."""
 
     store_folder: str
     protocol: str
 
 
 class Database(_Section):
-    """`url` of the ledger's database; empty for SQLite in the store folder."""
+    """URL of the ledger's database; empty for SQLite in the store folder."""
 
     url: str
 
 
 class Server(_Section):
-    """Where the server listens; `https` says that a proxy with TLS stands in front of it."""
+    """Address of the server; `https` for a server behind a proxy with TLS."""
 
     host: str
     port: Annotated[int, Field(ge=0, le=65535)]
@@ -44,12 +47,12 @@ class Server(_Section):
     @model_validator(mode="after")
     def _plain_http_stays_here(self) -> Self:
         if not self.https and self.host not in LOOPBACK:
-            raise ValueError("passwords would travel in the clear: set https = true behind a proxy with TLS")
+            raise ValueError("passwords would be sent unencrypted: set https = true behind a proxy with TLS")
         return self
 
 
 class Session(_Section):
-    """Sign-in: how long it lasts, what a wrong password costs, how passwords are hashed (argon2id)."""
+    """Sign-in: duration, lock after wrong passwords, costs of password hashing (argon2id)."""
 
     idle_minutes: Annotated[int, Field(ge=1, le=1440)]
     longest_hours: Annotated[int, Field(ge=1, le=168)]
@@ -61,7 +64,7 @@ class Session(_Section):
 
 
 class Reading(_Section):
-    """What is read: order, blind repeats, and when the machine's second opinion is shown."""
+    """Order of cases, blind repeats, and the time of the machine's second opinion."""
 
     seed: Annotated[int, Field(ge=0)]
     repeat_share: Annotated[float, Field(ge=0, le=1)]
@@ -75,7 +78,7 @@ class Reading(_Section):
 
 
 class Calibration(_Section):
-    """The training set before the real cases: how many visits count, and the ICC that passes."""
+    """The training set before the real cases: number of visits that count, and the ICC to pass."""
 
     required: bool
     visits: Annotated[int, Field(ge=3, le=500)]
@@ -83,7 +86,7 @@ class Calibration(_Section):
 
 
 class ReaderSettings(_Section):
-    """All settings; `folder` is where relative paths begin."""
+    """All settings; relative paths are relative to `folder`."""
 
     paths: Paths
     database: Database
@@ -100,21 +103,21 @@ class ReaderSettings(_Section):
 
     @property
     def protocol_file(self) -> Path | None:
-        """The trial's protocol; None for the one installed."""
+        """The protocol file of the trial; None for the installed one."""
         return self.folder / self.paths.protocol if self.paths.protocol else None
 
     @property
     def database_url(self) -> str:
-        """Where the ledger's database is."""
+        """The URL of the ledger's database."""
         return self.database.url or f"sqlite:///{self.store_folder.resolve() / 'ledger.sqlite'}"
 
 
 def load_settings(file: Path | None = None) -> ReaderSettings:
-    """The settings that come with the installation, with those of `file` over them.
+    """Return the installed settings, with the keys of `file` over them.
 
     Raises
     ------
-    ConfigError : a file is missing or no TOML, a key is unknown, or a value is not allowed; names file and key
+    ConfigError : a file is missing or not TOML, a key is unknown, or a value is not allowed; names file and key
     """
     default = config_file(Path(SETTINGS_FILE))
     content = read_toml(default)
@@ -124,7 +127,7 @@ def load_settings(file: Path | None = None) -> ReaderSettings:
 
 
 def _merged(default: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """`given` over `default`, section by section."""
+    """Return `default` with the keys of `given`, section by section."""
     both = dict(default)
     for name, value in given.items():
         known = both.get(name)

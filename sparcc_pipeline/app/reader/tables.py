@@ -1,6 +1,7 @@
-"""Tables of the reading page, beside the ledger's, and the triggers that make locked readings and the trail immutable.
+"""Tables of the reading page, in the database of the ledger.
 
-Times are ISO 8601 in UTC, as text: the audit trail hashes what it stores. No date of a visit and no identity is here.
+Triggers of the migrations make locked readings and the trail immutable. Times are ISO 8601 in UTC, as text, because the
+audit trail hashes the stored text. No date of a visit and no identity is stored.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ CASES = Table(
     Column("round", Integer, nullable=False),
     UniqueConstraint("participant", "training", "round"),
 )
-"""A participant's time points that are read together. Those that come after the case was given out make a new round."""
+"""Time points of a participant that are read together. Time points imported after the assignment form a new round."""
 
 VISITS = Table(
     "reader_visits",
@@ -67,8 +68,8 @@ VISITS = Table(
     Column("known", Text),
     UniqueConstraint("case_id", "visit"),
 )
-"""`images` and `machine` are random folders of the store; `known` the true items of a training visit (JSON). A
-digest of all its stored files is in the trail."""
+"""`images` and `machine` are random folders of the store, `known` holds the known items of a training visit (JSON). The
+trail holds a digest of all stored files."""
 
 ASSIGNMENTS = Table(
     "reader_assignments",
@@ -85,7 +86,7 @@ ASSIGNMENTS = Table(
     Column("second_opinion_at", String(32)),
     UniqueConstraint("case_id", "user_id", "kind", "repeat"),
 )
-"""One case for one reader; `visit_order` has the ids of its visits in the order of the labels A, B, C (JSON)."""
+"""One case for one reader; `visit_order` holds the ids of its visits in the order of the labels A, B, C (JSON)."""
 
 READINGS = Table(
     "reader_readings",
@@ -127,4 +128,4 @@ STATE = Table(
     Column("hash", String(64), nullable=False),
     Column("database_locked_at", String(32)),
 )
-"""One row: the head of the audit trail, which every writer takes first, and when the database was locked."""
+"""One row: the head of the audit trail, which every writer locks first, and the time of the database lock."""

@@ -1,7 +1,8 @@
-"""The output folder: it appears complete or not at all, and never over something that is not ours.
+"""The output folder: it is published complete or not at all, and replaces nothing but an earlier result.
 
-Results are written into `.sparcc-XXXXXXXX.partial/` beside their place and renamed. A run that is killed leaves at
-most such a folder. It may be deleted; killed in the very moment of replacing, it holds the earlier result.
+Results are written into a staging folder, `.sparcc-XXXXXXXX.partial/` beside their place, and renamed. A killed run
+leaves at most the staging folder, which may be deleted; if it was killed while it replaced an earlier result, the
+staging folder holds that result.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CHANGE_FILE: Final = "change.json"
 
 @dataclass(frozen=True)
 class ResultKind:
-    """What a folder of results holds: the file that says so, its schema, and all names that are ours."""
+    """A kind of result folder: its main file, the prefix of its schema, and all names that it may hold."""
 
     main_file: str
     schema_prefix: str
@@ -45,15 +46,15 @@ CHANGE_RESULT: Final = ResultKind(CHANGE_FILE, "sparcc-change/", re.compile(r"ch
 
 
 class ResultFolder:
-    """A folder in the making: fill `path`, then `publish`; left without that, nothing remains.
+    """A staging folder: fill `path`, then call `publish`. Without that call nothing remains.
 
-    Entering the context makes the temporary folder, so that missing rights show before the slow work.
+    Entering the context creates the staging folder, so that missing rights show before the slow work.
 
     Parameters
     ----------
-    out : where the result shall be
+    out : place of the result
     force : replace an earlier result
-    kind : of what kind the earlier result must be
+    kind : kind that an earlier result must have
 
     Raises
     ------
@@ -67,7 +68,7 @@ class ResultFolder:
 
     @property
     def path(self) -> Path:
-        """The temporary folder to write into (inside the context only)."""
+        """The staging folder to write into (inside the context only)."""
         if self._partial is None:
             raise OutputError("expected an open result folder, found a closed one; enter it with `with`")
         return self._partial / "result"
@@ -77,7 +78,7 @@ class ResultFolder:
         try:
             parent = next(p for p in self._out.parents if p.exists())
             self._partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, suffix=PARTIAL_SUFFIX, dir=parent))
-            # A folder of its own inside: mkdtemp's is readable by one user only.
+            # A folder inside it, because that of mkdtemp is readable by one user only.
             self.path.mkdir()
         except OSError as error:
             raise OutputError(
@@ -94,32 +95,44 @@ class ResultFolder:
             self._partial = None
 
     def publish(self) -> None:
-        """Move the filled folder to its place; an earlier result is moved out of the way first.
+        """Publish the filled folder (see `publish_folder`).
 
         Raises
         ------
         OutputError : the place was taken in the meantime, or the move failed (an earlier result stays as it was)
         """
         _require_free(self._out, self._kind, force=self._force)
-        replaced = self.path.with_name("replaced")
         try:
-            self._out.parent.mkdir(parents=True, exist_ok=True)
-            if self._out.exists():
-                self._out.rename(replaced)
-            try:
-                self.path.rename(self._out)
-            except OSError:
-                if replaced.exists():
-                    replaced.rename(self._out)
-                raise
+            publish_folder(self.path, self._out)
         except OSError as error:
             raise OutputError(
                 f"expected to move the result to {self._out}, found it {fault_of(error)}; choose another --out"
             ) from error
 
 
+def publish_folder(staged: Path, place: Path) -> None:
+    """Move a finished folder to its place.
+
+    An earlier folder there is first moved beside the staged one, as `replaced`, and moved back if publishing fails.
+
+    Raises
+    ------
+    OSError : a folder cannot be moved
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    replaced = staged.with_name("replaced")
+    if place.exists():
+        place.rename(replaced)
+    try:
+        staged.rename(place)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(place)
+        raise
+
+
 def _require_free(out: Path, kind: ResultKind, *, force: bool) -> None:
-    """Refuse a place that holds anything but, with `force`, an earlier result."""
+    """Reject a place that is not empty; with `force`, allow an earlier result of this kind."""
     try:
         if not out.exists():
             return
@@ -130,7 +143,7 @@ def _require_free(out: Path, kind: ResultKind, *, force: bool) -> None:
                 f"expected a folder of its own for the results, found the current one ({out}); name a new --out"
             )
         entries = sorted(path.relative_to(out).as_posix() for path in out.rglob("*"))
-        ours = _is_result(out, kind)
+        is_result = _is_result(out, kind)
     except OSError as error:
         raise OutputError(
             f"expected a new or a readable folder, found {out} {fault_of(error)}; "
@@ -139,12 +152,12 @@ def _require_free(out: Path, kind: ResultKind, *, force: bool) -> None:
     if not entries:
         return
     if not force:
-        remedy = "add --force to replace that result" if ours else "nothing was changed: choose another --out"
+        remedy = "add --force to replace that result" if is_result else "nothing was changed: choose another --out"
         raise OutputError(f"expected an empty or new folder, found {out} with {len(entries)} entries; {remedy}")
     foreign = [entry for entry in entries if not kind.names.fullmatch(entry)]
-    if foreign or not ours:
-        # Files are counted, not named: names of folders and files often hold a patient's name.
-        what = f"{len(foreign)} files or folders of other origin" if foreign else f"no {kind.main_file} of ours"
+    if foreign or not is_result:
+        # Files are counted, not named: names of folders and files often hold the name of a patient.
+        what = f"{len(foreign)} files or folders of other origin" if foreign else f"no {kind.main_file} of this program"
         raise OutputError(
             f"expected an earlier result that --force may replace, found {what}, in {out}; "
             "nothing was changed: choose another --out"

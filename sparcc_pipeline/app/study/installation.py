@@ -8,10 +8,10 @@ from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.app.study.resources import model_bundle
 
 if TYPE_CHECKING:
-    from sparcc_pipeline.imaging.segmentation import Segmenter
+    from sparcc_pipeline.imaging.segmentation import ModelSegmenter
 
 
-def load_installed_segmenter(config: PipelineConfig) -> Segmenter:
+def load_installed_segmenter(config: PipelineConfig) -> ModelSegmenter:
     """Load the segmenter of the installed model bundle.
 
     Raises

@@ -157,7 +157,9 @@ def _segmented(stored: dict[str, NDArray[Any]]) -> Segmented:
     calibration = None if stored_calibration is None else Calibration.from_json(stored_calibration)
     # Results of earlier versions keep no flags.
     flags = [QualityFlag(**flag | {"words": from_plain(flag["words"])}) for flag in facts.get("quality", ())]
-    return Segmented(study, tissue, find_joints(tissue), facts["model"], calibration, tuple(flags))
+    return Segmented(
+        study, tissue, find_joints(tissue.anatomy, tissue.geometry), facts["model"], calibration, tuple(flags)
+    )
 
 
 def _compact(signal: NDArray[np.float32]) -> NDArray[Any]:

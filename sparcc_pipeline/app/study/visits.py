@@ -89,7 +89,7 @@ class VisitReader:
 
 def anatomy_of(segmented: Segmented) -> Anatomy:
     """The scan with its bones and joints."""
-    return Anatomy(segmented.study.stir, segmented.tissue, segmented.joints)
+    return Anatomy(segmented.study.stir, segmented.tissue.anatomy, segmented.joints)
 
 
 def _t1_movement(segmented: Segmented) -> tuple[T1Movement | None, Message | None]:

@@ -1,7 +1,7 @@
-"""The tables that are written out: their columns with meaning, unit and CDISC-like names.
+"""Columns of the output tables with meaning, unit and CDISC-like name.
 
-There: `Column`, `ColumnKind`, one tuple of columns a table, `codebook_rows`, `cdisc_rows`. Tidy: one row an
-observation, one column a variable; empty is missing, never 0.
+Contents: one tuple of columns a table, `codebook_rows`, `cdisc_rows`. Tables are tidy: one row an observation, one
+column a variable. An empty cell means missing, never 0.
 """
 
 from __future__ import annotations
@@ -44,63 +44,87 @@ def _from_dictionary(*places: Place, without: Sequence[str] = ()) -> tuple[Colum
 PARTICIPANTS: Final = (_PARTICIPANT, *_from_dictionary(Place.PARTICIPANT))
 
 _SCORES: Final = (
-    ("asdas_crp", "ASDAS-CRP", "QS.ASDASCRP"), ("asdas_esr", "ASDAS-ESR", "QS.ASDASESR"),
-    ("basdai", "BASDAI, 0-10", "QS.BASDAI"), ("basfi", "BASFI, 0-10", "QS.BASFI"),
-    ("asas_hi", "ASAS-HI, 0-17", "QS.ASASHI"), ("asqol", "ASQoL, 0-18", "QS.ASQOL"),
+    ("asdas_crp", "ASDAS-CRP", "QS.ASDASCRP"),
+    ("asdas_esr", "ASDAS-ESR", "QS.ASDASESR"),
+    ("basdai", "BASDAI, 0-10", "QS.BASDAI"),
+    ("basfi", "BASFI, 0-10", "QS.BASFI"),
+    ("asas_hi", "ASAS-HI, 0-17", "QS.ASASHI"),
+    ("asqol", "ASQoL, 0-18", "QS.ASQOL"),
     ("nsaid_index", "NSAID index, 100 is a full dose", "CM.NSAIDIDX"),
-)  # fmt: skip
+)
 
 VISITS: Final = (
-    _PARTICIPANT, _VISIT, _WEEK, _DAY, _TIMING,
+    _PARTICIPANT,
+    _VISIT,
+    _WEEK,
+    _DAY,
+    _TIMING,
     *_from_dictionary(Place.VISIT, without=("participant", "visit", "crp_mg_dl")),
     *(Column(name, label, _N, "", cdisc) for name, label, cdisc in _SCORES),
-)  # fmt: skip
+)
 
 INSTRUMENTS: Final = (
-    _PARTICIPANT, _VISIT, _WEEK,
+    _PARTICIPANT,
+    _VISIT,
+    _WEEK,
     Column("instrument", "asdas_crp, asdas_esr, basdai, basfi, asas_hi, asqol, nsaid_index", cdisc="QS.QSTESTCD"),
     Column("value", "value; empty where items are missing", _N, "", "QS.QSSTRESN"),
-    Column("items_used", "how many items were used", _W),
+    Column("items_used", "number of items used", _W),
     Column("missing", "names of missing items, separated by blanks", cdisc="QS.QSREASND"),
-    Column("reason", "why there is no value, or which rule stood in", cdisc="QS.QSREASND"),
-)  # fmt: skip
+    Column("reason", "why there is no value, or the substitute rule", cdisc="QS.QSREASND"),
+)
 
 READINGS: Final = _from_dictionary(Place.READING)
 
 ITEMS: Final = (
-    _PARTICIPANT, _VISIT, Column("reader", "reader; \"machine\" is the score", cdisc="MO.MOEVALID"),
+    _PARTICIPANT,
+    _VISIT,
+    Column("reader", 'reader; "machine" is the score', cdisc="MO.MOEVALID"),
     Column("adjudicator", "third reading", _Y, "", "MO.ADJUD"),
     *_from_dictionary(Place.ITEM, without=("participant", "visit", "reader", "kind", "slice", "reason")),
-)  # fmt: skip
+)
 
 SCORES: Final = (
-    _PARTICIPANT, _VISIT,
+    _PARTICIPANT,
+    _VISIT,
     Column("total", "SPARCC of the machine, 0-72; empty where not scored", _W, "", "MO.SPARCC"),
     Column("expected", "mean of the total under the model's probabilities", _N),
     Column("low_90", "lower end of the 90 % interval of the total", _N),
     Column("high_90", "upper end of the 90 % interval of the total", _N),
     Column("probability_remission", "P(SPARCC < 2)", _N),
-    Column("evaluable_maximum", "largest total that this study could reach", _W),
+    Column("evaluable_maximum", "largest total possible in this study", _W),
     Column("spacing_mm", "distance of the slices", _N, "mm"),
     Column("asas_positive", "ASAS-positive MRI by the score", _Y, "", "MO.ASASPOS"),
     Column("study_uid", "DICOM study UID", cdisc="MO.MOREFID"),
     Column("model", "model and version", cdisc="MO.MOEVALID"),
     Column("reason", "why there is no score", cdisc="MO.MOREASND"),
-)  # fmt: skip
+)
 
 QUERIES: Final = (
-    Column("kind", "what is wrong"), Column("file", "file"), Column("row", "row as in a spreadsheet, header 1", _W),
-    Column("column", "column as the file calls it"), _PARTICIPANT, _VISIT, Column("expected", "what was expected"),
-    Column("found", "what was found"), Column("remedy", "what to do"),
-    Column("left_out", "what does not count until this is answered: value, row, nothing"),
-)  # fmt: skip
+    Column("kind", "kind of query"),
+    Column("file", "file"),
+    Column("row", "row as in a spreadsheet, header 1", _W),
+    Column("column", "header in the file"),
+    _PARTICIPANT,
+    _VISIT,
+    Column("expected", "what was expected"),
+    Column("found", "what was found"),
+    Column("remedy", "what to do"),
+    Column("left_out", "part that does not count until the query is answered: value, row, nothing"),
+)
 
 STATUS: Final = (
-    _PARTICIPANT, _SITE, _VISIT, _WEEK, _DAY, _TIMING,
+    _PARTICIPANT,
+    _SITE,
+    _VISIT,
+    _WEEK,
+    _DAY,
+    _TIMING,
     Column("status", "dual target: both, clinical only, imaging only, neither, not assessable"),
     Column("probability_imaging", "probability that the imaging half is met given the score's uncertainty", _N),
     Column("asdas", "ASDAS in the protocol's form", _N, "", "QS.ASDAS"),
-    Column("activity", "disease activity by ASDAS"), Column("improvement", "improvement of ASDAS since baseline"),
+    Column("activity", "disease activity by ASDAS"),
+    Column("improvement", "improvement of ASDAS since baseline"),
     Column("asdas_change", "change of ASDAS since baseline", _N),
     Column("sparcc", "SPARCC that counts", _N, "", "MO.SPARCC"),
     Column("sparcc_change", "change of SPARCC since baseline", _N),
@@ -119,40 +143,53 @@ STATUS: Final = (
     Column("distance_sparcc", "SPARCC minus the cut-off", _N),
     *(
         Column(f"status_{c.value}_{i.value}", f"dual target with {c.value} and {i.value}")
-        for c in ClinicalDefinition for i in ImagingDefinition
+        for c in ClinicalDefinition
+        for i in ImagingDefinition
     ),
-    Column("sustained", "target met at this planned visit and the one before; empty where that is not known", _Y),
-    Column("flare", "ASDAS rose by the protocol's limit", _Y), Column("rescue", "rescue treatment was recorded", _Y),
+    Column("sustained", "target met at this planned visit and the one before; empty where unknown", _Y),
+    Column("flare", "ASDAS rose by the protocol's limit", _Y),
+    Column("rescue", "rescue treatment was recorded", _Y),
     Column("reasons", "why a half is not assessable"),
-)  # fmt: skip
+)
 
 ELIGIBILITY: Final = (
-    _PARTICIPANT, _SITE, Column("criterion", "entry criterion"), Column("expected", "what the protocol expects"),
-    Column("found", "what was found"), Column("state", "met, not met, unknown", cdisc="IE.IEORRES"),
-)  # fmt: skip
+    _PARTICIPANT,
+    _SITE,
+    Column("criterion", "entry criterion"),
+    Column("expected", "what the protocol expects"),
+    Column("found", "what was found"),
+    Column("state", "met, not met, unknown", cdisc="IE.IEORRES"),
+)
 
 STEPS: Final = (
-    _PARTICIPANT, Column("arm", "arm", cdisc="DM.ARM"), Column("step", "step of the taper", _W),
+    _PARTICIPANT,
+    Column("arm", "arm", cdisc="DM.ARM"),
+    Column("step", "step of the taper", _W),
     Column("dose", "dose of the step in the protocol"),
     Column("criterion", "the protocol's criterion for the step: met, not met, not assessable"),
-    Column("visits", "visits that decide on it, separated by blanks"),
-    Column("recorded_at", "visit from which the step was recorded; empty where it was not"),
-    Column("agrees", "a recorded step follows a criterion that was met; empty where there is nothing to compare", _Y),
-)  # fmt: skip
+    Column("visits", "visits that decide the criterion, separated by blanks"),
+    Column("recorded_at", "visit from which the step was recorded; empty if it was not"),
+    Column("agrees", "a recorded step follows a criterion that was met; empty if one of the two is missing", _Y),
+)
 
 CODEBOOK: Final = (
-    Column("table", "table"), Column("column", "column"), Column("label", "what it means"), Column("type", "type"),
+    Column("table", "table"),
+    Column("column", "column"),
+    Column("label", "meaning"),
+    Column("type", "type"),
     Column("unit", "unit"),
-)  # fmt: skip
+)
 
 CDISC: Final = (
-    Column("table", "table"), Column("column", "column"), Column("domain", "CDISC-like domain"),
+    Column("table", "table"),
+    Column("column", "column"),
+    Column("domain", "CDISC-like domain"),
     Column("variable", "CDISC-like variable or test code"),
-)  # fmt: skip
+)
 
 
 def codebook_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
-    """One row a column of these tables."""
+    """Return one row a column of these tables."""
     return [
         {"table": table, "column": c.name, "label": c.label, "type": c.kind.value, "unit": c.unit or None}
         for table, columns in tables.items()
@@ -161,7 +198,7 @@ def codebook_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
 
 
 def cdisc_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
-    """One row a column that has a CDISC-like name."""
+    """Return one row a column with a CDISC-like name."""
     return [
         {"table": table, "column": c.name, "domain": c.cdisc.split(".")[0], "variable": c.cdisc.partition(".")[2]}
         for table, columns in tables.items()

@@ -1,28 +1,24 @@
-"""The blinded commands of `sparcc trial`: files in, lines at the terminal and tables out.
+"""The blinded commands of `sparcc trial`: read files, print lines, write tables.
 
-There: `run_protocol_check`, `run_import`, `run_status`, `run_eligibility`. None of them can open an allocation.
+Contents: `run_protocol_check`, `run_import`, `run_status`, `run_eligibility`. None of them can open an allocation.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.study.clock import utc_now, utc_text
 from sparcc_pipeline.app.study.protocol_file import load_protocol
-from sparcc_pipeline.app.trial_data.export import (
-    data_tables,
-    eligibility_table,
-    query_table,
-    status_table,
-    write_tables,
-)
+from sparcc_pipeline.app.trial_data.data_tables import data_tables, query_table
+from sparcc_pipeline.app.trial_data.export import write_tables
 from sparcc_pipeline.app.trial_data.read.sources import LoadedTrial, TrialSources, load_trial
+from sparcc_pipeline.app.trial_data.result_tables import eligibility_table, status_table
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial, entry_of
 from sparcc_pipeline.trial.eligibility import EntryState, reasons_against
 from sparcc_pipeline.trial.protocol.choices import CHOICES
@@ -31,11 +27,11 @@ from sparcc_pipeline.trial.records import DataQuery
 from sparcc_pipeline.trial.remission import TargetStatus
 
 QUERIES_SHOWN = 20
-"""Data queries printed at the terminal; the table has all of them."""
+"""Number of data queries printed; the table holds all of them."""
 
 
 def run_protocol_check(file: Path | None) -> None:
-    """Print every setting with its source, those to be confirmed, and every choice: made, or open with its readings.
+    """Print every setting with its source, the unconfirmed ones, and every choice with its value or its readings.
 
     Raises
     ------
@@ -63,21 +59,21 @@ def run_protocol_check(file: Path | None) -> None:
 
 
 def run_import(sources: TrialSources, protocol_file: Path | None, out: Path, *, force: bool) -> None:
-    """Check a trial's data, write its tables and queries, and say how many there are.
+    """Check a trial's data, write its tables and queries, and print their numbers.
 
     Raises
     ------
-    SparccError : a file cannot be read or written, or would tell the arm
+    SparccError : a file cannot be read or written, or would reveal the arm
     """
     protocol = load_protocol(protocol_file)
     loaded = load_trial(sources, protocol)
     write_tables(out, data_tables(loaded, protocol), facts(loaded, protocol, "import"), force=force)
     data = loaded.data
+    print_queries(data.queries)
     typer.echo(
         f"{len(data.participants)} participants, {len(data.visits)} visits, {len(data.readings)} readings, "
         f"{len(data.scores)} scores; tables in {out}"
     )
-    say_queries(data.queries)
 
 
 def run_status(sources: TrialSources, protocol_file: Path | None, out: Path | None, *, force: bool) -> None:
@@ -86,7 +82,7 @@ def run_status(sources: TrialSources, protocol_file: Path | None, out: Path | No
     Raises
     ------
     ConfigError : the protocol leaves a definition of the dual target unset
-    SparccError : a file cannot be read or written, or would tell the arm
+    SparccError : a file cannot be read or written, or would reveal the arm
     """
     protocol = load_protocol(protocol_file)
     protocol.require("dual_clinical", "dual_imaging")
@@ -100,7 +96,7 @@ def run_status(sources: TrialSources, protocol_file: Path | None, out: Path | No
             typer.echo(status_line(each))
     counts = Counter(each.target.status for each in assessed)
     typer.echo("all planned visits: " + ", ".join(f"{status.value} {counts[status]}" for status in TargetStatus))
-    say_queries(loaded.data.queries)
+    print_queries(loaded.data.queries)
 
 
 def run_eligibility(sources: TrialSources, protocol_file: Path | None, out: Path | None, *, force: bool) -> None:
@@ -109,7 +105,7 @@ def run_eligibility(sources: TrialSources, protocol_file: Path | None, out: Path
     Raises
     ------
     ConfigError : the protocol leaves the highest age or the lowest haemoglobin unset
-    SparccError : a file cannot be read or written, or would tell the arm
+    SparccError : a file cannot be read or written, or would reveal the arm
     """
     protocol = load_protocol(protocol_file)
     protocol.require("age_max_years", "haemoglobin_min_g_l")
@@ -124,11 +120,11 @@ def run_eligibility(sources: TrialSources, protocol_file: Path | None, out: Path
             typer.echo(f"  {reason}")
     counts = Counter(entry.state for entry, _ in found)
     typer.echo("participants: " + ", ".join(f"{state.value} {counts[state]}" for state in EntryState))
-    say_queries(loaded.data.queries)
+    print_queries(loaded.data.queries)
 
 
 def status_line(each: VisitAssessment) -> str:
-    """One visit as one line at the terminal."""
+    """Return one visit as a line for the terminal."""
     target, score = each.target, each.score
     clinical, imaging = target.clinical_half, target.imaging_half
     parts = [f"{each.participant.participant} {each.planned.visit}: {target.status.value}"]
@@ -144,8 +140,8 @@ def status_line(each: VisitAssessment) -> str:
     return "; ".join([*parts, *flags, *target.reasons])
 
 
-def say_queries(queries: Sequence[DataQuery]) -> None:
-    """The first data queries, and how many there are."""
+def print_queries(queries: Sequence[DataQuery]) -> None:
+    """Print the first data queries and the number of all."""
     for query in queries[:QUERIES_SHOWN]:
         typer.echo(f"query: {query.message}", err=True)
     more = len(queries) - QUERIES_SHOWN
@@ -157,16 +153,11 @@ def say_queries(queries: Sequence[DataQuery]) -> None:
 
 
 def facts(loaded: LoadedTrial, protocol: Protocol, command: str) -> dict[str, Any]:
-    """What `trial.json` says of a run: when, with what, from which files."""
+    """Return the facts of a run for `trial.json`: time, software, protocol, input files."""
     return {
         "command": command,
-        "created_at": now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": utc_text(utc_now()),
         "software": {"name": "sparcc-pipeline", "version": __version__},
         "protocol": {"file": protocol.file, "registry": protocol.registry, "choices": dict(protocol.choices)},
         "inputs": [{"file": file, "sha256": sha256} for file, sha256 in loaded.inputs],
     }
-
-
-def now() -> datetime:
-    """The time of a run, UTC."""
-    return datetime.now(UTC)

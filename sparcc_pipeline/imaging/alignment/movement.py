@@ -1,15 +1,16 @@
-"""How far the slices of one stack lie shifted in-plane against each other: the patient moved during the scan.
+"""In-plane shifts of the slices of one stack against each other: the patient moved during the scan.
 
-A stack of 2D slices is acquired slice by slice, as a rule interleaved (every second slice first, then those between).
-Whoever moves in between leaves neighbouring slices shifted against each other. Each slice is laid over the mean of its
-two neighbours: anatomy that changes steadily from slice to slice shifts the two in opposite directions and cancels,
-movement between them does not.
+A stack of 2D slices is usually acquired interleaved: every second slice first, then the slices between. A patient who
+moves in between leaves neighbouring slices shifted against each other. Each slice is compared with the mean of its two
+neighbours: anatomy that changes steadily from slice to slice shifts the two in opposite directions and cancels;
+movement does not.
 
-Method: translation by iterated weighted least squares on the logarithm of the signal, coarse to fine (Lucas and Kanade
-1981, IJCAI, 674-679), with Cauchy weights, so that what is on one slice only (bowel, lesions) hardly counts. Phase
-correlation, of the signal or of its gradient, was measured on the same scans and left a floor several times as high.
+Method: translation by iterated weighted least squares on the logarithm of the signal, coarse to fine, with Cauchy
+weights, so that structures on one slice only (bowel, lesions) hardly count. Source: [LucasKanade1981]. Phase
+correlation, of the signal or of its gradient, was measured on the same scans: without movement, its shifts were several
+times as large.
 
-No pixel is ever moved by it: what comes out is for a warning.
+The result is used for a warning. It never moves a pixel.
 """
 
 from __future__ import annotations
@@ -25,26 +26,27 @@ from sparcc_pipeline.imaging.model.normalize import resample_in_plane
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Volume
 
 MOVED_MM: Final = 1.5
-"""`SliceMovement.largest_mm` from which a warning is justified: a project decision.
+"""`SliceMovement.largest_mm` from which the user is warned. Decision of this project.
 
 Measured on seven people as scanned (slices 3.3 mm apart): largest 0.4 to 0.8 mm and median 0.2 to 0.3 mm in six of
-them, the floor that anatomy leaves. The seventh, 1234, has a largest of 1.1 and a median of 0.8 mm: every second slice
-lies 0.8 mm to the side, also in the image away from the bones and hardly in its T1 images (0.2 mm), so it is no
-anatomy; it stays below. Noise of 20 % of the marrow's signal adds at most 0.15 mm. Known shifts of every second slice
-by 2 mm were always over it, of one slice alone by 2 mm in 13 of 14 trials.
+them, which anatomy explains. The seventh, 1234, has a largest of 1.1 and a median of 0.8 mm: every second slice is
+0.8 mm to the side, also away from the bones and hardly in the T1 images (0.2 mm), so this is movement; it stays below
+the limit. Noise of 20 % of the marrow's signal adds at most 0.15 mm. Known shifts of every second slice by 2 mm were
+always over the limit, of one slice alone by 2 mm in 13 of 14 trials.
 
-The floor grows with the distance of the slices. Interpolated to 4.4 and 5.0 mm the same scans stay below 1.2 mm; at
-5.5 mm two of seven exceed it (1.6 and 2.2 mm), and with every second slice left out (6.6 mm) nothing can be said.
+The shifts that anatomy explains grow with the distance of the slices. Interpolated to 4.4 and 5.0 mm the same scans
+stay below 1.2 mm; at 5.5 mm two of seven exceed the limit (1.6 and 2.2 mm), and with every second slice left out
+(6.6 mm) the measure is useless.
 """
 
 REGION_MARGIN_MM: Final = 15
-"""Seen of each slice: the rectangle about the bones and this much around it."""
+"""Each slice is compared on the rectangle around its bones, widened by this."""
 
 SMALLEST_BONES_MM2: Final = 400.0
-"""Less bone than this on a slice or on a neighbour of it, and the slice is not measured."""
+"""A slice with less bone than this, on itself or a neighbour, is not measured."""
 
 LARGEST_EMPTY_SHARE: Final = 0.1
-"""With more of the rectangle without any signal (exactly 0: outside of what was imaged), a slice is not measured."""
+"""A slice is not measured if more than this share of the rectangle is exactly 0: outside the imaged region."""
 
 PIXEL_MM: Final = 1.0
 LEVELS: Final = ((3, 3.0), (1, 0.5))
@@ -54,33 +56,35 @@ DARKEST: Final = 0.3
 """Share of the bones' signal below which the logarithm levels off, so that noise in dark tissue does not count."""
 
 OUTLIER: Final = 2.0
-"""Differences this many times their own spread have a fifth of the weight."""
+"""Differences this many times their own spread have half of the weight, and larger ones less."""
 
 SPARSE: Final = 5
-"""Every fifth pixel is enough for a median, and costs a fifth of the time."""
+"""Medians use every fifth pixel, which takes a fifth of the time."""
 
 STEPS: Final = 20
 LAST_STEP: Final = 0.02
-"""In pixels of the level; the search ends with a shorter step."""
+"""The search ends with a step shorter than this, in pixels of the level."""
 
 FARTHEST_MM: Final = 20.0
-"""A longer shift is no finding: the search has lost its way."""
+"""A longer shift is not believed: the search did not converge."""
 
 WORST_CONDITION: Final = 1e8
+"""With a larger condition number of the normal equations, the image does not determine the shift."""
 
 
 @dataclass(frozen=True)
 class SliceMovement:
     """In-plane shift of each slice against the mean of its two neighbours.
 
-    Where every second slice moved by d, each of them says d. A slice that moved alone says d, and its two neighbours up
-    to d / 2. A step between two halves of a stack (slices acquired in their order) says d / 2 on both sides of it.
+    If every second slice moved by d, each slice has a shift of d. If one slice moved by d, it has a shift of d and its
+    two neighbours up to d / 2. If the patient moved by d between two halves of a stack that was acquired in order, the
+    slices on both sides of the step have d / 2.
 
     Parameters
     ----------
-    shift_mm : length of the shift, one a slice that could be measured
-    slices : slice_index of each; never the first or last slice, nor one where it or a neighbour holds hardly any bone
-        or is partly empty
+    shift_mm : length of the shift of each slice that could be measured
+    slices : slice_index of each; never the first or last slice, nor a slice with little bone or partly empty, nor a
+        neighbour of one
     """
 
     shift_mm: tuple[float, ...]
@@ -88,17 +92,17 @@ class SliceMovement:
 
     @property
     def largest_mm(self) -> float | None:
-        """Shift of the slice that moved farthest; None where no slice could be measured."""
+        """Largest shift; None if no slice could be measured."""
         return max(self.shift_mm, default=None)
 
     @property
     def median_mm(self) -> float | None:
-        """Half of the slices moved at least this far: high where the whole stack did; None as above."""
+        """Median shift, high if the whole stack moved; None if no slice could be measured."""
         return float(np.median(self.shift_mm)) if self.shift_mm else None
 
 
 def slice_movement(volume: Volume, bones: BoolArray) -> SliceMovement:
-    """Measure how far each slice lies shifted in-plane against its two neighbours.
+    """Measure the in-plane shift of each slice against its two neighbours.
 
     Parameters
     ----------
@@ -136,7 +140,7 @@ def slice_movement(volume: Volume, bones: BoolArray) -> SliceMovement:
 
 
 def _rectangle(bones: BoolArray, spacing: tuple[float, float]) -> tuple[slice, slice]:
-    """Rows and columns of the rectangle about `bones` (slices, rows, columns) and REGION_MARGIN_MM around it."""
+    """Rows and columns of the rectangle around `bones` (slices, rows, columns), widened by REGION_MARGIN_MM."""
     sides = []
     for axis in (1, 2):
         held = np.flatnonzero(bones.any(axis=(0, 3 - axis)))
@@ -146,7 +150,10 @@ def _rectangle(bones: BoolArray, spacing: tuple[float, float]) -> tuple[slice, s
 
 
 def _shift_mm(pyramid: list[Float32Array], k: int, corner_mm: list[float], extent_mm: list[float]) -> FloatArray | None:
-    """(row, column) shift of slice k against the mean of its neighbours; None where it cannot be found."""
+    """(2,) shift (row_mm, column_mm) of slice k against the mean of its neighbours; None if it cannot be found.
+
+    The fine level starts from the shift of the coarse one. `corner_mm` and `extent_mm` are the window on the level.
+    """
     shift = np.zeros(2)
     for (step, _), level in zip(LEVELS, pyramid, strict=True):
         pixel = step * PIXEL_MM
@@ -165,22 +172,30 @@ def _shift_mm(pyramid: list[Float32Array], k: int, corner_mm: list[float], exten
 
 
 def _translation(fixed: FloatArray, moving: FloatArray, start: FloatArray) -> FloatArray | None:
-    """(row, column) in pixels such that moving(x) = fixed(x - translation) + constant; None where nothing shows it."""
+    """(2,) translation (row, column) in pixels with moving(x) = fixed(x - translation) + constant; None if not found.
+
+    `fixed` and `moving` are (rows, columns). Each round shifts `moving` back by the translation so far, and finds what
+    remains by least squares, with `fixed` taken as linear near each pixel (Gauss-Newton).
+    """
     if min(fixed.shape) < 3:
         return None
+    # Derivatives of the difference by row shift, column shift and constant. They are those of `fixed`, which stays, and
+    # not of `moving`, so they are computed once.
     slopes = np.stack([*(-g.ravel() for g in np.gradient(fixed)), np.ones(fixed.size)])
     translation = start
     for _ in range(STEPS):
         difference = (ndimage.shift(moving, -translation, order=1, mode="nearest") - fixed).ravel()
         difference -= np.median(difference[::SPARSE])
         spread = 1.4826 * float(np.median(np.abs(difference[::SPARSE])))
-        # Without any spread (no noise, nothing moved) all pixels weigh the same.
+        # Cauchy weights, from a robust standard deviation (1.4826 times the median deviation). Without any spread (no
+        # noise, no movement) all pixels have the same weight.
         weighted = slopes / (1.0 + (difference / (OUTLIER * spread)) ** 2) if spread > 0 else slopes
         normal = weighted @ slopes.T
         if np.linalg.cond(normal) > WORST_CONDITION:
             return None
         step = np.linalg.solve(normal, weighted @ difference)[:2]
         length = float(np.hypot(*step))
+        # At most one pixel a round: the linear model holds no farther.
         translation = translation + step / max(length, 1.0)
         if length < LAST_STEP:
             break

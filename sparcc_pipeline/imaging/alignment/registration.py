@@ -1,9 +1,9 @@
 """Rigid registration of two stacks of one patient by mutual information (the only door to SimpleITK).
 
-It never moves a pixel that is scored: what comes out is a `RigidTransform`, by which slices are chosen. `resample` is
-for pictures and for finding bones on T1.
+It never moves a pixel that is scored: the result is a `RigidTransform`, by which slices are chosen. `resample` is for
+pictures and for finding bones on T1.
 
-Source of the metric: Mattes et al. 2003, doi 10.1109/TMI.2003.809072.
+Source of the metric: [Mattes2003].
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 LEVELS_MM: Final = (3.6, 1.8, 1.2)
-"""In-plane pixel of each level; slices are thick already and are never merged."""
+"""In-plane pixel of each level; slices are thick already and are not merged."""
 
 SAMPLES: Final = (40_000, 40_000, 60_000)
-"""Points of the fixed scan that each level looks at."""
+"""Points of the fixed scan that each level samples."""
 
 ITERATIONS: Final = (60, 60, 40)
 FIRST_STEP_MM: Final = (3.0, 1.0, 0.4)
@@ -34,20 +34,20 @@ LAST_STEP_MM: Final = (0.05, 0.02, 0.005)
 BINS: Final = 32
 SEED: Final = 42
 THREADS: Final = 1
-"""With more, the metric adds up in another order each time: a second run would differ in the last digits."""
+"""With more threads, the order of the sums in the metric varies: a second run would differ in the last digits."""
 
 REGION_MARGIN_MM: Final = 12.0
-"""The registration looks at sacrum, ilia and this much around them, so that bowel and bladder do not drive it."""
+"""The registration uses sacrum, ilia and this margin around them, so that bowel and bladder do not drive it."""
 
 STARTS_TRIED: Final = 2
-"""Starting positions that are optimised at the coarsest level: those with the highest mutual information."""
+"""Number of starting positions that are optimised at the coarsest level: those with the highest mutual information."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A transform from the fixed to the moving scan, and the mutual information (nats) there and before.
+    """A transform from the fixed to the moving scan, and the mutual information (nats) with it and before it.
 
-    Before: as if the patient had not moved in the scanner.
+    Before means without any motion of the patient in the scanner.
     """
 
     transform: RigidTransform
@@ -56,27 +56,26 @@ class Registration:
 
     @property
     def information_gain(self) -> float:
-        """Mutual information after less that before, nats."""
+        """Mutual information with the transform less that before, in nats."""
         return self.mutual_information - self.mutual_information_before
 
 
 def bone_region(bones: BoolArray, spacing_mm: tuple[float, float, float]) -> BoolArray:
-    """(slices, rows, columns) bool: `bones` and REGION_MARGIN_MM around them."""
-    # Halving rows and columns costs a pixel of a margin of twelve millimetres, and a quarter of the time.
+    """Return `bones` widened by REGION_MARGIN_MM; both (slices, rows, columns) bool."""
+    # On half of the rows and columns: a quarter of the time, and the margin of 12 mm is off by at most one pixel.
     small = bones[:, ::2, ::2]
     spacing = (spacing_mm[0], 2 * spacing_mm[1], 2 * spacing_mm[2])
     near = ndimage.distance_transform_edt(~small, sampling=spacing) <= REGION_MARGIN_MM
     return np.asarray(near.repeat(2, axis=1).repeat(2, axis=2)[:, : bones.shape[1], : bones.shape[2]])
 
 
-def register(fixed: Volume, moving: Volume, region: BoolArray, starts: Sequence[RigidTransform]
-             ) -> Registration:  # fmt: skip
+def register(fixed: Volume, moving: Volume, region: BoolArray, starts: Sequence[RigidTransform]) -> Registration:
     """Find the rigid motion from the fixed to the moving scan.
 
     Parameters
     ----------
     region : (slices, rows, columns) bool of the fixed scan, see `bone_region`
-    starts : positions to start from; the best ones are followed
+    starts : positions to start from; the best STARTS_TRIED are optimised
 
     Raises
     ------
@@ -88,8 +87,8 @@ def register(fixed: Volume, moving: Volume, region: BoolArray, starts: Sequence[
     followed = [found for start in ranked if (found := coarse.optimise(start)) is not None]
     if not followed:
         raise RegistrationError(
-            "expected two scans that can be laid over each other, found no position where they share enough of the "
-            "bones; check that both show the sacroiliac joints of one person"
+            "expected two scans that can be aligned, found no position where they share enough of the bones; "
+            " check that both show the sacroiliac joints of one person"
         )
     best = max(followed, key=coarse.mutual_information)
     for level in pyramid[1:]:
@@ -114,7 +113,7 @@ class _Level:
         self._centre: list[float] = (fixed.geometry.affine @ [*centre, 1.0])[:3].tolist()
 
     def mutual_information(self, transform: RigidTransform) -> float:
-        """In nats; 0 where the scans hardly overlap."""
+        """Return the mutual information in nats; 0 where the scans hardly overlap."""
         method = self._method()
         method.SetInitialTransform(self._euler(transform), inPlace=False)
         try:
@@ -123,7 +122,7 @@ class _Level:
             return 0.0
 
     def optimise(self, start: RigidTransform) -> RigidTransform | None:
-        """The transform with the highest mutual information near `start`; None where the scans hardly overlap."""
+        """Return the transform near `start` with the highest mutual information; None if the scans hardly overlap."""
         method = self._method()
         euler = self._euler(start)
         method.SetOptimizerAsRegularStepGradientDescent(
@@ -150,7 +149,7 @@ class _Level:
         return method
 
     def _euler(self, transform: RigidTransform) -> sitk.Euler3DTransform:
-        """The same motion about the middle of the region, so that turning and shifting are apart."""
+        """The same motion about the middle of the region, so that rotation and shift are separate."""
         euler = self._sitk.Euler3DTransform()
         euler.SetCenter(self._centre)
         euler.SetMatrix(np.array(transform.rotation).ravel().tolist(), 1e-5)
@@ -160,9 +159,10 @@ class _Level:
 
 
 def resample(moving: Volume, transform: RigidTransform, onto: Geometry, *, repeat_edge: bool = False) -> Float32Array:
-    """(slices, rows, columns) float32: the moving scan's signal at the voxels of `onto`; outside of it 0 or its edge.
+    """Return the moving scan's signal at the voxels of `onto`; (slices, rows, columns) float32.
 
-    For pictures, and to look for bones on it: no rule is ever applied to its signal.
+    Outside the moving scan it is 0, or its edge repeated. For pictures and for finding bones: no rule of the score uses
+    this signal.
     """
     matrix = index_map(onto, moving.geometry, transform)
     mode = "nearest" if repeat_edge else "constant"
@@ -174,7 +174,7 @@ def resample(moving: Volume, transform: RigidTransform, onto: Geometry, *, repea
 
 
 def _image(array: Float32Array, geometry: Geometry) -> sitk.Image:
-    """The array as SimpleITK places it: its index runs (column, row, slice)."""
+    """The array (slices, rows, columns) as a SimpleITK image, which counts (column, row, slice)."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(array)
@@ -186,7 +186,7 @@ def _image(array: Float32Array, geometry: Geometry) -> sitk.Image:
 
 
 def _shrunk(image: sitk.Image, volume: Volume, level: int) -> sitk.Image:
-    """`image` with pixels of about LEVELS_MM, its slices as they are."""
+    """`image` with pixels of about LEVELS_MM; its slices are not changed."""
     import SimpleITK as sitk
 
     rows, columns = (max(1, round(LEVELS_MM[level] / spacing)) for spacing in volume.geometry.in_plane_mm)
@@ -195,6 +195,7 @@ def _shrunk(image: sitk.Image, volume: Volume, level: int) -> sitk.Image:
 
 
 def _bounding_box(region: BoolArray) -> tuple[slice, slice, slice]:
+    """The smallest box (slices, rows, columns) that holds the region."""
     found = ndimage.find_objects(region.astype(np.uint8))
     if not found:
         raise RegistrationError("expected bones to register by, found none; look at the anatomy map (--nifti)")
@@ -203,4 +204,5 @@ def _bounding_box(region: BoolArray) -> tuple[slice, slice, slice]:
 
 
 def _sitk_slices(box: tuple[slice, slice, slice]) -> tuple[Any, ...]:
+    """The box in SimpleITK's order (columns, rows, slices)."""
     return box[::-1]

@@ -1,6 +1,6 @@
 """The model as a MONAI bundle: a contract (`configs/metadata.json`) that is checked whenever it is loaded.
 
-Nothing in the bundle is executed: `configs/inference.json` holds plain network definitions, read as data (toolbox M1).
+Nothing in the bundle is executed: `configs/inference.json` holds plain network definitions, which are read as data.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Bundle:
 
         Raises
         ------
-        ModelError : a file is missing, unreadable, of another format, or not the one that the metadata names
+        ModelError : a file is missing, unreadable, of another format, or not the file that the metadata names
         """
         metadata = _read_json(folder / "configs" / "metadata.json")
         if metadata.get("sparcc_format") != FORMAT:
@@ -86,11 +86,11 @@ class Bundle:
 
     @property
     def edema_inputs(self) -> tuple[str, ...]:
-        """What the edema network sees besides the STIR, see `normalize.edema_input`."""
+        """Inputs of the edema network besides the STIR, see `normalize.edema_input`."""
         return tuple(self.networks["edema"].get("inputs", ()))
 
     def calibration(self, *, with_t1: bool) -> Calibration | None:
-        """How sure the model is of its points, measured out of fold on studies with T1 or on STIR alone.
+        """Return how certain the model is of its points, measured out of fold on studies with T1 or on STIR alone.
 
         None for a model that was not calibrated on them.
         """
@@ -98,7 +98,7 @@ class Bundle:
         return None if stored is None else Calibration.from_json(stored)
 
     def file(self, name: str) -> Path:
-        """Path of one file of the bundle, such as "models/bones.onnx".
+        """Return the path of one file of the bundle, such as "models/bones.onnx".
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Bundle:
         return self.folder / name
 
     def torch_module(self, name: str) -> nn.Module:
-        """The torch module "bones" or "edema" with its weights, for the reference engine.
+        """Return the torch module "bones" or "edema" with its weights, for the reference engine.
 
         Raises
         ------
@@ -140,7 +140,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as missing:
         raise ModelError(
             f"expected a model bundle with {path.name}, found none in {path.parent}; install the package again, or "
-            "make the model with `sparcc train`"
+            "make the model with `sparcc model train`"
         ) from missing
     except (OSError, ValueError) as broken:
         raise ModelError(

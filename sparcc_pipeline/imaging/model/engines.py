@@ -1,7 +1,12 @@
-"""Engines that run one network: ONNX Runtime (default), torch (reference), OpenVINO; each is imported when built."""
+"""Engines that run one network: ONNX Runtime (default), torch (reference), OpenVINO; each is imported when built.
+
+Slices are independent: `on_threads` spreads them over threads.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,9 +15,29 @@ import numpy as np
 from sparcc_pipeline.errors import ModelError
 from sparcc_pipeline.volume import Float32Array
 
+ForEachSlice = Callable[[Callable[[int], None], range], None]
+"""Calls a function with each slice_index."""
+
+
+def one_by_one(work: Callable[[int], None], slices: range) -> None:
+    """Work on one slice after the other."""
+    for slice_index in slices:
+        work(slice_index)
+
+
+def on_threads(callers: int) -> ForEachSlice:
+    """Return a function that works on up to `callers` slices at one time, each on a thread."""
+
+    def for_each(work: Callable[[int], None], slices: range) -> None:
+        with ThreadPoolExecutor(callers) as pool:
+            for _ in pool.map(work, slices):
+                pass  # raises the error of `work`
+
+    return one_by_one if callers == 1 else for_each
+
 
 class Network(Protocol):
-    """(n, channels, rows, columns) float32 in, the same layout out."""
+    """A network: (n, channels, rows, columns) float32 in, the same layout out."""
 
     def __call__(self, batch: Float32Array) -> Float32Array: ...
 
@@ -27,7 +52,7 @@ class OnnxNetwork:
         options.intra_op_num_threads = threads
         # The arena keeps every buffer it ever had; without it the peak is that of one batch.
         options.enable_cpu_mem_arena = False
-        # A thread that waits by spinning takes half a core from whoever else works on this machine.
+        # A thread that waits by spinning takes half a core from other work on this machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
@@ -52,10 +77,10 @@ class TorchNetwork:
 
 
 class OpenVinoNetwork:
-    """A network run by OpenVINO on the processor, in 32-bit floating point on every one.
+    """A network run by OpenVINO on the processor, always in 32-bit floating point.
 
-    Its default precision is bf16 where the processor has that, which shifts logits by up to 0.3: a score would depend
-    on the processor.
+    Its default precision is bf16 where the processor has that, which shifts logits by up to 0.3: scores would depend on
+    the processor.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -74,5 +99,5 @@ class OpenVinoNetwork:
         self._model = openvino.Core().compile_model(str(path), "CPU", settings)
 
     def __call__(self, batch: Float32Array) -> Float32Array:
-        # The result is the engine's own memory, used again by the next call.
+        # The result is a view of the engine's memory, which the next call overwrites.
         return np.array(self._model(batch)[0], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The two networks, as MONAI builds them: bones on whole slices, edema on joint-centred patches.
+"""The two networks, built by MONAI: bones on whole slices, edema on joint-centred patches.
 
 The dictionaries are MONAI network definitions; the bundle's `configs/inference.json` holds the same. torch and MONAI
 are imported only when a network is built: scoring with ONNX Runtime never needs them.
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 BONE_CLASSES: Final = 5
-"""Background and the four bones of `anatomy.AnatomyLabel`; one more channel says how far behind the transitional slice,
-in cm, each pixel of bone takes its slice to be."""
+"""Background and the four bones of `anatomy.AnatomyLabel`. One more channel is the distance of the slice behind the
+transitional slice, in cm, as estimated at each pixel of bone."""
 
 BONE_NETWORK: Final[dict[str, Any]] = {
     "_target_": "monai.networks.nets.UNet",
@@ -29,8 +29,8 @@ BONE_NETWORK: Final[dict[str, Any]] = {
 }
 """(n, 3 slices, rows, columns) compressed signal -> (n, 6, rows, columns): five class logits, place in cm.
 
-Batch normalisation: with instance normalisation the whole slice that is segmented has other statistics than the patches
-that were learned from, which shifted the six slices by two (measured on all seven people).
+Batch normalisation: with instance normalisation a whole slice has other statistics than the patches of the training,
+which shifted the six slices by two (measured on all seven people).
 """
 
 EDEMA_NETWORK: Final[dict[str, Any]] = {
@@ -45,13 +45,13 @@ EDEMA_NETWORK: Final[dict[str, Any]] = {
 }
 """(n, 3 slices, size, size) log ratio to normal marrow -> (n, 1, size, size) logit of edema.
 
-Batch and not instance normalisation: how bright marrow is against normal marrow decides what edema is, and instance
-normalisation removes just that (leave-one-out Dice of the person with the largest lesions: 0.44 against 0.83).
+Batch normalisation: the brightness of marrow against normal marrow defines edema, and instance normalisation removes it
+(leave-one-out Dice of the person with the largest lesions: 0.44 against 0.83).
 """
 
 
 def build_network(definition: dict[str, Any]) -> nn.Module:
-    """A torch module from a MONAI network definition (only "monai.networks.nets.UNet" is accepted)."""
+    """Return a torch module from a MONAI network definition; only "monai.networks.nets.UNet" is accepted."""
     from monai.networks.nets.unet import UNet
 
     arguments = {name: value for name, value in definition.items() if name != "_target_"}
@@ -60,7 +60,7 @@ def build_network(definition: dict[str, Any]) -> nn.Module:
 
 
 def mean_of(networks: list[nn.Module]) -> nn.Module:
-    """One module that gives the mean probability (not logit) of several one-channel networks."""
+    """Return one module for the mean probability (not logit) of several one-channel networks."""
     import torch
 
     class MeanProbability(torch.nn.Module):
@@ -80,8 +80,8 @@ def export_onnx(network: nn.Module, example_shape: tuple[int, ...], path: Path) 
 
     free = {0: "batch", 2: "rows", 3: "columns"}
     with warnings.catch_warnings():
-        # The legacy exporter on purpose: the new one leaves the weights in a file beside the model. It warns of its
-        # age, of the fixed number of channels, and of instance norm, which always uses the image's own statistics.
+        # The legacy exporter, because the new one writes the weights to a file beside the model. It warns of its age,
+        # of the fixed number of channels, and of instance norm, which always uses the statistics of the image.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),

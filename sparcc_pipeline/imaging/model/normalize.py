@@ -1,4 +1,4 @@
-"""Signal and grid as the networks expect them. Numpy only: every engine and the training share these functions."""
+"""Signal and grid as the networks expect them, in numpy: every engine and the training share these functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import ReferenceSignalError
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
-from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray
+from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray, sacroiliac_bones
 
 BONE_PIXEL_MM: Final = 0.8
 """Pixel of the whole-image network."""
@@ -23,8 +23,8 @@ EDEMA_PIXEL_MM: Final = 0.6
 AWAY_FROM_JOINT_MM: Final = 25.0
 """Sacral marrow farther than this from both joints is the reference for raised signal.
 
-Measured on seven people: its median lies within 8 % of the readers' own normal marrow, also in 1013, where half of
-the marrow beside the joint is edema.
+Measured on seven people: its median is within 8 % of the normal marrow that the readers chose, also in 1013, where half
+of the marrow beside the joint is edema.
 """
 
 SMALLEST_MARROW_PIXELS: Final = 500
@@ -32,7 +32,7 @@ LARGEST_LOG_RATIO: Final = 3.0
 
 
 def compress_signal(signal: Float32Array) -> Float32Array:
-    """Whole-image input (same shape): log(1 + signal over the median signal of the body), for any gain."""
+    """Return log(1 + signal over the median signal of the body), for any gain; same shape as `signal`."""
     positive = signal[signal > 0]
     body = positive[positive > 0.2 * np.percentile(positive, 95)] if positive.size else positive
     if not body.size:
@@ -44,19 +44,24 @@ def compress_signal(signal: Float32Array) -> Float32Array:
 
 
 def normal_marrow_region(anatomy: LabelArray, distance_mm: Float32Array) -> BoolArray:
-    """(slices, rows, columns) bool: sacral marrow away from both joints, where there is too little of it iliac as well.
+    """Return the sacral marrow away from both joints, and iliac marrow if that is too little.
 
-    `distance_mm` is the in-plane distance from the nearest joint line, inf on slices without one.
+    The result is (slices, rows, columns) bool.
+
+    Parameters
+    ----------
+    anatomy : (slices, rows, columns) codes of `AnatomyLabel`
+    distance_mm : (slices, rows, columns) in-plane distance from the nearest joint line, inf on slices without one
     """
     away = (distance_mm > AWAY_FROM_JOINT_MM) & np.isfinite(distance_mm)
     inner: BoolArray = away & ndimage.binary_erosion(anatomy == AnatomyLabel.SACRUM, np.ones((1, 5, 5)))
     if inner.sum() >= SMALLEST_MARROW_PIXELS:
         return inner
-    return away & np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    return away & sacroiliac_bones(anatomy)
 
 
 def normal_marrow_signal(signal: Float32Array, anatomy: LabelArray, distance_mm: Float32Array) -> float:
-    """Median signal of `normal_marrow_region`.
+    """Return the median signal of `normal_marrow_region`; all arrays are (slices, rows, columns).
 
     Raises
     ------
@@ -72,7 +77,7 @@ def normal_marrow_signal(signal: Float32Array, anatomy: LabelArray, distance_mm:
 
 
 def joint_distance_mm(joints: Joints) -> Float32Array:
-    """(slices, rows, columns) in-plane distance from the nearest joint line, inf on slices without a joint."""
+    """Return the in-plane distance (slices, rows, columns) from the nearest joint line, inf on slices without one."""
     distance = np.full(joints.geometry.shape, np.inf, dtype=np.float32)
     for joint in joints:
         np.minimum(distance[joint.slice_index], joint.surface_distance_mm, out=distance[joint.slice_index])
@@ -80,13 +85,13 @@ def joint_distance_mm(joints: Joints) -> Float32Array:
 
 
 def marrow_log_ratio(signal: Float32Array, marrow: float) -> Float32Array:
-    """log(signal / normal marrow), the input of the edema network, limited to plus or minus LARGEST_LOG_RATIO."""
+    """Return log(signal / normal marrow), limited to plus or minus LARGEST_LOG_RATIO; same shape as `signal`."""
     ratio: Float32Array = np.log(np.maximum(signal / np.float32(marrow), np.float32(np.exp(-LARGEST_LOG_RATIO))))
     return np.minimum(ratio, np.float32(LARGEST_LOG_RATIO))
 
 
 def resample_in_plane(stack: Float32Array, spacing: tuple[float, float], target: float) -> Float32Array:
-    """(slices, rows, columns) on square pixels of `target` mm, the first pixel centre kept, linear."""
+    """Return a stack (slices, rows, columns) on square pixels of `target` mm, linear; the first pixel centre stays."""
     ratio = np.array([target / spacing[0], target / spacing[1]])
     shape = tuple(int(np.floor((n - 1) / r)) + 1 for n, r in zip(stack.shape[1:], ratio, strict=True))
     smooth = np.maximum(0.4 * (ratio - 1.0), 0.0)
@@ -100,7 +105,7 @@ def resample_in_plane(stack: Float32Array, spacing: tuple[float, float], target:
 def sample_back(
     stack: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]
 ) -> Float32Array:
-    """The inverse of `resample_in_plane`: (n, rows, columns) of `shape` from square pixels of `source` mm."""
+    """Return (n, rows, columns) of `shape` from square pixels of `source` mm: the inverse of `resample_in_plane`."""
     ratio = np.array([spacing[0] / source, spacing[1] / source])
     out = np.empty((len(stack), *shape), dtype=np.float32)
     for k, image in enumerate(stack):
@@ -109,15 +114,15 @@ def sample_back(
 
 
 def neighbours(stack: Float32Array, slice_index: int) -> Float32Array:
-    """(3, rows, columns): a slice with the one before and after it; the outermost slices stand in for missing ones."""
+    """Return a slice with those before and after it; at the ends the slice is repeated; (3, rows, columns)."""
     last = len(stack) - 1
     return stack[[max(slice_index - 1, 0), slice_index, min(slice_index + 1, last)]]
 
 
 class JointCrop:
-    """A square patch of `size` pixels of EDEMA_PIXEL_MM about the middle of one joint-slice.
+    """A square patch of `size` pixels of EDEMA_PIXEL_MM around the middle of one joint-slice.
 
-    Left joints are mirrored, so that the ilium always lies at small columns.
+    Left joints are mirrored, so that the ilium is always at small columns.
     """
 
     def __init__(self, joint: JointSlice, in_plane_mm: tuple[float, float], size: int) -> None:
@@ -126,7 +131,7 @@ class JointCrop:
         self._middle, self._in_plane, self._size = middle, np.array(in_plane_mm), size
 
     def take(self, image: NDArray[np.generic], *, order: int = 1) -> Float32Array:
-        """(size, size) float32 of one (rows, columns) image."""
+        """Return the patch (size, size) float32 of one image (rows, columns)."""
         offset = (np.arange(self._size) - (self._size - 1) / 2) * EDEMA_PIXEL_MM
         rows = (self._middle[0] + offset) / self._in_plane[0]
         columns = (self._middle[1] + self._mirror * offset) / self._in_plane[1]
@@ -135,7 +140,7 @@ class JointCrop:
         return patch
 
     def put_back(self, patch: Float32Array, shape: tuple[int, int]) -> Float32Array:
-        """(rows, columns) float32: the patch in the slice's own pixels, 0 outside it."""
+        """Return a patch (size, size) on the pixels of the slice, 0 outside it; (rows, columns) float32."""
         rows = np.arange(shape[0]) * self._in_plane[0] - self._middle[0]
         columns = self._mirror * (np.arange(shape[1]) * self._in_plane[1] - self._middle[1])
         centre = (self._size - 1) / 2
@@ -144,16 +149,23 @@ class JointCrop:
         return image
 
 
-def edema_input(log_ratio: Float32Array, anatomy: LabelArray, joint: JointSlice, crop: JointCrop,
-                inputs: Sequence[str] = (), t1_log_ratio: Float32Array | None = None) -> Float32Array:  # fmt: skip
-    """(channels, size, size): what the edema network sees about one joint-slice.
+def edema_input(
+    log_ratio: Float32Array,
+    anatomy: LabelArray,
+    joint: JointSlice,
+    crop: JointCrop,
+    inputs: Sequence[str] = (),
+    t1_log_ratio: Float32Array | None = None,
+) -> Float32Array:
+    """Return the input of the edema network for one joint-slice; (channels, size, size).
 
     Parameters
     ----------
-    log_ratio : (slices, rows, columns), three neighbouring slices of which are shown
+    log_ratio : (slices, rows, columns); the first three channels are three neighbouring slices of it
     anatomy : (slices, rows, columns) codes of `AnatomyLabel`
-    inputs : what the network sees besides, in this order: "joint" (marrow of sacrum and this ilium, and
-        `joint_closeness`), "t1" (T1 of the same slice, 0 where the study has none)
+    inputs : further channels, in this order: "joint" (marrow of sacrum and this ilium, and `joint_closeness`), "t1"
+        (T1 of the same slice, 0 where the study has none)
+    t1_log_ratio : (slices, rows, columns)
     """
     k = joint.slice_index
     channels = [crop.take(image) for image in neighbours(log_ratio, k)]
@@ -169,12 +181,12 @@ def edema_input(log_ratio: Float32Array, anatomy: LabelArray, joint: JointSlice,
 
 
 JOINT_IN_SIGHT_MM: Final = 40.0
-"""Farther from the joint line than this, the edema network is told no distance."""
+"""Distances from the joint line larger than this are equal in the input of the edema network."""
 
 Array = TypeVar("Array", bound=Any)
 
 
 def joint_closeness(distance_mm: Array) -> Array:
-    """-1 at the joint line, 1 from JOINT_IN_SIGHT_MM on; the same for numpy arrays and torch tensors."""
+    """Return -1 at the joint line, 1 from JOINT_IN_SIGHT_MM on; same shape, for numpy arrays and torch tensors."""
     closeness: Array = distance_mm.clip(0, JOINT_IN_SIGHT_MM) / (JOINT_IN_SIGHT_MM / 2) - 1
     return closeness

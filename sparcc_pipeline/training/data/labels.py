@@ -1,4 +1,4 @@
-"""From the readers' files to training labels: people with STIR, bones, joint lines, readings, six slices.
+"""Read people for training: STIR, T1, bones, joint lines, readings, six slices.
 
 Arrays are in the project's axes (slices anterior -> posterior, rows superior -> inferior, columns right -> left).
 The files of `sij_mri/` store (i, j, k) = (to the patient's left, up, posterior): column i, row n_j - 1 - j, slice k.
@@ -18,12 +18,12 @@ from scipy import ndimage
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.volume import Float32Array, FloatArray, LabelArray, Volume
+from sparcc_pipeline.volume import Float32Array, FloatArray, LabelArray, Volume, sacroiliac_bones
 
-PEOPLE_WITH_LESIONS: Final = ("1007", "1013", "1016", "1234", "4386")
+PEOPLE_WITH_LESIONS: Final = ("1003", "1007", "1013", "1016", "1234", "3002", "4386")
 PERSON_WITHOUT_EDEMA: Final = "2015"
 PERSON_WITH_UNREAD_EDEMA: Final = "2014"
-"""2014 has edema that no reader drew: its bones may be learned from, its marrow never as free of edema."""
+"""2014 has edema that no reader drew. Its bones are learned; its marrow must never count as free of edema."""
 
 UNREAD_EDEMA_SLICES: Final = {Side.RIGHT: (6, 10), Side.LEFT: (7, 9)}
 """First and last slice on which 2014 shows edema, in the upper sacrum beside each joint (our own reading)."""
@@ -33,31 +33,22 @@ READINGS: Final = ("R11", "R12", "R21", "R22")
 """Reader 1 twice (R11, R12), reader 2 twice (R21, R22)."""
 
 IGNORE: Final = 255
-"""Label of pixels that no loss and no figure looks at."""
+"""Label of pixels that no loss and no figure counts."""
 
 SOME_BONE: Final = 254
-"""Label of bone of which it is not told which: sacrum, ilium or lumbar vertebra."""
-
-PEOPLE_WITH_T1_ONLY: Final = ("1001", "2016", "3009")
-"""T1 and one outline of all bones, no STIR and no joint lines. None of them is one of PEOPLE: registered on each other
-no T1 scans of the two groups fit (21 pairs; all five of one person before and after treatment do)."""
+"""Label of bone without a name: sacrum, ilium or lumbar vertebra."""
 
 CARRIED_BEHIND: Final = 2
-"""Slices behind the cartilaginous ones to which labels can still be carried; farther back the bones are IGNORE."""
+"""Number of slices behind the cartilaginous ones to which labels are carried; farther back bones are IGNORE."""
 
 _SAME_BONE_SHARE: Final = 0.85
-
-PELVIC_HIP, PELVIC_SPINE, PELVIC_SACRUM = 2, 3, 4
-"""Codes of the hand-drawn bones of `pelvic_t1/`; 1 is the femur."""
-
-PELVIC_GAP_MM: Final = 5.0
 
 JointLines = dict[tuple[int, Side], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """One person of `sij_mri/`: what was read, in the project's axes.
+    """One person of `sij_mri/`, in the project's axes.
 
     `anatomy` holds `AnatomyLabel` codes and IGNORE; `readings` is (4, slices, rows, columns) bool or None where no
     reader read; `joint_lines` are (n, 2) (row, column) pixel positions, upper end first.
@@ -74,7 +65,7 @@ class Person:
 
     @property
     def known_anatomy(self) -> LabelArray:
-        """(slices, rows, columns) `AnatomyLabel` codes, background where the labels say nothing."""
+        """(slices, rows, columns) `AnatomyLabel` codes, background where the label is IGNORE."""
         return np.where(self.anatomy == IGNORE, np.uint8(0), self.anatomy)
 
 
@@ -136,7 +127,7 @@ def split_bones(bone: NDArray[np.bool_], lines: JointLines, cartilaginous: tuple
 
 
 def _cut(bone: NDArray[np.bool_], lines: dict[Side, FloatArray]) -> LabelArray:
-    """Label one slice: lateral of a joint line is ilium, medial is sacrum (lumbar vertebrae still among it)."""
+    """Label one slice: ilium lateral of a joint line, sacrum medial of it (still with the lumbar vertebrae)."""
     label = np.where(bone, np.uint8(AnatomyLabel.SACRUM), np.uint8(0))
     columns = np.arange(bone.shape[1])[None, :]
     for side, line in lines.items():
@@ -152,7 +143,7 @@ def _cut(bone: NDArray[np.bool_], lines: dict[Side, FloatArray]) -> LabelArray:
 
 
 def _extended_column(line: FloatArray, rows: NDArray[np.int_]) -> FloatArray:
-    """Column of the joint line at each row; beyond its ends it goes on the way its end stretches point."""
+    """Return the column of the joint line at each row; beyond its ends the line keeps the direction of its end."""
     column = np.interp(rows, line[:, 0], line[:, 1])
     for end, stretch, beyond in ((line[0], line[:15], rows < line[0, 0]), (line[-1], line[-15:], rows > line[-1, 0])):
         slope = np.polyfit(stretch[:, 0], stretch[:, 1], 1)[0] if np.ptp(stretch[:, 0]) > 0 else 0.0
@@ -161,7 +152,7 @@ def _extended_column(line: FloatArray, rows: NDArray[np.int_]) -> FloatArray:
 
 
 def _name_lumbar(anatomy: LabelArray, middle: int, first: int, last: int) -> None:
-    """Tell lumbar vertebrae from the sacrum: separate pieces that do not overlap the sacrum of the next slice."""
+    """Name lumbar vertebrae: separate pieces that do not overlap the sacrum of the next slice."""
     pieces, _ = ndimage.label(anatomy[middle] == AnatomyLabel.SACRUM)
     largest = 1 + int(np.argmax(np.bincount(pieces[pieces > 0])[1:])) if pieces.any() else 0
     top = np.flatnonzero((pieces == largest).any(axis=1))[0] if largest else 0
@@ -182,12 +173,12 @@ def _name_lumbar(anatomy: LabelArray, middle: int, first: int, last: int) -> Non
 
 
 def _above(piece: NDArray[np.bool_], rest: NDArray[np.bool_]) -> bool:
-    """True if `piece` lies higher than most of `rest`."""
+    """Return whether `piece` is higher than most of `rest`."""
     return bool(np.nonzero(piece)[0].mean() < np.percentile(np.nonzero(rest)[0], 20))
 
 
 def _carry(bone: NDArray[np.bool_], neighbour: LabelArray) -> LabelArray:
-    """Label one slice from its labelled neighbour: each pixel the nearest label, each piece one label if nearly so."""
+    """Label one slice from its labelled neighbor: each pixel the nearest label, nearly uniform pieces one label."""
     if not neighbour.any():
         return np.zeros(bone.shape, dtype=np.uint8)
     nearest = ndimage.distance_transform_edt(neighbour == 0, return_distances=False, return_indices=True)
@@ -201,74 +192,16 @@ def _carry(bone: NDArray[np.bool_], neighbour: LabelArray) -> LabelArray:
     return label
 
 
-@dataclass(frozen=True, eq=False)
-class Pelvis:
-    """One T1-weighted scan without STIR: `anatomy` holds `AnatomyLabel` codes or SOME_BONE."""
-
-    name: str
-    signal: Float32Array
-    anatomy: LabelArray
-    spacing_mm: tuple[float, float, float]
-
-
-def load_pelvis(data: Path, name: str) -> Pelvis:
-    """Read one pelvis of `pelvic_t1/`: straight coronal, hand-drawn bones, no sacroiliitis.
-
-    The gap of about 2 mm between sacrum and hip bone is closed as in the other labels.
-    """
-    root = data / "pelvic_t1"
-    image = read_nifti(root / f"{name}_T1.nii.gz")
-    drawn = np.rint(read_nifti(root / f"{name}_bones.nii.gz").signal).astype(np.uint8)
-    spacing = image.geometry.spacing_mm
-    anatomy = np.zeros(drawn.shape, dtype=np.uint8)
-    anatomy[drawn == PELVIC_SACRUM] = AnatomyLabel.SACRUM
-    anatomy[drawn == PELVIC_SPINE] = AnatomyLabel.LUMBAR_VERTEBRA
-    hip = drawn == PELVIC_HIP
-    middle = np.nonzero(drawn == PELVIC_SACRUM)[2].mean()
-    columns = np.arange(drawn.shape[2])[None, None, :]
-    anatomy[hip & (columns < middle)] = AnatomyLabel.RIGHT_ILIUM
-    anatomy[hip & (columns >= middle)] = AnatomyLabel.LEFT_ILIUM
-    for k in range(len(anatomy)):
-        _close_joint(anatomy[k], spacing[1:])
-    return Pelvis(name, image.signal, anatomy, spacing)
-
-
-def load_outlined(data: Path, name: str) -> Pelvis:
-    """Read one of PEOPLE_WITH_T1_ONLY from the folder that holds `sij_mri/`.
-
-    Raises
-    ------
-    InputError : a file is missing or cannot be read
-    """
-    root = data / "sij_mri" / "t1w_only"
-    image, bone = read_nifti(root / f"{name}_T1W.nii.gz"), read_nifti(root / f"{name}_bone.nii.gz").signal > 0
-    return Pelvis(name, image.signal, np.where(bone, np.uint8(SOME_BONE), np.uint8(0)), image.geometry.spacing_mm)
-
-
-def _close_joint(anatomy: LabelArray, in_plane_mm: tuple[float, float]) -> None:
-    """Give the gap between sacrum and an ilium to the nearer of the two."""
-    sacrum = anatomy == AnatomyLabel.SACRUM
-    for label in ILIUM_LABEL.values():
-        ilium = anatomy == label
-        if not sacrum.any() or not ilium.any():
-            continue
-        to_sacrum = ndimage.distance_transform_edt(~sacrum, sampling=in_plane_mm)
-        to_ilium = ndimage.distance_transform_edt(~ilium, sampling=in_plane_mm)
-        gap = (anatomy == 0) & (to_sacrum + to_ilium <= PELVIC_GAP_MM)
-        anatomy[gap] = np.where(to_sacrum[gap] < to_ilium[gap], AnatomyLabel.SACRUM, label)
-
-
-def soft_edema(person: Person) -> Float32Array:
-    """(slices, rows, columns) share of the readings that call a voxel edema, kept to sacrum and ilium.
+def readings_in_bone(person: Person) -> Float32Array:
+    """Return (4, slices, rows, columns) float32: 1 where a reading calls sacrum or ilium edema, else 0.
 
     Raises
     ------
     InputError : no reader read this person
     """
-    bone = np.isin(person.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
+    bone = sacroiliac_bones(person.anatomy)
     if person.name == PERSON_WITHOUT_EDEMA:
-        return np.zeros(person.anatomy.shape, dtype=np.float32)
+        return np.zeros((len(READINGS), *bone.shape), dtype=np.float32)
     if person.readings is None:
         raise InputError(f"expected readings of {person.name}, found none; it cannot teach or measure edema")
-    share: Float32Array = (person.readings.mean(axis=0) * bone).astype(np.float32)
-    return share
+    return (person.readings & bone).astype(np.float32)

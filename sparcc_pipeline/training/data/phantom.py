@@ -1,8 +1,8 @@
-"""Synthetic STIR studies whose score is known by construction. For tests and the demo, no claim of accuracy.
+"""Synthetic STIR studies with a score known by construction. For tests and the demo; no claim of accuracy.
 
-Slices are drawn in a frame of their own, in mm: u to the patient's left of the midline, v downwards from the top of the
-image. Each joint is a straight stretch of its height on which sacrum and ilium meet; beyond its ends the bones part.
-Lesions are boxes along that stretch, so that area, depth and brightness are exact.
+Coordinates of a slice are in mm: u to the patient's left of the midline, v downwards from the top of the image. Each
+joint is a straight line on which sacrum and ilium meet; beyond its ends the bones part. Lesions are boxes along that
+line, so that area, depth and brightness are exact.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Side
 from sparcc_pipeline.training.data.phantom_spec import PhantomSpec, require_room
-from sparcc_pipeline.volume import FloatArray, Geometry, SeriesRef, TissueMaps, Volume
+from sparcc_pipeline.volume import Float32Array, FloatArray, Geometry, SeriesRef, TissueMaps, Volume
 
 EDEMA_THRESHOLD: Final = 0.5
 LIGAMENTOUS_BEHIND_MM: Final = 4.0
@@ -24,7 +24,7 @@ LIGAMENTOUS_BEHIND_MM: Final = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Phantom:
-    """The images, and the tissue they were drawn from."""
+    """The images, and the tissue that they show."""
 
     spec: PhantomSpec
     volume: Volume
@@ -97,7 +97,7 @@ class _Slice:
         bottom = self._middle_v + 48.0 + 0.3 * min(self._behind_mm, 0.0)
         sacrum = (self._v > top + 0.003 * self._u**2) & (self._v < bottom - 0.012 * self._u**2)
         for side, joint in self._joints.items():
-            # Bones meet on the joint; above and below they part, above it less far where ligament joins them.
+            # The bones meet on the joint and part above and below it, less far above where ligament joins them.
             gap = np.where(joint.along < 0, 5.0 if ligamentous else 8.0, 8.0)
             gap = np.where(np.abs(joint.along) <= half, 0.0, gap)
             wing_top = -half - (34.0 if ligamentous else 12.0)
@@ -166,7 +166,7 @@ class _Slice:
             quarter = self._spec.height_mm(self._k) / 4
             along = joint.along + (quarter if lesion.quadrant.level is Level.UPPER else -quarter)
             inside_mm = np.minimum(lesion.length_mm / 2 - np.abs(along), lesion.depth_mm - depth)
-            # A lesion that begins at the joint line is not cut there: the other bone's pixels are left out below.
+            # A lesion that begins at the joint line is not cut there: `bone` excludes the other bone's pixels.
             if lesion.start_mm > 0:
                 inside_mm = np.minimum(inside_mm, depth - lesion.start_mm)
             bone = self.anatomy == (ILIUM_LABEL[lesion.side] if ilium else AnatomyLabel.SACRUM)
@@ -180,9 +180,8 @@ class _Slice:
         return probability
 
 
-def _acquire(signal: np.ndarray[tuple[int, int, int], np.dtype[np.float32]], spec: PhantomSpec,
-             random: np.random.Generator) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:  # fmt: skip
-    """The signal with a smooth gain, noise (its magnitude, as scanners give) and the scanner's own units."""
+def _acquire(signal: Float32Array, spec: PhantomSpec, random: np.random.Generator) -> Float32Array:
+    """Return the magnitude image: the signal with a smooth gain and noise, in the units of the scanner."""
     if spec.bias:
         knots = random.normal(0.0, spec.bias, (2, 4, 4))
         field_ = ndimage.zoom(knots, [n / k for n, k in zip(spec.shape, knots.shape, strict=True)], order=1)

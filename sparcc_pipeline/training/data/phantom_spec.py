@@ -1,4 +1,4 @@
-"""What a phantom is made of, and the score that it must have. For tests and the demo, no claim of accuracy."""
+"""The specification of a phantom, and the score that it must have. For tests and the demo; no claim of accuracy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from sparcc_pipeline.errors import ConfigError
 SIX: Final = 6
 
 SIGNAL: Final[Mapping[str, float]] = {
-    "air": 4.0, "fat": 45.0, "muscle": 80.0, "marrow": 120.0, "joint": 40.0, "cortex": 25.0,
-    "ligament": 60.0, "disc": 260.0, "vessel": 480.0, "bladder": 620.0,
-}  # fmt: skip
-"""Signal of each tissue in the units of the phantom: what STIR shows, fat dark, fluid bright."""
+    "air": 4.0,
+    "fat": 45.0,
+    "muscle": 80.0,
+    "marrow": 120.0,
+    "joint": 40.0,
+    "cortex": 25.0,
+    "ligament": 60.0,
+    "disc": 260.0,
+    "vessel": 480.0,
+    "bladder": 620.0,
+}
+"""Signal of each tissue in the units of the phantom. As on STIR, fat is dark and fluid bright."""
 
 Points = dict[Quadrant, int | None]
 
@@ -46,7 +54,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class PhantomSpec:
-    """Everything that makes a phantom.
+    """The specification of a phantom.
 
     Parameters
     ----------
@@ -80,7 +88,7 @@ class PhantomSpec:
     seed: int = 0
 
     def height_mm(self, slice_index: int) -> float:
-        """Visible height of the joint: as given, else low in front and behind and high between."""
+        """Return the visible height of the joint: as given, else low in front and behind and high between."""
         if self.heights_mm:
             return self.heights_mm[slice_index]
         from_middle = (slice_index - self.transitional_slice + 2) * self.spacing_mm[0]
@@ -88,13 +96,13 @@ class PhantomSpec:
 
     @property
     def reference(self) -> float | None:
-        """Signal from which edema is intense: of the vessels, else of cerebrospinal fluid; None without both."""
+        """Signal from which edema is intense: that of the vessels, else of cerebrospinal fluid, else None."""
         return self.signal["vessel"] if self.vessels else self.csf or None
 
 
 @dataclass(frozen=True)
 class KnownScore:
-    """What SPARCC must be, from the specification alone; points by (slice within the six, side)."""
+    """The SPARCC score that follows from the specification alone; points by (slice within the six, side)."""
 
     first_slice: int
     edema: Mapping[tuple[int, Side], Points]
@@ -109,11 +117,12 @@ class KnownScore:
 
 
 def known_score(spec: PhantomSpec) -> KnownScore:
-    """The score of a phantom by the rules of the clinical reference, written down again and apart from `sparcc/`.
+    """Return the score of a phantom by the published rules, coded here again and independent of `sparcc/`.
 
-    A lesion of at least 8 mm2 outside the joint space (1.5 mm) gives its quadrant a point; joints lower than 30 mm
-    have upper quadrants only, joints of 10 mm or less none; intense from the reference signal on (not evaluable
-    without one where there is edema); deep from 10 mm on for a lesion that touches the joint (within 3 mm).
+    A lesion of at least 8 mm2 outside the joint space (1.5 mm) gives its quadrant a point. Joints lower than 30 mm have
+    upper quadrants only, joints of 10 mm or less have none. Edema is intense from the reference signal on, and not
+    evaluable without a reference. Edema is deep from 10 mm on if it touches the joint (within 3 mm). Source:
+    [SpaImaging]; [Maksymowych2005].
     """
     first = spec.transitional_slice - SIX + 1
     edema: dict[tuple[int, Side], Points] = {}
@@ -146,7 +155,7 @@ def _known_intense(signals: list[float], reference: float | None) -> int | None:
 
 
 def require_room(spec: PhantomSpec) -> None:
-    """Refuse what would give a phantom whose known score is not that of its images."""
+    """Raise ConfigError if the images of a phantom cannot show its known score."""
     slices, rows, columns = spec.shape
     if spec.heights_mm and len(spec.heights_mm) != slices:
         raise ConfigError(f"expected one joint height for each of {slices} slices, found {len(spec.heights_mm)}")
@@ -167,9 +176,15 @@ def require_room(spec: PhantomSpec) -> None:
             )
 
 
-def random_spec(seed: int, *, lesions: int | None = None, slice_spacing_mm: float | None = None,
-                pixel_mm: float | None = None, tilt_degrees: float | None = None) -> PhantomSpec:  # fmt: skip
-    """A phantom of random anatomy, geometry, contrast and lesions; what is given is not random.
+def random_spec(
+    seed: int,
+    *,
+    lesions: int | None = None,
+    slice_spacing_mm: float | None = None,
+    pixel_mm: float | None = None,
+    tilt_degrees: float | None = None,
+) -> PhantomSpec:
+    """Return a phantom of random anatomy, geometry, contrast and lesions; arguments that are given replace the draw.
 
     `lesions` is how many to try to place.
     """
@@ -202,7 +217,7 @@ def random_spec(seed: int, *, lesions: int | None = None, slice_spacing_mm: floa
 
 
 def _random_lesion(spec: PhantomSpec, random: np.random.Generator) -> Lesion | None:
-    """A lesion on one of the six slices, clear of every border of a rule; None where the joint is too low for one."""
+    """Return a lesion on one of the six slices, far from the limits of the rules; None if the joint is too low."""
     k = spec.transitional_slice - int(random.integers(0, SIX))
     height = spec.height_mm(k)
     if height < 12:

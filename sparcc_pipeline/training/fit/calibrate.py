@@ -1,8 +1,8 @@
-"""How sure the model is: which points readers gave at which margin, on people whom the networks never saw.
+"""Fit how sure the model is: the points that readers gave at each margin, on people that the networks never saw.
 
-A logistic regression with one random intercept a reading (`sparcc/uncertainty.py` says what it means), fitted by
-maximum likelihood: the integral over the intercept is a Gauss-Hermite sum. Weak priors keep lines finite where few
-points were given, as for depth.
+The model is a logistic regression with one random intercept for each reading (see `sparcc/uncertainty.py`), fitted by
+maximum likelihood. The integral over the intercept is a Gauss-Hermite sum. Weak priors keep the lines finite where
+readers gave few points, as for depth.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS: Final = ("edema", "intense", "deep")
 PRIOR_SLOPE: Final = (1.0, 0.5)
 PRIOR_INTERCEPT: Final = (0.0, 2.0)
 PRIOR_LOG_SD: Final = (-0.5, 0.7)
-"""Mean and standard deviation: probabilities that need no correction, within a factor of three or so."""
+"""Mean and standard deviation: probabilities that need no correction, within a factor of about three."""
 
 RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
@@ -45,14 +45,14 @@ class ReadItems:
 
 @lru_cache(maxsize=32)
 def margins_of(prediction: Prediction) -> tuple[JointSliceMargins, ...]:
-    """Margins of the person's six slices at the prediction's threshold."""
+    """Return the margins of the person's six slices at the prediction's threshold."""
     score = score_on_window(prediction)
     return item_margins(prediction.person.stir, prediction.tissue, prediction.joints, score)
 
 
 @lru_cache(maxsize=32)
 def read_items(prediction: Prediction) -> tuple[ReadItems, ...]:
-    """What each reading gave where the prediction has a margin; one empty reading of a person without edema."""
+    """Return the points of each reading where the prediction has a margin; one empty reading without edema."""
     margins = margins_of(prediction)
     scores = reader_scores(prediction)
     if prediction.person.readings is None:
@@ -71,9 +71,9 @@ def _pair(margins: Sequence[JointSliceMargins], read: Sequence[JointSliceScore])
 
 
 def fit_calibration(people: Sequence[Sequence[ReadItems]]) -> Calibration:
-    """The lines and the spread that make the readings of all people most likely, the spread as it is for a new person.
+    """Return the lines and the spread that make the readings of all people most likely.
 
-    `people` holds the readings of each person.
+    The spread is widened to that of a new person. `people` holds the readings of each person.
     """
     readings = [reading for person in people for reading in person]
 
@@ -97,11 +97,11 @@ def fit_calibration(people: Sequence[Sequence[ReadItems]]) -> Calibration:
 
 
 def widening_for_a_new_person(people: int) -> float:
-    """Factor on a spread that is known from few people, so that the 90 % interval of one more person holds 90 %.
+    """Return the factor on a spread known from few people, so that the 90 % interval of a new person covers 90 %.
 
-    The prediction interval of one more draw from a normal distribution: Student's t with people - 1 degrees of freedom,
-    and the mean is known no better than from so many. The readings of one person are no more people; from one person
-    alone no spread between people can be known, and the factor is that of two.
+    This is the prediction interval of one more draw from a normal distribution: Student's t with people - 1 degrees of
+    freedom, and a mean that is itself estimated. Several readings of one person count as one person. One person shows
+    no spread between people, so the factor is that of two.
     """
     people, tail = max(people, 2), (1 + INTERVAL) / 2
     return float(t.ppf(tail, people - 1) / norm.ppf(tail) * np.sqrt(1 + 1 / people))
@@ -115,12 +115,12 @@ def _prior(values: FloatArray, prior: tuple[float, float]) -> float:
 def measure_calibration(
     predictions: Mapping[str, Prediction], calibrations: Mapping[str, Calibration]
 ) -> dict[str, Any]:
-    """Brier score, reliability and coverage of each person by the calibration of the others.
+    """Return Brier score, reliability and coverage of each person by the calibration of the others.
 
     Parameters
     ----------
     predictions : with the threshold of each person
-    calibrations : by the person that they were fitted without
+    calibrations : by the person left out of the fit
     """
     people: dict[str, Any] = {}
     probability: list[FloatArray] = []
@@ -154,18 +154,19 @@ def measure_calibration(
 
 
 def _mean_probability(margin: FloatArray, calibration: Calibration) -> FloatArray:
-    """Probability of an edema point at each margin, over all readings."""
+    """Return the probability of an edema point at each margin, over all readings."""
     offsets, weights = reading_offsets(calibration.reading_sd)
     line = calibration.edema
     return np.asarray(weights @ expit(line.intercept + line.slope * margin[None, :] + offsets[:, None]))
 
 
 def _reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
-    """What was said and what happened, bin by bin."""
+    """Return predicted and observed shares by bin; "said" and "happened" are their names in `evaluation.json`."""
     bins = []
     for low, high in zip(RELIABILITY_BINS, RELIABILITY_BINS[1:], strict=False):
         inside = (probability >= low) & ((probability < high) | (high == 1.0))
         if inside.any():
-            said, happened = float(probability[inside].mean()), float(given[inside].mean())
-            bins.append({"from": low, "to": high, "items": int(inside.sum()), "said": said, "happened": happened})
+            predicted, observed = float(probability[inside].mean()), float(given[inside].mean())
+            shares = {"said": predicted, "happened": observed}
+            bins.append({"from": low, "to": high, "items": int(inside.sum()), **shares})
     return bins

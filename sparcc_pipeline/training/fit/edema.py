@@ -1,4 +1,4 @@
-"""Teach the joint-centred network edema: soft labels of four readings, lesions and distractors simulated on top."""
+"""Train the edema network on patches about each joint: four readings, with lesions and distractors simulated on top."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as functional
 
+from sparcc_pipeline.anatomy import Bone, Quadrant
 from sparcc_pipeline.imaging.model.networks import EDEMA_NETWORK, build_network
-from sparcc_pipeline.imaging.model.normalize import EDEMA_PIXEL_MM, joint_closeness
+from sparcc_pipeline.imaging.model.normalize import EDEMA_PIXEL_MM
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM
+from sparcc_pipeline.training.data.acquisition import random_acquisition
 from sparcc_pipeline.training.data.augment import (
     Geometry2D,
     add_distractors,
+    add_faint_lesions,
     add_lesions,
     blur,
     random_gain,
@@ -24,20 +27,28 @@ from sparcc_pipeline.training.data.augment import (
     random_noise,
     sample,
     sometimes,
-    transplant_lesions,
     uniform,
 )
-from sparcc_pipeline.training.data.dataset import EdemaSamples
+from sparcc_pipeline.training.data.edema_samples import EdemaSamples
+from sparcc_pipeline.training.data.labels import READINGS
 from sparcc_pipeline.training.fit.loop import Forward, Progress, Schedule, train_steps
+from sparcc_pipeline.training.fit.quadrant_loss import point_share, quadrant_loss, quadrant_masks, random_cuts
 
 
 @dataclass(frozen=True)
 class EdemaPlan:
     """How the edema network is trained; every number is in the model's provenance.
 
-    `inputs` are what it sees besides the STIR of three slices (see `EXTRA_CHANNELS`), `channels` the widths of the
-    U-Net's levels; of the batch a share gets simulated lesions (of which a share is massive, a share on a neighbouring
-    slice alone), a share lesions transplanted from other joints.
+    Parameters
+    ----------
+    inputs : what the network sees besides the STIR of three slices, see `EXTRA_CHANNELS`
+    channels : widths of the U-Net's levels
+    lesion_share : share of the batch that gets simulated lesions; of these `massive_share` are massive and
+        `beside_share` are on a neighboring slice alone
+    faint_share : share of the batch that gets a faint, wide lesion of one bone
+    distractor_share, acquisition_share : share of the batch that gets distractors, or another acquisition
+    quadrant_weight : of the quadrant loss beside the loss of the pixels
+    separate_readings : fit a common map and the generosity of each reading of each person, instead of the mean reading
     """
 
     schedule: Schedule = Schedule(steps=1200, peak_learning_rate=2e-3)
@@ -48,29 +59,32 @@ class EdemaPlan:
     lesion_share: float = 0.4
     massive_share: float = 0.25
     beside_share: float = 0.25
-    transplant_share: float = 0.0
+    faint_share: float = 0.0
     distractor_share: float = 0.5
+    acquisition_share: float = 0.0
     gain_smooth: float = 0.15
     gain_overall: float = 0.08
     noise: float = 0.12
     joint_band_mm: float = 1.5
     dice_weight: float = 0.5
+    quadrant_weight: float = 0.0
+    separate_readings: bool = False
 
 
-EXTRA_CHANNELS: Final = {"joint": 2, "t1": 1}
-"""Channels of what a design may see besides the STIR (`normalize.edema_input`)."""
-
-WITHOUT_T1: Final = 0.5
-"""Share of the batch that has no T1, so that a network that may see it loses nothing without."""
-
-MISPLACED_PIXELS: Final = 2.0
-"""The joint of a person never seen is found so far off, and so far off it is shown in training."""
+EXTRA_CHANNELS: Final = {"other": 3}
+"""Channels that a design may see besides the STIR: "other" is the other side's joint, mirrored, on the same slices."""
 
 STIR_CHANNELS: Final = 3
 
+OTHER_LESION_SHARE: Final = 0.2
+"""Share of the batch whose other side gets simulated lesions: often one side alone has them."""
+
+GENEROSITY_PRIOR: Final = 0.02
+"""Weight of the squared generosity in the loss: a reading differs from the common map only where it must."""
+
 
 def edema_network(plan: EdemaPlan) -> dict[str, Any]:
-    """The MONAI network definition of a plan."""
+    """Return the MONAI network definition of a plan."""
     return {
         **EDEMA_NETWORK,
         "in_channels": STIR_CHANNELS + sum(EXTRA_CHANNELS[name] for name in plan.inputs),
@@ -79,81 +93,174 @@ def edema_network(plan: EdemaPlan) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, eq=False)
+class EdemaBatch:
+    """One batch.
+
+    Parameters
+    ----------
+    image : (n, channels, size, size), the input
+    readings : (n, 4, size, size), edema of each reading, 0 to 1
+    weight : (n, 1, size, size), weight of each pixel
+    masks : (n, 4, size, size), the evaluable quadrants
+    share : (n, 4), share of the readings that give the point of each quadrant
+    person : (n,) index of the person
+    """
+
+    image: Tensor
+    readings: Tensor
+    weight: Tensor
+    masks: Tensor
+    share: Tensor
+    person: Tensor
+
+    @property
+    def target(self) -> Tensor:
+        """(n, 1, size, size) share of the readings that call each pixel edema."""
+        return self.readings.mean(dim=1, keepdim=True)
+
+
 class EdemaBatches:
-    """Random augmented batches, people drawn evenly so that none dominates."""
+    """Random augmented batches; people are drawn evenly, so that none dominates."""
 
     def __init__(self, samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int) -> None:
-        keep = np.isin(samples.person, [samples.people.index(name) for name in people])
         self._plan = plan
         self.generator = torch.Generator().manual_seed(seed)
-        single = (samples.t1, samples.bone, samples.distance_mm, samples.edge_mm)
-        parts = [samples.images[keep], samples.target[keep], *(part[keep][:, None] for part in single)]
+        single = (samples.bone, samples.distance_mm, samples.edge_mm)
+        parts = [samples.images, samples.readings, *(part[:, None] for part in single)]
         self._stack = torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
-        owner = samples.person[keep]
-        self._weight = torch.from_numpy(1.0 / np.bincount(owner)[owner])
-        drawn = samples.target[keep][:, 1].astype(np.float32) > 0.5
-        self._donates = self._weight * torch.from_numpy(drawn.any(axis=(1, 2)))
+        self._quadrant = torch.from_numpy(samples.quadrant[:, None].astype(np.float32))
+        self._other = torch.from_numpy(samples.other)
+        self._person = torch.from_numpy(samples.person)
+        keep = np.isin(samples.person, [samples.people.index(name) for name in people])
+        often = np.bincount(samples.person[keep], minlength=len(samples.people))
+        self._weight = torch.from_numpy(np.where(keep, 1.0 / np.maximum(often, 1)[samples.person], 0.0))
 
-    def next(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, channels, size, size) input, (n, 1, size, size) target, (n, 1, size, size) weight of each pixel."""
-        plan, generator = self._plan, self.generator
-        signal, target, t1, bone, distance, edge = self._draw(self._weight, Geometry2D(rotation=20, shift=22))
-        if plan.transplant_share:
-            donor, donated, *_ = self._draw(self._donates, Geometry2D(rotation=20, shift=8))
-            signal, target = transplant_lesions(generator, signal, target, bone, donor, donated, plan.transplant_share)
-        signal, target = add_lesions(generator, signal, target[:, 1:2], bone, distance, EDEMA_PIXEL_MM,
-                                     plan.lesion_share, plan.massive_share, plan.beside_share)  # fmt: skip
-        signal = add_distractors(generator, signal, distance, edge, plan.distractor_share)
-        signal = random_gain(generator, signal, plan.gain_smooth, plan.gain_overall)
-        signal = sometimes(generator, 0.3, blur(signal), signal)
-        signal = random_noise(generator, signal, plan.noise)
-        weight = ((bone > 0.5) & (distance <= QUADRANT_REACH_MM + 5) & (distance > plan.joint_band_mm)).float()
-        return torch.cat([signal, *self._extra(t1, bone, distance)], dim=1), target, weight
-
-    def _draw(self, weight: Tensor, geometry: Geometry2D) -> tuple[Tensor, ...]:
-        """Patches of signal, target, T1, bone, distance from the joint and from the bones' outline."""
-        chosen = torch.multinomial(weight, self._plan.batch, replacement=True, generator=self.generator)
+    def next(self) -> EdemaBatch:
+        """Return the next batch."""
+        plan, g = self._plan, self.generator
+        chosen = torch.multinomial(self._weight, plan.batch, replacement=True, generator=g)
         size = self._stack.shape[-1]
-        grid = random_grid(self.generator, self._plan.batch, (size, size), self._plan.patch, geometry)
-        parts: tuple[Tensor, ...] = sample(self._stack[chosen], grid).split((3, 3, 1, 1, 1, 1), dim=1)
-        return parts
+        grid = random_grid(g, plan.batch, (size, size), plan.patch, Geometry2D(rotation=20, shift=22))
+        signal, readings, bone, distance, edge = sample(self._stack[chosen], grid).split((3, 4, 1, 1, 1), dim=1)
+        masks = quadrant_masks(sample(self._quadrant[chosen], grid, nearest=True))
+        signal, readings = add_lesions(
+            g,
+            signal,
+            readings,
+            bone,
+            distance,
+            EDEMA_PIXEL_MM,
+            plan.lesion_share,
+            plan.massive_share,
+            plan.beside_share,
+        )
+        if plan.faint_share:
+            beside = _one_bone(g, masks)
+            signal, readings = add_faint_lesions(g, signal, readings, beside, distance, plan.faint_share)
+        signal = add_distractors(g, signal, distance, edge, plan.distractor_share)
+        shown = [signal]
+        if "other" in plan.inputs:
+            shown.append(self._other_side(chosen, grid))
+        return EdemaBatch(
+            image=self._acquired(shown),
+            readings=readings,
+            weight=((bone > 0.5) & (distance <= QUADRANT_REACH_MM + 5) & (distance > plan.joint_band_mm)).float(),
+            masks=masks,
+            share=point_share(readings, masks, random_cuts(g, plan.batch)),
+            person=self._person[chosen],
+        )
 
-    def _extra(self, t1: Tensor, bone: Tensor, distance: Tensor) -> list[Tensor]:
-        """The channels that the plan adds, with the faults they have on people never seen."""
-        plan, generator = self._plan, self.generator
-        extra = []
-        if "joint" in plan.inputs:
-            shown = torch.cat([bone, joint_closeness(distance)], dim=1)
-            off = uniform(generator, -MISPLACED_PIXELS, MISPLACED_PIXELS, plan.batch, 2) * 2 / (plan.patch - 1)
-            eye = torch.eye(2).expand(plan.batch, 2, 2)
-            grid = functional.affine_grid(
-                torch.cat([eye, off[..., None]], dim=2), list(shown.shape), align_corners=True
-            )
-            extra.append(sample(shown, grid))
-        if "t1" in plan.inputs:
-            seen = random_noise(generator, random_gain(generator, t1, plan.gain_smooth, 0.15), plan.noise)
-            extra.append(sometimes(generator, WITHOUT_T1, torch.zeros_like(seen), seen))
-        return extra
+    def _other_side(self, chosen: Tensor, grid: Tensor) -> Tensor:
+        """Return (n, 3, size, size) signal of the other side's joint on the same slices, 0 where there is none.
+
+        The crop of a left joint is mirrored, so both sides are aligned already, and one grid serves both.
+        """
+        g = self.generator
+        other = self._other[chosen]
+        signal, _, bone, distance, _ = sample(self._stack[other.clamp(min=0)], grid).split((3, 4, 1, 1, 1), dim=1)
+        nothing = torch.zeros_like(bone)
+        signal, _ = add_lesions(g, signal, nothing, bone, distance, EDEMA_PIXEL_MM, OTHER_LESION_SHARE, 0.25)
+        return signal * (other >= 0)[:, None, None, None]
+
+    def _acquired(self, shown: list[Tensor]) -> Tensor:
+        """Return the input with random gain, blur, noise and acquisition: a smooth gain differs between the sides."""
+        plan, g = self._plan, self.generator
+        image = torch.cat([random_gain(g, each, plan.gain_smooth, 0.0) for each in shown], dim=1)
+        image = random_gain(g, image, 0.0, plan.gain_overall)
+        if plan.acquisition_share:
+            image = random_acquisition(g, image, plan.acquisition_share)
+        image = sometimes(g, 0.3, blur(image), image)
+        return random_noise(g, image, plan.noise)
+
+
+def _one_bone(generator: torch.Generator, masks: Tensor) -> Tensor:
+    """Return (n, 1, size, size): the evaluable quadrants of one bone, for each patch the ilium or the sacrum."""
+    is_ilium = torch.tensor([quadrant.bone is Bone.ILIUM for quadrant in Quadrant], device=masks.device)
+    ilium = uniform(generator, 0, 1, len(masks)) < 0.6
+    wanted = ilium[:, None] == is_ilium[None]
+    return (masks * wanted[:, :, None, None]).sum(dim=1, keepdim=True)
 
 
 def edema_loss(logit: Tensor, target: Tensor, weight: Tensor, dice_weight: float) -> Tensor:
-    """Cross-entropy against the soft label plus soft Dice over the batch, inside `weight`."""
+    """Return the cross-entropy against the soft label plus soft Dice over the batch, inside `weight`."""
     entropy = functional.binary_cross_entropy_with_logits(logit, target, weight=weight, reduction="sum")
+    return entropy / weight.sum().clamp(min=1) + dice_weight * _soft_dice(logit, target, weight)
+
+
+def _soft_dice(logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     probability = torch.sigmoid(logit) * weight
     overlap = 2 * (probability * target).sum() + 1
-    dice = 1 - overlap / (probability.sum() + (target * weight).sum() + 1)
-    return entropy / weight.sum().clamp(min=1) + dice_weight * dice
+    return 1 - overlap / (probability.sum() + (target * weight).sum() + 1)
 
 
-def fit_edema(samples: EdemaSamples, people: list[str], plan: EdemaPlan, seed: int,
-              checkpoint: Path | None = None, progress: Progress | None = None) -> nn.Module:  # fmt: skip
+class GenerousReadings(nn.Module):
+    """A network whose map all readings share, and the generosity of each reading of each person, in log odds."""
+
+    def __init__(self, network: nn.Module, people: int) -> None:
+        super().__init__()
+        self.network = network
+        self.generosity = nn.Parameter(torch.zeros(people, len(READINGS)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logit of the common map."""
+        logit: Tensor = self.network(image)
+        return logit
+
+    def loss(self, logit: Tensor, batch: EdemaBatch, dice_weight: float) -> Tensor:
+        """Return the cross-entropy against each reading by its own generosity, plus soft Dice of the common map."""
+        each = logit + self.generosity[batch.person][:, :, None, None]
+        weight = batch.weight.expand_as(each)
+        entropy = functional.binary_cross_entropy_with_logits(each, batch.readings, weight=weight, reduction="sum")
+        prior = GENEROSITY_PRIOR * self.generosity.square().mean()
+        dice = _soft_dice(logit, batch.target, batch.weight)
+        return entropy / weight.sum().clamp(min=1) + dice_weight * dice + prior
+
+
+def fit_edema(
+    samples: EdemaSamples,
+    people: list[str],
+    plan: EdemaPlan,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:
     """Train one network on `people`."""
     torch.manual_seed(seed)
     network = build_network(edema_network(plan))
     batches = EdemaBatches(samples, people, plan, seed)
+    generous = GenerousReadings(network, len(samples.people)) if plan.separate_readings else None
 
     def next_loss(forward: Forward) -> Tensor:
-        image, target, weight = batches.next()
-        return edema_loss(forward(image), target, weight, plan.dice_weight)
+        batch = batches.next()
+        logit = forward(batch.image)
+        if generous is None:
+            loss = edema_loss(logit, batch.target, batch.weight, plan.dice_weight)
+        else:
+            loss = generous.loss(logit, batch, plan.dice_weight)
+        if plan.quadrant_weight:
+            loss = loss + plan.quadrant_weight * quadrant_loss(torch.sigmoid(logit), batch.masks, batch.share)
+        return loss
 
-    return train_steps(network, next_loss, batches.generator, plan.schedule, checkpoint, progress)
+    trained = train_steps(generous or network, next_loss, batches.generator, plan.schedule, checkpoint, progress)
+    return trained.network if isinstance(trained, GenerousReadings) else trained

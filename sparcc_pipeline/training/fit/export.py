@@ -1,4 +1,4 @@
-"""The networks of a run as a MONAI bundle: weights, ONNX, contract, hashes."""
+"""Write the networks of a run as a MONAI bundle: weights, ONNX, contract, hashes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def require_new(folder: Path) -> None:
 
 
 def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, version: str, folder: Path) -> None:
-    """Write the networks of everybody, with the threshold and the figures of `evaluation`, as a new bundle.
+    """Write the networks of all people, with the threshold and the figures of `evaluation`, as a new bundle.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
     _write_json(inference, folder / "configs" / "inference.json")
     for source, name_in_bundle in ((PLAN_FILE, "train.json"), (DATA_FILE, "data.json")):
         _write_json(json.loads((run.folder / source).read_text(encoding="utf-8")), folder / "configs" / name_in_bundle)
-    # Without indentation: it is for programs, evaluation.md is for people.
+    # Programs read this file, people read evaluation.md, so it has no indentation.
     (folder / "docs" / "evaluation.json").write_text(json.dumps(evaluation) + "\n", encoding="utf-8")
     (folder / "docs" / "evaluation.md").write_text(evaluation_markdown(evaluation), encoding="utf-8")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
@@ -81,9 +81,9 @@ def export_bundle(run: TrainingRun, evaluation: Mapping[str, Any], name: str, ve
         "trained_in": precision(),
         "task": "segmentation of sacrum, ilia and bone marrow edema on sacroiliac STIR",
         "intended_use": INTENDED_USE,
-        "data": "sij_mri (Hepburn et al., arXiv 2106.11343) and pelvic_t1 (CPTAC-UCEC); see models/README.md",
+        "data": "sij_mri (Hepburn et al., arXiv 2106.11343), semicoronal_bones, pelvic_t1; see models/README.md",
         "network_data_format": _data_format(definition["in_channels"]),
-        "changelog": {version: "trained as configs/train.json says"},
+        "changelog": {version: "trained by configs/train.json"},
         "sha256": {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
         },
@@ -99,26 +99,42 @@ def _write_network(name: str, members: list[nn.Module], whole: nn.Module, channe
 
 
 def _data_format(edema_channels: int) -> dict[str, Any]:
-    """What goes in and comes out of both networks, as MONAI bundles say it."""
+    """Return the inputs and outputs of both networks, in the form of MONAI bundles."""
+    stir = "slice before, slice, slice after"
+    inputs = "the inputs that configs/inference.json names (normalize.edema_input)"
+    classes = "background, sacrum, right ilium, left ilium, lumbar vertebra"
     return {
         "bones": {
-            "inputs": {"image": {"num_channels": 3, "spatial_shape": ["16*n", "16*n"], "dtype": "float32",
-                                 "value_range": "log(1 + signal / median signal of the body)",
-                                 "meaning": "slice before, slice, slice after; pixels of 0.8 mm"}},
-            "outputs": {"output": {"num_channels": 6, "dtype": "float32",
-                                   "meaning": "logits of background, sacrum, right ilium, left ilium, lumbar vertebra; "
-                                              "place behind the transitional slice in cm"}},
+            "inputs": {
+                "image": {
+                    **_channels(3, "log(1 + signal / median signal of the body)"),
+                    "spatial_shape": ["16*n", "16*n"],
+                    "meaning": f"{stir}; pixels of 0.8 mm",
+                }
+            },
+            "outputs": {
+                "output": {
+                    **_channels(6),
+                    "meaning": f"logits of {classes}; place behind the transitional slice in cm",
+                }
+            },
         },
         "edema": {
-            "inputs": {"image": {"num_channels": edema_channels, "spatial_shape": ["16*n", "16*n"], "dtype": "float32",
-                                 "value_range": "log(signal / normal marrow), -3 to 3",
-                                 "meaning": "slice before, slice, slice after, then the inputs that "
-                                            "configs/inference.json names (normalize.edema_input); centred on one "
-                                            "joint; pixels of 0.6 mm; left joints mirrored"}},
-            "outputs": {"output": {"num_channels": 1, "dtype": "float32", "value_range": "0 to 1",
-                                   "meaning": "probability of bone marrow edema"}},
+            "inputs": {
+                "image": {
+                    **_channels(edema_channels, "log(signal / normal marrow), -3 to 3"),
+                    "spatial_shape": ["16*n", "16*n"],
+                    "meaning": f"{stir}, then {inputs}; centered on one joint; pixels of 0.6 mm; left joints mirrored",
+                }
+            },
+            "outputs": {"output": {**_channels(1, "0 to 1"), "meaning": "probability of bone marrow edema"}},
         },
-    }  # fmt: skip
+    }
+
+
+def _channels(count: int, value_range: str | None = None) -> dict[str, Any]:
+    described: dict[str, Any] = {"num_channels": count, "dtype": "float32"}
+    return described if value_range is None else {**described, "value_range": value_range}
 
 
 def _write_json(content: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The steps that both networks are trained with: one-cycle AdamW, averaged weights, checkpoints to resume from."""
+"""The training steps of both networks: one-cycle AdamW, averaged weights, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ CHECKPOINT_STEPS = 100
 """A killed training loses at most this many steps."""
 
 MOMENTUM = 0.1
-"""Of the running statistics of batch normalisation while training; torch's own."""
+"""Momentum of the running statistics of batch normalization in training: the default of torch."""
 
 STATISTICS_BATCHES = 60
-"""Batches from which the batch normalisation of the averaged weights is measured at the end."""
+"""Number of batches from which the batch normalization of the averaged weights is measured at the end."""
 
 COMPILED_FROM_STEPS = 300
-"""Compiling takes as long as some hundred steps; fewer are faster without."""
+"""Compiling takes as long as some hundred steps, so shorter trainings are faster without it."""
 
 Forward = Callable[[Tensor], Tensor]
-"""A network as the loss calls it: images in, float32 out."""
+"""A network for the loss: images in, float32 out."""
 
 Progress = Callable[[int, int, float], None]
-"""Told (step, steps, loss) now and then."""
+"""Called with (step, steps, loss) every ten steps."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast; the weights kept are a running average of the last steps'."""
+    """Number of steps and learning rate. The weights kept are a running average over the last steps."""
 
     steps: int
     peak_learning_rate: float
@@ -40,19 +40,25 @@ class Schedule:
     average: float = 0.995
 
 
-def train_steps(network: nn.Module, next_loss: Callable[[Forward], Tensor], generator: torch.Generator,
-                schedule: Schedule, checkpoint: Path | None, progress: Progress | None) -> nn.Module:  # fmt: skip
-    """Take all steps of `schedule`, from `checkpoint` on where it exists, and return the averaged network.
+def train_steps(
+    network: nn.Module,
+    next_loss: Callable[[Forward], Tensor],
+    generator: torch.Generator,
+    schedule: Schedule,
+    checkpoint: Path | None,
+    progress: Progress | None,
+) -> nn.Module:
+    """Take all steps of `schedule`, or those after `checkpoint` if it exists, and return the averaged network.
 
-    Processors that compute in bfloat16 do so, in half the time (`precision` says which); others in float32.
+    Processors with bfloat16 use it, which halves the time (see `precision`); others compute in float32.
 
     Parameters
     ----------
-    next_loss : draws the next batch and gives the loss of a network on it
+    next_loss : draws the next batch and returns the loss of a network on it
     generator : the only source of randomness of `next_loss`; its state is part of the checkpoint
-    checkpoint : file to resume from and to write every CHECKPOINT_STEPS; the caller removes it
+    checkpoint : file to resume from, written every CHECKPOINT_STEPS; the caller removes it
     """
-    # Twice as fast on processors; torch's stubs do not know this form of `to`.
+    # Twice as fast on processors. The stubs of torch lack this form of `to`.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average), use_buffers=True
@@ -80,12 +86,12 @@ def train_steps(network: nn.Module, next_loss: Callable[[Forward], Tensor], gene
 
 
 def precision() -> str:
-    """What this processor trains in: "bfloat16" where it computes in it, else "float32"."""
+    """Return the number format of trainings on this processor: "bfloat16" where it computes in it, else "float32"."""
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
 
 
 def _forward(network: nn.Module, *, compiled: bool) -> Forward:
-    """The network in the precision of this processor, compiled if wanted and where there is a compiler."""
+    """Return the network in the precision of this processor, compiled if `compiled` and if a compiler is installed."""
     called = torch.compile(network) if compiled and shutil.which("g++") else network
 
     def forward(image: Tensor) -> Tensor:
@@ -97,16 +103,17 @@ def _forward(network: nn.Module, *, compiled: bool) -> Forward:
 
 
 def _measure_statistics(network: nn.Module, next_loss: Callable[[Forward], Tensor]) -> None:
-    """Measure the batch normalisation of averaged weights: the statistics of single steps are those of other weights.
+    """Measure the batch normalization of the averaged weights: the running statistics belong to other weights.
 
-    Without it a short training ends with a network that finds nothing (Dice 0 against 0.71, one fold of the bones).
+    Without this a short training ends with a network that finds nothing (Dice 0 instead of 0.71 in one fold of the
+    bones).
     """
     norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
     if not norms:
         return
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all batches
+        norm.momentum = None  # take the plain mean over all batches
     network.train()
     with torch.no_grad():
         for _ in range(STATISTICS_BATCHES):
@@ -129,7 +136,7 @@ def _resume(checkpoint: Path, parts: dict[str, Any], generator: torch.Generator)
 
 
 def save_atomically(content: Any, path: Path) -> None:
-    """`torch.save` that never leaves half a file."""
+    """Save with `torch.save`, so that a killed program never leaves half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.parent / (path.name + ".unfinished")
     torch.save(content, unfinished)

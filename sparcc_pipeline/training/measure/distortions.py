@@ -1,10 +1,10 @@
-"""What other scanners, protocols and patients do to a scan, done to a real one: pure functions of a scan and a seed.
+"""Distort real scans as other scanners, protocols and patients do: pure functions of a scan and a seed.
 
-The person and the disease stay the same, so a score should stay the same. The patient never moves: only the slices, the
-signal and what is imaged change, so that every slice can be found again by its place.
+The person and the disease stay the same, so a score should stay the same. The patient never moves: only slices, signal
+and field of view change, so every slice can be found again by its place.
 
-What they cannot imitate: signal that the scan does not hold. Smaller pixels are interpolated, larger ones are averaged;
-slices between slices are interpolated; what lies outside of the scan is the scan mirrored.
+Limits: smaller pixels and slices between slices are interpolated, larger pixels are averaged, and tissue outside the
+scan is the scan mirrored.
 """
 
 from __future__ import annotations
@@ -39,32 +39,32 @@ BIAS: Final = 0.4
 """Largest relative change of the signal by a smooth field."""
 
 COIL_FALL: Final = 0.6
-"""How much of the signal is lost from the lower to the upper edge, as with a coil under the sacrum."""
+"""Share of the signal lost from the lower to the upper edge, as with a coil under the sacrum."""
 
 GHOST: Final = 0.25
 GHOST_SHARE: Final = 0.21
-"""Strength of each of the two ghosts, and how far from what moves it lies as a share of the image: breathing and pulse
-modulate the lines of k-space periodically."""
+"""Strength of each of the two ghosts, and its distance from the moving tissue as a share of the image: breathing and
+pulse modulate the lines of k-space periodically."""
 
 HALF_SNR: Final = 3**0.5
-"""Noise of this many times the scan's own, added to it, doubles it."""
+"""Added noise, as a multiple of the scan's own, that doubles the noise."""
 
 WING_MARGIN_MM: Final = 22.0
-"""Ilium left beside the joints where the field of view cuts the iliac wings."""
+"""Width of ilium beside the joints that stays when the field of view cuts the iliac wings."""
 
 FEMUR_FIELD_MM: Final = 330.0
 TISSUE_BLUR_MM: Final = 12.0
 TISSUE_FROM: Final = 0.4
-"""Beyond its edges the scan goes on as its edge does: blurred by this, no brighter than marrow, air where it is darker
-than this share of marrow, with the scan's own noise."""
+"""Beyond the scan its edge is repeated: blurred by TISSUE_BLUR_MM, no brighter than marrow, with the scan's own noise.
+Where it is darker than TISSUE_FROM of marrow it is air."""
 
 FEMORAL_HEAD_MM: Final = (24.0, 2.5)
 """Radius of a femoral head and width of its dark cortex."""
 FEMUR_PLACE_MM: Final = (75.0, 90.0)
-"""Where the heads are drawn: below the lower ends of the joints, and to each side of their middle."""
+"""Position of the heads: below the lower ends of the joints, and to each side of their middle."""
 
 FULL_WIDTH: Final = 2.355
-"""Full width of a normal curve at half its height, in standard deviations: the profile of a thicker slice."""
+"""Full width at half maximum of a normal curve, in standard deviations: the profile of a thicker slice."""
 
 ENDS_SHOWN: Final = 2
 """Slices beyond the six at each end of a stack of ten."""
@@ -72,14 +72,14 @@ ENDS_SHOWN: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A real scan and what its own score found in it.
+    """A real scan and the findings of its own score.
 
     Parameters
     ----------
     bones : (slices, rows, columns) bool, sacrum and ilia
     marrow, noise : signal of normal marrow, standard deviation of its noise
     joints_mm : (n, 3) LPS points of the joint lines
-    six : the slices that were scored
+    six : the slices scored
     """
 
     volume: Volume
@@ -91,12 +91,12 @@ class Scan:
 
 
 Change = Callable[[Scan, int], Volume]
-"""The distorted scan, for a seed."""
+"""Returns the distorted scan, for a seed."""
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """One thing that differs elsewhere; `name` is for --only, `words` for the tables."""
+    """One distortion; `name` is for --only, `words` for the tables."""
 
     name: str
     words: str
@@ -110,7 +110,7 @@ def _with(scan: Scan, signal: FloatArray | Float32Array, geometry: Geometry | No
 
 
 def pixels(scan: Scan, _seed: int, *, mm: float) -> Volume:
-    """Pixels of `mm`, as a scanner makes them: k-space cut off, or filled with zeros."""
+    """Return pixels of `mm` as scanners do: k-space is cut off, or filled with zeros."""
     geometry = scan.volume.geometry
     signal: FloatArray = scan.volume.signal.astype(float)
     spacing = list(geometry.spacing_mm)
@@ -123,7 +123,7 @@ def pixels(scan: Scan, _seed: int, *, mm: float) -> Volume:
 
 
 def spacing(scan: Scan, _seed: int, *, mm: float) -> Volume:
-    """Slices `mm` apart and as thick, over the same extent."""
+    """Return slices `mm` apart and as thick, over the same extent."""
     geometry = scan.volume.geometry
     old, (slices, rows, columns) = geometry.spacing_mm[0], geometry.shape
     thicker = float(np.sqrt(max(mm**2 - old**2, 0.0))) / FULL_WIDTH / old
@@ -135,13 +135,13 @@ def spacing(scan: Scan, _seed: int, *, mm: float) -> Volume:
 
 
 def ten_slices(scan: Scan, _seed: int) -> Volume:
-    """A short stack about the joints: the six slices and two beyond them at each end."""
+    """Return a short stack about the joints: the six slices and two beyond them at each end."""
     first = min(max(scan.six.first - ENDS_SHOWN, 0), scan.volume.geometry.shape[0] - 10)
     return _with(scan, scan.volume.signal[first : first + 10], _from_slice(scan.volume.geometry, first, 10))
 
 
 def forty_slices(scan: Scan, _seed: int) -> Volume:
-    """A long stack: the scan mirrored beyond both ends."""
+    """Return a long stack: the scan mirrored beyond both ends."""
     more = 40 - scan.volume.geometry.shape[0]
     before = more // 2
     signal = np.pad(scan.volume.signal, ((before, more - before), (0, 0), (0, 0)), mode="reflect")
@@ -154,25 +154,25 @@ def _from_slice(geometry: Geometry, first: int, count: int) -> Geometry:
 
 
 def field(scan: Scan, _seed: int, *, name: str) -> Volume:
-    """Contrast of another field strength."""
+    """Return the contrast of another field strength."""
     return _with(scan, scan.marrow * (scan.volume.signal / scan.marrow) ** FIELD_EXPONENT[name])
 
 
 def bias(scan: Scan, seed: int) -> Volume:
-    """A smooth random field."""
+    """Multiply the signal by a smooth random field."""
     return repeat_scan(scan.volume, Repeat(bias=BIAS, seed=seed), scan.marrow)
 
 
 def coil(scan: Scan, _seed: int) -> Volume:
-    """Signal that falls off from the lower edge to the upper one."""
+    """Reduce the signal from the lower edge to the upper one."""
     rows = scan.volume.geometry.shape[1]
     return _with(scan, scan.volume.signal * (1 - COIL_FALL * np.linspace(1, 0, rows))[None, :, None])
 
 
 def ghosts(scan: Scan, seed: int, *, axis: int) -> Volume:
-    """Two ghosts of what moves, vessels and bowel brighter than marrow outside of bone, along the phase direction.
+    """Add two ghosts along the phase direction, of vessels and bowel: tissue outside bone that is brighter than marrow.
 
-    Their phase against the tissue that they fall on is random, so that they brighten or darken it.
+    Their phase against the tissue beneath is random, so they brighten or darken it.
     """
     signal = scan.volume.signal.astype(float)
     moving = np.where(scan.bones, 0.0, np.maximum(signal - scan.marrow, 0.0))
@@ -183,13 +183,13 @@ def ghosts(scan: Scan, seed: int, *, axis: int) -> Volume:
 
 
 def noise(scan: Scan, seed: int) -> Volume:
-    """Twice the noise, Rician as in magnitude images."""
+    """Double the noise: Rician noise, as in magnitude images. Source: [Gudbjartsson1995]."""
     real, imaginary = np.random.default_rng(seed).normal(0, HALF_SNR * scan.noise, (2, *scan.volume.geometry.shape))
     return _with(scan, np.hypot(scan.volume.signal + real, imaginary))
 
 
 def turned(scan: Scan, _seed: int, *, axis: int | None, degrees: float) -> Volume:
-    """Slices turned about the middle of the joints: within their plane (`axis` None), or about an LPS axis."""
+    """Turn the slices about the middle of the joints: within their plane (`axis` None), or about an LPS axis."""
     geometry = scan.volume.geometry
     if axis is None:
         basis = np.array(geometry.directions, dtype=float)
@@ -201,9 +201,9 @@ def turned(scan: Scan, _seed: int, *, axis: int | None, degrees: float) -> Volum
 
 
 def narrow(scan: Scan, _seed: int) -> Volume:
-    """A field of view that cuts the iliac wings."""
+    """Return a field of view that cuts the iliac wings."""
     geometry = scan.volume.geometry
-    columns = _index(geometry, scan.joints_mm)[:, 2]
+    columns = geometry.to_index(scan.joints_mm)[:, 2]
     margin = WING_MARGIN_MM / geometry.spacing_mm[2]
     first = max(int(columns.min() - margin), 0)
     last = min(int(columns.max() + margin), geometry.shape[2] - 1)
@@ -213,9 +213,9 @@ def narrow(scan: Scan, _seed: int) -> Volume:
 
 
 def down_to_the_femora(scan: Scan, seed: int) -> Volume:
-    """A large field of view: soft tissue beyond the edges, and two round bones with a dark cortex below the joints.
+    """Return a large field of view: soft tissue beyond the edges, two round bones with dark cortex below the joints.
 
-    Air at the lower edge stays air, and the bones are drawn only where there is tissue at it: they lie in front.
+    Air at the lower edge stays air. The bones are drawn only on slices with tissue at that edge, the anterior ones.
     """
     geometry, random = scan.volume.geometry, np.random.default_rng(seed)
     rows, columns = (round(FEMUR_FIELD_MM / mm) for mm in geometry.in_plane_mm)
@@ -228,7 +228,7 @@ def down_to_the_femora(scan: Scan, seed: int) -> Volume:
     beyond = np.where(tissue, np.clip(smooth, 0, scan.marrow), 0.0)
     real, imaginary = random.normal(0, scan.noise, (2, *signal.shape))
     signal[outside] = np.hypot(beyond + real, imaginary)[outside]
-    index = _index(geometry, scan.joints_mm)[:, 1:]
+    index = geometry.to_index(scan.joints_mm)[:, 1:]
     radius, cortex = FEMORAL_HEAD_MM
     for side in (-1, 1):
         row = index[:, 0].max() + FEMUR_PLACE_MM[0] / geometry.spacing_mm[1]
@@ -243,21 +243,23 @@ def down_to_the_femora(scan: Scan, seed: int) -> Volume:
 
 
 def from_the_back(scan: Scan, seed: int) -> Volume:
-    """Written as DICOM from the most posterior slice on, counted backwards, and read again."""
+    """Write the scan as DICOM from the most posterior slice on, with InstanceNumber backwards, and read it again."""
     largest = float(scan.volume.signal.max())
     scaled = scan.volume.signal * np.float32(min(LARGEST_STORED / largest, 1.0)) if largest else scan.volume.signal
     with TemporaryDirectory() as folder:
         stored = StorageOrder((0, 1, 2), (True, False, False))
-        write_mr_series(_with(scan, scaled), Path(folder) / "study", style="siemens", patient_id="P", seed=str(seed),
-                        stored=stored, reverse_instance_numbers=True)  # fmt: skip
-        with open_source(Path(folder) / "study") as files:
+        study = Path(folder) / "study"
+        write_mr_series(
+            _with(scan, scaled),
+            study,
+            style="siemens",
+            patient_id="P",
+            seed=str(seed),
+            stored=stored,
+            reverse_instance_numbers=True,
+        )
+        with open_source(study) as files:
             return read_series(find_stir(discover(files)).series)
-
-
-def _index(geometry: Geometry, points_mm: FloatArray) -> FloatArray:
-    """(n, 3) LPS points -> (slice, row, column) index."""
-    matrix = np.linalg.inv(geometry.affine)
-    return np.asarray(points_mm @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 DISTORTIONS: Final = (
@@ -284,5 +286,5 @@ DISTORTIONS: Final = (
     Distortion("narrow", "field of view that cuts the iliac wings", narrow),
     Distortion("femora", "field of view down to the femora", down_to_the_femora),
     Distortion("from-the-back", "slices stacked from the back", from_the_back),
-)  # fmt: skip
+)
 """In the order of the tables."""

@@ -1,4 +1,4 @@
-"""Leave-one-person-out: each person is measured with networks that never saw them, all at one threshold."""
+"""Leave one person out: measure each person with networks that never saw them, all at one threshold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from sparcc_pipeline.errors import SparccError, UnscorableError
 from sparcc_pipeline.imaging.model.engines import TorchNetwork
-from sparcc_pipeline.imaging.segmentation import Segmenter
+from sparcc_pipeline.imaging.segmentation import ModelSegmenter
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.sparcc.uncertainty import Calibration
@@ -36,29 +36,29 @@ from sparcc_pipeline.training.measure.points import called_edema, item_agreement
 from sparcc_pipeline.volume import Volume
 
 EDEMA_THRESHOLD: Final = 0.3
-"""Half of the Dice of reader on reader (0.61): of probabilities that are right, half of the best Dice that can be had
-is the threshold that has it (Lipton et al., arXiv 1402.1892). Not fitted on what the networks say of these people: the
-best threshold of four people is no good one for a fifth (it ran from 0.25 to 0.45 with who was left out)."""
+"""Half of the Dice of reader on reader (0.61): for calibrated probabilities the threshold with the best Dice is half of
+that Dice. Source: [Lipton2014]. The threshold is not fitted on these people: the best threshold of four people was not
+good for a fifth (it ranged from 0.25 to 0.45)."""
 
 THRESHOLDS: Final = (0.2, 0.25, EDEMA_THRESHOLD, 0.35, 0.4, 0.5, 0.6)
-"""Looked at besides, to show what the fixed one costs and gains."""
+"""Further thresholds in the report, to compare the fixed one with."""
 
 FEWEST_WITH_LESIONS: Final = 2
-"""People with readers' lesions: what each is held against is fitted on the others."""
+"""Fewest people with readers' lesions: some figures of each person are fitted on the others."""
 
 WITH_T1: Final = "with_t1"
 STIR_ALONE: Final = "stir_alone"
 CONTRASTS: Final = (WITH_T1, STIR_ALONE)
 
 Seen = Callable[[str, Prediction, Mapping[str, Any]], None]
-"""Shown (contrast, prediction, the person's figures) of everybody who could be scored."""
+"""Called with (contrast, prediction, the person's figures) for everyone who could be scored."""
 
 
 def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2) -> Prediction:
-    """What networks that never saw a person say of that person, on STIR alone or with the T1 beside it."""
-    # 2014 is in no training of edema: the network of everybody else is that of everybody.
+    """Return the prediction of networks that never saw a person, on STIR alone or with T1."""
+    # 2014 is in no training of edema, so the network of all people never saw it.
     left_out = person.name if person.name in PEOPLE_FOR_EDEMA else None
-    segmenter = Segmenter(
+    segmenter = ModelSegmenter(
         TorchNetwork(run.bones(person.name), threads),
         TorchNetwork(run.edema(left_out), threads),
         EDEMA_THRESHOLD,
@@ -69,11 +69,11 @@ def predict(run: TrainingRun, person: Person, *, with_t1: bool, threads: int = 2
     return Prediction(person, *segmenter.segment(person.stir, t1))
 
 
-def evaluate(run: TrainingRun, told: Callable[[str], None], seen: Seen | None = None) -> dict[str, Any]:
-    """All figures of the model card, ready for JSON; trains the folds that the run does not hold yet.
+def evaluate(run: TrainingRun, report: Callable[[str], None], seen: Seen | None = None) -> dict[str, Any]:
+    """Return all figures of the model card, ready for JSON; train the folds that the run does not hold yet.
 
     The figures are those of studies with T1; "stir_alone" holds the same without it. A person whose fold finds no joint
-    has its reason in "failures" and is in no other figure.
+    has its reason in "failures" and is in no other figure. `report` is called with a line about each step.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def evaluate(run: TrainingRun, told: Callable[[str], None], seen: Seen | None = 
     """
     result: dict[str, dict[str, Any]] = {}
     for contrast in CONTRASTS:
-        everybody, failures = _predict_everybody(run, told, contrast)
+        everybody, failures = _predict_all(run, report, contrast)
         result[contrast] = figures(everybody, failures)
         if seen is not None:
             for name, person in result[contrast]["people"].items():
@@ -89,25 +89,25 @@ def evaluate(run: TrainingRun, told: Callable[[str], None], seen: Seen | None = 
     return {**result[WITH_T1], STIR_ALONE: result[STIR_ALONE]}
 
 
-def _predict_everybody(
-    run: TrainingRun, told: Callable[[str], None], contrast: str
+def _predict_all(
+    run: TrainingRun, report: Callable[[str], None], contrast: str
 ) -> tuple[dict[str, Prediction], dict[str, str]]:
-    """What the folds say of those who can be scored, and why the others cannot."""
+    """Return the predictions of the folds for people who can be scored, and the reasons of those who cannot."""
     everybody: dict[str, Prediction] = {}
     failures: dict[str, str] = {}
     with_t1 = contrast == WITH_T1
     for name in PEOPLE:
-        told(f"measuring {name} {'with T1' if with_t1 else 'on STIR alone'} with networks that never saw {name}")
+        report(f"measuring {name} {'with T1' if with_t1 else 'on STIR alone'} with networks that never saw {name}")
         try:
             everybody[name] = predict(run, run.people[name], with_t1=with_t1)
         except SparccError as error:
             failures[name] = " ".join(str(error).split())
-            told(f"{name} could not be scored: {failures[name]}")
+            report(f"{name} could not be scored: {failures[name]}")
     return everybody, failures
 
 
 def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) -> dict[str, Any]:
-    """The figures of the people who could be scored, and why the others could not (see `evaluate`)."""
+    """Return the figures of the people who could be scored, and the reasons of the others (see `evaluate`)."""
     lesions = [name for name in PEOPLE_WITH_LESIONS if name in everybody]
     if len(lesions) < FEWEST_WITH_LESIONS:
         raise UnscorableError(
@@ -137,12 +137,12 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
 
 
 def _labels_line(person: Person) -> LineDistances:
-    """What bones as labelled would reach: the drawn lines are rough, the found ones smooth."""
+    """Return the distances for bones as labelled: the drawn lines are rough, the found ones smooth."""
     return line_distances(person, joints_of(person))
 
 
 def _agreement(with_lesions: Sequence[Prediction], people: Mapping[str, Any]) -> dict[str, Any]:
-    """Edema, points and totals of the people whom readers read: machine and readers, readers among themselves."""
+    """Return agreement on edema, points and totals of people with readings: machine and readers, reader and reader."""
     names = [prediction.person.name for prediction in with_lesions]
     readings = {name: people[name]["reader_totals"] for name in names}
     as_read, own = ({name: people[name][key]["total"] for name in names} for key in ("score", "score_own_slices"))
@@ -163,17 +163,17 @@ def _empty(predictions: Sequence[Prediction]) -> dict[str, int]:
 
 
 def _or_none(kappa: float) -> float | None:
-    """JSON knows no NaN."""
+    """Return None for NaN, which JSON lacks."""
     return kappa if np.isfinite(kappa) else None
 
 
 def _calibration(predictions: Mapping[str, Prediction], leaving_out: str | None) -> Calibration:
-    """How sure the model is, from everybody but one."""
+    """Return the calibration from all people but one."""
     return fit_calibration([read_items(other) for name, other in predictions.items() if name != leaving_out])
 
 
 def _at_threshold(predictions: Mapping[str, Prediction], threshold: float) -> dict[str, Any]:
-    """Edema Dice, quadrant kappa and empty quadrants called, were this the threshold."""
+    """Return edema Dice, quadrant kappa and empty quadrants called at this threshold."""
     measured = {name: prediction.at(threshold) for name, prediction in predictions.items()}
     lesions = [measured[name] for name in PEOPLE_WITH_LESIONS if name in measured]
     return {
@@ -185,7 +185,7 @@ def _at_threshold(predictions: Mapping[str, Prediction], threshold: float) -> di
 
 
 def _plain(people: Sequence[Person]) -> dict[str, float]:
-    """Dice of the plain threshold for each person, its factor chosen on the others."""
+    """Return the Dice of the plain threshold for each person, its factor chosen on the others."""
     table = {person.name: np.array(plain_dice(person)) for person in people}
     best = {
         name: int(np.argmax(np.mean([curve for other, curve in table.items() if other != name], axis=0)))
@@ -195,7 +195,7 @@ def _plain(people: Sequence[Person]) -> dict[str, float]:
 
 
 def _person(prediction: Prediction, line: LineDistances, plain: float | None) -> dict[str, Any]:
-    """The figures of one person."""
+    """Return the figures of one person."""
     person = prediction.person
     six = choose_six_slices(prediction.joints, prediction.tissue.ligamentous)
     own = score_sparcc(person.stir, prediction.tissue, prediction.joints, six)

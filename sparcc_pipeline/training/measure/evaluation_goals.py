@@ -1,4 +1,4 @@
-"""The figures that the model is judged by, each beside what it should reach; a goal is reached on everybody or not."""
+"""The figures that judge the model, each with its goal. A goal counts as reached only if all people were scored."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
-
-import numpy as np
 
 from sparcc_pipeline.training.data.labels import (
     PEOPLE,
@@ -37,10 +36,10 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure and what it was meant to reach.
+    """A figure and its goal.
 
-    `value` is None where it could not be measured. `reached` is None where no number decides (`note` says what does),
-    or where it was not measured here (`note` says with which command).
+    `value` is None if it could not be measured. `reached` is None if no number decides, or if another command measures
+    the figure; `note` then holds what decides, or the command.
     """
 
     name: str
@@ -51,18 +50,18 @@ class Goal:
 
 
 def goals_of(result: Figures) -> list[Goal]:
-    """All that `evaluate.figures` measured, by what it should reach.
+    """Return all figures of `evaluate.figures` with their goals.
 
-    A goal over people of whom one could not be scored is not reached: the value is that of the others.
+    If one of the people of a goal could not be scored, the goal is not reached: the value is that of the others.
     """
-    return [_everybody(result), *_edema(result), *_totals(result), *_quiet(result), *_anatomy(result), *_sure(result)]
+    return [_all_scored(result), *_edema(result), *_totals(result), *_quiet(result), *_anatomy(result), *_sure(result)]
 
 
 def _goal(name: str, value: float | None, goal: str, reached: bool, scored: Figures, over: Collection[str]) -> Goal:
     return Goal(name, value, goal, value is not None and bool(reached) and all(each in scored for each in over))
 
 
-def _everybody(result: Figures) -> Goal:
+def _all_scored(result: Figures) -> Goal:
     people, everyone = len(result["people"]), len(result["people"]) + len(result["failures"])
     return Goal("people who could be scored", people, f"all {everyone}", people == everyone)
 
@@ -74,15 +73,12 @@ def _edema(result: Figures) -> list[Goal]:
     agrees = kappa is not None and reader_kappa is not None and kappa >= reader_kappa
     called = result["empty_quadrants_called"] / result["empty_quadrants"] if result["empty_quadrants"] else None
     few = called is not None and called <= EMPTY_CALLED
-    drawn = PEOPLE_WITH_LESIONS
+    drawn, empty = PEOPLE_WITH_LESIONS, "share of quadrants called that all readings leave empty"
     return [
         _goal("edema Dice against the readings, mean", dice, _reader(">=", readers), dice >= readers, people, drawn),
         _goal("quadrant kappa against the readings", kappa, _reader(">=", reader_kappa), agrees, people, drawn),
-        _goal(
-            "share of quadrants called that all readings leave empty", called, f"<= {EMPTY_CALLED}", few, people,
-            (*drawn, PERSON_WITHOUT_EDEMA),
-        ),
-    ]  # fmt: skip
+        _goal(empty, called, f"<= {EMPTY_CALLED}", few, people, (*drawn, PERSON_WITHOUT_EDEMA)),
+    ]
 
 
 def _reader(sign: str, value: float | None) -> str:
@@ -96,13 +92,11 @@ def _totals(result: Figures) -> list[Goal]:
         ("the same on the machine's own six slices", own, "machine", "readers"),
         ("total, mean difference from each reading", window, "machine_reading", "reader_reading"),
     ]
-    return [
-        _goal(
-            name, table[machine], _reader("<=", table[readers]), table[machine] <= table[readers], result["people"],
-            PEOPLE_WITH_LESIONS,
-        )
-        for name, table, machine, readers in rows
-    ]  # fmt: skip
+    goals = []
+    for name, table, machine, readers in rows:
+        value, limit = table[machine], table[readers]
+        goals.append(_goal(name, value, _reader("<=", limit), value <= limit, result["people"], PEOPLE_WITH_LESIONS))
+    return goals
 
 
 def _quiet(result: Figures) -> list[Goal]:
@@ -119,15 +113,18 @@ def _quiet(result: Figures) -> list[Goal]:
         Goal(
             f"{PERSON_WITH_UNREAD_EDEMA}, edema that no reader drew: quadrants called on its six slices",
             None if unread is None else unread["called"]["quadrants_on_the_six"],
-            "where it is, nowhere else", None, "looked at: slices below",
+            "where it is, nowhere else",
+            None,
+            "looked at: slices below",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _anatomy(result: Figures) -> list[Goal]:
     people, line = result["people"], result["joint_line"]["percentile_95_mm"]
-    sacrum = float(np.mean([each["bone_dice"]["sacrum"] for each in people.values()]))
-    ilium = float(np.mean([v for e in people.values() for k, v in e["bone_dice"].items() if k != "sacrum"]))
+    # Rounded, so that people at a goal are at the goal together.
+    sacrum = round(fmean(each["bone_dice"]["sacrum"] for each in people.values()), 9)
+    ilium = round(fmean(v for e in people.values() for k, v in e["bone_dice"].items() if k != "sacrum"), 9)
     off = [abs(each["first_slice"] - each["first_slice_read"]) for each in people.values()]
     near, exact, everyone = sum(each <= 1 for each in off), off.count(0), len(people) + len(result["failures"])
     close = line is not None and line <= JOINT_LINE_MM
@@ -154,9 +151,9 @@ def _sure(result: Figures) -> list[Goal]:
 
 
 def goals_elsewhere(folder: Path) -> list[Goal]:
-    """What other commands measure of the model that is installed, from their files in the folder of the run.
+    """Return the figures of the installed model that other commands measure, from their files in the run's folder.
 
-    A figure whose file is not there, or is not what the command writes, has no value and a note with the command.
+    If the file of a figure is absent or unreadable, the figure has no value and a note with the command.
     """
     return [*_stress(_read(folder / STRESS_FILE)), *_benchmark(_read(folder / BENCHMARK_FILE))]
 
@@ -176,7 +173,7 @@ def _stress(found: Figures) -> list[Goal]:
 
 def _benchmark(found: Figures) -> list[Goal]:
     try:
-        # Segmenting finds the joints on its way; the benchmark tells them apart.
+        # Segmenting also finds the joints; the benchmark times the two apart.
         seconds: float | None = sum(found["warm"][step][0] for step in ("segment", "joint"))
         memory, machine = found["peak_memory_mb"], found["machine"]
         of = f"{machine['cores']} cores, {found['threads']} threads, load {machine['load_before']} before"

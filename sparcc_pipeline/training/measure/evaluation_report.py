@@ -1,4 +1,4 @@
-"""The figures of `evaluate` as Markdown tables."""
+"""Write the figures of `evaluate` as Markdown tables."""
 
 from __future__ import annotations
 
@@ -10,22 +10,40 @@ from sparcc_pipeline.training.data.labels import PERSON_WITH_UNREAD_EDEMA, UNREA
 from sparcc_pipeline.training.measure.points import ITEMS
 
 PERSON_COLUMNS: Final = (
-    "person", "sacrum", "right ilium", "left ilium", "joint line mm", "first slice (read)", "edema Dice", "readers",
-    "plain", "total as read", "own six", "totals of the readings",
-)  # fmt: skip
+    "person",
+    "sacrum",
+    "right ilium",
+    "left ilium",
+    "joint line mm",
+    "first slice (read)",
+    "edema Dice",
+    "readers",
+    "plain",
+    "total as read",
+    "own six",
+    "totals of the readings",
+)
 
-AGREEMENT_COLUMNS: Final = ("points", "first, second", "both", "first only", "second only", "neither", "not compared",
-                            "kappa")  # fmt: skip
+AGREEMENT_COLUMNS: Final = (
+    "points",
+    "first, second",
+    "both",
+    "first only",
+    "second only",
+    "neither",
+    "not compared",
+    "kappa",
+)
 WHO: Final = {"machine": "machine, each reading", "readers": "reader 1, reader 2"}
 
 Figures = Mapping[str, Any]
 
 
 def evaluation_markdown(result: Figures) -> str:
-    """Goals, people and points with T1 and on STIR alone, how sure the model is, and what other commands measured.
+    """Return goals, people and points with T1 and on STIR alone, certainty, and the figures of other commands.
 
-    `result` is what `evaluate` gives, with the "date", "software" and "command" of the measurement and "elsewhere", the
-    goals of `evaluation_goals.goals_elsewhere`.
+    `result` is the result of `evaluate`, with the "date", "software" and "command" of the measurement, and "elsewhere":
+    the goals of `evaluation_goals.goals_elsewhere`.
     """
     parts = [
         f"{result['date']}, sparcc-pipeline {result['software']}: `{result['command']}`",
@@ -64,14 +82,14 @@ def _goal_table(goals: Sequence[Figures]) -> list[str]:
 
 
 def _reached(goal: Figures) -> str:
-    """ "yes" or "no" where a number decides, then what is to be known of it."""
+    """Return "yes" or "no" where a number decides, then the note."""
     judged = "" if goal["reached"] is None else "yes" if goal["reached"] else "**no**"
     note = goal["note"] if judged == "" or not goal["note"] else f" ({goal['note']})"
     return f"{judged}{note}"
 
 
 def _beside(result: Figures) -> list[str]:
-    """What has no goal of its own."""
+    """Return lines about figures without a goal."""
     line, totals = result["joint_line"], result["total_differences"]
     found, back = (_number(line[key]) for key in ("percentile_95_found_mm", "percentile_95_from_found_mm"))
     labels = result["joint_line_of_the_labels"]["percentile_95_mm"]
@@ -79,7 +97,7 @@ def _beside(result: Figures) -> list[str]:
         f"- Edema Dice of a plain threshold inside perfect bones and joints: {result['plain_dice_mean']:.2f}.",
         f"- Quadrants called that all readings leave empty: {result['empty_quadrants_called']} of "
         f"{result['empty_quadrants']}.",
-        "- Joint line, from every drawn point to the found line (infinitely far where no joint was found): median "
+        "- Joint line, from every drawn point to the found line (infinitely far if no joint was found): median "
         f"{_number(line['median_found_mm'])} mm, 95 % within {found} mm where it was found. From the found line to the "
         f"drawn one, beside it: 95 % within {back} mm. Bones as labelled would reach {_number(labels)} mm.",
         f"- Drawn joints that were not found: {len(line['missing'])} of {line['joint_slices']}.",
@@ -111,7 +129,7 @@ def _people(result: Figures) -> list[str]:
 
 
 def _line(line: Figures) -> str:
-    """95th percentile where the joint was found, and on how many joint-slices it was not."""
+    """Return the 95th percentile where the joint was found, and the number of joint-slices where it was not."""
     missing = f"; {len(line['missing'])} of {line['joint_slices']} not found" if line["missing"] else ""
     return f"{_number(line['percentile_95_found_mm'], '.2f')}{missing}"
 
@@ -135,7 +153,7 @@ def _agreement(items: Figures) -> list[str]:
 
 
 def _thresholds(result: Figures) -> list[str]:
-    """What another threshold than the model's would give: to be looked at, not chosen from."""
+    """Return the figures at other thresholds, for information: the threshold is not chosen from them."""
     rows = [
         [
             f"{each['threshold']:g}",
@@ -146,14 +164,14 @@ def _thresholds(result: Figures) -> list[str]:
         for each in result["thresholds"]
     ]
     return [
-        f"Were the threshold another than {result['edema_threshold']:g}, which is not fitted:",
+        f"At other thresholds than {result['edema_threshold']:g}, which is not fitted:",
         "",
         *_table(("threshold", "edema Dice", "quadrant kappa", "empty quadrants called"), rows),
     ]
 
 
 def _called(people: Figures) -> list[str]:
-    """Where edema was called in those whom no reader read."""
+    """Return where edema was called in people without a reading."""
     lines = []
     for name, each in people.items():
         if each["reader_totals"]:
@@ -166,7 +184,7 @@ def _called(people: Figures) -> list[str]:
             slices = [f"{s['slice']} ({_quadrants(s)})" for s in called["slices"] if s["side"] == side.value]
             known = ""
             if name == PERSON_WITH_UNREAD_EDEMA:
-                known = " (edema lies in the upper sacrum on {}-{})".format(*UNREAD_EDEMA_SLICES[side])
+                known = " (edema is in the upper sacrum on {}-{})".format(*UNREAD_EDEMA_SLICES[side])
             lines.append(f"  - {side.value} joint, all slices{known}: {', '.join(slices) or 'none'}")
     return lines
 
@@ -176,7 +194,7 @@ def _quadrants(called: Figures) -> str:
 
 
 def _certainty(result: Figures) -> list[str]:
-    """Intervals and reliability, each person by the calibration of the others."""
+    """Return intervals and reliability, each person by the calibration of the others."""
     people = [
         [
             name,
@@ -195,10 +213,10 @@ def _certainty(result: Figures) -> list[str]:
         *_table(("person", "expected", "90 % interval", "chance of remission", "totals of the readings"), people),
         "",
         f"The interval holds {result['totals_covered']} of {result['totals']} totals (a person without edema counts "
-        f"with a total of 0). Brier score of the quadrants {result['brier']:.3f}, of always saying the mean "
+        f"with a total of 0). Brier score of the quadrants {result['brier']:.3f}, of the mean alone "
         f"{result['brier_of_the_mean']:.3f}.",
         "",
-        *_table(("probability said", "quadrants", "said on average", "happened"), bins),
+        *_table(("predicted probability", "quadrants", "mean prediction", "observed"), bins),
     ]
 
 

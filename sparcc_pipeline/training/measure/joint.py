@@ -1,8 +1,8 @@
-"""How far the joint line that was found lies from the one that was drawn, in the plane of the slice, in mm.
+"""Measure the distance of the found joint line from the drawn one, in the plane of the slice, in mm.
 
-Measured from every drawn point to the found line, not the other way round: the drawn lines are trimmed by 3-8 mm at
-their ends, so a found joint may be longer and still be right, while one that is too short is as far off as what it
-misses. The other way round is measured beside the drawn line only, and told beside it.
+The distance is that of every drawn point from the found line. The drawn lines are trimmed by 3-8 mm at their ends, so a
+found joint may be longer and still be right, while a joint that is too short is as far off as the part it misses. The
+distance of found points from the drawn line is measured beside that line only, as a second figure.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class LineDistances:
     Parameters
     ----------
     from_drawn_mm : of each drawn point on the labelled slices from the found line; inf where no joint was found
-    from_found_mm : of each found point that lies beside the drawn line, and not beyond its ends, from the drawn line
-    joint_slices : how many joints were drawn, each side of a slice one
-    missing : (slice_index, side) of those among them on which no joint was found
+    from_found_mm : of each found point beside the drawn line, not beyond its ends, from the drawn line
+    joint_slices : number of joints drawn, one for each side of a slice
+    missing : (slice_index, side) of the drawn joints that were not found
     """
 
     from_drawn_mm: FloatArray
@@ -40,7 +40,9 @@ class LineDistances:
 
 
 def distance_from_line(points_mm: FloatArray, line_mm: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Distance of each point from a chain of straight pieces, and whether it lies beside it (not beyond an end).
+    """Return the distance of each point from a chain of straight pieces, and whether it is beside it.
+
+    A point beyond an end of the line is not beside it.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def distance_from_line(points_mm: FloatArray, line_mm: FloatArray) -> tuple[Floa
 
 
 def line_distances(person: Person, joints: Joints) -> LineDistances:
-    """All drawn joint lines on the cartilaginous slices of one person against the joints that were found."""
+    """Compare all drawn joint lines on the cartilaginous slices of one person with the joints found."""
     first, last = person.cartilaginous
     from_drawn: list[FloatArray] = [np.empty(0)]
     from_found: list[FloatArray] = [np.empty(0)]
@@ -78,7 +80,7 @@ def line_distances(person: Person, joints: Joints) -> LineDistances:
 
 
 def pooled(people: Iterable[LineDistances]) -> LineDistances:
-    """The points of all people together; `missing` one after the other."""
+    """Return the points of all people together."""
     each = list(people)
     return LineDistances(
         np.concatenate([one.from_drawn_mm for one in each]),
@@ -89,10 +91,10 @@ def pooled(people: Iterable[LineDistances]) -> LineDistances:
 
 
 def line_figures(distances: LineDistances) -> dict[str, Any]:
-    """Median and 95th percentile, ready for JSON.
+    """Return median and 95th percentile, ready for JSON.
 
-    A drawn point without a found joint is infinitely far: `percentile_95_mm` is None where those are more than the
-    percentile leaves out. `percentile_95_found_mm` leaves them out.
+    A drawn point without a found joint is infinitely far, so `percentile_95_mm` is None if more than 5 % of the points
+    have none. `percentile_95_found_mm` leaves them out.
     """
     seen = distances.from_drawn_mm[np.isfinite(distances.from_drawn_mm)]
     return {
@@ -106,7 +108,7 @@ def line_figures(distances: LineDistances) -> dict[str, Any]:
 
 
 def within(distances_mm: FloatArray, percentile: float) -> float | None:
-    """The smallest of the distances within which so many percent of them lie; None where that is no distance."""
+    """Return the percentile of the distances: the smallest that holds so many percent; None if it is not finite."""
     if not len(distances_mm):
         return None
     value = float(np.percentile(distances_mm, percentile, method="inverted_cdf"))

@@ -1,4 +1,4 @@
-"""How the machine's points and totals agree with those of the readers, and the readers with each other."""
+"""Measure how points and totals of the machine agree with the readers, and the readers with each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANY_DIFFERENCE: Final = 1 - np.eye(2)
 
 
 def total_differences(machine: Mapping[str, int], readings: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    """Mean absolute differences of totals over people.
+    """Return mean absolute differences of totals over people.
 
     Parameters
     ----------
@@ -46,9 +46,10 @@ def total_differences(machine: Mapping[str, int], readings: Mapping[str, Sequenc
 
 
 def item_agreement(predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
-    """Edema, intensity and depth points of people with readings: the machine against each reading, reader on reader.
+    """Return the agreement on edema, intensity and depth points: machine and each reading, reader and reader.
 
-    By item and then "machine" or "readers": see `agreement_of`. Counted on the six slices as read, each reading once.
+    The keys are the item, then "machine" or "readers" (see `agreement_of`). Points are counted on the six slices as
+    read, each reading once.
     """
     machine: list[tuple[SparccScore, SparccScore]] = []
     readers: list[tuple[SparccScore, SparccScore]] = []
@@ -60,10 +61,10 @@ def item_agreement(predictions: Sequence[Prediction]) -> dict[str, dict[str, Any
 
 
 def agreement_of(pairs: Iterable[tuple[SparccScore, SparccScore]], item: str) -> dict[str, Any]:
-    """How often both, one, or none of two scores of the same six slices gave a point of one of ITEMS.
+    """Return how often both, one, or none of two scores of the same six slices gave a point of one of ITEMS.
 
-    `kappa` is that of the counts as one table, None where chance explains all; `not_compared` counts what only one of
-    the two could evaluate, or neither.
+    `kappa` is that of the counts as one table, None if chance explains all. `not_compared` counts the points that one
+    of the two or both could not evaluate.
     """
     table, not_compared = np.zeros((2, 2), dtype=int), 0
     for first, second in pairs:
@@ -91,7 +92,7 @@ def _points(joint: JointSliceScore, item: str) -> list[int | None]:
 
 
 def called_edema(prediction: Prediction) -> dict[str, Any]:
-    """Where edema was called: how many quadrants of the six slices as read, and which on every slice with a joint."""
+    """Return the number of quadrants called on the six slices as read, and those called on every slice with a joint."""
     first, last = prediction.person.six_slices
     area, edema = prediction.joints.geometry.pixel_area_mm2, prediction.tissue.edema
     slices, on_the_six = [], 0

@@ -1,7 +1,7 @@
-"""How good is the registration: real pairs of visits, and known motions on top of them.
+"""Measure the registration: on real pairs of visits, and on known motions added to them.
 
-The true motion between two real visits is not known: it is judged by joints and bones. What is known is the motion that
-is added to the second visit, so the registration is right where it finds the one between the visits followed by it.
+The true motion between two real visits is not known; joints and bones judge it. The motion added to the second visit is
+known: the registration is right if it finds the motion between the visits followed by the added one.
 """
 
 from __future__ import annotations
@@ -14,42 +14,41 @@ import numpy as np
 
 from sparcc_pipeline.errors import SeriesNotFoundError, SparccError
 from sparcc_pipeline.imaging.alignment.follow_up import Anatomy, align
+from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.imaging.segmentation import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, joint_points_mm
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.measure.repeat_scan import body_signal, random_large_repeat, repeat_scan
 from sparcc_pipeline.training.measure.retest import goal, registration_error
 from sparcc_pipeline.training.measure.retest_report import goal_table
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import Volume
 
 RECOVERED_MM: Final = 1.0
 RECOVERED_DEGREES: Final = 1.0
 RECOVERED_GOAL: Final = 0.95
 
 WAYS: Final = ("slices follow the patient", "patient moves within the slices")
-"""By turns: even motions the first, odd ones the second."""
+"""Even motions use the first way, odd ones the second."""
 
 SEEDS_A_PAIR: Final = 1000
-_NO_EDEMA: Final = 0.5
 
 Pairs = Mapping[str, tuple[Volume, Volume]]
 
 
 class BoneFinder(Protocol):
-    """What finds bones, and says which model it is."""
+    """A segmenter that finds bones and names its model."""
 
     @property
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
     def find_bones(self, volume: Volume) -> BoneMaps:
-        """The bones of one volume."""
+        """Return the bones of one volume."""
 
 
 def load_pairs(data: Path) -> dict[str, tuple[Volume, Volume]]:
-    """(before, after) treatment of each person in the folder that holds `sij_mri/`, T1-weighted.
+    """Read T1 (before, after) treatment of each person in the folder that holds `sij_mri/`.
 
     Raises
     ------
@@ -66,12 +65,16 @@ def _read(folder: Path, name: str, visit: str) -> Volume:
     return read_nifti(folder / f"{name}_{visit}.nii.gz")
 
 
-def measure_registration(pairs: Pairs, segmenter: BoneFinder, motions: int, seed: int,
-                         told: Callable[[str], None]) -> dict[str, Any]:  # fmt: skip
-    """Register each pair, then `motions` times its second visit moved by a known motion; figures ready for JSON."""
+def measure_registration(
+    pairs: Pairs, segmenter: BoneFinder, motions: int, seed: int, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Register each pair, then its second visit moved by `motions` known motions; return figures ready for JSON.
+
+    `report` is called with a line about each step.
+    """
     rows: dict[str, Any] = {}
     for index, (name, (before, after)) in enumerate(pairs.items()):
-        told(f"{name}: before and after treatment")
+        report(f"{name}: before and after treatment")
         rows[name] = {"failure": None, "motions": []}
         try:
             baseline, follow_up = _anatomy(before, segmenter), _anatomy(after, segmenter)
@@ -81,13 +84,13 @@ def measure_registration(pairs: Pairs, segmenter: BoneFinder, motions: int, seed
             continue
         found, points = alignment.registration, joint_points_mm(baseline.joints)
         unmoved = alignment_quality(
-            baseline.tissue, baseline.joints, follow_up.tissue, follow_up.joints, RigidTransform()
+            baseline.labels, baseline.joints, follow_up.labels, follow_up.joints, RigidTransform()
         )
         rows[name]["before"] = _quality(unmoved, found.mutual_information_before)
         rows[name]["after"] = _quality(alignment.quality, found.mutual_information)
         rows[name]["moved"] = registration_error(RigidTransform(), found.transform, points)
         for number in range(motions):
-            told(f"{name}: motion {number + 1} of {motions}")
+            report(f"{name}: motion {number + 1} of {motions}")
             moved = _known_motion(
                 baseline, follow_up, found.transform, number, seed + SEEDS_A_PAIR * index + number, segmenter
             )
@@ -103,17 +106,18 @@ def measure_registration(pairs: Pairs, segmenter: BoneFinder, motions: int, seed
 
 
 OUTCOMES: Final = ("recovered", "flagged", "missed")
-"""Within the limits and believed; refused; believed although it is wrong."""
+"""Accepted and within the limits; refused; accepted although wrong."""
 
 
 def outcome_of(error: Mapping[str, float]) -> str:
-    """Whether an alignment that was believed is right."""
+    """Return the outcome of an accepted alignment."""
     right = error["mm"] <= RECOVERED_MM and error["degrees"] <= RECOVERED_DEGREES
     return "recovered" if right else "missed"
 
 
-def _known_motion(baseline: Anatomy, follow_up: Anatomy, pair: RigidTransform, number: int, seed: int,
-                  segmenter: BoneFinder) -> dict[str, Any]:  # fmt: skip
+def _known_motion(
+    baseline: Anatomy, follow_up: Anatomy, pair: RigidTransform, number: int, seed: int, segmenter: BoneFinder
+) -> dict[str, Any]:
     """Move the second visit by a known motion and register it again."""
     points = joint_points_mm(baseline.joints)
     middle = pair.apply(points).mean(axis=0)
@@ -140,13 +144,11 @@ def _known_motion(baseline: Anatomy, follow_up: Anatomy, pair: RigidTransform, n
 
 def _anatomy(volume: Volume, segmenter: BoneFinder) -> Anatomy:
     bones = segmenter.find_bones(volume)
-    nothing = np.zeros(bones.anatomy.shape, dtype=np.float32)
-    tissue = TissueMaps(volume.geometry, bones.anatomy, nothing, _NO_EDEMA, nothing > 0, bones.ligamentous)
-    return Anatomy(volume, tissue, find_joints(tissue))
+    return Anatomy(volume, bones.anatomy, find_joints(bones.anatomy, volume.geometry))
 
 
 def _quality(quality: AlignmentQuality, mutual_information: float) -> dict[str, float | None]:
-    """As a dict; the joint lines are no distance apart where one of them lies outside of the other scan."""
+    """Return a dict; the distance of the joint lines is None if one of them is outside the other scan."""
     apart = quality.joint_line_mm if np.isfinite(quality.joint_line_mm) else None
     return {**vars(quality), "joint_line_mm": apart, "mutual_information": mutual_information}
 
@@ -158,15 +160,15 @@ def _goals(over_all: Mapping[str, int]) -> list[dict[str, Any]]:
     name = f"share of known motions recovered within {RECOVERED_MM:g} mm and {RECOVERED_DEGREES:g} degree"
     return [
         goal(name, share, f">= {RECOVERED_GOAL:g}", share >= RECOVERED_GOAL),
-        goal("wrong alignments that were believed", over_all["missed"], "0", over_all["missed"] == 0),
+        goal("wrong alignments that were accepted", over_all["missed"], "0", over_all["missed"] == 0),
     ]
 
 
 def registration_markdown(result: Mapping[str, Any]) -> str:
-    """The figures of `measure_registration` as Markdown."""
+    """Return the figures of `measure_registration` as Markdown."""
     lines = [*goal_table(result["goals"]), ""]
     lines += [
-        "Before (the patient did not move, by the scanner's coordinates) and after the registration:",
+        "Before (by the scanner's coordinates, as if the patient had not moved) and after the registration:",
         "",
         "| pair | moved | joint lines mm | bone overlap | mutual information |",
         "|---|---|---|---|---|",
@@ -184,8 +186,8 @@ def registration_markdown(result: Mapping[str, Any]) -> str:
     over_all = result["over_all"]
     lines += [
         "",
-        f"{over_all['motions']} known motions on top: {over_all['recovered']} recovered, {over_all['flagged']} "
-        f"refused, {over_all['missed']} wrong but believed. Error over the baseline's joints:",
+        f"{over_all['motions']} known motions added: {over_all['recovered']} recovered, {over_all['flagged']} "
+        f"refused, {over_all['missed']} wrong but accepted. Error over the baseline's joints:",
         "",
         "| pair | way | recovered | mean mm | largest mm | mean degrees | largest degrees |",
         "|---|---|---|---|---|---|---|",

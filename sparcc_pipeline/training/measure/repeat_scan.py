@@ -1,10 +1,10 @@
-"""A second scan of the same person, made from a real one: what moved, and by how much, is known exactly.
+"""Simulate a second scan of the same person from a real one, with a known motion.
 
-The patient is moved, the slices are placed anew as a technician would (following the patient, but not exactly), and the
-signal gets another gain, another bias field and fresh noise. The disease is the same, so a score should be the same.
+The patient moves, the slices are placed anew as a technician places them (following the patient, but not exactly), and
+the signal gets another gain, another bias field and fresh noise. The disease is the same, so the score should be too.
 
-What it cannot imitate: between two thick slices the signal is interpolated, not measured, and what lies outside of the
-first scan is not known. The noise of the first scan stays in the second one, under the fresh noise.
+Limits: between two thick slices the signal is interpolated, not measured, and tissue outside the first scan is unknown.
+The noise of the first scan stays in the second one, under the fresh noise.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ SPLINE_ORDER: Final = 3
 plane, linear interpolation 43-79 %, and linear in the plane with cubic between slices 52-65 %."""
 
 SHIFT_MM: Final = 40.0
-"""How far the patient may lie elsewhere in the scanner, in any direction."""
+"""Largest shift of the patient in the scanner, in any direction."""
 
 TURN_DEGREES: Final = 5.0
-"""How far the patient may be turned at a real second visit, about any axis."""
+"""Largest turn of the patient at a real second visit, about any axis."""
 
 LARGE_TURN_DEGREES: Final = 15.0
 """The same for the test of the registration."""
 
 PLACED_TURN_DEGREES: Final = 4.0
-"""How far the technician may tilt (about the right-left axis) and turn (about the feet-head axis) the slices."""
+"""Largest tilt (about the right-left axis) and turn (about the feet-head axis) of the slices by the technician."""
 
 PLACED_SLICES: Final = (0.5, 1.5)
-"""How far the slices are placed to the front or the back, in slices: never on the slices of the first scan."""
+"""Shift of the slices to the front or the back, in slices: never on the slices of the first scan."""
 
 PLACED_IN_PLANE_MM: Final = 10.0
-"""How far the image may be placed along its rows and along its columns."""
+"""Largest shift of the image along its rows and along its columns."""
 
 GAIN: Final = (0.7, 1.4)
 BIAS: Final = 0.10
@@ -48,7 +48,7 @@ NOISE: Final = 0.04
 """Standard deviation of the noise, as a share of the marrow's signal."""
 
 IMAGED_SHARE: Final = 0.5
-"""A slice at an end of the second scan of which less was in the first scan is left out."""
+"""Slices at the ends of the second scan are left out if the first scan shows less of them."""
 
 _BIAS_KNOTS: Final = 3
 _FOREGROUND: Final = 0.2
@@ -65,7 +65,7 @@ class Repeat:
     shape, spacing_mm : of the second scan's grid, about the same middle; as at the first if None
     gain : factor on all signal
     bias : largest relative change by a smooth field
-    noise : standard deviation as a share of a signal that `repeat_scan` is told
+    noise : standard deviation as a share of `unit_signal` of `repeat_scan`
     """
 
     motion: RigidTransform = RigidTransform()
@@ -79,13 +79,13 @@ class Repeat:
 
 
 def repeat_scan(volume: Volume, repeat: Repeat, unit_signal: float) -> Volume:
-    """The second scan; slices at its ends that the first scan hardly covers are left out.
+    """Return the second scan; slices at its ends that the first scan hardly covers are left out.
 
-    `unit_signal` is what `repeat.noise` is a share of, in the units of `volume`: that of marrow, or `body_signal`.
+    `repeat.noise` is a share of `unit_signal`, in the units of `volume`: that of marrow, or `body_signal`.
 
     Raises
     ------
-    GeometryError : turned so far that the stack is not semicoronal any more
+    GeometryError : the turned stack is no longer semicoronal
     ValueError : the second scan shows nothing of the first
     """
     random = np.random.default_rng(repeat.seed)
@@ -94,7 +94,7 @@ def repeat_scan(volume: Volume, repeat: Repeat, unit_signal: float) -> Volume:
     if repeat.bias:
         signal *= 1 + repeat.bias * _smooth_field(geometry.shape, random)
     if repeat.noise:
-        # Magnitude images have Rician noise: Gudbjartsson and Patz 1995, doi 10.1002/mrm.1910340618.
+        # Magnitude images have Rician noise. Source: [Gudbjartsson1995].
         deviation = repeat.noise * unit_signal * repeat.gain
         real, imaginary = random.normal(0.0, deviation, (2, *geometry.shape))
         signal = np.hypot(signal + real, imaginary)
@@ -104,7 +104,7 @@ def repeat_scan(volume: Volume, repeat: Repeat, unit_signal: float) -> Volume:
 
 
 def repeat_geometry(geometry: Geometry, repeat: Repeat) -> Geometry:
-    """Where the slices of the second scan lie, in a frame of reference of its own."""
+    """Return the grid of the second scan, in a frame of reference of its own."""
     shape, spacing = repeat.shape or geometry.shape, repeat.spacing_mm or geometry.spacing_mm
     directions = np.array(geometry.directions, dtype=float)
     middle = (np.array(geometry.shape) - 1) / 2 * geometry.spacing_mm @ directions + geometry.origin_mm
@@ -116,14 +116,14 @@ def repeat_geometry(geometry: Geometry, repeat: Repeat) -> Geometry:
 
 
 def body_signal(signal: Float32Array) -> float:
-    """Median signal of the body, air left out."""
+    """Return the median signal of the body without air."""
     return float(np.median(signal[signal > _FOREGROUND * np.percentile(signal, 95)]))
 
 
 def random_repeat(geometry: Geometry, middle_mm: FloatArray, seed: int) -> Repeat:
-    """A second visit as it happens: the patient lies elsewhere, the slices follow, nearly.
+    """Return a realistic second visit: the patient has moved, and the slices nearly follow.
 
-    `middle_mm` (3,) LPS is the point about which patient and slices are turned, such as the middle of the joints.
+    `middle_mm` (3,) LPS is the point about which patient and slices turn, such as the middle of the joints.
     """
     random = np.random.default_rng(seed)
     motion = _random_motion(random, middle_mm, TURN_DEGREES)
@@ -131,9 +131,9 @@ def random_repeat(geometry: Geometry, middle_mm: FloatArray, seed: int) -> Repea
 
 
 def random_large_repeat(geometry: Geometry, middle_mm: FloatArray, seed: int, *, follows: bool) -> Repeat:
-    """A hard second visit for the registration: turned by up to LARGE_TURN_DEGREES.
+    """Return a hard second visit for the registration: turned by up to LARGE_TURN_DEGREES.
 
-    The slices follow the patient, nearly, or stay where they were, and the patient lies elsewhere and turned in them.
+    The slices nearly follow the patient, or they stay and the patient moves and turns within them.
     """
     random = np.random.default_rng(seed)
     motion = _random_motion(random, middle_mm, LARGE_TURN_DEGREES)
@@ -147,8 +147,9 @@ def _random_motion(random: np.random.Generator, middle_mm: FloatArray, largest_d
     return RigidTransform.about(middle_mm, turn, way * random.uniform(0, SHIFT_MM))
 
 
-def _random_placement(random: np.random.Generator, geometry: Geometry, middle_mm: FloatArray,
-                      motion: RigidTransform) -> RigidTransform:  # fmt: skip
+def _random_placement(
+    random: np.random.Generator, geometry: Geometry, middle_mm: FloatArray, motion: RigidTransform
+) -> RigidTransform:
     tilt, turn = random.uniform(-PLACED_TURN_DEGREES, PLACED_TURN_DEGREES, 2)
     rotation = rotation_about(0, tilt) @ rotation_about(2, turn)
     slices = random.choice([-1, 1]) * random.uniform(*PLACED_SLICES)
@@ -163,15 +164,15 @@ def _random_signal(random: np.random.Generator, repeat: Repeat) -> Repeat:
 
 
 def _places(geometry: Geometry, matrix: FloatArray, slice_index: int) -> FloatArray:
-    """(3, rows, columns) places of one slice's pixels in the first scan, in its indices."""
+    """Return (3, rows, columns): the indices in the first scan of one slice's pixels."""
     rows, columns = np.meshgrid(*map(np.arange, geometry.shape[1:]), indexing="ij")
     index = np.stack([np.full(rows.shape, slice_index), rows, columns, np.ones(rows.shape)])
-    # Rounded, so that a pixel on the very edge does not fall outside by the last digit.
+    # Rounded, so that rounding errors do not move a pixel on the edge outside.
     return np.asarray(np.round(np.tensordot(matrix[:3], index, axes=1), 6))
 
 
 def _covered(geometry: Geometry, first: Geometry, motion: RigidTransform) -> tuple[Geometry, int]:
-    """The grid without the slices at its ends that the first scan hardly covers, and how many slices are left."""
+    """Return the grid without end slices that the first scan hardly covers, and the number of slices left."""
     matrix = index_map(geometry, first, motion.inverse())
     share = []
     for k in range(geometry.shape[0]):
@@ -186,7 +187,7 @@ def _covered(geometry: Geometry, first: Geometry, motion: RigidTransform) -> tup
 
 
 def _interpolate(volume: Volume, geometry: Geometry, motion: RigidTransform) -> FloatArray:
-    """The first scan's signal at the second one's voxels; beyond its slices that of the last, beside them nothing."""
+    """Return the first scan's signal at the second one's voxels: beyond its slices that of the last, beside them 0."""
     matrix = index_map(geometry, volume.geometry, motion.inverse())
     coefficients = ndimage.spline_filter(volume.signal.astype(float), order=SPLINE_ORDER)
     signal = np.empty(geometry.shape)
@@ -200,7 +201,7 @@ def _interpolate(volume: Volume, geometry: Geometry, motion: RigidTransform) -> 
 
 
 def _smooth_field(shape: tuple[int, int, int], random: np.random.Generator) -> FloatArray:
-    """(slices, rows, columns) smooth random field whose largest absolute value is 1."""
+    """Return a (slices, rows, columns) smooth random field whose largest absolute value is 1."""
     knots = random.normal(size=(_BIAS_KNOTS,) * 3)
     field = ndimage.zoom(knots, np.array(shape) / _BIAS_KNOTS, order=2, mode="nearest", grid_mode=True)
     return np.asarray(field / np.abs(field).max())

@@ -1,7 +1,7 @@
-"""How repeatable is a score: each scan is scored, then second scans of the same person, laid on the first.
+"""Measure how repeatable a score is: score each scan, then second scans of the same person, aligned with the first.
 
-Nothing has changed between the scans, so every difference of totals is an error of measurement: of the slices that were
-matched, of the networks, of the rules at their limits.
+Nothing has changed between the scans, so every difference of totals is an error of measurement: of the matched slices,
+of the networks, or of the rules at their limits.
 
 The statistics and their sources are in `trial/agreement/measures.py`.
 """
@@ -9,6 +9,7 @@ The statistics and their sources are in `trial/agreement/measures.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -33,28 +34,30 @@ LOW_TOTAL: Final = 20
 SAME_SLICES_GOAL: Final = 0.95
 LOW_TOTAL_SD_GOAL: Final = 1.0
 
-CHOICES: Final = {"matched": "the six slices that show what was scored at baseline",
-                  "own": "the six slices of the repeat's own transitional slice"}  # fmt: skip
+CHOICES: Final = {
+    "matched": "the six slices that show the tissue scored at baseline",
+    "own": "the six slices of the repeat's own transitional slice",
+}
 
 SEEDS_A_SCAN: Final = 1000
-"""The repeats of one scan take their seeds from a block of their own."""
+"""The repeats of one scan take their seeds from one block of this size."""
 
 DrawRepeat = Callable[[Geometry, FloatArray, int], Repeat]
 
 
 class TissueFinder(Protocol):
-    """What turns a volume into tissue maps, and says which model it is."""
+    """A segmenter: turns a volume into tissue maps, and names its model."""
 
     @property
     def provenance(self) -> Mapping[str, str]:
         """Name, version, sha256 and engine of the model."""
 
     def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
-        """The tissue maps of one STIR volume, in its own geometry, and the joints in them."""
+        """Return the tissue maps of one STIR volume, in its own geometry, and the joints in them."""
 
 
 def load_scans(data: Path) -> dict[str, Volume]:
-    """The seven STIR scans of the folder that holds `sij_mri/`.
+    """Read the STIR scans of all PEOPLE from the folder that holds `sij_mri/`.
 
     Raises
     ------
@@ -63,21 +66,29 @@ def load_scans(data: Path) -> dict[str, Volume]:
     return {name: read_nifti(data / "sij_mri" / "stir" / f"{name}_STIR.nii.gz") for name in PEOPLE}
 
 
-def retest(scans: Mapping[str, Volume], segmenter: TissueFinder, repeats: int, seed: int, told: Callable[[str], None],
-           draw: DrawRepeat = random_repeat) -> dict[str, Any]:  # fmt: skip
-    """Score each scan and `repeats` second scans of it; all figures, ready for JSON.
+def retest(
+    scans: Mapping[str, Volume],
+    segmenter: TissueFinder,
+    repeats: int,
+    seed: int,
+    report: Callable[[str], None],
+    draw: DrawRepeat = random_repeat,
+) -> dict[str, Any]:
+    """Score each scan and `repeats` second scans of it; return all figures, ready for JSON.
+
+    `report` is called with a line about each step.
 
     Raises
     ------
-    UnscorableError : a scan itself cannot be scored; what fails on a repeat is counted and named
+    UnscorableError : a scan itself cannot be scored; repeats that fail are counted with their reasons
     """
     rows: dict[str, Any] = {}
     for index, (name, volume) in enumerate(scans.items()):
-        told(f"{name}: the scan itself")
+        report(f"{name}: the scan itself")
         baseline = _Baseline(volume, segmenter)
         scanned = []
         for number in range(repeats):
-            told(f"{name}: repeat {number + 1} of {repeats}")
+            report(f"{name}: repeat {number + 1} of {repeats}")
             scanned.append(baseline.repeat(segmenter, draw, seed + SEEDS_A_SCAN * index + number))
         rows[name] = {
             "baseline": _points(baseline.score),
@@ -91,24 +102,38 @@ def retest(scans: Mapping[str, Volume], segmenter: TissueFinder, repeats: int, s
     return result
 
 
+@dataclass(frozen=True, eq=False)
+class _Segmented:
+    """One scan with its tissue maps and joints."""
+
+    volume: Volume
+    tissue: TissueMaps
+    joints: Joints
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """The part that registration uses."""
+        return Anatomy(self.volume, self.tissue.anatomy, self.joints)
+
+
 class _Baseline:
     """The scan itself, scored by the rule of the transitional slice."""
 
     def __init__(self, volume: Volume, segmenter: TissueFinder) -> None:
-        self._anatomy = _anatomy(volume, segmenter)
-        tissue, joints = self._anatomy.tissue, self._anatomy.joints
+        self._scan = _segmented(volume, segmenter)
+        tissue, joints = self._scan.tissue, self._scan.joints
         self._marrow = normal_marrow_signal(volume.signal, tissue.anatomy, joint_distance_mm(joints))
         self._six = choose_six_slices(joints, tissue.ligamentous)
         self._points = joint_points_mm(joints)
         self.score = score_sparcc(volume, tissue, joints, self._six)
 
     def repeat(self, segmenter: TissueFinder, draw: DrawRepeat, seed: int) -> dict[str, Any]:
-        """One second scan: what was scored on the matched and on its own slices, or why it was not."""
-        volume = self._anatomy.volume
+        """Return one second scan: its scores on the matched and on its own slices, or the reasons why it has none."""
+        volume = self._scan.volume
         plan = draw(volume.geometry, self._points.mean(axis=0), seed)
         found: dict[str, Any] = {"seed": seed, "registration": None, **dict.fromkeys(CHOICES), "failures": {}}
         try:
-            again = _anatomy(repeat_scan(volume, plan, self._marrow), segmenter)
+            again = _segmented(repeat_scan(volume, plan, self._marrow), segmenter)
         except SparccError as error:
             found["failures"] = dict.fromkeys(CHOICES, str(error))
             return found
@@ -118,44 +143,43 @@ class _Baseline:
         except SparccError as error:
             found["failures"]["own"] = str(error)
         try:
-            transform = align(self._anatomy, again).registration.transform
+            transform = align(self._scan.anatomy, again.anatomy).registration.transform
             found["registration"] = registration_error(transform, plan.motion, self._points)
             geometry = again.volume.geometry
-            matched = match_six_slices(self._six, self._anatomy.joints, geometry, transform)
+            matched = match_six_slices(self._six, self._scan.joints, geometry, transform)
             found["tilt_degrees"] = matched.tilt_degrees
             found["matched"] = self._scored(again, matched.slices, plan.motion)
         except SparccError as error:
             found["failures"]["matched"] = str(error)
         return found
 
-    def _scored(self, again: Anatomy, six: SixSlices, motion: RigidTransform) -> dict[str, Any]:
+    def _scored(self, again: _Segmented, six: SixSlices, motion: RigidTransform) -> dict[str, Any]:
         score = score_sparcc(again.volume, again.tissue, again.joints, six)
-        off = slices_off(self._six, self._anatomy.joints, again.volume.geometry, six.first, motion)
+        off = slices_off(self._six, self._scan.joints, again.volume.geometry, six.first, motion)
         return {**_points(score), "slices_off": off}
 
 
-def _anatomy(volume: Volume, segmenter: TissueFinder) -> Anatomy:
-    return Anatomy(volume, *segmenter.segment(volume))
+def _segmented(volume: Volume, segmenter: TissueFinder) -> _Segmented:
+    return _Segmented(volume, *segmenter.segment(volume))
 
 
 def registration_error(found: RigidTransform, truth: RigidTransform, points_mm: FloatArray) -> dict[str, float]:
-    """How far the found transform puts points (n, 3) of the baseline from where they are: mean mm, and degrees."""
+    """Return the error of a found transform at points (n, 3) of the baseline: mean distance in mm, and degrees."""
     turn = found.inverse().after(truth).angle_degrees
     return {"mm": float(found.distance_mm(truth, points_mm).mean()), "degrees": turn}
 
 
 def slices_off(six: SixSlices, joints: Joints, follow_up: Geometry, first: int, truth: RigidTransform) -> float:
-    """How far the six follow-up slices from `first` on lie off the baseline's six, in slices of the baseline.
+    """Return the distance of the six follow-up slices from `first` on to the baseline's six, in baseline slices.
 
-    Mean over the six of the distance from a follow-up slice's middle to the joints of its baseline slice, by the true
-    motion; positive where the follow-up slices lie too far to the front.
+    It is the mean over the six of the distance from a follow-up slice's middle to the joints of its baseline slice, by
+    the true motion; positive if the follow-up slices are too far to the front.
     """
-    to_index = np.linalg.inv(follow_up.affine)
     off = []
     for position, index in enumerate(six.indices):
         points = joint_points_mm(joints, slice_index=index)
         if len(points):
-            place = truth.apply(points) @ to_index[0, :3] + to_index[0, 3]
+            place = follow_up.to_index(truth.apply(points))[:, 0]
             off.append(float(place.mean()) - first - position)
     return float(np.mean(off)) * follow_up.spacing_mm[0] / joints.geometry.spacing_mm[0]
 
@@ -171,7 +195,7 @@ def _points(score: SparccScore) -> dict[str, Any]:
 
 
 def _choice_figures(baseline: int, repeats: Sequence[Mapping[str, Any]], choice: str) -> dict[str, Any]:
-    """The figures of one scan with one choice of slices; None where too few repeats were scored."""
+    """Return the figures of one scan with one choice of slices; None if too few repeats were scored."""
     scored = [each[choice] for each in repeats if each[choice] is not None]
     totals = [each["total"] for each in scored]
     off = [each["slices_off"] for each in scored]
@@ -197,7 +221,7 @@ def _registration_figures(repeats: Sequence[Mapping[str, Any]]) -> dict[str, flo
 
 
 def _over_all(rows: Mapping[str, Any], choice: str) -> dict[str, Any]:
-    """Agreement, SEM and smallest detectable change over all scans; None where too few repeats were scored."""
+    """Return agreement, SEM and smallest detectable change over all scans; None if too few repeats were scored."""
     differences = [total - row["baseline"]["total"] for row in rows.values() for total in row[choice]["totals"]]
     repeats = sum(len(row["repeats"]) for row in rows.values())
     same = sum(row[choice]["same_slices"] for row in rows.values())
@@ -239,5 +263,5 @@ def _goals(matched: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def goal(name: str, value: float, wanted: str, reached: bool) -> dict[str, Any]:
-    """A figure and what it was meant to reach, as `sparcc evaluate` writes them."""
+    """Return a figure and its goal, as `sparcc evaluate` writes them."""
     return {"name": name, "value": value, "goal": wanted, "reached": bool(reached)}

@@ -1,29 +1,26 @@
-"""The figures of a retest as Markdown tables and as a Bland-Altman picture (SVG)."""
+"""Write the figures of a retest as Markdown tables."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sparcc_pipeline.training.measure.retest import CHOICES, LOW_TOTAL
 
-COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-"""One a scan: those of Okabe and Ito, which people with color blindness tell apart."""
-
-WIDTH: Final = 760
-HEIGHT: Final = 460
-LEFT, RIGHT, TOP, BOTTOM = 64, 190, 48, 56
-DOT_PIXELS: Final = 4.0
-SMALLEST_HALF_RANGE: Final = 2.0
-
-HEAD: Final = ("scan", "baseline", "totals of the repeats", "mean difference", "SD", "same slices",
-               "largest distance (slices)", "failed")  # fmt: skip
+HEAD: Final = (
+    "scan",
+    "baseline",
+    "totals of the repeats",
+    "mean difference",
+    "SD",
+    "same slices",
+    "largest distance (slices)",
+    "failed",
+)
 
 
 def retest_markdown(result: Mapping[str, Any]) -> str:
-    """All figures of `retest` as Markdown."""
+    """Return all figures of `retest` as Markdown."""
     lines = [*goal_table(result["goals"]), ""]
     for choice, meaning in CHOICES.items():
         over_all = result["over_all"][choice]
@@ -39,91 +36,9 @@ def retest_markdown(result: Mapping[str, Any]) -> str:
 
 
 def goal_table(goals: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of a Markdown table: each figure with its goal."""
+    """Return the lines of a Markdown table: each figure with its goal."""
     rows = [[g["name"], f"{g['value']:.3g}", g["goal"], "yes" if g["reached"] else "**no**"] for g in goals]
     return _table(("figure", "value", "goal", "reached"), rows)
-
-
-def retest_svg(result: Mapping[str, Any], choice: str = "matched") -> str:
-    """Bland-Altman: difference from the baseline against the mean of both, with the limits of agreement."""
-    points = _points(result["scans"], choice)
-    agreement = result["over_all"][choice]["agreement"]
-    lines: list[float] = [] if agreement is None else [agreement[key] for key in ("lower", "mean", "upper")]
-    largest_mean = max([5.0, *(mean for _, mean, _ in points)])
-    half_range = 1.15 * max([SMALLEST_HALF_RANGE, *(abs(d) for _, _, d in points), *map(abs, lines)])
-
-    def x(mean: float) -> float:
-        return LEFT + mean / (1.05 * largest_mean) * (WIDTH - LEFT - RIGHT)
-
-    def y(difference: float) -> float:
-        return TOP + (1 - difference / half_range) / 2 * (HEIGHT - TOP - BOTTOM)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        'font-size="13" fill="#222222">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#FFFFFF"/>',
-        f'<text x="{LEFT}" y="24" font-size="15">Totals of second scans against the first</text>',
-        *_axes(x, y, largest_mean, half_range),
-    ]
-    for value, name in zip(lines, ("lower limit", "mean", "upper limit"), strict=False):
-        dash = "" if name == "mean" else ' stroke-dasharray="6 4"'
-        parts.append(
-            f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="#222222" fill="none"{dash}/>'
-            f'<text x="{WIDTH - RIGHT + 8}" y="{y(value) + 4:.1f}">{name} {value:+.1f}</text>'
-        )
-    scans = list(result["scans"])
-    for (name, mean, difference), count in sorted(Counter(points).items()):
-        # The area of a dot grows with the number of repeats that fall on it.
-        parts.append(
-            f'<circle cx="{x(mean):.1f}" cy="{y(difference):.1f}" r="{DOT_PIXELS * count**0.5:.1f}" '
-            f'fill="{COLORS[scans.index(name) % len(COLORS)]}" fill-opacity="0.75">'
-            f"<title>{escape(name)}: {difference:+g}, {count} repeats</title></circle>"
-        )
-    parts += _legend(scans)
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _points(scans: Mapping[str, Any], choice: str) -> list[tuple[str, float, float]]:
-    """(scan, mean of both totals, difference) of every scored repeat."""
-    return [
-        (name, (total + row["baseline"]["total"]) / 2, float(total - row["baseline"]["total"]))
-        for name, row in scans.items()
-        for total in row[choice]["totals"]
-    ]
-
-
-def _axes(x: Callable[[float], float], y: Callable[[float], float], largest_mean: float,
-          half_range: float) -> list[str]:  # fmt: skip
-    floor = HEIGHT - BOTTOM
-    parts = [f'<path d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}" stroke="#222222" fill="none"/>']
-    step = _step(largest_mean)
-    for tick in range(0, int(largest_mean) + 1, step):
-        parts.append(f'<text x="{x(tick):.1f}" y="{floor + 20}" text-anchor="middle">{tick}</text>')
-    step = _step(2 * half_range)
-    reach = int(half_range) // step * step
-    for tick in range(-reach, reach + 1, step):
-        label = f"{tick:+d}" if tick else "0"
-        parts.append(f'<text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{label}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 12}" text-anchor="middle">mean of first and second total</text>')
-    side = (TOP + floor) / 2
-    turned = f'transform="rotate(-90 18 {side})"'
-    parts.append(f'<text x="18" y="{side}" text-anchor="middle" {turned}>second minus first total</text>')
-    return parts
-
-
-def _step(length: float) -> int:
-    """A round distance of ticks of which at most ten fit."""
-    return next(step for step in (1, 2, 5, 10, 20, 50) if length / step <= 10)
-
-
-def _legend(scans: Sequence[str]) -> list[str]:
-    parts = []
-    for index, name in enumerate(scans):
-        y = TOP + 18 * index
-        parts.append(f'<circle cx="{WIDTH - 52}" cy="{y}" r="5" fill="{COLORS[index % len(COLORS)]}"/>')
-        parts.append(f'<text x="{WIDTH - 42}" y="{y + 4}">{escape(name)}</text>')
-    return parts
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -150,7 +65,7 @@ def _rows(scans: Mapping[str, Any], choice: str) -> list[list[str]]:
 
 
 def _sentences(over_all: Mapping[str, Any]) -> list[str]:
-    """What holds over all scans."""
+    """Return sentences about all scans together."""
     lines = [
         f"{over_all['scored']} of {over_all['repeats']} repeats scored, {over_all['same_slices']} on the same slices "
         "within half a slice."

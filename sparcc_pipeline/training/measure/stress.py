@@ -1,6 +1,6 @@
-"""How far does the score move when the scanner, the protocol or the patient is another: every distortion of every scan.
+"""Measure how far the score moves with another scanner, protocol or patient: every distortion of every scan.
 
-The model has seen these people: the figures say how much a score depends on how it was acquired, not how right it is.
+The model has seen these people: the figures show how much a score depends on the acquisition, not whether it is right.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ import numpy as np
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
-from sparcc_pipeline.imaging.alignment.follow_up import Anatomy
 from sparcc_pipeline.imaging.quality import assess_quality, noise_signal
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import joint_points_mm
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
-from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices, choose_six_slices
+from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, first_of_six_in_stack
 from sparcc_pipeline.training.measure.distortions import DISTORTIONS, Distortion, Scan
 from sparcc_pipeline.training.measure.retest import TissueFinder, goal, slices_off
-from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume
+from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume, sacroiliac_bones
 
 MEDIAN_GOAL: Final = 1.0
 LARGEST_GOAL: Final = 4
@@ -31,25 +30,47 @@ Row = dict[str, Any]
 """One distortion of one scan; see `ROW_COLUMNS`."""
 
 ROW_COLUMNS: Final = (
-    "scan", "distortion", "words", "seed", "total", "edema", "intensity", "depth", "first_slice", "change",
-    "slices_off", "same_slices_total", "same_slices_change", "evaluable_maximum", "flags", "failure_kind", "failure",
-)  # fmt: skip
-"""`change` is the total minus that of the scan itself; `slices_off` how far the six lie from those of the scan, in
-slices of the scan; `same_slices_*` what comes out on the slices that lie where the scan's six lie; `flags` which
-warnings about the images the distortion raises."""
+    "scan",
+    "distortion",
+    "words",
+    "seed",
+    "total",
+    "edema",
+    "intensity",
+    "depth",
+    "first_slice",
+    "change",
+    "slices_off",
+    "same_slices_total",
+    "same_slices_change",
+    "evaluable_maximum",
+    "flags",
+    "failure_kind",
+    "failure",
+)
+"""`change` is the total minus that of the scan itself. `slices_off` is the distance of the six slices from those of the
+scan, in slices of the scan. `same_slices_*` is the score on the slices at the place of the scan's six. `flags` are the
+warnings about the images that the distortion raises."""
 
 
-def stress(scans: Mapping[str, Volume], segmenter: TissueFinder, distortions: Sequence[Distortion], seed: int,
-           told: Callable[[str], None], kept: RowStore) -> dict[str, Any]:  # fmt: skip
-    """Score each scan and each distortion of it; all figures, ready for JSON.
+def stress(
+    scans: Mapping[str, Volume],
+    segmenter: TissueFinder,
+    distortions: Sequence[Distortion],
+    seed: int,
+    report: Callable[[str], None],
+    kept: RowStore,
+) -> dict[str, Any]:
+    """Score each scan and each distortion of it; return all figures, ready for JSON.
 
     Parameters
     ----------
-    kept : rows of an earlier run, which are not scored again; gets every new row as soon as it is there
+    report : called with a line about each step
+    kept : rows of an earlier run, which are not scored again; each new row is written to it at once
 
     Raises
     ------
-    UnscorableError : a scan itself cannot be scored; what fails on a distortion is a row with its reason
+    UnscorableError : a scan itself cannot be scored; a distortion that fails is a row with its reason
     """
     baselines: dict[str, Any] = {}
     for name, volume in scans.items():
@@ -57,12 +78,12 @@ def stress(scans: Mapping[str, Volume], segmenter: TissueFinder, distortions: Se
         if name in kept.baselines and not rest:
             baselines[name] = kept.baselines[name]
             continue
-        told(f"{name}: the scan itself")
+        report(f"{name}: the scan itself")
         baseline = _Baseline(volume, segmenter)
         baselines[name] = _points(baseline.score)
         kept.keep_baseline(name, baselines[name])
         for number, distortion in enumerate(rest, start=1):
-            told(f"{name}: {distortion.words} ({number} of {len(rest)})")
+            report(f"{name}: {distortion.words} ({number} of {len(rest)})")
             kept.keep(baseline.row(name, distortion, segmenter, seed))
     rows = [row for name in scans for each in distortions if (row := kept.row(name, each.name)) is not None]
     result: dict[str, Any] = {"model": dict(segmenter.provenance), "seed": seed, "scans": baselines, "rows": rows}
@@ -73,9 +94,9 @@ def stress(scans: Mapping[str, Volume], segmenter: TissueFinder, distortions: Se
 
 
 class RowStore:
-    """The rows of a run in a file of JSON lines, so that it goes on where it was stopped.
+    """The rows of a run in a file of JSON lines, so that the run continues where it was stopped.
 
-    Rows of another model, software version or seed are not taken up again.
+    Rows of another model, software version or seed are ignored.
     """
 
     def __init__(self, file: Path, model_sha256: str, seed: int) -> None:
@@ -86,7 +107,7 @@ class RowStore:
             self._take(line)
 
     def row(self, scan: str, distortion: str) -> Row | None:
-        """The row of one distortion of one scan, where there is one."""
+        """Return the row of one distortion of one scan, or None."""
         return self._rows.get((scan, distortion))
 
     def keep(self, row: Row) -> None:
@@ -95,7 +116,7 @@ class RowStore:
         self._append({"row": row})
 
     def keep_baseline(self, scan: str, points: Mapping[str, Any]) -> None:
-        """Write what a scan itself was scored."""
+        """Write the score of a scan itself."""
         self.baselines[scan] = dict(points)
         self._append({"baseline": {"scan": scan, **points}})
 
@@ -110,7 +131,7 @@ class RowStore:
             ) from error
 
     def _take(self, line: str) -> None:
-        """One line of an earlier run; one that was cut off is left out."""
+        """Read one line of an earlier run; skip a line that was cut off."""
         try:
             content = json.loads(line)
         except ValueError:
@@ -133,15 +154,14 @@ class _Baseline:
         self.score = score_sparcc(volume, tissue, self._joints, self._six)
         points = joint_points_mm(self._joints)
         noise = noise_signal(volume, tissue.anatomy)
-        self._scan = Scan(
-            volume, Anatomy(volume, tissue, self._joints).bones, _marrow(tissue), noise, points, self._six
-        )
+        bones = sacroiliac_bones(tissue.anatomy)
+        self._scan = Scan(volume, bones, _marrow(tissue), noise, points, self._six)
         self._six_points = np.concatenate([joint_points_mm(self._joints, slice_index=k) for k in self._six.indices])
 
     def row(self, name: str, distortion: Distortion, segmenter: TissueFinder, seed: int) -> Row:
-        """One distortion of this scan: what was scored, or why it was not."""
-        row: Row = {**dict.fromkeys(ROW_COLUMNS), "scan": name, "distortion": distortion.name,
-                    "words": distortion.words, "seed": seed}  # fmt: skip
+        """Return one distortion of this scan: its score, or the reason why it has none."""
+        row: Row = dict.fromkeys(ROW_COLUMNS)
+        row |= {"scan": name, "distortion": distortion.name, "words": distortion.words, "seed": seed}
         try:
             volume = distortion.change(self._scan, seed)
             tissue, joints = segmenter.segment(volume)
@@ -162,18 +182,15 @@ class _Baseline:
 
 
 def _marrow(tissue: TissueMaps) -> float:
-    """Normal marrow as the segmentation measured it."""
+    """Return the signal of normal marrow that the segmentation measured."""
     if tissue.normal_marrow is None:
         raise ValueError("expected tissue maps with the signal of normal marrow")
     return tissue.normal_marrow
 
 
 def _first_at(points_mm: FloatArray, geometry: Geometry) -> int:
-    """First of the six slices whose middle lies nearest to that of these (n, 3) LPS points."""
-    matrix = np.linalg.inv(geometry.affine)
-    middle = float((points_mm @ matrix[0, :3] + matrix[0, 3]).mean())
-    wanted = int(np.floor(middle - (SLICES_SCORED - 1) / 2 + 0.5))
-    return min(max(wanted, 0), geometry.shape[0] - SLICES_SCORED)
+    """Return the first of the six slices whose middle is nearest to that of these (n, 3) LPS points."""
+    return first_of_six_in_stack(float(geometry.to_index(points_mm)[:, 0].mean()), geometry.shape[0])
 
 
 def _points(score: SparccScore) -> dict[str, Any]:
@@ -188,7 +205,7 @@ def _points(score: SparccScore) -> dict[str, Any]:
 
 
 def figures_of(rows: Iterable[Row]) -> dict[str, Any]:
-    """How far the totals moved over some rows; None where none of them was scored."""
+    """Return how far the totals moved over some rows; None if no row was scored."""
     all_rows = list(rows)
     scored = [row for row in all_rows if row["change"] is not None]
     moved = {key: [abs(row[key]) for row in scored] for key in ("change", "same_slices_change", "slices_off")}
@@ -223,11 +240,11 @@ def _goals(over_all: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def chosen(names: Sequence[str]) -> tuple[Distortion, ...]:
-    """The distortions with these names, all of them where none is given.
+    """Return the distortions with these names, or all if no name is given.
 
     Raises
     ------
-    ConfigError : no distortion has such a name
+    ConfigError : a name is unknown
     """
     known = {each.name: each for each in DISTORTIONS}
     unknown = [name for name in names if name not in known]

@@ -1,7 +1,4 @@
-"""Pairs of totals and of quadrants whose agreement a trial reports.
-
-There: `reading_pairs`, `TotalPairs`, `quadrant_pairs`, `QuadrantPairs`, `PairKind`.
-"""
+"""Pairs of totals and of quadrants for the agreement figures of a trial."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from sparcc_pipeline.trial.records import TrialData
 
 
 class PairKind(Enum):
-    """What is compared; the value is its name in reports."""
+    """Kinds of pairs; the value is the name in reports."""
 
     BETWEEN = "reader against reader"
     WITHIN = "reader against the same reader again"
@@ -31,7 +28,7 @@ class PairKind(Enum):
 
 @dataclass(frozen=True)
 class TotalPairs:
-    """Totals of the same images, `second` against `first`, each with its participant."""
+    """Pairs of totals of the same images, `second` against `first`, with the participant of each pair."""
 
     kind: PairKind
     first_name: str
@@ -41,15 +38,15 @@ class TotalPairs:
     participants: tuple[str, ...]
 
     def agreement(self, seed: int) -> TotalAgreement | None:
-        """All figures; None with too few pairs."""
+        """Return all figures; None with too few pairs."""
         return total_agreement(self.first, self.second, self.participants, seed)
 
 
 def reading_pairs(data: TrialData, adjudication_limit: float) -> tuple[TotalPairs, ...]:
-    """All pairs of locked readings of the same images, and the machine against the readings' score.
+    """Return all pairs of locked readings of the same images, and the machine against the score of the readings.
 
-    Third readings are left out: they were asked for because two differed. The machine is compared with what would count
-    if readings do (`reading.counted_score`).
+    Third readings are left out, because they exist only where two readers differed. The machine is compared with the
+    score that counts when readings count (`reading.counted_score`).
     """
     places: dict[tuple[str, str], list[Reading]] = defaultdict(list)
     for reading in data.readings:
@@ -80,12 +77,12 @@ def _pairs(key: tuple[PairKind, str, str], rows: Sequence[tuple[float, float, st
 
 @dataclass(frozen=True)
 class QuadrantPairs:
-    """The same quadrants of the same slices called twice, each with its participant.
+    """Pairs of points of the same quadrants of the same slices, with the participant of each pair.
 
     Parameters
     ----------
-    images : how many visits were compared
-    apart : quadrants that one of both did not score: another choice of slices
+    images : number of visits compared
+    apart : quadrants that only one of the two scored, because the slices differ
     """
 
     kind: PairKind
@@ -98,15 +95,15 @@ class QuadrantPairs:
     apart: int
 
     def agreement(self, seed: int) -> QuadrantAgreement | None:
-        """All figures; None with too few quadrants."""
+        """Return all figures; None with too few quadrants."""
         return quadrant_agreement(self.first, self.second, self.participants, seed)
 
 
 def quadrant_pairs(readings: Sequence[ItemReading]) -> tuple[QuadrantPairs, ...]:
-    """Readers against each other, each against himself, and the machine against each reader.
+    """Return the pairs of quadrants: between readers, within each reader, and the machine against each reader.
 
-    A quadrant is compared where both scored its slice of the series. Third readings are left out: they were asked for
-    because two differed.
+    A quadrant is compared where both scored its slice of the series. Third readings are left out, because they exist
+    only where two readers differed.
     """
     places: dict[tuple[str, str], list[ItemReading]] = defaultdict(list)
     for reading in readings:

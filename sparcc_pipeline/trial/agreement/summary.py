@@ -1,4 +1,4 @@
-"""All figures of agreement of one pair: reader against reader, a reader with himself, machine against reader."""
+"""All agreement figures of one pair: two readers, one reader twice, or the machine and a reader."""
 
 from __future__ import annotations
 
@@ -9,34 +9,31 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sparcc_pipeline.trial.agreement.icc import IccForm, MeanSquares, icc_of_one, mean_squares
 from sparcc_pipeline.trial.agreement.kappa import kappa_of_table, pabak, weighted_kappa
 from sparcc_pipeline.trial.agreement.measures import (
     Agreement,
     Estimate,
     FloatVector,
-    IccForm,
     IndexVector,
-    MeanSquares,
     bootstrap,
-    icc_of_one,
     limits_of_agreement,
-    mean_squares,
     smallest_detectable_change,
 )
 
 FEWEST_PAIRS: Final = 3
-"""Fewer pairs of totals or quadrants give no figure of agreement."""
+"""Fewer pairs give no agreement figure."""
 
 
 @dataclass(frozen=True)
 class TotalAgreement:
-    """Of two series of totals. The intervals of ICC, kappa and detectable change are from the bootstrap.
+    """Agreement of two series of totals; the intervals of ICC, kappa and detectable change come from the bootstrap.
 
     Parameters
     ----------
-    pairs, participants : how many
-    icc_agreement : ICC(2,1): a systematic difference counts against it
-    icc_consistency : ICC(3,1): it does not
+    pairs, participants : their number
+    icc_agreement : ICC(2,1), which a systematic difference lowers
+    icc_consistency : ICC(3,1), which a systematic difference does not change
     weighted : kappa with quadratic weights, of the totals as ordered categories
     bland_altman : second minus first
     sem, sdc : standard error of measurement, smallest detectable change of one total
@@ -54,15 +51,15 @@ class TotalAgreement:
 
 @dataclass(frozen=True)
 class QuadrantAgreement:
-    """Of the same quadrants called 0 or 1 twice.
+    """Agreement of two readings of the same quadrants, each 0 or 1.
 
     Parameters
     ----------
-    quadrants, participants : how many that both evaluated
-    first_positive, second_positive : quadrants called 1
-    kappa : Cohen's; None where chance explains all
+    quadrants, participants : number that both evaluated
+    first_positive, second_positive : number of quadrants with 1
+    kappa : Cohen's kappa; None where chance explains all
     adjusted : kappa adjusted for prevalence and bias
-    agreed : share on which both say the same
+    agreed : share of quadrants with the same point in both
     """
 
     quadrants: int
@@ -74,9 +71,10 @@ class QuadrantAgreement:
     agreed: float
 
 
-def total_agreement(first: Sequence[float], second: Sequence[float], participants: Sequence[str],
-                    seed: int) -> TotalAgreement | None:  # fmt: skip
-    """The figures of paired totals; None with fewer than FEWEST_PAIRS.
+def total_agreement(
+    first: Sequence[float], second: Sequence[float], participants: Sequence[str], seed: int
+) -> TotalAgreement | None:
+    """Return the agreement of paired totals; None with fewer than FEWEST_PAIRS.
 
     Raises
     ------
@@ -104,16 +102,28 @@ def total_agreement(first: Sequence[float], second: Sequence[float], participant
     )
 
 
-def quadrant_agreement(first: Sequence[int | None], second: Sequence[int | None], participants: Sequence[str],
-                       seed: int) -> QuadrantAgreement | None:  # fmt: skip
-    """The figures of paired quadrants; not evaluable ones (None) are left out. None with fewer than FEWEST_PAIRS."""
+def quadrant_agreement(
+    first: Sequence[int | None], second: Sequence[int | None], participants: Sequence[str], seed: int
+) -> QuadrantAgreement | None:
+    """Return the agreement of paired quadrants; None with fewer than FEWEST_PAIRS.
+
+    Quadrants that are not evaluable in one of both (None) are left out.
+
+    Examples
+    --------
+    Four quadrants of two participants; one is not evaluable for the second reader:
+
+    >>> found = quadrant_agreement([1, 0, 0, 1], [1, 0, 1, None], ["P1", "P1", "P2", "P2"], seed=1)
+    >>> found.quadrants, found.first_positive, found.second_positive, round(found.agreed, 2)
+    (3, 1, 2, 0.67)
+    """
     tables: dict[str, NDArray[np.int64]] = {}
     for a, b, participant in zip(first, second, participants, strict=True):
         if a is not None and b is not None:
             tables.setdefault(participant, np.zeros((2, 2), dtype=np.int64))[a, b] += 1
     if sum(int(table.sum()) for table in tables.values()) < FEWEST_PAIRS:
         return None
-    # Whole participants are drawn, so one table of each is all that the bootstrap needs.
+    # The bootstrap draws whole participants, so it needs one table of each and not the single quadrants.
     counts = np.stack(list(tables.values()))
 
     def figures(chosen: IndexVector) -> list[float]:
@@ -135,7 +145,7 @@ def quadrant_agreement(first: Sequence[int | None], second: Sequence[int | None]
 
 
 def _total_figures(both: FloatVector) -> list[float]:
-    """ICC(3,1), ICC(2,1), weighted kappa and smallest detectable change of (pairs, 2) totals."""
+    """ICC(3,1), ICC(2,1), weighted kappa and smallest detectable change of totals (pairs, 2)."""
     squares = mean_squares(both)
     values = [icc_of_one(squares, form) for form in (IccForm.ICC_3_1, IccForm.ICC_2_1)]
     found = [float("nan") if each is None else each for each in values]

@@ -1,7 +1,6 @@
-"""The places where the registry entry disagrees with itself or says nothing: each a choice that a trial must make.
+"""Choices that a trial must make, because the registry entry contradicts itself or gives no value.
 
-There: `Choice`, `Option`, `CHOICES`, `ClinicalDefinition`, `ImagingDefinition`. No choice has a default: a run that
-needs one that is unset stops and shows the readings. Source: clinical reference, sections 1 and 5.
+No choice has a default: a run that needs an unset choice stops and lists its options. Source: [Registry].
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 ChoiceValue = str | int
-"""What a protocol file may hold for a choice."""
+"""Type of the value of a choice in a protocol file."""
 
 
 class ClinicalDefinition(Enum):
@@ -30,7 +29,7 @@ class ImagingDefinition(Enum):
 
 @dataclass(frozen=True)
 class Option:
-    """One reading of the registry entry: the value in the protocol file, what it means, and where it stands."""
+    """One interpretation of the registry entry: value in the protocol file, meaning, and place in the entry."""
 
     value: ChoiceValue
     text: str
@@ -39,7 +38,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """One place where the registry entry can be read in two ways."""
+    """One choice: key in the protocol file, what is chosen, and the options."""
 
     key: str
     what: str
@@ -47,7 +46,7 @@ class Choice:
 
     @property
     def readings(self) -> str:
-        """All options as one text: value, meaning, place."""
+        """All options as one text, each with value, meaning and place."""
         return "; ".join(f"{_toml(o.value)} ({o.text}; {o.source})" for o in self.options)
 
 

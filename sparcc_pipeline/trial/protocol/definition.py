@@ -1,8 +1,7 @@
-"""The protocol of a trial as the software needs it: visits, arms, criteria, what counts, cut-offs; typed and pure.
+"""The protocol of a trial: visits, arms, entry criteria, the score that counts, cut-offs.
 
-There: `Protocol` and its parts. `protocol_mapping.protocol_from` builds one from the content of a protocol file and
-refuses unknown keys; every setting has its source in `Protocol.sources`. Choices that the file leaves unset
-(`choices.CHOICES`) stop the run that needs them.
+`mapping.protocol_from` builds a `Protocol` from the content of a protocol file and refuses unknown keys. Every setting
+has its source in `Protocol.sources`. A run that needs a choice (`choices.CHOICES`) that the file leaves unset stops.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from sparcc_pipeline.trial.reading import Counts
 DAYS_A_WEEK: Final = 7
 
 UNCONFIRMED: Final = ("[D]", "[R]")
-"""Marks in the source of a setting that the trial must confirm."""
+"""Marks in the source of a setting: the trial must confirm it."""
 
 
 class MriSign(Enum):
-    """Where the objective sign of inflammation at entry is taken from; the value is the name in the protocol file."""
+    """Sources of the MRI sign of inflammation at entry; the value is the name in the protocol file."""
 
     READING = "reading"
     SCORE = "score"
 
 
 class ComparedWith(Enum):
-    """Which earlier ASDAS a flare is measured from; the value is the name in the protocol file."""
+    """The earlier ASDAS with which a flare is compared; the value is the name in the protocol file."""
 
     PREVIOUS = "previous"
     LOWEST = "lowest"
@@ -39,7 +38,7 @@ class ComparedWith(Enum):
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: its name, what it means, how many participants are planned."""
+    """One arm: name, label, number of planned participants."""
 
     name: str
     label: str
@@ -48,9 +47,13 @@ class Arm:
 
 @dataclass(frozen=True)
 class PlannedVisit:
-    """One planned visit: weeks after baseline, and how many days it may be early or late.
+    """One planned visit.
 
-    `mri`: imaging is planned at it.
+    Parameters
+    ----------
+    week : weeks after baseline
+    before_days, after_days : days that the visit may be early or late
+    mri : True if imaging is planned at this visit
     """
 
     visit: str
@@ -84,14 +87,15 @@ class EligibilityLimits:
 
 @dataclass(frozen=True)
 class ImagingRules:
-    """Which score counts, and how it was to be made.
+    """The score that counts, and the conditions that it must fulfil.
 
     Parameters
     ----------
-    slice_anchor : what must have chosen the six slices of a score (or the slices of the baseline)
-    intensity_reference : kind of the reference signal that a score must have
+    slice_anchor : required choice of the six slices of a score (or the slices of the baseline)
+    intensity_reference : required kind of the reference signal
+    counts : readings or the machine
     adjudication_limit : two readers who differ by more need a third
-    reading_sd : standard deviation of the score that counts about the true one, for probabilities
+    reading_sd : standard deviation of the error of the score that counts, for probabilities
     """
 
     slice_anchor: str
@@ -108,9 +112,9 @@ class TargetRules:
     Parameters
     ----------
     asdas_inactive_below, asdas_low_below : the two definitions of the clinical half
-    sparcc_cut_off : the imaging half is under it, or at most it
-    flare_asdas_rise : a rise of ASDAS by so much is a flare
-    flare_compared_with : since which earlier visit
+    sparcc_cut_off : the imaging half is below it, or at most it
+    flare_asdas_rise : smallest rise of ASDAS that is a flare
+    flare_compared_with : the earlier visit with which ASDAS is compared
     """
 
     asdas_inactive_below: float
@@ -120,13 +124,13 @@ class TargetRules:
     flare_compared_with: ComparedWith
 
     def clinical_cut_off(self, definition: ClinicalDefinition) -> float:
-        """ASDAS under which the clinical half is met."""
+        """Return the ASDAS below which the clinical half is met."""
         return self.asdas_inactive_below if definition is ClinicalDefinition.ASDAS_INACTIVE else self.asdas_low_below
 
 
 @dataclass(frozen=True)
 class InstrumentRules:
-    """The form of ASDAS of the trial, and how many items may be missing: 0 is no rule."""
+    """The form of ASDAS of the trial, and the number of items that may be missing (0: no rule)."""
 
     asdas_form: AsdasForm
     missing_items: Mapping[Instrument, int]
@@ -136,12 +140,14 @@ class InstrumentRules:
 class Protocol:
     """A trial's protocol.
 
+    More than ten fields: they are the tables of one protocol file, and large tables are types of their own.
+
     Parameters
     ----------
-    file : name of the file that it came from, for messages
-    full_dose, full_dose_weeks : before the first step
-    settings : value of every key of the file, by its dotted name
-    sources : source of every key of the file, by its dotted name
+    file : name of the protocol file, for messages
+    full_dose, full_dose_weeks : dose before the first step, and its weeks
+    settings : value of every key of the file, by dotted name
+    sources : source of every key of the file, by dotted name
     """
 
     file: str
@@ -162,7 +168,7 @@ class Protocol:
 
     @property
     def participants(self) -> int:
-        """Planned participants of all arms."""
+        """Number of planned participants of all arms."""
         return sum(arm.participants for arm in self.arms)
 
     @property
@@ -171,32 +177,32 @@ class Protocol:
         return next(visit for visit in self.visits if visit.week == 0)
 
     def visit(self, name: str) -> PlannedVisit | None:
-        """The planned visit of this name."""
+        """Return the planned visit of this name; None if there is none."""
         return next((visit for visit in self.visits if visit.visit == name), None)
 
     @property
     def unset(self) -> tuple[Choice, ...]:
-        """Choices that the file leaves open."""
+        """Choices that the file leaves unset."""
         return tuple(choice for choice in CHOICES if choice.key not in self.choices)
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
-        """Settings that no source states for this trial, by their dotted names: the project's decision ([D]), or in
-        wide use but not confirmed ([R])."""
+        """Dotted names of the settings without a confirmed source: a decision of this project ([D]), or in wide use but
+        not confirmed ([R])."""
         return tuple(key for key, source in self.sources.items() if any(mark in source for mark in UNCONFIRMED))
 
     def require(self, *keys: str) -> None:
-        """Stop unless all these choices are made.
+        """Raise an error unless all these choices are set.
 
         Raises
         ------
-        ConfigError : names every one that is unset, with its readings
+        ConfigError : a choice is unset; the message lists each of them with its options
         """
         open_ = [choice for choice in self.unset if choice.key in keys]
         if open_:
             listed = " | ".join(f"choices.{c.key} ({c.what}): {c.readings}" for c in open_)
             raise ConfigError(
-                f"expected the protocol {self.file} to say how the registry entry is read, found {len(open_)} "
+                f"expected every needed choice to be set in the protocol {self.file}, found {len(open_)} "
                 f"choice{'' if len(open_) == 1 else 's'} unset: {listed}. Copy the file, set them under [choices] "
                 "with their source, and give it with --protocol"
             )
@@ -232,7 +238,7 @@ class Protocol:
         return ImagingDefinition(self._chosen("dual_imaging"))
 
     def step_dose(self, step: str) -> str:
-        """The dose of "first_step" or "second_step" in words. Raises ConfigError if the choice is unset."""
+        """Return the dose of "first_step" or "second_step" as text. Raises ConfigError if the choice is unset."""
         value = self._chosen(step)
         choice = next(choice for choice in CHOICES if choice.key == step)
         return next(option.text for option in choice.options if option.value == value)

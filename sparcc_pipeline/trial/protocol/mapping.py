@@ -1,7 +1,7 @@
-"""From the content of a protocol file to a `Protocol`: every key known, typed, in range and with its source.
+"""Building of a `Protocol` from the content of a protocol file.
 
-There: `protocol_from`, `SCHEMA`. A setting is a table `{ value = ..., source = "..." }`; arms and visits are arrays of
-tables with one `source` each.
+Every key must be known, have the right type, be in range and have a source. A setting is a table
+`{ value = ..., source = "..." }`; arms and visits are arrays of tables with one `source` each.
 """
 
 from __future__ import annotations
@@ -28,54 +28,54 @@ from sparcc_pipeline.trial.protocol.definition import (
     Protocol,
     TargetRules,
 )
-from sparcc_pipeline.trial.protocol.table import FLAG, TEXT, WHOLE, Book, SourcedTable, Tables
+from sparcc_pipeline.trial.protocol.table import FLAG, TEXT, WHOLE, Settings, SourcedTable, Tables
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL, Counts
 
 SCHEMA: Final = "sparcc-protocol/1"
-"""What `schema` must say in a protocol file."""
+"""Value of `schema` in a protocol file."""
 
 MISSING_ITEM_RULES: Final = {
     Instrument.BASFI: BASFI_ITEMS,
     Instrument.ASAS_HI: ASAS_HI_ITEMS,
     Instrument.ASQOL: ASQOL_ITEMS,
 }
-"""Instruments that may have a missing-item rule, with their number of items. Source: clinical reference, section 4."""
+"""Instruments that may have a missing-item rule, with their number of items."""
 
 
 def protocol_from(content: Tables, file: str) -> Protocol:
-    """The protocol that the content of a file says.
+    """Return the protocol from the content of a file.
 
     Parameters
     ----------
-    content : as TOML gives it
+    content : the tables of the TOML file
     file : name of the file, for messages
 
     Raises
     ------
-    ConfigError : a key is unknown, missing, without a source, or has a value that is not allowed; names file and key
+    ConfigError : a key is unknown, missing or without a source, or its value is not allowed
     """
     top = SourcedTable(content, file, "")
     schema = top.plain("schema", TEXT)
     if schema != SCHEMA:
         raise ConfigError(f"expected schema {SCHEMA!r} in {file}, found {schema!r}; use a file of this version")
-    book = Book()
+    settings = Settings()
     trial, taper = top.table("trial"), top.table("taper")
     protocol = Protocol(
         file=file,
-        name=trial.text("name", book),
-        registry=trial.text("registry", book),
-        sites=trial.whole("sites", book, 1, 10_000),
-        arms=tuple(_arm(table, book) for table in top.tables("arms")),
-        visits=tuple(_visit(table, book) for table in top.tables("visits")),
-        full_dose=taper.text("full_dose", book),
-        full_dose_weeks=taper.whole("full_dose_weeks", book, 1, 520),
-        eligibility=_eligibility(top.table("eligibility"), book),
-        imaging=_imaging(top.table("imaging"), book),
-        target=_target(top.table("target"), book),
-        instruments=_instruments(top.table("instruments"), book),
-        choices=_choices(top.table("choices"), book),
-        settings=book.values,
-        sources=book.sources,
+        name=trial.text("name", settings),
+        registry=trial.text("registry", settings),
+        sites=trial.whole("sites", settings, 1, 10_000),
+        arms=tuple(_arm(table, settings) for table in top.tables("arms")),
+        visits=tuple(_visit(table, settings) for table in top.tables("visits")),
+        full_dose=taper.text("full_dose", settings),
+        full_dose_weeks=taper.whole("full_dose_weeks", settings, 1, 520),
+        eligibility=_eligibility(top.table("eligibility"), settings),
+        imaging=_imaging(top.table("imaging"), settings),
+        target=_target(top.table("target"), settings),
+        instruments=_instruments(top.table("instruments"), settings),
+        choices=_choices(top.table("choices"), settings),
+        settings=settings.values,
+        sources=settings.sources,
     )
     trial.finish()
     taper.finish()
@@ -84,16 +84,16 @@ def protocol_from(content: Tables, file: str) -> Protocol:
     return protocol
 
 
-def _arm(table: SourcedTable, book: Book) -> Arm:
+def _arm(table: SourcedTable, settings: Settings) -> Arm:
     name = str(table.plain("name", TEXT))
     arm = Arm(name, str(table.plain("label", TEXT)), cast(int, table.plain("participants", WHOLE)))
     if arm.participants < 1:
         raise table.wrong("participants", arm.participants, "at least 1")
-    _note_source(table, f"arms.{name}", f"{arm.label}, {arm.participants} participants", book)
+    _note_source(table, f"arms.{name}", f"{arm.label}, {arm.participants} participants", settings)
     return arm
 
 
-def _visit(table: SourcedTable, book: Book) -> PlannedVisit:
+def _visit(table: SourcedTable, settings: Settings) -> PlannedVisit:
     week, before, after = (cast(int, table.plain(key, WHOLE)) for key in ("week", "before_days", "after_days"))
     visit = PlannedVisit(
         str(table.plain("visit", TEXT)),
@@ -107,74 +107,74 @@ def _visit(table: SourcedTable, book: Book) -> PlannedVisit:
         if value < 0:
             raise table.wrong(key, value, "0 or more")
     window = f"week {week}, {before} days before to {after} after{', MRI' if visit.mri else ''}"
-    _note_source(table, f"visits.{visit.visit}", window, book)
+    _note_source(table, f"visits.{visit.visit}", window, settings)
     return visit
 
 
-def _note_source(table: SourcedTable, key: str, value: str, book: Book) -> None:
+def _note_source(table: SourcedTable, key: str, value: str, settings: Settings) -> None:
     source = str(table.plain("source", TEXT))
     if not source.strip():
         raise table.wrong("source", source, "where the value comes from")
     table.finish()
-    book.values[key], book.sources[key] = value, source
+    settings.values[key], settings.sources[key] = value, source
 
 
-def _eligibility(table: SourcedTable, book: Book) -> EligibilityLimits:
+def _eligibility(table: SourcedTable, settings: Settings) -> EligibilityLimits:
     limits = EligibilityLimits(
-        age_min_years=table.whole("age_min_years", book, 0, 120),
-        basdai_min=table.number("basdai_min", book, 0, 10),
-        patient_global_min=table.number("patient_global_min", book, 0, 10),
-        mri_sign=table.one_of("mri_sign", MriSign, book),
-        alt_max_uln=table.number("alt_max_uln", book, 0.1, 100),
-        ast_max_uln=table.number("ast_max_uln", book, 0.1, 100),
-        bilirubin_max_uln=table.number("bilirubin_max_uln", book, 0.1, 100),
-        egfr_min_ml_min=table.number("egfr_min_ml_min", book, 0, 200),
-        neutrophils_min_1e9_l=table.number("neutrophils_min_1e9_l", book, 0, 100),
-        platelets_min_1e9_l=table.number("platelets_min_1e9_l", book, 0, 2000),
+        age_min_years=table.whole("age_min_years", settings, 0, 120),
+        basdai_min=table.number("basdai_min", settings, 0, 10),
+        patient_global_min=table.number("patient_global_min", settings, 0, 10),
+        mri_sign=table.one_of("mri_sign", MriSign, settings),
+        alt_max_uln=table.number("alt_max_uln", settings, 0.1, 100),
+        ast_max_uln=table.number("ast_max_uln", settings, 0.1, 100),
+        bilirubin_max_uln=table.number("bilirubin_max_uln", settings, 0.1, 100),
+        egfr_min_ml_min=table.number("egfr_min_ml_min", settings, 0, 200),
+        neutrophils_min_1e9_l=table.number("neutrophils_min_1e9_l", settings, 0, 100),
+        platelets_min_1e9_l=table.number("platelets_min_1e9_l", settings, 0, 2000),
     )
     table.finish()
     return limits
 
 
-def _imaging(table: SourcedTable, book: Book) -> ImagingRules:
+def _imaging(table: SourcedTable, settings: Settings) -> ImagingRules:
     rules = ImagingRules(
-        slice_anchor=table.text("slice_anchor", book),
-        intensity_reference=table.text("intensity_reference", book),
-        counts=table.one_of("counts", Counts, book),
-        adjudication_limit=table.number("adjudication_limit", book, 0, LARGEST_TOTAL),
-        reading_sd=table.number("reading_sd", book, 0.01, LARGEST_TOTAL),
+        slice_anchor=table.text("slice_anchor", settings),
+        intensity_reference=table.text("intensity_reference", settings),
+        counts=table.one_of("counts", Counts, settings),
+        adjudication_limit=table.number("adjudication_limit", settings, 0, LARGEST_TOTAL),
+        reading_sd=table.number("reading_sd", settings, 0.01, LARGEST_TOTAL),
     )
     table.finish()
     return rules
 
 
-def _target(table: SourcedTable, book: Book) -> TargetRules:
+def _target(table: SourcedTable, settings: Settings) -> TargetRules:
     rules = TargetRules(
-        asdas_inactive_below=table.number("asdas_inactive_below", book, 0, 10),
-        asdas_low_below=table.number("asdas_low_below", book, 0, 10),
-        sparcc_cut_off=table.number("sparcc_cut_off", book, 0, LARGEST_TOTAL),
-        flare_asdas_rise=table.number("flare_asdas_rise", book, 0.01, 10),
-        flare_compared_with=table.one_of("flare_compared_with", ComparedWith, book),
+        asdas_inactive_below=table.number("asdas_inactive_below", settings, 0, 10),
+        asdas_low_below=table.number("asdas_low_below", settings, 0, 10),
+        sparcc_cut_off=table.number("sparcc_cut_off", settings, 0, LARGEST_TOTAL),
+        flare_asdas_rise=table.number("flare_asdas_rise", settings, 0.01, 10),
+        flare_compared_with=table.one_of("flare_compared_with", ComparedWith, settings),
     )
     table.finish()
     return rules
 
 
-def _instruments(table: SourcedTable, book: Book) -> InstrumentRules:
-    form = table.one_of("asdas_form", AsdasForm, book)
+def _instruments(table: SourcedTable, settings: Settings) -> InstrumentRules:
+    form = table.one_of("asdas_form", AsdasForm, settings)
     missing = {
-        instrument: table.whole(f"{instrument.value}_missing_items", book, 0, items - 1)
+        instrument: table.whole(f"{instrument.value}_missing_items", settings, 0, items - 1)
         for instrument, items in MISSING_ITEM_RULES.items()
     }
     table.finish()
     return InstrumentRules(form, missing)
 
 
-def _choices(table: SourcedTable, book: Book) -> dict[str, ChoiceValue]:
+def _choices(table: SourcedTable, settings: Settings) -> dict[str, ChoiceValue]:
     chosen: dict[str, ChoiceValue] = {}
     for choice in CHOICES:
         if table.has(choice.key):
-            value = table.sourced(choice.key, WHOLE if isinstance(choice.options[0].value, int) else TEXT, book)
+            value = table.sourced(choice.key, WHOLE if isinstance(choice.options[0].value, int) else TEXT, settings)
             if value not in [option.value for option in choice.options]:
                 raise table.wrong(choice.key, value, f"one of {choice.readings}")
             chosen[choice.key] = value
@@ -183,7 +183,7 @@ def _choices(table: SourcedTable, book: Book) -> dict[str, ChoiceValue]:
 
 
 def _require_sound(protocol: Protocol) -> None:
-    """What no single key can say: names once, one baseline, weeks in order, windows apart."""
+    """Check several keys together: unique names, a baseline, weeks in order, windows that do not overlap."""
     for what, names in (("arms", [a.name for a in protocol.arms]), ("visits", [v.visit for v in protocol.visits])):
         if len(set(names)) < len(names):
             raise ConfigError(f"expected each of the {what} once in {protocol.file}, found {names}; rename one")

@@ -1,6 +1,6 @@
-"""Tables of a protocol file: each key is asked for by its kind and range, and has its source.
+"""Tables of a protocol file, read key by key with type, range and source.
 
-There: `SourcedTable`, `Book`, the kinds of values. A setting is a table `{ value = ..., source = "..." }`.
+A setting is a table `{ value = ..., source = "..." }`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _E = TypeVar("_E", bound=Enum)
 
 
 @dataclass
-class Book:
+class Settings:
     """Value and source of every key read so far."""
 
     values: dict[str, object] = field(default_factory=dict)
@@ -40,21 +40,21 @@ class Book:
 
 
 class SourcedTable:
-    """One table of the file: hands out its keys, and complains about what nobody asked for."""
+    """One table of the file: returns its keys one by one, and refuses the keys that were not read."""
 
     def __init__(self, content: Tables, file: str, name: str) -> None:
         self._left, self.file, self.name = dict(content), file, name
 
     def key(self, key: str) -> str:
-        """The key with the name of its table."""
+        """Return the key with the name of its table."""
         return f"{self.name}.{key}" if self.name else key
 
     def has(self, key: str) -> bool:
-        """True where the key is there and was not asked for yet."""
+        """Return True if the key is present and was not read yet."""
         return key in self._left
 
     def plain(self, key: str, kind: tuple[type, ...]) -> object:
-        """A value of this kind. Raises ConfigError where it is missing or of another kind."""
+        """Return a value of this type. Raises ConfigError if it is missing or of another type."""
         if key not in self._left:
             raise ConfigError(f"expected the key {self.key(key)!r} in {self.file}, found none; add it")
         value = self._left.pop(key)
@@ -63,58 +63,58 @@ class SourcedTable:
         return value
 
     def wrong(self, key: str, value: object, expected: str) -> ConfigError:
-        """What to raise for a value that is not allowed."""
+        """Return the error for a value that is not allowed."""
         return ConfigError(f"expected {expected} for {self.key(key)!r} in {self.file}, found {value!r}; change it")
 
     def table(self, key: str) -> SourcedTable:
-        """A table within this one."""
+        """Return a table within this one."""
         return SourcedTable(cast(Tables, self.plain(key, TABLE)), self.file, self.key(key))
 
     def tables(self, key: str) -> list[SourcedTable]:
-        """A list of at least one table."""
+        """Return a list of at least one table."""
         listed = cast(Sequence[object], self.plain(key, LIST))
         if not listed or not all(isinstance(each, dict) for each in listed):
             raise self.wrong(key, listed, "at least one table")
         return [SourcedTable(cast(Tables, each), self.file, f"{self.key(key)}[{n}]") for n, each in enumerate(listed)]
 
-    def sourced(self, key: str, kind: tuple[type, ...], book: Book) -> object:
-        """Value of `{ value = ..., source = "..." }`."""
+    def sourced(self, key: str, kind: tuple[type, ...], settings: Settings) -> object:
+        """Return the value of `{ value = ..., source = "..." }`."""
         inner = self.table(key)
         value, source = inner.plain("value", kind), str(inner.plain("source", TEXT))
         inner.finish()
         if not source.strip():
             raise self.wrong(f"{key}.source", source, "where the value comes from")
-        book.values[self.key(key)], book.sources[self.key(key)] = value, source
+        settings.values[self.key(key)], settings.sources[self.key(key)] = value, source
         return value
 
-    def text(self, key: str, book: Book) -> str:
-        """A text with its source."""
-        return str(self.sourced(key, TEXT, book))
+    def text(self, key: str, settings: Settings) -> str:
+        """Return a text; its source goes into `settings`."""
+        return str(self.sourced(key, TEXT, settings))
 
-    def whole(self, key: str, book: Book, lowest: int, highest: int) -> int:
-        """A whole number in this range, with its source."""
-        value = cast(int, self.sourced(key, WHOLE, book))
+    def whole(self, key: str, settings: Settings, lowest: int, highest: int) -> int:
+        """Return a whole number in this range; its source goes into `settings`."""
+        value = cast(int, self.sourced(key, WHOLE, settings))
         if not lowest <= value <= highest:
             raise self.wrong(key, value, f"a whole number of {lowest}-{highest}")
         return value
 
-    def number(self, key: str, book: Book, lowest: float, highest: float) -> float:
-        """A number in this range, with its source."""
-        value = cast(float, self.sourced(key, NUMBER, book))
+    def number(self, key: str, settings: Settings, lowest: float, highest: float) -> float:
+        """Return a number in this range; its source goes into `settings`."""
+        value = cast(float, self.sourced(key, NUMBER, settings))
         if not lowest <= value <= highest:
             raise self.wrong(key, value, f"a number of {lowest:g}-{highest:g}")
         return float(value)
 
-    def one_of(self, key: str, kind: type[_E], book: Book) -> _E:
-        """One of these values, with its source."""
-        value = self.sourced(key, TEXT, book)
+    def one_of(self, key: str, kind: type[_E], settings: Settings) -> _E:
+        """Return a member of an enumeration; its source goes into `settings`."""
+        value = self.sourced(key, TEXT, settings)
         allowed = [each.value for each in kind]
         if value not in allowed:
             raise self.wrong(key, value, f"one of {', '.join(map(repr, allowed))}")
         return kind(value)
 
     def finish(self) -> None:
-        """Raise ConfigError where a key is left that nobody asked for."""
+        """Raise ConfigError if a key was not read."""
         if self._left:
             unknown = self.key(sorted(self._left)[0])
             raise ConfigError(f"expected only known keys in {self.file}, found {unknown!r}; remove or rename it")

@@ -1,4 +1,4 @@
-"""The benchmark says what it measured, and of what is missing that it is."""
+"""The benchmark reports what it measured, and what is missing."""
 
 from __future__ import annotations
 

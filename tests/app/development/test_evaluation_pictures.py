@@ -1,4 +1,4 @@
-"""The pictures of `sparcc evaluate --overlays`, and what the command writes."""
+"""The pictures of `sparcc model evaluate --overlays`, and the files of the command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FIGURES: dict[str, Any] = {
 def prediction() -> Prediction:
     """A phantom whose edema three of four readings drew as it is, and whose joints were drawn 3 mm lateral."""
     phantom = make_phantom(SPEC)
-    tissue, joints = phantom.tissue, find_joints(phantom.tissue)
+    tissue, joints = phantom.tissue, find_joints(phantom.tissue.anatomy, phantom.tissue.geometry)
     readings = np.repeat(tissue.edema[None], 4, axis=0)
     readings[3] = False
     drawn = {
@@ -60,7 +60,7 @@ def prediction() -> Prediction:
         for joint in joints
         if 3 <= joint.slice_index <= 9
     }
-    person = Person("somebody", phantom.volume, phantom.volume.signal, tissue.anatomy, readings, drawn, (3, 9), (4, 9))
+    person = Person("person", phantom.volume, phantom.volume.signal, tissue.anatomy, readings, drawn, (3, 9), (4, 9))
     return Prediction(person, tissue, joints)
 
 
@@ -69,10 +69,10 @@ def where(picture: np.ndarray[Any, Any], colour: str) -> np.ndarray[Any, Any]:
     return np.asarray(np.abs(picture.astype(int) - wanted).max(axis=2) < 40)
 
 
-def test_a_sheet_shows_what_was_found_and_what_was_drawn(prediction: Prediction, tmp_path: Path) -> None:
+def test_a_sheet_shows_found_and_drawn_edema_and_joints(prediction: Prediction, tmp_path: Path) -> None:
     write_picture(tmp_path / "new" / "folder", "with_t1", prediction, FIGURES)
 
-    with Image.open(tmp_path / "new" / "folder" / "somebody_with_t1.png") as image:
+    with Image.open(tmp_path / "new" / "folder" / "person_with_t1.png") as image:
         picture = np.asarray(image.convert("RGB"))
     # Seven slices, three beside each other, under a caption of two lines.
     body = picture[2 * HEADER_PIXELS : -FOOTER_PIXELS]
@@ -85,7 +85,7 @@ def test_a_sheet_shows_what_was_found_and_what_was_drawn(prediction: Prediction,
         left = slice(0, panel_width // 2)
         distance = np.nonzero(found[:, left])[1].mean() - np.nonzero(drawn[:, left])[1].mean()
         assert distance == pytest.approx(3.0 * 4.0, abs=3), "3 mm lateral, 4 picture pixels a mm"
-        # Slice 5 is the third one that is shown. The outline that was found lies over the readers', which is the same.
+        # Slice 5 is the third one that is shown. The found outline is over that of the readers, which is the same.
         assert where(panel, EDEMA).any() == (place == 2)
 
 
@@ -94,12 +94,12 @@ def test_the_readers_outline_is_that_of_half_of_the_readings(prediction: Predict
 
     write_picture(tmp_path, "stir_alone", replace(prediction, tissue=nothing), FIGURES)
 
-    with Image.open(tmp_path / "somebody_stir_alone.png") as image:
+    with Image.open(tmp_path / "person_stir_alone.png") as image:
         body = np.asarray(image.convert("RGB"))[2 * HEADER_PIXELS : -FOOTER_PIXELS]
     assert where(body, READERS).any() and not where(body, EDEMA).any()
 
 
-def test_a_folder_that_cannot_be_made_is_said(prediction: Prediction, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(prediction: Prediction, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OutputError, match="expected a folder for the pictures"):
@@ -113,7 +113,7 @@ def test_evaluate_writes_figures_with_date_and_command_and_pictures_only_when_as
     def no_run(data: Path, folder: Path, seed: int) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace()
 
-    def measured(run: object, told: object, seen: Any = None) -> dict[str, Any]:
+    def measured(run: object, report: object, seen: Any = None) -> dict[str, Any]:
         if seen is not None:
             seen("with_t1", prediction, FIGURES)
         return {"edema_threshold": 0.3}
@@ -126,7 +126,7 @@ def test_evaluate_writes_figures_with_date_and_command_and_pictures_only_when_as
     assert not list(tmp_path.rglob("*.png"))
     run_evaluate(tmp_path, tmp_path, 7, tmp_path / "pictures")
 
-    assert [path.name for path in (tmp_path / "pictures").glob("*.png")] == ["somebody_with_t1.png"]
+    assert [path.name for path in (tmp_path / "pictures").glob("*.png")] == ["person_with_t1.png"]
     assert (tmp_path / "pictures" / ".gitignore").read_text(encoding="utf-8") == "*\n"
     result = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
     assert result["command"] == "sparcc evaluate --data DATA --run RUN --seed 7"

@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
-from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.cases.importing import import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
@@ -36,9 +37,13 @@ from ..conftest import EDEMA, MARROW, KnownSegmenter, make_stir, make_tissue
 PASSWORD = "a long enough password"
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 USERS = {
-    "ann": Role.READER, "ben": Role.READER, "cem": Role.ADJUDICATOR, "dee": Role.COORDINATOR,
-    "eva": Role.ADMINISTRATOR, "fay": Role.AUDITOR,
-}  # fmt: skip
+    "ann": Role.READER,
+    "ben": Role.READER,
+    "cem": Role.ADJUDICATOR,
+    "dee": Role.COORDINATOR,
+    "eva": Role.ADMINISTRATOR,
+    "fay": Role.AUDITOR,
+}
 SETTINGS = """
 [session]
 argon2_memory_kib = 64

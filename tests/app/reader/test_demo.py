@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparcc_pipeline.app.reader import demo
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.web.server import make_app
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.errors import ConfigError

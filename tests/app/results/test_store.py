@@ -1,4 +1,4 @@
-"""The output folder appears complete or not at all, and never over something that is not ours."""
+"""The output folder appears complete or not at all, and replaces nothing but an earlier result."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_force_asks_for_a_score_of_ours(tmp_path: Path, content: str) -> None:
     out.mkdir()
     (out / "score.json").write_text(content)
 
-    with pytest.raises(OutputError, match=r"no score\.json of ours"):
+    with pytest.raises(OutputError, match=r"no score\.json of this program"):
         _publish(out, 4, force=True)
 
     assert (out / "score.json").read_text() == content

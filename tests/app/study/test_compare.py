@@ -52,8 +52,16 @@ def textured() -> Volume:
     return replace(stir, signal=signal.clip(0).astype(np.float32))
 
 
-def visit(folder: Path, acquired: str, *, healed: bool = False, mirrored: bool = False, patient: str = "P0042",
-          motion: RigidTransform = MOTION, seed: str = "visit") -> Path:  # fmt: skip
+def visit(
+    folder: Path,
+    acquired: str,
+    *,
+    healed: bool = False,
+    mirrored: bool = False,
+    patient: str = "P0042",
+    motion: RigidTransform = MOTION,
+    seed: str = "visit",
+) -> Path:
     """One time point as DICOM."""
     stir = textured()
     signal: NDArray[Any] = stir.signal.copy()
@@ -87,7 +95,7 @@ class SignalSegmenter:
         if np.median(volume.signal[HEALED]) < (MARROW + EDEMA) / 2:
             probability[HEALED] = 0
         seen = replace(tissue, geometry=volume.geometry, edema_probability=probability)
-        return seen, find_joints(seen)
+        return seen, find_joints(seen.anatomy, seen.geometry)
 
 
 class Compare(Sparcc):

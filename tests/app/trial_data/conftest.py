@@ -20,17 +20,34 @@ from sparcc_pipeline.app.cli import main as cli
 from ...trial.builders import MADE, content
 
 VISIT_COLUMNS = (
-    "participant", "visit", "visit_date", *(f"basdai_{n}" for n in range(1, 7)), "patient_global", "crp_mg_l",
-    "esr_mm_h", *(f"basfi_{n}" for n in range(1, 11)), *(f"asas_hi_{n}" for n in range(1, 18)),
-    *(f"asqol_{n}" for n in range(1, 19)), "nsaid_taken", "nsaid_period_days", "rescue",
-)  # fmt: skip
+    "participant",
+    "visit",
+    "visit_date",
+    *(f"basdai_{n}" for n in range(1, 7)),
+    "patient_global",
+    "crp_mg_l",
+    "esr_mm_h",
+    *(f"basfi_{n}" for n in range(1, 11)),
+    *(f"asas_hi_{n}" for n in range(1, 18)),
+    *(f"asqol_{n}" for n in range(1, 19)),
+    "nsaid_taken",
+    "nsaid_period_days",
+    "rescue",
+)
 ARMS = ("taper", "control")
 BASELINE = date(2026, 3, 2)
 LABS = {
-    "alt_u_l": 20, "alt_uln_u_l": 40, "ast_u_l": 20, "ast_uln_u_l": 40, "bilirubin_umol_l": 10,
-    "bilirubin_uln_umol_l": 21, "egfr_ml_min": 95, "haemoglobin_g_l": 140, "neutrophils_1e9_l": 4,
+    "alt_u_l": 20,
+    "alt_uln_u_l": 40,
+    "ast_u_l": 20,
+    "ast_uln_u_l": 40,
+    "bilirubin_umol_l": 10,
+    "bilirubin_uln_umol_l": 21,
+    "egfr_ml_min": 95,
+    "haemoglobin_g_l": 140,
+    "neutrophils_1e9_l": 4,
     "platelets_1e9_l": 250,
-}  # fmt: skip
+}
 
 
 def participant_row(name: str = "P001", **more: Any) -> dict[str, Any]:
@@ -80,13 +97,19 @@ def score_folder(folder: Path, total: int | None = 1, person: str | None = None,
     """A folder as `sparcc score` leaves it, as far as a trial reads it."""
     folder.mkdir(parents=True)
     document = {
-        "schema": "sparcc-score/1", "status": "scored", "reason": None, "total": total,
+        "schema": "sparcc-score/1",
+        "status": "scored",
+        "reason": None,
+        "total": total,
         "asas_positive": bool(total and total > 1),
-        "evaluable_maximum": 60, "spacing_mm": [4.0, 1.0, 1.0], "chosen_by": "transitional slice",
-        "study_uid": "-".join(folder.parts[-2:]), "reference_signal": {"kind": "presacral_vessels", "value": 1.0},
+        "evaluable_maximum": 60,
+        "spacing_mm": [4.0, 1.0, 1.0],
+        "chosen_by": "transitional slice",
+        "study_uid": "-".join(folder.parts[-2:]),
+        "reference_signal": {"kind": "presacral_vessels", "value": 1.0},
         "provenance": {"model": {"name": "m", "version": "1"}, "input": {"files": 1, "sha256": str(folder)}},
         **more,
-    }  # fmt: skip
+    }
     (folder / "score.json").write_text(json.dumps(document))
     if person is not None:
         facts = json.dumps({"series": {"person": person}}).encode()
@@ -152,10 +175,18 @@ def files(tmp_path: Path) -> Files:
         visit_row(p, w, item=5 if w == 0 else 0, crp_mg_l=12.5 if w == 0 else 0.4) for p in people for w in (0, 12, 24)
     ]
     readings = [
-        {"participant": p, "visit": f"W{w}", "reader": r, "total": 10 if w == 0 else n, "locked": 1,
-         "asas_positive": int(w == 0)}
-        for p in people for w in (0, 12, 24) for n, r in enumerate(("R1", "R2"))
-    ]  # fmt: skip
+        {
+            "participant": p,
+            "visit": f"W{w}",
+            "reader": r,
+            "total": 10 if w == 0 else n,
+            "locked": 1,
+            "asas_positive": int(w == 0),
+        }
+        for p in people
+        for w in (0, 12, 24)
+        for n, r in enumerate(("R1", "R2"))
+    ]
     scores = []
     for p in people:
         for w in (0, 12):

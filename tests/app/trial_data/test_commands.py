@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 
 import sparcc_pipeline
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.trial_data import run
 from sparcc_pipeline.app.trial_data.read.dictionary import dictionary_toml
 from sparcc_pipeline.trial.protocol.choices import CHOICES
@@ -37,7 +38,7 @@ def test_protocol_check_lists_settings_with_sources_and_every_open_choice(trial:
     ended = trial("protocol", "check")
 
     assert ended.code == 0
-    assert "target.sparcc_cut_off = 2  [[C] RAPID-axSpA" in ended.out
+    assert "target.sparcc_cut_off = 2  [[C] [RapidAxSpa]" in ended.out
     for choice in CHOICES:
         assert f"{choice.key}: {choice.what}: UNSET" in ended.out
         assert all(option.text in ended.out for option in choice.options)
@@ -84,9 +85,11 @@ def test_import_writes_tidy_tables_with_codebook_and_mapping(trial: Call, files:
     out = tmp_path / "out"
     names = ("participants", "visits", "instruments", "readings", "scores", "queries")
     assert {file.name for file in out.iterdir()} == {
-        "trial.json", "codebook.csv", "cdisc_mapping.csv",
+        "trial.json",
+        "codebook.csv",
+        "cdisc_mapping.csv",
         *(f"{name}.{kind}" for name in names for kind in ("csv", "parquet")),
-    }  # fmt: skip
+    }
     codebook = table(out / "codebook.csv")
     for name in names:
         rows, parquet = table(out / f"{name}.csv"), pq.read_table(out / f"{name}.parquet")
@@ -298,8 +301,8 @@ def _blinded_bytes(trial: Call, files: Files, protocol: Path, out: Path) -> dict
 def test_blinded_outputs_do_not_depend_on_the_allocation(
     trial: Call, files: Files, made_protocol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moment = run.now()
-    monkeypatch.setattr(run, "now", lambda: moment)
+    moment = utc_now()
+    monkeypatch.setattr(run, "utc_now", lambda: moment)
     first = _blinded_bytes(trial, files, made_protocol, tmp_path / "first")
     write_csv(files.allocation, [{"participant": "P001", "arm": "control"}, {"participant": "P002", "arm": "taper"}])
     write_csv(files.dosing, [{"participant": "P002", "visit": "W12", "dose_step": 1}])
@@ -316,7 +319,7 @@ def test_an_allocation_given_as_data_stops_a_blinded_command(trial: Call, files:
     ended = trial("import", files.visits, files.allocation, "--out", tmp_path / "out")
 
     assert ended.code == 2
-    assert "tells the arm in allocation.csv, found 'arm'" in ended.err
+    assert "reveals the arm in allocation.csv, found 'arm'" in ended.err
     assert not (tmp_path / "out").exists()
 
 

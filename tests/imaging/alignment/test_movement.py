@@ -1,4 +1,4 @@
-"""Slices that lie shifted against each other are found and measured; a stack at rest is not suspected."""
+"""Slices shifted against each other are found and measured; a stack at rest raises no suspicion."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_stack_at_rest_is_not_suspected(seed: int) -> None:
 
 
 @pytest.mark.parametrize("shift_mm", [(0.5, 0.0), (0.0, 1.0), (0.0, -2.0), (3.0, 4.0), (0.0, 10.0)])
-def test_every_slice_says_how_far_every_second_one_moved(still: Stack, shift_mm: tuple[float, float]) -> None:
+def test_every_slice_has_the_shift_of_every_second_one(still: Stack, shift_mm: tuple[float, float]) -> None:
     volume, bones = still
     movement = slice_movement(shifted(volume, range(1, len(bones), 2), shift_mm), bones)
 
@@ -89,7 +89,7 @@ def test_gain_of_the_scanner_and_of_every_second_slice_do_not_matter(still: Stac
     assert largest(slice_movement(replace(volume, signal=signal), bones)) < CLOSE_MM
 
 
-def test_what_moves_far_from_the_bones_does_not_count(still: Stack) -> None:
+def test_movement_far_from_the_bones_does_not_count(still: Stack) -> None:
     volume, bones = still
     moved = shifted(volume, range(1, len(bones), 2), (0.0, 6.0)).signal
     rows = np.flatnonzero(bones.any(axis=(0, 2)))
@@ -111,7 +111,7 @@ def test_slices_without_bone_are_left_out_with_their_neighbours(still: Stack) ->
 
 
 @pytest.mark.parametrize("case", ["no bone", "no signal", "flat"])
-def test_where_nothing_shows_movement_nothing_is_said(still: Stack, case: str) -> None:
+def test_without_evidence_no_shift_is_reported(still: Stack, case: str) -> None:
     volume, bones = still
     if case == "no bone":
         bones = np.zeros_like(bones)

@@ -1,4 +1,4 @@
-"""Registration finds a known motion, gives the same digits twice, and refuses what does not belong together."""
+"""Registration finds a known motion, gives the same digits twice, and refuses scans that do not belong together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.data.labels import load_person
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
-from sparcc_pipeline.volume import Geometry, SeriesRef, TissueMaps, Volume
+from sparcc_pipeline.volume import Geometry, SeriesRef, Volume
 
 MOTION = RigidTransform.about(
     np.array([0.0, 20.0, -10.0]), rotation_about(0, 9) @ rotation_about(2, -6), np.array([30.0, -15.0, 22.0])
@@ -31,13 +31,15 @@ MOTION = RigidTransform.about(
 def phantom(seed: int) -> Anatomy:
     """Bones of a phantom in tissue of smooth random signal.
 
-    A phantom's own signal hardly changes from slice to slice and so does not tell how far it was turned.
+    The signal of a phantom hardly changes from slice to slice, so that it would not show a rotation.
     """
     made = make_phantom(random_spec(seed, slice_spacing_mm=4.0, pixel_mm=1.2))
     noise = np.random.default_rng(seed).normal(size=made.volume.geometry.shape)
     smooth = ndimage.gaussian_filter(noise, 5.0 / np.array(made.volume.geometry.spacing_mm))
     signal = (400 + 100 * smooth / smooth.std()).astype(np.float32)
-    return Anatomy(replace(made.volume, signal=signal), made.tissue, find_joints(made.tissue))
+    return Anatomy(
+        replace(made.volume, signal=signal), made.tissue.anatomy, find_joints(made.tissue.anatomy, made.tissue.geometry)
+    )
 
 
 def second_scan(anatomy: Anatomy, motion: RigidTransform, grid: Geometry) -> Anatomy:
@@ -45,20 +47,13 @@ def second_scan(anatomy: Anatomy, motion: RigidTransform, grid: Geometry) -> Ana
     back = motion.inverse()
     noise = np.random.default_rng(3).normal(0, 10, grid.shape)
     signal = resample(anatomy.volume, back, grid) * 0.7 + noise
-    labels = replace(anatomy.volume, signal=anatomy.tissue.anatomy.astype(np.float32))
-    # Labels one by one: between two labels lies no third.
+    labels = replace(anatomy.volume, signal=anatomy.labels.astype(np.float32))
+    # Label by label: the mean of two labels would be a third one.
     shown = [
         resample(replace(labels, signal=(labels.signal == code).astype(np.float32)), back, grid) for code in range(5)
     ]
-    tissue = TissueMaps(
-        grid,
-        np.argmax(shown, axis=0).astype(np.uint8),
-        np.zeros(grid.shape, dtype=np.float32),
-        0.5,
-        np.zeros(grid.shape, dtype=bool),
-        np.zeros(grid.shape[0], dtype=np.float32),
-    )
-    return Anatomy(Volume(signal.astype(np.float32), grid, SeriesRef(None, None)), tissue, find_joints(tissue))
+    found = np.argmax(shown, axis=0).astype(np.uint8)
+    return Anatomy(Volume(signal.astype(np.float32), grid, SeriesRef(None, None)), found, find_joints(found, grid))
 
 
 def other_grid(anatomy: Anatomy) -> Geometry:
@@ -114,7 +109,7 @@ def test_region_is_the_bones_and_a_margin() -> None:
         assert abs(found.max() - middle - 12) <= 2
 
 
-def test_resample_shows_what_lies_at_the_transformed_place() -> None:
+def test_resample_shows_the_transformed_place() -> None:
     """A bright voxel of the moving scan appears where the transform takes the fixed scan to it."""
     geometry = phantom(1).volume.geometry
     signal = np.zeros(geometry.shape, dtype=np.float32)
@@ -128,20 +123,16 @@ def test_resample_shows_what_lies_at_the_transformed_place() -> None:
 def real(data: Path, name: str) -> Anatomy:
     person = load_person(data, name)
     anatomy = person.known_anatomy
-    nothing = np.zeros(anatomy.shape, dtype=np.float32)
-    tissue = TissueMaps(person.stir.geometry, anatomy, nothing, 0.5, nothing > 0, nothing[:, 0, 0])
-    return Anatomy(person.stir, tissue, find_joints(tissue))
+    return Anatomy(person.stir, anatomy, find_joints(anatomy, person.stir.geometry))
 
 
 def mirror(anatomy: Anatomy) -> Anatomy:
-    """What a wrong export shows: columns turned about; bones are named by what the image shows."""
-    labels = anatomy.tissue.anatomy[:, :, ::-1]
+    """A wrong export: columns in reverse order, and bones labelled as the image shows them."""
+    labels = anatomy.labels[:, :, ::-1]
     swapped = labels.copy()
     swapped[labels == 2], swapped[labels == 3] = 3, 2
-    tissue = replace(anatomy.tissue, anatomy=np.ascontiguousarray(swapped))
-    return Anatomy(
-        replace(anatomy.volume, signal=anatomy.volume.signal[:, :, ::-1].copy()), tissue, find_joints(tissue)
-    )
+    volume = replace(anatomy.volume, signal=anatomy.volume.signal[:, :, ::-1].copy())
+    return Anatomy(volume, swapped, find_joints(swapped, volume.geometry))
 
 
 @pytest.mark.parametrize("name", ["1007", "2015"])
@@ -159,8 +150,8 @@ def test_real_scans_of_two_people_are_refused(shared_data: Path, first: str, sec
         align(real(shared_data, first), real(shared_data, second))
 
 
-def test_real_stir_lies_on_its_t1(shared_data: Path) -> None:
-    """STIR and T1 of one session: hardly any motion, and other contrast does not mislead."""
+def test_real_stir_aligns_with_its_t1(shared_data: Path) -> None:
+    """STIR and T1 of one session: hardly any motion, and another contrast does not mislead."""
     baseline = real(shared_data, "2015")
     t1 = read_nifti(shared_data / "sij_mri" / "t1w" / "2015_T1W.nii.gz")
     region = bone_region(baseline.bones, baseline.volume.geometry.spacing_mm)

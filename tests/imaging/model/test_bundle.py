@@ -1,4 +1,4 @@
-"""A bundle is opened as a whole or refused by name, and both engines say the same."""
+"""A bundle is opened as a whole or refused by name, and both engines agree."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write(file: Path, content: object) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of small networks that nobody trained."""
+    """A bundle of small, untrained networks."""
     folder = tmp_path_factory.mktemp("bundle") / "tiny"
     for part in ("configs", "models"):
         (folder / part).mkdir(parents=True)
@@ -73,7 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundle(made: Path, tmp_path: Path) -> Path:
-    """A copy that may be spoilt."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(made, tmp_path / "tiny"))
 
 
@@ -91,7 +91,7 @@ def volume() -> Volume:
     return Volume(signal, geometry, SeriesRef(None, None))
 
 
-def test_a_whole_bundle_opens_and_says_what_it_is(bundle: Path) -> None:
+def test_a_whole_bundle_opens_with_its_name_and_version(bundle: Path) -> None:
     opened = Bundle.open(bundle)
 
     assert (opened.name, opened.version, opened.edema_threshold) == ("tiny", "0.0.1", 0.4)
@@ -132,7 +132,7 @@ def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
         Bundle.open(bundle)
 
 
-def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"metadata\.json, found none"):
         Bundle.open(tmp_path)
 
@@ -165,7 +165,7 @@ def test_broken_network_definitions_are_named(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["name", "version", "sha256"])
-def test_metadata_that_says_too_little_is_refused(bundle: Path, key: str) -> None:
+def test_incomplete_metadata_is_refused(bundle: Path, key: str) -> None:
     metadata = read(bundle / "configs" / "metadata.json")
     del metadata[key]
     write(bundle / "configs" / "metadata.json", metadata)
@@ -190,7 +190,7 @@ def test_both_engines_find_the_same_bones(made: Path, volume: Volume) -> None:
     reference = load_segmenter(made, engine="torch", threads=1).find_bones(volume)
 
     assert found.anatomy.shape == volume.geometry.shape
-    # Untrained networks see several classes in noise, so that equal maps say something.
+    # Untrained networks find several classes in noise, so that equal maps are no accident.
     assert len(np.unique(found.anatomy)) > 1
     assert np.mean(found.anatomy != reference.anatomy) <= 1e-4
     assert found.ligamentous.shape == volume.geometry.shape[:1]
@@ -256,7 +256,7 @@ def test_the_number_of_threads_changes_nothing(made: Path, volume: Volume) -> No
 
 
 @pytest.mark.parametrize(("bones_from", "reading_sd"), [((STIR, T1), 0.5), ((STIR,), 1.5)])
-def test_a_score_is_as_sure_as_what_showed_the_bones(
+def test_the_calibration_is_that_of_the_contrasts_that_showed_the_bones(
     made: Path, volume: Volume, bones_from: tuple[str, ...], reading_sd: float
 ) -> None:
     nothing = np.zeros_like(volume.signal)

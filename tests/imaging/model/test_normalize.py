@@ -37,7 +37,7 @@ MIDDLE_MM = (44.0, 40.0)
 
 
 def ramp(shape: tuple[int, int], row_mm: float, column_mm: float) -> Float32Array:
-    """(1, rows, columns): 100 + row + 3 column in mm, so that the value tells the place."""
+    """(1, rows, columns): 100 + row + 3 column in mm, so that the value shows the place."""
     rows, columns = np.indices(shape)
     return np.asarray(100 + rows * row_mm + 3 * columns * column_mm, dtype=np.float32)[None]
 
@@ -94,7 +94,7 @@ def test_a_crop_is_centred_on_the_joint_and_mirrored_on_the_left(side: Side) -> 
     size = 41
     patch = JointCrop(joint(side), IN_PLANE, size).take(ramp(SHAPE, *IN_PLANE)[0])
     offset = (np.arange(size) - 20) * EDEMA_PIXEL_MM
-    # Growing columns run from right to left. The right ilium lies at smaller ones, and so does every mirrored left.
+    # Growing columns run from right to left. The right ilium is at smaller ones, and so does every mirrored left.
     towards = -1 if side is Side.LEFT else 1
     expected = 100 + MIDDLE_MM[0] + offset[:, None] + 3 * (MIDDLE_MM[1] + towards * offset[None, :])
 
@@ -103,7 +103,7 @@ def test_a_crop_is_centred_on_the_joint_and_mirrored_on_the_left(side: Side) -> 
 
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("size", [40, 41])
-def test_what_was_cropped_is_put_back_where_it_was(side: Side, size: int) -> None:
+def test_a_crop_is_put_back_in_its_place(side: Side, size: int) -> None:
     image = ndimage.gaussian_filter(np.random.default_rng(3).normal(0, 30, SHAPE), 3).astype(np.float32) + 50
     crop = JointCrop(joint(side), IN_PLANE, size)
     back = crop.put_back(crop.take(image), SHAPE)
@@ -121,7 +121,7 @@ def test_a_crop_beyond_the_image_repeats_its_border_and_is_cut_when_put_back() -
     patch = crop.take(image)
 
     assert patch[0, 0] == image[0, 0]
-    # The outermost pixel lies between a repeated one and a real one.
+    # The outermost pixel is between a repeated one and a real one.
     assert_allclose(crop.put_back(patch, SHAPE)[1:10, 1:10], image[1:10, 1:10], atol=1e-2)
 
 
@@ -152,7 +152,7 @@ def test_the_gain_of_the_scanner_does_not_matter(gain: float) -> None:
 
 def test_compressed_signal_is_finite_ordered_and_log_2_at_the_body_s_median() -> None:
     signal = np.array([[[-5.0, 0.0, 100.0, 100.0, 100.0, 300.0, 1e9]]], dtype=np.float32)
-    # One far outlier sets the 95th percentile: the median is taken over what is bright enough to be body.
+    # One far outlier sets the 95th percentile: the median is that of pixels bright enough to be body.
     found = compress_signal(np.repeat(signal[..., :6], 40, axis=1))[0, 0]
 
     assert found[2] == pytest.approx(math.log(2))
@@ -190,7 +190,7 @@ def pelvis(far_columns: int = 60) -> tuple[Float32Array, np.ndarray, Float32Arra
 
 def test_normal_marrow_is_measured_away_from_the_joints() -> None:
     signal, anatomy, distance = pelvis()
-    # Slices without a joint (distance inf) do not count: nothing says what lies on them.
+    # Slices without a joint (distance inf) do not count.
     distance[1] = np.inf
     signal[1] = 7000.0
 
@@ -200,7 +200,7 @@ def test_normal_marrow_is_measured_away_from_the_joints() -> None:
 def test_the_rim_of_the_bone_is_no_marrow() -> None:
     signal, anatomy, distance = pelvis()
     row = np.arange(60) % 8
-    # Stripes of seven rows, of which the outer four are cortex and partial volume.
+    # Stripes of seven rows; the outer four are cortex and partial volume.
     anatomy[:, row == 7] = 0
     signal[:, (row < 2) | (row > 4)] = 30.0
 
@@ -215,7 +215,7 @@ def test_iliac_marrow_helps_where_the_sacrum_is_too_small() -> None:
     assert normal_marrow_signal(signal, anatomy, distance) == 160.0
 
 
-def test_too_little_marrow_is_said_with_what_was_found() -> None:
+def test_too_little_marrow_is_reported_with_its_size() -> None:
     signal, anatomy, distance = pelvis(far_columns=3)
     with pytest.raises(ReferenceSignalError, match=f"at least {SMALLEST_MARROW_PIXELS} pixels.*found 360;"):
         normal_marrow_signal(signal, anatomy, distance)

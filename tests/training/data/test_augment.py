@@ -1,4 +1,4 @@
-"""What is simulated in training: lesions of other joints, oblique slices, a joint shown where it is."""
+"""Simulated lesions, oblique slices, and the channels of a batch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sparcc_pipeline.imaging.model.normalize import JOINT_IN_SIGHT_MM, joint_closeness
-from sparcc_pipeline.training.data.augment import add_lesions, transplant_lesions
-from sparcc_pipeline.training.data.dataset import PHANTOM, edema_samples
+from sparcc_pipeline.training.data.augment import FAINT, add_faint_lesions, add_lesions
+from sparcc_pipeline.training.data.edema_samples import PHANTOM, edema_samples
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.training.fit.bones import _oblique
@@ -27,27 +27,26 @@ def square(rows: slice, columns: slice, channels: int = 1) -> torch.Tensor:
     return mask
 
 
-def test_a_transplanted_lesion_is_as_bright_as_where_it_comes_from_and_stays_in_marrow() -> None:
-    lesion = square(slice(8, 24), slice(8, 24), channels=3)
-    bone = square(slice(0, 32), slice(0, 16))
+def test_a_faint_lesion_is_little_brighter_than_marrow_and_stays_in_its_bone() -> None:
+    nothing = torch.zeros((64, 3, SIZE, SIZE))
+    bone = square(slice(0, 32), slice(0, 16)).expand(64, 1, SIZE, SIZE)
+    distance = torch.full((64, 1, SIZE, SIZE), 5.0)
 
-    signal, target = transplant_lesions(
-        generator(), torch.zeros((1, 3, SIZE, SIZE)), torch.zeros((1, 3, SIZE, SIZE)), bone, lesion * 0.9, lesion, 1.0
+    signal, target = add_faint_lesions(generator(), nothing, torch.zeros((64, 4, SIZE, SIZE)), bone, distance, 1.0)
+
+    assert not signal[..., 16:].any() and not target[..., 16:].any()
+    brightest = signal[:, 1].amax(dim=(1, 2)).exp()
+    assert 1.1 < brightest.max() <= FAINT[1] + 1e-5
+    assert (target[:, 0, :, :16].mean(dim=(1, 2)) > 0.3).float().mean() > 0.5, "wide"
+    assert torch.equal(target[:, 0], target[:, 3]), "all four readings get the lesion"
+
+
+def test_no_faint_lesion_without_a_share() -> None:
+    signal = torch.zeros((4, 3, SIZE, SIZE))
+
+    assert torch.equal(
+        add_faint_lesions(generator(), signal, signal[:, :1], signal[:, :1] + 1, signal[:, :1] + 5, 0.0)[0], signal
     )
-
-    inside, outside_bone = signal[0, 1, 10:22, 10:14], signal[0, :, :, 16:]
-    assert torch.all((inside >= 0.6 * 0.9 - 1e-6) & (inside <= 1.1 * 0.9 + 1e-6))
-    assert torch.all(outside_bone == 0)
-    assert torch.equal(target, lesion * bone)
-
-
-def test_a_transplanted_lesion_never_darkens_brighter_edema() -> None:
-    lesion = square(slice(8, 24), slice(8, 24), channels=3)
-    bright = torch.full((1, 3, SIZE, SIZE), 2.0)
-
-    signal, _ = transplant_lesions(generator(), bright, lesion, square(slice(0, 32), slice(0, 32)), lesion, lesion, 1.0)
-
-    assert torch.equal(signal, bright)
 
 
 @pytest.mark.parametrize("beside_share", [0.0, 1.0])
@@ -88,14 +87,16 @@ def test_closeness_is_one_formula_for_both_kinds_of_arrays() -> None:
     assert joint_closeness(torch.from_numpy(distance)).tolist() == [-1, 0, 1, 1]
 
 
-@pytest.mark.parametrize(("inputs", "channels"), [((), 3), (("joint",), 5), (("joint", "t1"), 6)])
+@pytest.mark.parametrize(("inputs", "channels"), [((), 3), (("other",), 6)])
 def test_a_batch_has_the_channels_that_the_network_takes(inputs: tuple[str, ...], channels: int) -> None:
-    plan = EdemaPlan(batch=2, patch=64, inputs=inputs, transplant_share=0.5)
+    plan = EdemaPlan(batch=2, patch=64, inputs=inputs, faint_share=0.5, acquisition_share=0.5)
     samples = edema_samples([], [make_phantom(random_spec(2, pixel_mm=0.95))])
 
-    image, target, weight = EdemaBatches(samples, [PHANTOM], plan, 0).next()
+    batch = EdemaBatches(samples, [PHANTOM], plan, 0).next()
 
     assert edema_network(plan)["in_channels"] == channels
-    assert image.shape == (2, channels, 64, 64)
-    assert target.shape == weight.shape == (2, 1, 64, 64)
-    assert 0 <= target.min() <= target.max() <= 1
+    assert batch.image.shape == (2, channels, 64, 64)
+    assert batch.target.shape == batch.weight.shape == (2, 1, 64, 64)
+    assert 0 <= batch.target.min() <= batch.target.max() <= 1
+    assert batch.readings.shape == batch.masks.shape == (2, 4, 64, 64)
+    assert batch.share.shape == (2, 4)

@@ -1,4 +1,4 @@
-"""Labels made from the readers' files: sides, joints, who may teach what."""
+"""Labels from the readers' files: sides, joints, and who may teach edema."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from sparcc_pipeline.training.data.dataset import bone_stack, joints_of
 from sparcc_pipeline.training.data.labels import (
     IGNORE,
     PEOPLE,
-    PEOPLE_WITH_T1_ONLY,
     PERSON_WITH_UNREAD_EDEMA,
     SOME_BONE,
-    load_outlined,
-    load_pelvis,
     load_person,
-    soft_edema,
+    readings_in_bone,
     split_bones,
 )
+from sparcc_pipeline.training.data.pelves import PEOPLE_WITH_T1_ONLY, load_outlined, load_pelvis
 from sparcc_pipeline.training.fit.run import PEOPLE_FOR_EDEMA
 
 
@@ -48,9 +46,9 @@ def test_who_may_teach_edema() -> None:
     assert PERSON_WITH_UNREAD_EDEMA not in PEOPLE_FOR_EDEMA
 
 
-def test_edema_that_nobody_read_is_no_label(shared_data: Path) -> None:
+def test_edema_without_a_reading_is_no_label(shared_data: Path) -> None:
     with pytest.raises(InputError, match="expected readings of 2014"):
-        soft_edema(load_person(shared_data, "2014"))
+        readings_in_bone(load_person(shared_data, "2014"))
 
 
 @pytest.mark.parametrize("name", ["1013", "2015"])
@@ -77,10 +75,10 @@ def test_the_joint_of_the_labels_is_the_joint_that_was_drawn(shared_data: Path) 
             assert joint.height_mm == pytest.approx(np.linalg.norm(drawn[-1] - drawn[0]), abs=8.0)
 
 
-def test_soft_edema_is_the_share_of_four_readings(shared_data: Path) -> None:
+def test_edema_to_learn_is_the_share_of_four_readings(shared_data: Path) -> None:
     person = load_person(shared_data, "1007")
 
-    edema = soft_edema(person)
+    edema = readings_in_bone(person).mean(axis=0)
 
     assert set(np.unique(edema)) == {0.0, 0.25, 0.5, 0.75, 1.0}
     assert not edema[person.anatomy == AnatomyLabel.LUMBAR_VERTEBRA].any()
@@ -111,7 +109,7 @@ def test_a_pelvis_has_its_joints_closed(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PEOPLE_WITH_T1_ONLY)
-def test_an_outline_says_bone_and_not_which(shared_data: Path, name: str) -> None:
+def test_an_outline_is_bone_without_a_name(shared_data: Path, name: str) -> None:
     scan = load_outlined(shared_data, name)
 
     assert set(np.unique(scan.anatomy)) == {0, SOME_BONE}

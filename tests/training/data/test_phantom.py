@@ -22,7 +22,7 @@ PLAIN = PhantomSpec(shape=(12, 204, 204), spacing_mm=(4.0, 0.9, 0.9), noise=0.0,
 def scored(spec: PhantomSpec) -> SparccScore:
     """The score of the phantom by `sparcc/`, from the tissue it was drawn from."""
     phantom = make_phantom(spec)
-    joints = find_joints(phantom.tissue)
+    joints = find_joints(phantom.tissue.anatomy, phantom.tissue.geometry)
     return score_sparcc(phantom.volume, phantom.tissue, joints, choose_six_slices(joints, phantom.tissue.ligamentous))
 
 
@@ -119,7 +119,7 @@ def test_edema_in_l5_alone_scores_nothing() -> None:
     assert scored(spec).total == 0
 
 
-def test_edema_outside_the_six_scores_nothing_and_is_said() -> None:
+def test_edema_outside_the_six_scores_nothing_and_is_reported() -> None:
     lesion = Lesion(11, Side.LEFT, Quadrant.UPPER_SACRAL)
 
     score = scored(replace(PLAIN, lesions=(lesion,)))

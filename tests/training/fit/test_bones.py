@@ -1,4 +1,4 @@
-"""What the bone network is told: classes where they are known, bone or not where no more is, nothing where ignored."""
+"""The labels of the bone network: classes where known, bone without a name, nothing where ignored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def loss(called: int, label: int) -> float:
 
 
 @pytest.mark.parametrize("bone", [label for label in AnatomyLabel if label is not AnatomyLabel.BACKGROUND])
-def test_any_bone_is_right_where_it_is_not_told_which(bone: AnatomyLabel) -> None:
+def test_any_bone_is_right_where_bone_has_no_name(bone: AnatomyLabel) -> None:
     assert loss(bone, SOME_BONE) == pytest.approx(loss(bone, IGNORE), abs=1e-5), "as good as not being asked"
 
 
@@ -43,5 +43,5 @@ def test_another_bone_is_wrong_where_the_bone_is_known() -> None:
     )
 
 
-def test_what_is_ignored_teaches_nothing() -> None:
+def test_ignored_pixels_teach_nothing() -> None:
     assert loss(AnatomyLabel.BACKGROUND, IGNORE) == pytest.approx(loss(AnatomyLabel.SACRUM, IGNORE))

@@ -57,7 +57,7 @@ def test_the_interval_of_one_more_person_holds_nine_of_ten() -> None:
     assert inside.mean() == pytest.approx(0.90, abs=0.01)
 
 
-def test_reliability_says_what_was_said_and_what_happened() -> None:
+def test_reliability_compares_predicted_and_observed() -> None:
     bins = _reliability(np.array([0.01, 0.02, 0.5, 0.55, 1.0]), np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
 
     assert [(b["items"], round(b["said"], 3), b["happened"]) for b in bins] == [

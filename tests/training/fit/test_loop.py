@@ -50,7 +50,7 @@ def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_progress_ends_with_the_last_step() -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     torch.manual_seed(1)
     network = nn.Conv2d(1, 1, 1)
 
@@ -60,10 +60,10 @@ def test_progress_ends_with_the_last_step() -> None:
         torch.Generator(),
         Schedule(25, 1e-2),
         None,
-        lambda step, steps, loss: told.append((step, steps)),
+        lambda step, steps, loss: reported.append((step, steps)),
     )
 
-    assert told == [(10, 25), (20, 25), (25, 25)]
+    assert reported == [(10, 25), (20, 25), (25, 25)]
 
 
 def test_batch_normalisation_is_that_of_the_averaged_weights() -> None:

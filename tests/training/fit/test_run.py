@@ -1,4 +1,4 @@
-"""A training run keeps to one plan, trains what is missing and reads what is there."""
+"""A training run keeps to one plan, trains missing networks and reads those it holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from sparcc_pipeline.app.development import training
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError, UnscorableError
-from sparcc_pipeline.training.data.dataset import PHANTOM, edema_samples
+from sparcc_pipeline.training.data.edema_samples import PHANTOM, edema_samples
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.training.fit import run as train
@@ -70,7 +70,7 @@ def test_a_folder_holds_networks_of_one_data_set(run: TrainingRun, data: Path) -
         TrainingRun(run.folder, data, TWO_STEPS)
 
 
-def test_data_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_absent_data_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder with sij_mri/"):
         TrainingRun(tmp_path / "run", tmp_path, TrainingPlan())
 
@@ -94,8 +94,8 @@ def test_a_bundle_is_never_overwritten(tmp_path: Path, data: Path) -> None:
         training.run_train(data, tmp_path / "run", tmp_path / "bundle", "1.0", 0)
 
 
-def test_a_design_that_does_not_exist_is_said(tmp_path: Path, data: Path) -> None:
-    with pytest.raises(ConfigError, match="expected --only to name designs among none-beside.*found nonsense"):
+def test_an_unknown_design_is_reported(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(ConfigError, match="expected --only to name designs among all-people.*found nonsense"):
         training.run_designs(data, tmp_path / "run", ["nonsense"])
 
 
@@ -116,7 +116,7 @@ def test_lesions_of_a_phantom_are_its_target() -> None:
 
     assert samples.people == (PHANTOM,)
     assert len(samples.images) == len(samples.person)
-    target = samples.target[:, 1].astype(float)
+    target = samples.target
     marked = target.max(axis=(1, 2)) > 0.9
     lesions = {(lesion.slice_index, lesion.side) for lesion in phantom.spec.lesions}
     assert marked.sum() == len(lesions)

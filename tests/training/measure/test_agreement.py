@@ -1,4 +1,4 @@
-"""The figures: Dice and kappa of known tables, and what they are of readings that agree with themselves."""
+"""The figures: Dice and kappa of known tables, and of readings that agree with themselves."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def two_people(shared_data: Path) -> dict[str, Any]:
     return evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
 
 
-def test_a_fold_without_a_joint_is_a_row_that_says_so(two_people: dict[str, Any]) -> None:
+def test_a_fold_without_a_joint_is_a_row_with_its_reason(two_people: dict[str, Any]) -> None:
     text = "\n".join(evaluation_report._figures(two_people))
 
     assert "| 1234 | not scored: expected a joint on both sides, found none |" in text
@@ -136,9 +136,13 @@ def test_the_first_reading_agrees_with_itself(two_people: dict[str, Any]) -> Non
 
 def test_json_and_markdown_carry_the_figures(two_people: dict[str, Any]) -> None:
     result = {
-        **two_people, "stir_alone": two_people, "date": "2026-11-26", "software": "0.1.0", "command": "sparcc evaluate",
+        **two_people,
+        "stir_alone": two_people,
+        "date": "2026-11-26",
+        "software": "0.1.0",
+        "command": "sparcc evaluate",
         "elsewhere": [{"name": "stress", "value": None, "goal": "<= 4", "reached": None, "note": "not measured"}],
-    }  # fmt: skip
+    }
     result = json.loads(json.dumps(result, allow_nan=False))
 
     text = evaluation_report.evaluation_markdown(result)
@@ -149,13 +153,13 @@ def test_json_and_markdown_carry_the_figures(two_people: dict[str, Any]) -> None
     assert "| stress |  | <= 4 | not measured |" in text
     assert "| joint line, 95th percentile of the distance, mm | 0." in text
     assert "- 2014, drawn by no reader: 0 quadrants called on its six slices 9-14, as read." in text
-    assert "  - right joint, all slices (edema lies in the upper sacrum on 6-10): none" in text
+    assert "  - right joint, all slices (edema is in the upper sacrum on 6-10): none" in text
     for table in text.split("\n\n"):
         rows = [row for row in table.splitlines() if row.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, "every row of a table has its columns"
 
 
-def test_the_fixed_threshold_is_one_of_those_that_are_told(two_people: dict[str, Any]) -> None:
+def test_the_fixed_threshold_is_one_of_those_reported(two_people: dict[str, Any]) -> None:
     fixed = next(row for row in two_people["thresholds"] if row["threshold"] == two_people["edema_threshold"])
 
     assert {key: two_people[key] for key in fixed if key != "threshold"} == {

@@ -1,4 +1,4 @@
-"""Each distortion does what its name says to a scan that is known, by arithmetic, and nothing else."""
+"""Each distortion changes a known scan as its name promises, by arithmetic, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ TILT = np.radians(30.0)
 GEOMETRY = Geometry(
     shape=SHAPE,
     origin_mm=(-58.0, -30.0, 40.0),
-    directions=((0.0, float(np.cos(TILT)), float(np.sin(TILT))), (0.0, float(np.sin(TILT)), -float(np.cos(TILT))),
-                (1.0, 0.0, 0.0)),
+    directions=(
+        (0.0, float(np.cos(TILT)), float(np.sin(TILT))),
+        (0.0, float(np.sin(TILT)), -float(np.cos(TILT))),
+        (1.0, 0.0, 0.0),
+    ),
     spacing_mm=SPACING,
     frame_of_reference_uid="1.2.3",
-)  # fmt: skip
+)
 BY_NAME = {each.name: each for each in DISTORTIONS}
 UNCHANGED_PLACE = {"field-1.5t", "field-3t", "bias", "coil", "ghosts-feet-head", "ghosts-right-left", "noise"}
 
@@ -40,7 +43,7 @@ SCAN = marked()
 
 
 def middle_mm(volume: Volume) -> FloatArray:
-    """LPS centre of what is brighter than flat tissue."""
+    """Return the LPS center of pixels brighter than flat tissue."""
     weight = np.clip(volume.signal / MARROW - 1.3, 0, None)
     index = np.argwhere(weight > 0)
     mean = (index * weight[tuple(index.T)][:, None]).sum(axis=0) / weight.sum()
@@ -71,9 +74,10 @@ def test_a_seed_repeats_it_and_the_scan_stays_as_it_was(name: str) -> None:
     assert name not in UNCHANGED_PLACE or first.geometry.shape == SHAPE
 
 
-@pytest.mark.parametrize(("name", "axis", "mm"), [("pixels-0.3", 1, 0.3), ("spacing-3.0", 0, 3.0),
-                                                  ("spacing-5.5", 0, 5.5)])  # fmt: skip
-def test_the_grid_is_what_the_name_says(name: str, axis: int, mm: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "axis", "mm"), [("pixels-0.3", 1, 0.3), ("spacing-3.0", 0, 3.0), ("spacing-5.5", 0, 5.5)]
+)
+def test_the_grid_is_that_of_the_name(name: str, axis: int, mm: float) -> None:
     assert BY_NAME[name].change(SCAN, 0).geometry.spacing_mm[axis] == pytest.approx(mm, rel=0.01)
 
 

@@ -80,7 +80,7 @@ def test_all_goals_are_reached_at_their_border_and_2014_is_left_to_the_eye() -> 
         ("joint line, 95th percentile of the distance, mm", ("joint_line", "percentile_95_mm"), 1.51),
         ("joint line, 95th percentile of the distance, mm", ("joint_line", "percentile_95_mm"), None),
         ("first of the six slices within one of the reading", ("people", "1007", "first_slice"), 3),
-        ("share of the readers' totals in the 90 % interval", ("certainty", "people", "1007", "covered"), 1),
+        ("share of the readers' totals in the 90 % interval", ("certainty", "people", "1007", "covered"), 0),
     ],
 )
 def test_each_goal_can_be_missed(name: str, where: tuple[str, ...], value: float | None) -> None:
@@ -105,8 +105,8 @@ def test_an_interval_that_always_holds_is_too_wide() -> None:
     assert goal.value == 1.0 and goal.reached is False
 
 
-@pytest.mark.parametrize(("off", "exact", "reached"), [(3, 4, True), (4, 3, False)])
-def test_most_of_seven_is_four(off: int, exact: int, reached: bool) -> None:
+@pytest.mark.parametrize(("off", "exact", "reached"), [(4, 5, True), (5, 4, False)])
+def test_most_of_nine_is_five(off: int, exact: int, reached: bool) -> None:
     figures = result()
     for name in PEOPLE[:off]:
         figures["people"][name]["first_slice"] = 6
@@ -119,7 +119,7 @@ def test_most_of_seven_is_four(off: int, exact: int, reached: bool) -> None:
 
 
 def test_a_goal_over_people_is_not_reached_by_leaving_one_out() -> None:
-    """2014 could not be scored: bones, joint lines and slices are of six of seven, edema is of the five."""
+    """2014 could not be scored: bones, joint lines and slices are of eight of nine, edema is of the seven."""
     figures = result()
     del figures["people"]["2014"]
     figures["failures"] = {"2014": "no joint"}
@@ -134,7 +134,7 @@ def test_a_goal_over_people_is_not_reached_by_leaving_one_out() -> None:
         "joint line, 95th percentile of the distance, mm",
         "first of the six slices within one of the reading",
     }
-    assert goals["people who could be scored"].value == 6
+    assert goals["people who could be scored"].value == 8
     assert goals["2014, edema that no reader drew: quadrants called on its six slices"].value is None
 
 

@@ -31,7 +31,7 @@ def person(drawn_mm: dict[tuple[int, Side], FloatArray], cartilaginous: tuple[in
     stir = Volume(np.ones(SHAPE, dtype=np.float32), geometry, SeriesRef(None, None))
     lines: JointLines = {key: line / PIXEL_MM for key, line in drawn_mm.items()}
     empty: Any = np.zeros(SHAPE, dtype=np.uint8)
-    return Person("nobody", stir, stir.signal, empty, None, lines, cartilaginous, (0, 5))
+    return Person("drawn", stir, stir.signal, empty, None, lines, cartilaginous, (0, 5))
 
 
 def found(of: Person, lines_mm: dict[tuple[int, Side], FloatArray]) -> Joints:

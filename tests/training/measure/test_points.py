@@ -82,7 +82,7 @@ def test_called_edema_names_slices_sides_and_quadrants() -> None:
     tissue = phantom.tissue
     person = Person("x", phantom.volume, phantom.volume.signal, tissue.anatomy, None, {}, (2, 9), (4, 9))
 
-    called = called_edema(Prediction(person, tissue, find_joints(tissue)))
+    called = called_edema(Prediction(person, tissue, find_joints(tissue.anatomy, tissue.geometry)))
 
     assert called["six_slices"] == [4, 9]
     assert called["quadrants_on_the_six"] == 2
@@ -96,7 +96,7 @@ def test_called_edema_names_slices_sides_and_quadrants() -> None:
 def test_another_threshold_is_of_the_same_maps() -> None:
     phantom = make_phantom(PhantomSpec(shape=(8, 204, 204), spacing_mm=(4.0, 0.9, 0.9), transitional_slice=6))
     person = Person("x", phantom.volume, phantom.volume.signal, phantom.tissue.anatomy, None, {}, (1, 6), (1, 6))
-    prediction = Prediction(person, phantom.tissue, find_joints(phantom.tissue))
+    prediction = Prediction(person, phantom.tissue, find_joints(phantom.tissue.anatomy, phantom.tissue.geometry))
 
     assert prediction.at(0.2).tissue.edema_threshold == 0.2
     assert prediction.tissue.edema_threshold == 0.5

@@ -1,4 +1,4 @@
-"""The test of the registration: right, refused and wrong alignments are told apart."""
+"""The measurement of the registration distinguishes right, refused and wrong alignments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from sparcc_pipeline.errors import RegistrationError, SeriesNotFoundError
 from sparcc_pipeline.imaging.alignment.follow_up import Alignment, Anatomy
 from sparcc_pipeline.imaging.alignment.registration import Registration
-from sparcc_pipeline.imaging.segmentation import BoneMaps
+from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
 from sparcc_pipeline.sparcc.alignment import AlignmentQuality
 from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
@@ -39,7 +39,7 @@ def phantom() -> Phantom:
 
 
 class PhantomBones:
-    """Says of every volume what the phantom was drawn from."""
+    """Return the phantom's own bones for every volume."""
 
     provenance: Mapping[str, str] = {"name": "known"}
 
@@ -73,7 +73,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, errors: list[RigidTransform | None
     return result
 
 
-def test_right_refused_and_wrong_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_refused_and_wrong_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     near, far = RigidTransform(translation_mm=(0.6, 0.0, 0.0)), RigidTransform(translation_mm=(0.0, 1.2, 0.0))
     result = measured(monkeypatch, [RigidTransform(), near, None, far])
     row = result["pairs"]["one"]
@@ -91,7 +91,7 @@ def test_right_refused_and_wrong_are_told_apart(monkeypatch: pytest.MonkeyPatch)
     assert result["over_all"] == {"motions": 4, "recovered": 2, "flagged": 1, "missed": 1}
     assert [(goal["value"], goal["reached"]) for goal in result["goals"]] == [(0.5, False), (1, False)]
     text = registration_markdown(result)
-    assert "4 known motions on top: 2 recovered, 1 refused, 1 wrong but believed" in text
+    assert "4 known motions added: 2 recovered, 1 refused, 1 wrong but accepted" in text
     assert f"| one | {WAYS[1]} | 1 of 2 | 0.90 | 1.20 | 0.00 | 0.00 |" in text
     assert "nothing fits" in text
 

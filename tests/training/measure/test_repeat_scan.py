@@ -1,4 +1,4 @@
-"""A second scan: what moved is where the transform says, and signal, noise and draws have the stated size."""
+"""A second scan: moved points are where the transform puts them; signal, noise and draws have their size."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ TILTED = np.radians(30.0)
 GEOMETRY = Geometry(
     shape=(12, 60, 64),
     origin_mm=(-40.0, -20.0, 50.0),
-    directions=((0.0, float(np.cos(TILTED)), float(np.sin(TILTED))),
-                (0.0, float(np.sin(TILTED)), -float(np.cos(TILTED))),
-                (1.0, 0.0, 0.0)),
+    directions=(
+        (0.0, float(np.cos(TILTED)), float(np.sin(TILTED))),
+        (0.0, float(np.sin(TILTED)), -float(np.cos(TILTED))),
+        (1.0, 0.0, 0.0),
+    ),
     spacing_mm=(4.0, 1.2, 1.2),
     frame_of_reference_uid="1.2.3",
-)  # fmt: skip
+)
 
 
 def volume_of(signal: FloatArray) -> Volume:
@@ -48,7 +50,7 @@ def index_of(geometry: Geometry, point_mm: FloatArray) -> FloatArray:
     return np.asarray((np.linalg.inv(geometry.affine) @ [*point_mm, 1.0])[:3])
 
 
-def test_a_marked_point_lies_where_the_motion_says() -> None:
+def test_a_marked_point_is_where_the_motion_puts_it() -> None:
     grid = np.stack(np.meshgrid(*map(np.arange, GEOMETRY.shape), indexing="ij"), axis=-1)
     mark_index = np.array([5.0, 26.0, 35.0])
     apart_mm = (grid - mark_index) * GEOMETRY.spacing_mm

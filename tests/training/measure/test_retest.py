@@ -63,7 +63,7 @@ class PhantomVisits:
 
     def segment(self, volume: Volume) -> tuple[TissueMaps, Joints]:
         tissue = self._tissue(volume)
-        return tissue, find_joints(tissue)
+        return tissue, find_joints(tissue.anatomy, tissue.geometry)
 
     def _tissue(self, volume: Volume) -> TissueMaps:
         if volume is self._phantom.volume:

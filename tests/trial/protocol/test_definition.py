@@ -59,9 +59,9 @@ def test_an_unset_choice_stops_and_shows_both_readings(choice: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         open_.require(choice.key)
 
-    said = str(caught.value)
-    assert "mine.toml" in said and f"choices.{choice.key}" in said
-    assert all(option.text in said and option.source in said for option in choice.options)
+    text = str(caught.value)
+    assert "mine.toml" in text and f"choices.{choice.key}" in text
+    assert all(option.text in text and option.source in text for option in choice.options)
     open_.require(*made)
 
 
@@ -89,7 +89,7 @@ SOURCED = {"value": 2, "source": "here"}
 
 
 @pytest.mark.parametrize(
-    ("dotted", "value", "said"),
+    ("dotted", "value", "text"),
     [
         ("targets", {}, "'targets'"),
         ("target.sparc_cut_off", SOURCED, "'target.sparc_cut_off'"),
@@ -116,10 +116,10 @@ SOURCED = {"value": 2, "source": "here"}
         ("arms.1.participants", 0, "at least 1"),
         ("schema", "sparcc-protocol/2", "sparcc-protocol/1"),
     ],
-)  # fmt: skip
-def test_a_fault_names_file_and_key(dotted: str, value: Any, said: str) -> None:
+)
+def test_a_fault_names_file_and_key(dotted: str, value: Any, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         protocol_from(_set(content(), dotted, value), "bad.toml")
 
     assert "bad.toml" in str(caught.value)
-    assert said in str(caught.value)
+    assert text in str(caught.value)

@@ -1,4 +1,7 @@
-"""Passwords, hashed with argon2id, which costs time and memory on purpose."""
+"""Passwords, hashed with argon2id, which is slow and takes memory by design.
+
+Contents: `Passwords`.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,29 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
-"""So many are hashed at once; whoever asks for more waits, and the memory of the server does not run out."""
+"""Limits how many passwords are hashed at once, because each takes memory; other callers wait."""
 
 
 class Passwords:
-    """Hashes and checks passwords by the settings' costs."""
+    """Hashes and checks passwords with the costs of the settings."""
 
     def __init__(self, memory_kib: int, passes: int) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
 
     def hash(self, password: str) -> str:
-        """The hash, with its salt and costs in it."""
+        """Return the hash, which includes salt and costs."""
         with _AT_ONCE:
             return self._hasher.hash(password)
 
     def is_right(self, hashed: str | None, password: str) -> bool:
-        """True if this is the password; without a hash it never is, and finding that out takes as long."""
+        """Return True for the right password; without a hash return False, after the same time."""
         try:
             with _AT_ONCE:
-                self._hasher.verify(hashed or self._of_nobody, password)
+                self._hasher.verify(hashed or self._dummy_hash, password)
         except (VerificationError, InvalidHashError):
             return False
         return hashed is not None
 
     @cached_property
-    def _of_nobody(self) -> str:
+    def _dummy_hash(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe(32))

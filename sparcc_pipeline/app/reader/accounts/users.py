@@ -1,7 +1,7 @@
 """Users, passwords and sessions of the reading page.
 
-A session is a random token in a cookie; the database holds its hash. A new token is
-made at every sign-in, so that a token that someone planted before is never one of a signed-in person.
+Contents: `Accounts`, `add_user`. A session is a random token in a cookie; the database holds its hash. Every sign-in
+creates a new token, so that a token planted before the sign-in is worthless.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, select, update
 
 from sparcc_pipeline.app.reader.accounts.passwords import Passwords
+from sparcc_pipeline.app.reader.accounts.roles import Role, User
 from sparcc_pipeline.app.reader.audit.trail import stamp
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase
 from sparcc_pipeline.app.reader.settings import Session
@@ -29,38 +28,12 @@ from sparcc_pipeline.message import Message
 NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{1,31}")
 CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
 SEEN_EVERY: Final = timedelta(seconds=30)
-"""A session's last use is written at most so often."""
+"""Shortest time between two updates of a session's last use."""
 SIGNATURE_REFUSED: Final = "signature_refused"
 
 
-class Role(StrEnum):
-    """What a user may do; one a user, so that nobody both reads and coordinates."""
-
-    READER = "reader"
-    ADJUDICATOR = "adjudicator"
-    COORDINATOR = "coordinator"
-    ADMINISTRATOR = "administrator"
-    AUDITOR = "auditor"
-
-
-READING_ROLES: Final = (Role.READER, Role.ADJUDICATOR)
-
-
-@dataclass(frozen=True)
-class User:
-    """A signed-in user; `csrf` belongs to the session."""
-
-    id: int
-    name: str
-    code: str
-    role: Role
-    must_change: bool
-    language: LanguageCode
-    csrf: str
-
-
 class Accounts:
-    """Users and sessions in the database, by the settings of the session."""
+    """Users and sessions in the database."""
 
     def __init__(self, database: ReaderDatabase, settings: Session) -> None:
         self._database, self._settings = database, settings
@@ -68,21 +41,26 @@ class Accounts:
 
     @property
     def shortest_password(self) -> int:
-        """Characters that a password must have."""
+        """The smallest number of characters of a password."""
         return self._settings.shortest_password
 
-    def add(self, name: str, code: str, role: Role, *, by: str = SYSTEM, password: str | None = None,
-            must_change: bool = True) -> str:  # fmt: skip
-        """A new user; gives the password, a random one unless given.
+    def add(
+        self,
+        name: str,
+        code: str,
+        role: Role,
+        *,
+        by: str = SYSTEM,
+        password: str | None = None,
+        must_change: bool = True,
+    ) -> str:
+        """Add a user and return the password, which is random unless given.
 
         Raises
         ------
-        ConfigError : name or code is not of the form or taken, or the password is too short
+        ConfigError : name or code is not valid or is taken, or the password is too short
         """
-        if not NAME.fullmatch(name):
-            raise ConfigError("expected a name of 2-32 small letters, digits, . - and _, found another; change it")
-        if not CODE.fullmatch(code):
-            raise ConfigError("expected a code of 1-16 letters, digits, - and _, found another; change it")
+        _require_form(name, code)
         password = password or secrets.token_urlsafe(12)
         self._require_long(password)
         hashed = self._passwords.hash(password)
@@ -92,15 +70,22 @@ class Accounts:
                 raise ConfigError("expected a new name and a new code, found one that is taken; choose another")
             work.connection.execute(
                 USERS.insert().values(
-                    name=name, code=code, role=role.value, password_hash=hashed, must_change=must_change, active=True,
-                    failures=0, locked_until=None, language="en",
+                    name=name,
+                    code=code,
+                    role=role.value,
+                    password_hash=hashed,
+                    must_change=must_change,
+                    active=True,
+                    failures=0,
+                    locked_until=None,
+                    language="en",
                 )
-            )  # fmt: skip
+            )
             work.record(by, "add_user", name, new={"code": code, "role": role.value})
         return password
 
     def reset(self, name: str, *, by: str = SYSTEM) -> str:
-        """A new random password that must be changed at sign-in; all sessions of the user end.
+        """Return a new random password, to be changed at sign-in; end all sessions of the user.
 
         Raises
         ------
@@ -117,14 +102,14 @@ class Accounts:
         return password
 
     def set_active(self, name: str, active: bool, *, by: str) -> None:
-        """Let a user in or keep them out; kept out, all sessions end at once.
+        """Open or close an account; closing ends all its sessions at once.
 
         Raises
         ------
-        Refusal : no such user, or oneself
+        Refusal : no such user, or the user's own account
         """
         if name == by:
-            raise Refusal(409, "forbidden", Message("nobody can switch off their own account"))
+            raise Refusal(409, "forbidden", Message("you cannot close your own account"))
         with self._database.writing() as work:
             user = _existing(work.connection.execute(select(USERS).where(USERS.c.name == name)).first())
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(active=active))
@@ -133,18 +118,22 @@ class Accounts:
             work.record(by, "set_active", name, old={"active": user.active}, new={"active": active})
 
     def change_password(self, user: User, old: str, new: str) -> None:
-        """A new password for oneself; all sessions end.
+        """Change the user's own password; end all sessions.
 
         Raises
         ------
-        Refusal : the old one is wrong, or the new one too short or the same
+        Refusal : the old password is wrong, or the new one is too short or the same
         """
         self.require_password(user, old)
         if len(new) < self._settings.shortest_password or new == old:
-            raise Refusal(422, "invalid", Message(
-                "expected a new password of at least {count} characters, other than the old one",
-                count=self._settings.shortest_password,
-            ))  # fmt: skip
+            raise Refusal(
+                422,
+                "invalid",
+                Message(
+                    "expected a new password of at least {count} characters, other than the old one",
+                    count=self._settings.shortest_password,
+                ),
+            )
         hashed = self._passwords.hash(new)
         with self._database.writing() as work:
             changed = {"password_hash": hashed, "must_change": False}
@@ -153,16 +142,16 @@ class Accounts:
             work.record(user.name, "change_password", user.name)
 
     def set_language(self, user: User, code: LanguageCode) -> None:
-        """The language of a user's pages."""
+        """Set the language of a user's pages."""
         with self._database.writing() as work:
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(language=code))
 
     def sign_in(self, name: str, password: str) -> str:
-        """The token of a new session.
+        """Sign in and return the token of the new session.
 
         Raises
         ------
-        Refusal : name or password is wrong, or the account is locked or switched off: the words do not tell which
+        Refusal : wrong name or password, or the account is locked or closed; the message is the same for all
         """
         with self._database.reading() as connection:
             row = connection.execute(select(USERS).where(USERS.c.name == name)).first()
@@ -177,10 +166,13 @@ class Accounts:
             work.connection.execute(delete(SESSIONS).where(SESSIONS.c.created_at < oldest))
             work.connection.execute(
                 SESSIONS.insert().values(
-                    token_hash=_hashed(token), user_id=row.id, csrf=secrets.token_urlsafe(32), created_at=work.now,
+                    token_hash=_hashed(token),
+                    user_id=row.id,
+                    csrf=secrets.token_urlsafe(32),
+                    created_at=work.now,
                     seen_at=work.now,
                 )
-            )  # fmt: skip
+            )
             work.record(row.name, "sign_in", row.name)
         return token
 
@@ -191,7 +183,7 @@ class Accounts:
             work.record(user.name, "sign_out", user.name)
 
     def user_of(self, token: str | None) -> User | None:
-        """Whose session this is; None where it is none or has ended."""
+        """Return the user of a session; None if there is no session or it has ended."""
         if not token:
             return None
         now = self._database.clock()
@@ -203,9 +195,9 @@ class Accounts:
             ).first()
         if row is None:
             return None
-        seen, made = datetime.fromisoformat(row.seen_at), datetime.fromisoformat(row.created_at)
+        seen, created = datetime.fromisoformat(row.seen_at), datetime.fromisoformat(row.created_at)
         idle, longest = timedelta(minutes=self._settings.idle_minutes), timedelta(hours=self._settings.longest_hours)
-        if now - seen > idle or now - made > longest:
+        if now - seen > idle or now - created > longest:
             return None
         if now - seen > SEEN_EVERY:
             with self._database.writing() as work:
@@ -214,11 +206,11 @@ class Accounts:
         return User(row.id, row.name, row.code, Role(row.role), row.must_change, _code(row.language), row.csrf)
 
     def require_password(self, user: User, password: str) -> None:
-        """The password again, as a signature.
+        """Check the password again, as a signature.
 
         Raises
         ------
-        Refusal : it is wrong; that counts as for a sign-in, and enough of them end all sessions of the user
+        Refusal : wrong password; it counts like a wrong sign-in, and too many end all sessions of the user
         """
         with self._database.reading() as connection:
             row = connection.execute(select(USERS).where(USERS.c.id == user.id)).one()
@@ -230,23 +222,23 @@ class Accounts:
                 self._clear(work.connection, row)
 
     def all_users(self) -> list[Row[Any]]:
-        """Every user, by name."""
+        """Return every user, by name."""
         with self._database.reading() as connection:
             return list(connection.execute(select(USERS).order_by(USERS.c.name)))
 
     def is_locked_out(self, row: Row[Any]) -> bool:
-        """True while too many wrong passwords keep a user out."""
+        """Return True while an account is locked after too many wrong passwords."""
         return row.locked_until is not None and row.locked_until > stamp(self._database.clock())
 
     def _right(self, row: Row[Any] | None, password: str) -> bool:
-        """True if the password is right and the user may come in; takes as long where there is no such user."""
+        """Return True if password and account allow a sign-in; takes equally long for an unknown user."""
         right = self._passwords.is_right(None if row is None else row.password_hash, password)
         return right and row is not None and row.active and not self.is_locked_out(row)
 
     def _count_failure(self, row: Row[Any] | None, name: str, action: str) -> None:
         with self._database.writing() as work:
             known = row is not None
-            # A password typed into the wrong field must not come into the trail.
+            # A password typed into the name field must not enter the trail.
             work.record(name if known else "unknown", action, name if known else "unknown")
             if row is None or self.is_locked_out(row):
                 return
@@ -256,7 +248,7 @@ class Accounts:
                 until = self._database.clock() + timedelta(minutes=self._settings.lockout_minutes)
                 values = {"failures": 0, "locked_until": stamp(until)}
                 if action == SIGNATURE_REFUSED:
-                    # Not for a failed sign-in: else anybody could throw anybody out.
+                    # Not after failed sign-ins: otherwise a stranger could end the sessions of any user.
                     work.connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == row.id))
                 work.record(SYSTEM, "lock_out", name, new={"until": values["locked_until"]})
             work.connection.execute(update(USERS).where(USERS.c.id == row.id).values(**values))
@@ -273,12 +265,19 @@ class Accounts:
             )
 
 
-_WRONG: Final = Message("wrong name or password, or too many tries: then wait and try again")
+_WRONG: Final = Message("wrong name or password, or too many tries; wait and try again")
 
 
 def add_user(database: ReaderDatabase, settings: Session, name: str, code: str, role: Role, **options: Any) -> str:
-    """A new user, see `Accounts.add`."""
+    """Add a user, see `Accounts.add`."""
     return Accounts(database, settings).add(name, code, role, **options)
+
+
+def _require_form(name: str, code: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ConfigError("expected a name of 2-32 small letters, digits, . - and _, found another; change it")
+    if not CODE.fullmatch(code):
+        raise ConfigError("expected a code of 1-16 letters, digits, - and _, found another; change it")
 
 
 def _hashed(token: str) -> str:

@@ -1,8 +1,8 @@
-"""Backup and restore of a reading page: one tar file with database, images, the machine's results, key and head.
+"""Back up and restore a reading page: one tar file with database, images, the machine's results, key and head.
 
-SQLite is copied by its own online backup while the page is served; then the files, which are written once and never
-change, so that whatever the copied database names is in the copy. A PostgreSQL database is saved with pg_dump
-(docs/reader.md) and is not in the file.
+Contents: `write_backup`, `restore_backup`. SQLite is copied by its online backup while the page is served. The files
+are copied after it: they never change, so the backup holds every file that the copied database names. A PostgreSQL
+database is not in the file; save it with pg_dump (docs/reader.md).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ FILES: Final = (KEY_FILE, HEAD_FILE, IMAGES, MACHINE)
 
 
 def write_backup(database: ReaderDatabase, settings: ReaderSettings, file: Path) -> None:
-    """Save everything into a new file that only its owner may read; it appears whole or not at all.
+    """Save everything into a new file that only its owner can read, complete or not at all.
 
     Raises
     ------
-    OutputError : the file is there already or cannot be written
+    OutputError : the file exists or cannot be written
     """
     if file.exists():
-        raise OutputError(f"expected a new file for the backup, found {file} there already; choose another name")
+        raise OutputError(f"expected a new file for the backup, found {file}, which exists; choose another name")
     partial = file.with_name(f".{file.name}.partial")
     try:
         with (
@@ -42,7 +42,7 @@ def write_backup(database: ReaderDatabase, settings: ReaderSettings, file: Path)
             os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw,
             tarfile.open(fileobj=raw, mode="w") as archive,
         ):
-            # The head first: it may be behind the database that is copied after it, and never ahead.
+            # The head first: it may be older than the database, never newer.
             for name in FILES[:2]:
                 if (database.folder / name).exists():
                     archive.add(database.folder / name, name)
@@ -58,19 +58,19 @@ def write_backup(database: ReaderDatabase, settings: ReaderSettings, file: Path)
         partial.rename(file)
     except OSError as error:
         raise OutputError(
-            f"expected a place where a backup can be written, found {file.parent} not usable; choose another"
+            f"expected a folder where a backup can be written, found {file.parent} not usable; choose another"
         ) from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 def restore_backup(settings: ReaderSettings, file: Path) -> None:
-    """Bring a backup back into a store folder that is new or empty.
+    """Restore a backup into a store folder that is new or empty.
 
     Raises
     ------
-    InputError : the file is no backup
-    OutputError : the folder or the database holds something already, or cannot be written
+    InputError : the file is not a backup
+    OutputError : the folder is not empty, the database exists, or one cannot be written
     """
     folder, target = settings.store_folder, _sqlite_file(settings)
     if folder.exists() and any(folder.iterdir()) or target is not None and target.exists():
@@ -100,6 +100,6 @@ def restore_backup(settings: ReaderSettings, file: Path) -> None:
 
 
 def _sqlite_file(settings: ReaderSettings) -> Path | None:
-    """The database's file; None for PostgreSQL."""
+    """Return the database's file; None for PostgreSQL."""
     url = make_url(settings.database_url)
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None

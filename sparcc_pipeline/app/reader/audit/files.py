@@ -1,4 +1,7 @@
-"""The audit trail as an auditor takes it away: pages, CSV, PDF."""
+"""The audit trail for an auditor: pages and CSV.
+
+Contents: `entries`, `actions`, `without_saves`, `csv_of`.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from sparcc_pipeline.app.reader.tables import AUDIT
 
 COLUMNS: Final = ("seq", "at", "who", "action", "subject", "old", "new", "reason", "hash")
 PAGE: Final = 100
-"""Entries of one page."""
+"""Number of entries on one page."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def entries(connection: Connection, page: int, who: str, action: str) -> tuple[Sequence[Row[Any]], int]:
-    """The entries of a page, newest first, and how many pages there are; `who` and `action` empty for all."""
+    """Return the entries of a page, newest first, and the number of pages; empty `who` or `action` selects all."""
     chosen = [column == value for column, value in ((AUDIT.c.who, who), (AUDIT.c.action, action)) if value]
     count = connection.execute(select(func.count()).select_from(AUDIT).where(*chosen)).scalar_one()
     rows = connection.execute(
@@ -29,17 +32,17 @@ def entries(connection: Connection, page: int, who: str, action: str) -> tuple[S
 
 
 def actions(connection: Connection) -> list[str]:
-    """Every action that the trail has."""
+    """Return every action in the trail."""
     return list(connection.execute(select(AUDIT.c.action).distinct().order_by(AUDIT.c.action)).scalars())
 
 
 def without_saves(connection: Connection) -> list[Row[Any]]:
-    """The trail without the autosaves, which are nine in ten entries; oldest first."""
+    """Return the trail, oldest first, without autosaves, which are nine in ten entries."""
     return list(connection.execute(select(AUDIT).where(AUDIT.c.action != "save").order_by(AUDIT.c.seq)))
 
 
 def csv_of(connection: Connection) -> Iterator[str]:
-    """The whole trail as CSV, row by row; a cell never begins like a formula of a spreadsheet."""
+    """Yield the whole trail as CSV rows; no cell starts like a formula of a spreadsheet."""
     yield _line(COLUMNS)
     for row in connection.execute(select(*(AUDIT.c[name] for name in COLUMNS)).order_by(AUDIT.c.seq)):
         yield _line([f"'{cell}" if str(cell).startswith(_FORMULA) else cell for cell in row])

@@ -1,4 +1,7 @@
-"""Cases from the ledger of the night: the newest scored version of every study, by its trial codes."""
+"""Read cases from the ledger of the night: the newest scored version of every study, by its trial codes.
+
+Contents: `NightLedger`, `rows_of_ledger`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from sparcc_pipeline.app.reader.database import Clock
 
 @dataclass(frozen=True)
 class NightLedger:
-    """The ledger of the night: its URL, how long to wait for it, and the folder that its paths start from."""
+    """The ledger of the night: its URL, the time to wait for it, and the folder of its relative paths."""
 
     database_url: str
     patience_seconds: float
@@ -26,9 +29,9 @@ READY: Final = (State.SCORED, State.DELIVERED)
 
 
 def rows_of_ledger(night: NightLedger, clock: Clock) -> list[ManifestRow]:
-    """What a manifest would say of the studies that the night has scored; rows are numbered as in the ledger.
+    """Return the studies scored by the night as rows of a manifest, numbered as in the ledger.
 
-    A version that a later one superseded is left out, and one whose participant or visit is not known.
+    A superseded version is left out, and one with an unknown participant or visit.
 
     Raises
     ------

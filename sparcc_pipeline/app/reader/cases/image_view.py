@@ -1,6 +1,7 @@
-"""From volumes to what the page shows of them: sizes, windows, linked slices, joints as lines and polygons.
+"""Convert volumes to image views: sizes, windows, linked slices, joints as lines and polygons.
 
-Nothing of a header comes through here: no UID, no date, no absolute position (T1 is placed relative to STIR).
+Contents: `view_images`, `index_map`. A view holds nothing of a header: no UID, no date, no absolute position (T1 is
+placed relative to STIR).
 """
 
 from __future__ import annotations
@@ -14,48 +15,55 @@ from skimage import measure
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.reader.cases.picture_store import as_uint16
 from sparcc_pipeline.app.reader.readings.views import ImagesView, JointView, Polygon, SeriesPair, SeriesView
+from sparcc_pipeline.rigid import RigidTransform, index_map
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, Volume
 
 WINDOW_PERCENT: Final = (1.0, 99.5)
-"""Percentiles of the signal shown black and white at first."""
+"""Percentiles of the signal that the first window shows black and white."""
 
 LARGEST_GAP: Final = 0.6
-"""Slices of two series farther apart than this share of the spacing are not linked (as in
+"""Slices of two series are not linked if they are farther apart than this share of the spacing (as in
 `imaging/alignment/second_contrast.py`)."""
 
 POLYGON_TOLERANCE: Final = 0.4
-"""Pixels by which a drawn quadrant may differ from the one that was found."""
+"""Largest difference between a drawn quadrant and its mask, pixels."""
 
 SMALLEST_POLYGON: Final = 12.0
-"""Pixels of area: smaller pieces of a quadrant are not drawn."""
+"""Smallest area of a drawn piece of a quadrant, pixels."""
 
 
 def view_images(stir: Volume, t1: Volume | None, joints: Joints | None, slices: SixSlices | None) -> ImagesView:
-    """What the page shows of one time point; without joints, the six slices in the middle are proposed."""
+    """Return the image view of one time point; without joints, propose the six slices in the middle."""
     count = stir.geometry.shape[0]
     found = [] if joints is None else sorted(joints, key=lambda joint: (joint.slice_index, joint.side.value == "left"))
-    to_stir = None if t1 is None else index_map(t1.geometry, stir.geometry)
+    to_stir = None if t1 is None else index_between(t1.geometry, stir.geometry)
     first = slices.first if slices is not None else max((count - SLICES_SCORED) // 2, 0)
     return ImagesView(
         series=SeriesPair(
             stir=_series(stir, np.eye(4)),
             t1=None if t1 is None else _series(t1, to_stir),
         ),
-        stir_to_t1=None if t1 is None else _linked(to_stir, stir.geometry.shape[0], t1.geometry, inverse=True),
-        t1_to_stir=None if t1 is None else _linked(to_stir, t1.geometry.shape[0], stir.geometry, inverse=False),
+        stir_to_t1=None if t1 is None else _linked(stir.geometry, t1.geometry),
+        t1_to_stir=None if t1 is None else _linked(t1.geometry, stir.geometry),
         proposed_first=first,
         centre=_centre(found, stir.geometry, first),
         joints=[_joint(joint, stir.geometry) for joint in found],
     )
 
 
-def index_map(source: Geometry, onto: Geometry) -> FloatArray | None:
-    """(4, 4): index of `source` -> fractional index of `onto`; None without a common frame of reference."""
-    if source.frame_of_reference_uid is None or source.frame_of_reference_uid != onto.frame_of_reference_uid:
-        return None
-    return np.asarray(np.linalg.inv(onto.affine) @ source.affine)
+def index_between(source: Geometry, onto: Geometry) -> FloatArray | None:
+    """Return the (4, 4) matrix from an index of `source` to a fractional index of `onto`.
+
+    None without a common frame of reference.
+    """
+    return index_map(source, onto, RigidTransform()) if _one_frame(source, onto) else None
+
+
+def _one_frame(first: Geometry, second: Geometry) -> bool:
+    """Return whether the scanner placed both in one frame of reference."""
+    return first.frame_of_reference_uid is not None and first.frame_of_reference_uid == second.frame_of_reference_uid
 
 
 def _series(volume: Volume, to_stir: FloatArray | None) -> SeriesView:
@@ -74,23 +82,26 @@ def _series(volume: Volume, to_stir: FloatArray | None) -> SeriesView:
     )
 
 
-def _linked(to_stir: FloatArray | None, count: int, other: Geometry, *, inverse: bool) -> list[int | None] | None:
-    """The other series' slice beside each slice at the middle of the other's image; None where none lies there."""
-    if to_stir is None:
+def _linked(source: Geometry, other: Geometry) -> list[int | None] | None:
+    """Return, for each slice of `source`, the slice of `other` at the middle of its image, or None if there is none.
+
+    None as a whole without a common frame of reference.
+    """
+    if not _one_frame(source, other):
         return None
-    matrix = np.linalg.inv(to_stir) if inverse else to_stir
     slices, rows, columns = other.shape
+    middle = source.to_index(other.to_mm(np.array([slices / 2, (rows - 1) / 2, (columns - 1) / 2])))
+    places = np.tile(middle, (source.shape[0], 1))
+    places[:, 0] = np.arange(source.shape[0])
     found: list[int | None] = []
-    middle = np.linalg.inv(matrix) @ np.array([slices / 2, (rows - 1) / 2, (columns - 1) / 2, 1.0])
-    for index in range(count):
-        at = float((matrix @ np.array([index, middle[1], middle[2], 1.0]))[0])
+    for at in other.to_index(source.to_mm(places))[:, 0].tolist():
         nearest = min(max(round(at), 0), slices - 1)
         found.append(nearest if abs(at - nearest) <= LARGEST_GAP else None)
     return found
 
 
 def _centre(joints: list[JointSlice], geometry: Geometry, first: int) -> tuple[float, float, float]:
-    """Middle between both joints on the proposed slices, or of the image."""
+    """Return the middle between both joints on the proposed slices, or the middle of the image."""
     middles = [
         np.mean([joint.joint_line.mean(axis=0) for joint in joints if joint.side is side], axis=0)
         for side in Side
@@ -115,7 +126,7 @@ def _joint(joint: JointSlice, geometry: Geometry) -> JointView:
 
 
 def _polygons(mask: BoolArray) -> list[Polygon]:
-    """The outlines of a mask, simplified, in pixels."""
+    """Return the simplified outlines of a mask, in pixels."""
     if not mask.any():
         return []
     outlines = measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)

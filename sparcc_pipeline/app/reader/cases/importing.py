@@ -1,8 +1,9 @@
-"""Studies and their scores -> cases of the reading page. What a header says stays outside.
+"""Import studies and their scores as cases of the reading page, without any header.
 
-A manifest (CSV or Excel) has participant, visit, study (folder of DICOM, from the manifest's own folder on) and score
-(folder of `sparcc score`; empty where there is none). A training set also has a table of what is known of it, as
-`reading_items.csv` (participant, visit, slice_index, joint, item, value).
+Contents: `import_cases`, `read_manifest`, `read_known`. A manifest (CSV or Excel) has the columns participant, visit,
+study (folder of DICOM, relative to the manifest's own folder) and score (folder of `sparcc score`, or empty). A
+training set also has a table of its known items in the form of `reading_items.csv` (participant, visit, slice_index,
+joint, item, value).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import same_geometry
 
 Known = Mapping[str, int | None]
-"""What is known of a training visit, by "slice_index.joint.item"."""
+"""Known items of a training visit, by "slice_index.joint.item"."""
 
 SAME_PLACE_MM: Final = 0.01
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -39,7 +40,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One time point to import; `number` is its row as a spreadsheet counts it."""
+    """One time point to import; `number` is its row in a spreadsheet."""
 
     number: int
     participant: str
@@ -50,19 +51,19 @@ class ManifestRow:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """How many time points came in, how many were there already, and which rows failed and why."""
+    """Numbers of time points imported and already present, and the rows that failed with their errors."""
 
     imported: int
-    there: int
+    present: int
     failed: tuple[tuple[int, SparccError], ...]
 
 
 def read_manifest(file: Path) -> list[ManifestRow]:
-    """The rows of a manifest.
+    """Return the rows of a manifest.
 
     Raises
     ------
-    InputError : it cannot be read, lacks a column, or a row is not of the form
+    InputError : the file cannot be read, lacks a column, or has a row that is not valid
     """
     table = read_table(file)
     if lacking := {"participant", "visit", "study"} - set(table.columns):
@@ -87,11 +88,11 @@ def read_manifest(file: Path) -> list[ManifestRow]:
 
 
 def read_known(file: Path) -> dict[tuple[str, str], dict[str, int | None]]:
-    """What is known of a training set, by participant and visit.
+    """Return the known items of a training set, by participant and visit.
 
     Raises
     ------
-    InputError : it cannot be read, lacks a column, or a row is not of the form
+    InputError : the file cannot be read, lacks a column, or has a row that is not valid
     """
     table = read_table(file)
     needed = {"participant", "visit", "slice_index", "joint", "item", "value"}
@@ -103,7 +104,7 @@ def read_known(file: Path) -> dict[tuple[str, str], dict[str, int | None]]:
         good = c["slice_index"].isdigit() and c["joint"] in ("right", "left") and c["item"] in ITEMS
         if not good or c["value"] not in ("0", "1", ""):
             raise InputError(
-                f"expected slice_index, joint, item and a value of 0, 1 or nothing in {file.name}, row {row.number}, "
+                f"expected slice_index, joint, item and a value of 0, 1 or empty in {file.name}, row {row.number}, "
                 "found something else; correct the row"
             )
         place = f"{int(c['slice_index'])}.{c['joint']}.{c['item']}"
@@ -118,33 +119,38 @@ def import_cases(
     known: Mapping[tuple[str, str], Known] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> ImportReport:
-    """Bring time points in; a row that fails does not stop the others, one that is there already is left as it is.
+    """Import time points; a row that fails does not stop the others, a time point already present stays unchanged.
 
     Parameters
     ----------
-    known : these are a training set, and that is known of it; None for the trial's own cases
+    known : known items of a training set; None for the cases of the trial
     """
-    imported, there, failed = 0, 0, []
+    imported, present, failed = 0, 0, []
     for row in rows:
         progress(f"Row {row.number}")
         try:
-            if _is_there(database, row, training=known is not None):
-                there += 1
+            if _is_present(database, row, training=known is not None):
+                present += 1
                 continue
             _import(database, row, known)
             imported += 1
         except SparccError as error:
             failed.append((row.number, error))
-    return ImportReport(imported, there, tuple(failed))
+    return ImportReport(imported, present, tuple(failed))
 
 
-def _is_there(database: ReaderDatabase, row: ManifestRow, *, training: bool) -> bool:
+def _is_present(database: ReaderDatabase, row: ManifestRow, *, training: bool) -> bool:
     with database.reading() as connection:
-        return connection.execute(
-            select(VISITS.c.id)
-            .join(CASES, CASES.c.id == VISITS.c.case_id)
-            .where(CASES.c.participant == row.participant, CASES.c.training == training, VISITS.c.visit == row.visit)
-        ).first() is not None  # fmt: skip
+        return (
+            connection.execute(
+                select(VISITS.c.id)
+                .join(CASES, CASES.c.id == VISITS.c.case_id)
+                .where(
+                    CASES.c.participant == row.participant, CASES.c.training == training, VISITS.c.visit == row.visit
+                )
+            ).first()
+            is not None
+        )
 
 
 def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str, str], Known] | None) -> None:
@@ -175,20 +181,25 @@ def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str
 
 
 def _segmented(score: Path | None, geometry: Any) -> tuple[Segmented | None, SixSlices | None]:
-    """What was found in the study when it was scored, if it was; the score must be of these images."""
+    """Return the saved result of a score, if there is one; the score must belong to these images."""
     if score is None or not (score / STUDY_FILE).is_file():
         return None, None
     segmented, slices = load_study(score)
     if not same_geometry(segmented.study.stir.geometry, geometry, SAME_PLACE_MM):
         raise InputError(
-            "expected a score of the same series, found one with other slices or another place; correct the path of "
+            "expected a score of the same series, found one with other slices or another position; correct the path of "
             "the score or of the study"
         )
     return segmented, slices
 
 
-def _insert(database: ReaderDatabase, row: ManifestRow, true: Known | None, folders: Mapping[str, str | None],
-            digests: Mapping[str, str]) -> None:  # fmt: skip
+def _insert(
+    database: ReaderDatabase,
+    row: ManifestRow,
+    true: Known | None,
+    folders: Mapping[str, str | None],
+    digests: Mapping[str, str],
+) -> None:
     training = true is not None
     known = None if true is None else json.dumps(true, sort_keys=True)
     with database.writing() as work:
@@ -207,7 +218,7 @@ def _insert(database: ReaderDatabase, row: ManifestRow, true: Known | None, fold
 
 
 def _case_for(connection: Connection, participant: str, training: bool) -> int:
-    """The case that takes a further time point: the newest one, unless it was given out already or is full."""
+    """Return the case for a further time point: the newest one, or a new one if that is assigned or full."""
     mine = (CASES.c.participant == participant, CASES.c.training == training)
     newest = connection.execute(select(CASES).where(*mine).order_by(CASES.c.round.desc())).first()
     if newest is not None:
@@ -215,12 +226,12 @@ def _case_for(connection: Connection, participant: str, training: bool) -> int:
         visits = connection.execute(select(func.count()).where(VISITS.c.case_id == newest.id)).scalar_one()
         if given is None and visits < len(LABELS):
             return int(newest.id)
-    made = CASES.insert().values(participant=participant, training=training, round=newest.round + 1 if newest else 1)
-    return int(connection.execute(made.returning(CASES.c.id)).scalar_one())
+    new = CASES.insert().values(participant=participant, training=training, round=newest.round + 1 if newest else 1)
+    return int(connection.execute(new.returning(CASES.c.id)).scalar_one())
 
 
 def known_items(text: str) -> Iterator[tuple[int, str, str, int | None]]:
-    """Slice index, joint, item and value of what is known of a training visit."""
+    """Yield slice index, joint, item and value of each known item of a training visit."""
     for place, value in json.loads(text).items():
         slice_index, joint, item = place.split(".")
         yield int(slice_index), joint, item, value

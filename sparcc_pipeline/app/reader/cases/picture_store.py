@@ -1,6 +1,6 @@
-"""The store of a reading page: pixels and geometry under random names, and the machine's results apart from them.
+"""The store of a reading page: pixels and geometry under random names, with the machine's results in another folder.
 
-Files are written once, whole, without a date or a name in them; their SHA-256 are in the database and in the trail.
+Contents: `PictureStore`, `as_uint16`. Files are written once, without a date or a name; their SHA-256 are in the trail.
 """
 
 from __future__ import annotations
@@ -39,37 +39,37 @@ class PictureStore:
         self._folder = folder
 
     def put_images(self, view: ImagesView, stir: NDArray[Any], t1: NDArray[Any] | None) -> tuple[str, dict[str, str]]:
-        """Keep one time point; (slices, rows, columns) uint16 each. Gives its random name and the files' digests."""
+        """Store one time point, uint16 arrays (slices, rows, columns); return its random name and file digests."""
         files = {VIEW_FILE: view.model_dump_json().encode(), **_slices(STIR_NAME, stir.astype("<u2"))}
         if t1 is not None:
             files |= _slices(T1_NAME, t1.astype("<u2"))
         return self._put(IMAGES, files)
 
     def put_machine(self, result: MachineResult, overlay: NDArray[np.uint8] | None) -> tuple[str, dict[str, str]]:
-        """Keep the machine's result of one time point, and (slices, rows, columns) probability of edema x 255."""
+        """Store the machine's result and its overlay, edema probability x 255 as (slices, rows, columns)."""
         files = {RESULT_FILE: result.model_dump_json().encode()}
         if overlay is not None:
             files |= _slices(OVERLAY_NAME, overlay)
         return self._put(MACHINE, files)
 
     def view(self, name: str) -> ImagesView:
-        """Geometry of a kept time point."""
+        """Return the image view of a stored time point."""
         return ImagesView.model_validate_json(self._read(IMAGES, name, VIEW_FILE))
 
     def result(self, name: str) -> MachineResult:
-        """The machine's result of a kept time point."""
+        """Return the machine's result of a stored time point."""
         return MachineResult.model_validate_json(self._read(MACHINE, name, RESULT_FILE))
 
     def image(self, name: str, series: str, slice_index: int) -> bytes | None:
-        """One slice, gzip of uint16 little-endian; None where there is no such slice."""
+        """Return one slice, gzip of uint16 little-endian; None if there is no such slice."""
         return self._slice(IMAGES, name, series, slice_index)
 
     def overlay(self, name: str, slice_index: int) -> bytes | None:
-        """Probability of edema on one slice, gzip of uint8; None where there is none."""
+        """Return the probability of edema on one slice, gzip of uint8; None if there is none."""
         return self._slice(MACHINE, name, OVERLAY_NAME, slice_index)
 
     def digests(self, part: str, name: str) -> dict[str, str]:
-        """SHA-256 of every file of a folder, as it is now; empty where the folder is gone."""
+        """Return the SHA-256 of every file of a folder; empty if the folder is missing."""
         folder = self._folder / part / name
         return {
             f"{part}/{file.relative_to(folder).as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()
@@ -78,7 +78,7 @@ class PictureStore:
         }
 
     def remove(self, part: str, name: str) -> None:
-        """Forget a folder whose case was not kept after all."""
+        """Delete a folder after its import failed."""
         shutil.rmtree(self._folder / part / name, ignore_errors=True)
 
     def _put(self, part: str, files: Mapping[str, bytes]) -> tuple[str, dict[str, str]]:
@@ -99,7 +99,7 @@ class PictureStore:
             return (self._folder / part / name / file).read_bytes()
         except OSError as error:
             raise OutputError(
-                "expected the images of a case in the store, found them not readable; restore it from a backup"
+                "expected the images of a case in the store, found unreadable files; restore the store from a backup"
             ) from error
 
     def _slice(self, part: str, name: str, series: str, slice_index: int) -> bytes | None:
@@ -110,15 +110,15 @@ class PictureStore:
 
 
 def _slices(name: str, stack: NDArray[Any]) -> dict[str, bytes]:
-    # mtime=0: no file says when it was made.
+    # mtime=0: no file holds its time.
     return {
-        f"{name}{os.sep}{index:04d}.gz": gzip.compress(np.ascontiguousarray(plane).tobytes(), 6, mtime=0)
-        for index, plane in enumerate(stack)
+        f"{name}{os.sep}{index:04d}.gz": gzip.compress(np.ascontiguousarray(pixels).tobytes(), 6, mtime=0)
+        for index, pixels in enumerate(stack)
     }
 
 
 def as_uint16(signal: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The signal as whole numbers from 0: as it is where that loses nothing, else stretched over all 16 bits."""
+    """Return the signal as uint16: unchanged if that loses nothing, else stretched over all 16 bits."""
     low, high = float(signal.min()), float(signal.max())
     if low >= 0 and high <= _LARGEST and np.array_equal(signal, np.rint(signal)):
         return signal.astype(np.uint16)

@@ -1,8 +1,8 @@
-"""A third reader, where two primary readings of a case differ by more than the protocol allows.
+"""Adjudication by a third reader, if two primary readings of a case differ by more than the protocol allows.
 
-A case needs one if, at any of its time points, the totals differ by more than the limit, the changes from the trial's
-baseline do, or one reading lies in remission and the other does not. The third reader gets the case like any other: he
-sees neither who read it nor what they said.
+Contents: `is_needed`, `give`, `give_to_least_busy`, `assigned`, `differ`. A case needs adjudication if, at any of its
+time points, the totals or the changes from the trial's baseline differ by more than the limit, or only one reading is
+in remission. The third reader gets the case like any other, without the other readers and their scores.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.database import SYSTEM, Writing
 from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION, PRIMARY, assign, readers
 from sparcc_pipeline.app.reader.readings.content import LABELS, Content, Totals
@@ -26,11 +26,11 @@ from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import READERS
 
 VisitTotals = Mapping[str, int | None]
-"""Totals by visit; None where nothing could be evaluated."""
+"""Totals by visit; None if nothing could be evaluated."""
 
 
 def differ(first: VisitTotals, second: VisitTotals, protocol: Protocol) -> bool:
-    """True if two readings of a case need a third. Time points that one could not evaluate are not compared."""
+    """Return True if two readings need a third. A time point that one reader could not evaluate is not compared."""
     limit = protocol.imaging.adjudication_limit
     both = {v: (a, second[v]) for v, a in first.items() if a is not None and second.get(v) is not None}
     pairs = {visit: (float(a), float(b)) for visit, (a, b) in both.items() if b is not None}
@@ -43,7 +43,7 @@ def differ(first: VisitTotals, second: VisitTotals, protocol: Protocol) -> bool:
 
 
 def remission(total: float, protocol: Protocol) -> tuple[bool, ...]:
-    """Whether a total lies in remission: by the protocol's definition, or by each of them where it leaves that open."""
+    """Return whether a total is in remission, by the protocol's definition, or by each definition if that is open."""
     chosen = protocol.choices.get("dual_imaging")
     definitions = tuple(ImagingDefinition) if chosen is None else (ImagingDefinition(chosen),)
     cut_off = protocol.target.sparcc_cut_off
@@ -51,17 +51,20 @@ def remission(total: float, protocol: Protocol) -> tuple[bool, ...]:
 
 
 def primary_totals(connection: Connection, case: int) -> list[tuple[int, VisitTotals]]:
-    """Reader and totals of the newest locked primary reading (first time) of a case, reader by reader."""
+    """Return each reader and the totals of the newest locked primary reading of a case, repeats left out."""
     visits = {row.id: row.visit for row in connection.execute(select(VISITS).where(VISITS.c.case_id == case))}
     rows = connection.execute(
         select(ASSIGNMENTS.c.user_id, ASSIGNMENTS.c.visit_order, READINGS.c.content)
         .join(READINGS, READINGS.c.assignment_id == ASSIGNMENTS.c.id)
         .where(
-            ASSIGNMENTS.c.case_id == case, ASSIGNMENTS.c.kind == PRIMARY, ASSIGNMENTS.c.repeat == 1,
-            READINGS.c.kind == PRIMARY, READINGS.c.state == "locked",
+            ASSIGNMENTS.c.case_id == case,
+            ASSIGNMENTS.c.kind == PRIMARY,
+            ASSIGNMENTS.c.repeat == 1,
+            READINGS.c.kind == PRIMARY,
+            READINGS.c.state == "locked",
         )
         .order_by(READINGS.c.version)
-    )  # fmt: skip
+    )
     found = {}
     for row in rows:
         content = Content.model_validate_json(row.content)
@@ -71,34 +74,34 @@ def primary_totals(connection: Connection, case: int) -> list[tuple[int, VisitTo
 
 
 def is_needed(connection: Connection, case: int, protocol: Protocol) -> bool:
-    """True if the two primary readings of a case are locked and differ."""
+    """Return True if the two primary readings of a case are locked and differ."""
     totals = primary_totals(connection, case)
     return len(totals) == READERS and differ(totals[0][1], totals[1][1], protocol)
 
 
 def assigned(connection: Connection, case: int) -> Row[Any] | None:
-    """The adjudication of a case: its assignment and who has it."""
+    """Return the adjudication of a case, with the name of the adjudicator."""
     chosen = ASSIGNMENTS.c.case_id == case, ASSIGNMENTS.c.kind == ADJUDICATION
     return connection.execute(
         select(ASSIGNMENTS, USERS.c.name).join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id).where(*chosen)
-    ).first()  # fmt: skip
+    ).first()
 
 
 def give_to_least_busy(work: Writing, case: int, protocol: Protocol, settings: Reading) -> None:
-    """Give a case that needs it, and has none yet, to the adjudicator with the fewest cases, if there is one."""
+    """Assign a case that needs an adjudicator and has none to the one with the fewest cases, if there is one."""
     if assigned(work.connection, case) is not None or not is_needed(work.connection, case, protocol):
         return
-    there = readers(work.connection, Role.ADJUDICATOR)
-    if there:
-        give(work, case, min(there, key=lambda each: _cases_of(work.connection, each.id)), settings, by=SYSTEM)
+    active = readers(work.connection, Role.ADJUDICATOR)
+    if active:
+        give(work, case, min(active, key=lambda each: _cases_of(work.connection, each.id)), settings, by=SYSTEM)
 
 
 def give(work: Writing, case: int, adjudicator: Row[Any], settings: Reading, *, by: str) -> None:
-    """Give a case to an adjudicator.
+    """Assign a case to an adjudicator.
 
     Raises
     ------
-    Refusal : it has one already
+    Refusal : the case has an adjudicator already
     """
     if assigned(work.connection, case) is not None:
         raise Refusal(409, "forbidden", Message("this case has an adjudicator already"))

@@ -1,7 +1,8 @@
-"""Calibration: a training set with known scores, feedback after each case, and a pass mark before the real cases open.
+"""Calibration: a training set with known scores, feedback after each case, and a pass mark before the real cases.
 
-Iterative, as in real-time iterative calibration: who does not pass reads the set again, in another order under other
-codes. The latest visits count; the figure is ICC(2,1) of the totals with the known ones.
+Contents: `Training`, `TrainingVisit`. A reader who does not pass reads the set again, in another order with other
+codes, as in real-time iterative calibration. The latest visits count; the measure is ICC(2,1) of totals with known
+totals.
 """
 
 from __future__ import annotations
@@ -11,41 +12,41 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.cases.importing import known_items
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment, assign, assignments_of, cases
 from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
-from sparcc_pipeline.app.reader.readings.reading import newest, state_of, visits_of
+from sparcc_pipeline.app.reader.readings.stored import newest, state_of, visits_of
 from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, KnownDifference, TrainingAgreement
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import USERS
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.trial.agreement.measures import IccForm, icc_of_one, mean_squares
+from sparcc_pipeline.trial.agreement.icc import IccForm, icc_of_one, mean_squares
 
 
 @dataclass(frozen=True)
 class TrainingVisit:
-    """One training time point as it was read and as it is known."""
+    """The reading and the known items of one training time point."""
 
     reading: VisitReading
     known: dict[tuple[int, str, str], int | None]
 
     @property
     def total(self) -> int | None:
-        """Of the reading; None where nothing could be evaluated."""
+        """Total of the reading; None if nothing could be evaluated."""
         return self.reading.score.total if self.reading.score.evaluable_maximum else None
 
     @property
     def known_total(self) -> int | None:
-        """Of the known items."""
+        """Total of the known items."""
         values = [value for value in self.known.values() if value is not None]
         return sum(values) if values else None
 
     @property
     def differences(self) -> list[KnownDifference]:
-        """Items that were read otherwise; a known slice outside of the six that were read counts as read 0."""
+        """Items with another value than known; a known slice outside the six slices read counts as 0."""
         read: dict[tuple[int, str, str], int | None] = {
             (self.reading.first + j.slice - 1, j.joint, item): j.value(item)
             for j in self.reading.joints
@@ -54,12 +55,18 @@ class TrainingVisit:
         places = sorted(set(read) | {place for place, value in self.known.items() if value})
         return [
             KnownDifference.model_validate(
-                {"slice_index": index, "slice": index - self.reading.first + 1, "joint": joint, "item": item,
-                 "reading": read.get((index, joint, item), 0), "known": self.known.get((index, joint, item), 0)}
+                {
+                    "slice_index": index,
+                    "slice": index - self.reading.first + 1,
+                    "joint": joint,
+                    "item": item,
+                    "reading": read.get((index, joint, item), 0),
+                    "known": self.known.get((index, joint, item), 0),
+                }
             )
             for index, joint, item in places
             if read.get((index, joint, item), 0) != self.known.get((index, joint, item), 0)
-        ]  # fmt: skip
+        ]
 
 
 class Training:
@@ -69,42 +76,42 @@ class Training:
         self._database, self._settings = database, settings
 
     def give(self, user: User) -> None:
-        """Give a reader the training set, if there is one that the reader does not have yet."""
+        """Assign the training set to a reader who does not have all of it."""
         with self._database.reading() as connection:
-            there = {row.id for row in cases(connection, training=True)}
+            known = {row.id for row in cases(connection, training=True)}
             has = {each.case_id for each in assignments_of(connection, user.id, TRAINING)}
-        if there - has:
+        if known - has:
             self._assign(user, 1)
 
     def repeat(self, user: User) -> None:
-        """Another round of the training set.
+        """Assign another round of the training set.
 
         Raises
         ------
-        Refusal : the last round is not finished, or it was passed
+        Refusal : the last round is not finished, or was passed
         """
         with self._database.reading() as connection:
             if not self.can_repeat(connection, user):
-                raise Refusal(409, "forbidden", Message("another round follows a finished one that was not passed"))
+                raise Refusal(409, "forbidden", Message("finish this round first; a passed round is not repeated"))
             latest = max((each.repeat for each in assignments_of(connection, user.id, TRAINING)), default=0)
         self._assign(user, latest + 1)
 
     def can_repeat(self, connection: Connection, user: User) -> bool:
-        """True if every training case was read and the pass mark not reached."""
+        """Return True if every training case is locked and the pass mark was not reached."""
         mine = assignments_of(connection, user.id, TRAINING)
         found = self.agreement(connection, user)
         finished = len(_locked(connection, mine)) == len(mine)
         return bool(mine) and finished and found is not None and not found.passed
 
     def is_open(self, connection: Connection, user: User) -> bool:
-        """True if the real cases are open to this reader."""
+        """Return True if the real cases are open to this reader."""
         if not self._settings.calibration.required:
             return True
         found = self.agreement(connection, user)
         return found is not None and found.passed
 
     def agreement(self, connection: Connection, user: User) -> TrainingAgreement | None:
-        """Agreement on the latest training visits; None before the first."""
+        """Return the agreement on the latest training visits; None before the first."""
         rules = self._settings.calibration
         mine = _locked(connection, assignments_of(connection, user.id, TRAINING))
         visits = [visit for each in mine for visit in _visits(connection, each).values()]
@@ -124,16 +131,16 @@ class Training:
         )
 
     def feedback(self, user: User, assignment: Assignment) -> FeedbackView:
-        """What a locked training case was, against what is known of it.
+        """Return the differences between a locked training case and its known items.
 
         Raises
         ------
-        Refusal : it is no training case, or not locked
+        Refusal : the case is not a training case, or not locked
         """
         with self._database.reading() as connection:
             row = newest(connection, assignment)
             if assignment.kind != TRAINING or row is None or row.state != "locked":
-                raise Refusal(409, "not_opened", Message("feedback comes after a training case is locked"))
+                raise Refusal(409, "not_opened", Message("lock the training case to see the feedback"))
             visits = _visits(connection, assignment)
             agreement = self.agreement(connection, user)
         return FeedbackView(
@@ -174,5 +181,5 @@ def _visits(connection: Connection, assignment: Assignment) -> dict[str, Trainin
 
 
 def _icc(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """ICC(2,1); None with fewer than two pairs or where all are equal."""
+    """Return ICC(2,1); None with fewer than two pairs or if all are equal."""
     return icc_of_one(mean_squares(pairs), IccForm.ICC_2_1) if len(pairs) > 1 else None

@@ -1,6 +1,7 @@
-"""What a reader says of a case: the form's content, its rules, and its totals by the core's own score.
+"""The content of a reading: the form, its rules, and its totals by the score of the core.
 
-The models are what the page sends and gets; the rules are checked here, whatever the page allows.
+Contents: `Content`, `VisitReading`, `JointReading`, `Totals`, `blank`, `impossible`, `missing`, `points`, `changes`.
+The page sends and receives these models; the rules are checked here, independently of the page.
 """
 
 from __future__ import annotations
@@ -31,19 +32,23 @@ Point = Annotated[StrictInt, Field(ge=0, le=1)] | None
 QUADRANT_ITEMS: Final[tuple[Item, ...]] = ("upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral")
 ITEMS: Final[tuple[Item, ...]] = (*QUADRANT_ITEMS, "intense", "deep")
 REASONS: Final[tuple[NotEvaluable, ...]] = (
-    "joint_not_visible", "joint_too_short", "artefact", "outside_image", "other",
-)  # fmt: skip
+    "joint_not_visible",
+    "joint_too_short",
+    "artefact",
+    "outside_image",
+    "other",
+)
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "adequate", "poor")
 
 
 class Model(BaseModel):
-    """What comes from outside or goes there: no field more than is named."""
+    """Base of all models of the page: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class JointReading(Model):
-    """One joint on one of the six slices; 1, 0, or None for not evaluable, with a reason. `read`: it was looked at."""
+    """One joint on one of the six slices: 1, 0, or None with a reason if not evaluable; `read` marks it as done."""
 
     slice: Annotated[StrictInt, Field(ge=1, le=SLICES_SCORED)]
     joint: JointName
@@ -57,25 +62,25 @@ class JointReading(Model):
     reason: NotEvaluable | None = None
 
     def value(self, item: str) -> int | None:
-        """The value of an item."""
+        """Return the value of an item."""
         point: int | None = getattr(self, item)
         return point
 
     @property
     def impossible(self) -> list[str]:
-        """Items that cannot be: intense or deep edema where there is no edema."""
+        """Impossible items: intense or deep edema without edema."""
         edema = any(self.value(item) == 1 for item in QUADRANT_ITEMS)
         return [] if edema else [item for item in ("intense", "deep") if self.value(item) == 1]
 
     @property
     def complete(self) -> bool:
-        """Looked at, with a reason where and only where something could not be evaluated."""
+        """True if the joint is read, with a reason if and only if an item could not be evaluated."""
         unknown = any(self.value(item) is None for item in ITEMS)
         return self.read and unknown == (self.reason is not None)
 
 
 class VisitReading(Model):
-    """One time point: the first of the six slices, twelve joint-slices, and what is said of the whole."""
+    """One time point: the first of the six slices, twelve joint slices, and answers about the whole."""
 
     first: Annotated[StrictInt, Field(ge=0, le=9999)]
     joints: Annotated[tuple[JointReading, ...], Field(min_length=12, max_length=12)]
@@ -91,7 +96,7 @@ class VisitReading(Model):
 
     @property
     def score(self) -> SparccScore:
-        """The reading as the core's score."""
+        """The reading as a score of the core."""
         return SparccScore(
             SixSlices(self.first, "user"),
             tuple(
@@ -118,7 +123,7 @@ class Content(Model):
 
 
 class Totals(Model):
-    """Totals of one time point; `total` is None where nothing could be evaluated, never 0."""
+    """Totals of one time point; `total` is None, never 0, if nothing could be evaluated."""
 
     total: int | None
     edema: int
@@ -129,7 +134,7 @@ class Totals(Model):
 
     @classmethod
     def of(cls, visit: VisitReading) -> Self:
-        """By the core's rules."""
+        """Return the totals by the rules of the core."""
         score = visit.score
         return cls(
             total=score.total if score.evaluable_maximum else None,
@@ -146,12 +151,12 @@ _ORDER: Final = [(number, joint) for number in range(1, SLICES_SCORED + 1) for j
 
 
 def blank(first: int) -> VisitReading:
-    """A time point of which nothing was read."""
+    """Return an empty reading of a time point."""
     return VisitReading(first=first, joints=tuple(JointReading(slice=n, joint=side) for n, side in _ORDER))
 
 
 def impossible(content: Content) -> list[dict[str, Any]]:
-    """Where a reading says what cannot be."""
+    """Return the places of impossible items in a reading."""
     return [
         {"label": label, "slice": joint.slice, "joint": joint.joint, "item": item}
         for label, visit in sorted(content.visits.items())
@@ -161,7 +166,7 @@ def impossible(content: Content) -> list[dict[str, Any]]:
 
 
 def missing(content: Content) -> list[dict[str, Any]]:
-    """What a reading lacks before it can be locked."""
+    """Return the places that must be completed before a reading can be locked."""
     found: list[dict[str, Any]] = []
     for label, visit in sorted(content.visits.items()):
         found += [{"label": label, "slice": j.slice, "joint": j.joint} for j in visit.joints if not j.complete]
@@ -176,7 +181,7 @@ def missing(content: Content) -> list[dict[str, Any]]:
 
 
 def points(content: Content) -> Iterator[tuple[str, int, JointName, Item, int | None]]:
-    """Every item: label, slice 1-6, joint, item, value."""
+    """Yield every item: label, slice 1-6, joint, item, value."""
     for label, visit in sorted(content.visits.items()):
         for joint in visit.joints:
             for item in ITEMS:
@@ -184,7 +189,7 @@ def points(content: Content) -> Iterator[tuple[str, int, JointName, Item, int | 
 
 
 def changes(old: Content, new: Content) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What differs, as the audit trail tells it: old and new values by their place."""
+    """Return the differences for the audit trail: old and new values by their place."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     names = [name for name in after if after[name] != before.get(name)]
     return {name: before.get(name) for name in names}, {name: after[name] for name in names}

@@ -1,6 +1,6 @@
-"""What the coordinator sees: who reads what and how far it is. Never a score, and nothing a score could be told from.
+"""Progress for the coordinator: the reader and the state of each case. No score, and nothing that reveals one.
 
-That a case has an adjudicator does tell that its readers differ: the coordinator must know it to give the case out.
+An adjudicator does reveal that the readers of a case differ: the coordinator must know this to assign the case.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, USERS, VISI
 from sparcc_pipeline.trial.protocol.definition import Protocol
 
 Progress = Literal["waiting", "started", "locked"]
+AdjudicationState = Literal["none", "needed", "assigned", "locked"]
 
 
 class CaseReader(Model):
-    """One reader of a case; `repeat` 2 for the blind repeat."""
+    """One reader of a case; `repeat` is 2 for the blind repeat."""
 
     reader: str
     repeat: int
@@ -28,19 +29,19 @@ class CaseReader(Model):
 
 
 class CaseProgress(Model):
-    """One case, its visits, and how far its readers are."""
+    """One case with its visits and the progress of its readers."""
 
     id: int
     participant: str
     visits: list[str]
     training: bool
     readers: list[CaseReader]
-    adjudication: Literal["none", "needed", "assigned", "locked"]
+    adjudication: AdjudicationState
     adjudicator: str | None
 
 
 class ReaderProgress(Model):
-    """How far a reader is."""
+    """Progress of one reader."""
 
     reader: str
     role: str
@@ -49,7 +50,7 @@ class ReaderProgress(Model):
 
 
 def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgress]:
-    """Every case of the trial, and the training set behind them."""
+    """Return the progress of every case of the trial, then of the training set."""
     visits: dict[int, list[str]] = defaultdict(list)
     given: dict[int, list[CaseReader]] = defaultdict(list)
     for case_id, visit in connection.execute(select(VISITS.c.case_id, VISITS.c.visit).order_by(VISITS.c.visit)):
@@ -78,16 +79,21 @@ def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgre
                 visits=visits[case.id],
                 training=case.training,
                 readers=given[case.id],
-                adjudication="needed" if needed else "none" if who is None
-                else "locked" if how_far == "locked" else "assigned",
+                adjudication=_adjudication_state(how_far, needed),
                 adjudicator=who,
             )
-        )  # fmt: skip
+        )
     return found
 
 
+def _adjudication_state(progress: Progress | None, needed: bool) -> AdjudicationState:
+    if progress is None:
+        return "needed" if needed else "none"
+    return "locked" if progress == "locked" else "assigned"
+
+
 def reader_progress(connection: Connection) -> list[ReaderProgress]:
-    """Every reader and adjudicator with cases, training aside."""
+    """Return the progress of every reader and adjudicator with cases, without training."""
     states = _states(connection)
     rows = connection.execute(
         select(ASSIGNMENTS.c.id, USERS.c.name, USERS.c.role)
@@ -102,7 +108,7 @@ def reader_progress(connection: Connection) -> list[ReaderProgress]:
 
 
 def _states(connection: Connection) -> dict[int, Progress]:
-    """How far each assignment is; "waiting" where nothing was saved. A correction leaves a case locked."""
+    """Return the progress of each assignment that was saved. A correction leaves a case locked."""
     found: dict[int, Progress] = {}
     for row in connection.execute(select(READINGS.c.assignment_id, READINGS.c.state)):
         if row.state == "locked" or found.get(row.assignment_id) == "locked":

@@ -1,7 +1,7 @@
-"""A person's readings as DICOM SR, with the header of the study that they are of.
+"""Write readings as DICOM SR, with the header of their study.
 
-The store of the page knows no header: the manifest that the cases came from is read again, and its images must be those
-that were read.
+Contents: `write_reports`. The store of the page holds no header, so the manifest of the import is read again; its
+images must be identical to the images that were read.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.volume import Volume
 
 if TYPE_CHECKING:
-    from sparcc_pipeline.app.reader.readings.export import LockedVisit
+    from sparcc_pipeline.app.reader.readings.locked_visits import LockedVisit
 
 SOFTWARE = "sparcc-pipeline"
 
 
 def write_reports(visits: Sequence[LockedVisit], store: PictureStore, manifest: Path, folder: Path) -> int:
-    """Write a report of every locked reading of the manifest's studies; gives how many.
+    """Write a report for every locked reading of the manifest's studies; return their number.
 
     Raises
     ------
-    InputError : a study of the manifest is not the one that was read
+    InputError : the images of a study differ from the images that were read
     OutputError : a file cannot be written
     """
     from sparcc_pipeline.dicom.output.codes import read_codes
@@ -48,21 +48,22 @@ def write_reports(visits: Sequence[LockedVisit], store: PictureStore, manifest: 
         assert study.header is not None
         _require_same(study.stir, store, mine[0].images, row)
         for each in mine:
-            origin = Origin(SOFTWARE, __version__, "reading page", __version__, "", "", "",
-                            datetime.fromisoformat(each.locked_at))  # fmt: skip
-            made = make_reading(study.header, each.score, each.reader, each.reading.asas_positive, origin, codes)
+            origin = Origin(
+                SOFTWARE, __version__, "reading page", __version__, "", "", "", datetime.fromisoformat(each.locked_at)
+            )
+            report = make_reading(study.header, each.score, each.reader, each.reading.asas_positive, origin, codes)
             name = f"{each.participant}_{each.visit}_{each.reader}_{each.kind}_{each.repeat}.dcm"
-            write_bytes(folder / name, made.content)
+            write_bytes(folder / name, report.content)
             written += 1
     return written
 
 
 def _require_same(stir: Volume, store: PictureStore, images: str, row: ManifestRow) -> None:
-    """Refuse a study whose pixels are not those that the readers saw."""
+    """Raise InputError for a study with other pixels than the readers saw."""
     for index, plane in enumerate(as_uint16(stir.signal)):
         kept = store.image(images, STIR_NAME, index)
         if kept is None or gzip.decompress(kept) != plane.astype("<u2").tobytes():
             raise InputError(
-                f"expected the images that were read, found others in row {row.number} of the manifest; give the "
+                f"expected the images that were read, found other images in row {row.number} of the manifest; give the "
                 "manifest that the cases were imported with"
             )

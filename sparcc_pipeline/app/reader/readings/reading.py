@@ -1,6 +1,7 @@
-"""Readings: saved at every change, locked by a signature, corrected as a new version, never changed after.
+"""Save, lock and correct readings.
 
-Every function that writes leaves its entry in the trail in the same transaction.
+Contents: `Readings`. A reading is saved at every change and locked by a signature. A correction is a new version; a
+locked version never changes. Every change adds its entry to the trail in the same transaction.
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.audit.trail import digest_of, reading_digest
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase, Writing
 from sparcc_pipeline.app.reader.readings import content as form
 from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment
-from sparcc_pipeline.app.reader.readings.content import Content, Totals
+from sparcc_pipeline.app.reader.readings.content import Content
+from sparcc_pipeline.app.reader.readings.stored import (
+    REVISED,
+    image_folders,
+    newest,
+    state_of,
+    totals,
+    versions,
+)
 from sparcc_pipeline.app.reader.readings.views import EarlierVersion, ReadingState, ReasonedChange
-from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, VISITS
+from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
-
-REVISED: Final = "revised"
 
 _INCOMPLETE: Final = Message("the reading is not complete yet")
 
@@ -37,7 +44,7 @@ class Readings:
         self._database, self._store = database, store
 
     def state(self, assignment: Assignment, *, revised: bool = False) -> ReadingState | None:
-        """The newest version as it is saved; a fresh form where nothing was (None for a revised reading)."""
+        """Return the newest saved version, or an empty form; None if there is no revised reading."""
         with self._database.reading() as connection:
             row = newest(connection, assignment, revised=revised)
             if row is not None:
@@ -45,7 +52,7 @@ class Readings:
             return None if revised else self._fresh(connection, assignment)
 
     def earlier(self, assignment: Assignment) -> list[EarlierVersion]:
-        """Locked versions that a correction replaced or is about to replace."""
+        """Return locked versions that a correction replaces."""
         with self._database.reading() as connection:
             rows = versions(connection, assignment)
         return [
@@ -58,7 +65,7 @@ class Readings:
 
         Raises
         ------
-        Refusal : it is locked, someone saved in between, or it says what cannot be
+        Refusal : the reading is locked, was saved elsewhere meanwhile, or is impossible
         """
         self._require_form(assignment, content)
         with self._database.writing() as work:
@@ -71,11 +78,11 @@ class Readings:
             return self._update(work, user, assignment, row, content)
 
     def lock(self, user: User, assignment: Assignment, revision: int) -> ReadingState:
-        """Lock the newest version for good; the password was asked for before.
+        """Lock the newest version permanently; the caller has checked the password.
 
         Raises
         ------
-        Refusal : it is locked already, not the one that was seen, or not complete
+        Refusal : the reading is locked already, not at this revision, or not complete
         """
         with self._database.writing() as work:
             self._require_open_database(work)
@@ -88,11 +95,11 @@ class Readings:
             return _lock(work, user, assignment, row, "lock")
 
     def correct(self, user: User, assignment: Assignment, reason: str) -> ReadingState:
-        """A new open version of a locked reading, with its content; both stay.
+        """Open a new version of a locked reading, with its content; the locked version stays.
 
         Raises
         ------
-        Refusal : it is not locked, is a training case, or the machine was seen: then it is no primary reading any more
+        Refusal : not locked, a training case, or the second opinion is open, which ends the primary reading
         """
         if not reason.strip():
             raise Refusal(422, "incomplete", Message("a correction needs a reason"), {"missing": [{"field": "reason"}]})
@@ -103,29 +110,33 @@ class Readings:
                 select(ASSIGNMENTS.c.second_opinion_at).where(ASSIGNMENTS.c.id == assignment.id)
             ).scalar_one()
             if row is None or row.state != "locked":
-                raise Refusal(409, "locked", Message("only a locked reading is corrected"))
+                raise Refusal(409, "locked", Message("only a locked reading can be corrected"))
             if seen is not None or assignment.kind == TRAINING:
                 raise refusal.locked()
-            made = self._insert(work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1,
-                                reason.strip())  # fmt: skip
+            made = self._insert(
+                work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1, reason.strip()
+            )
             new = {"version": made.version, "kind": made.kind}
             work.record(user.name, "correct", assignment.code, new=new, reason=reason.strip())
             return state_of(made)
 
-    def save_revision(self, user: User, assignment: Assignment, revision: int, content: Content,
-                      reasons: Sequence[ReasonedChange]) -> ReadingState:  # fmt: skip
-        """Save an open revised reading, which the second opinion led to; the primary one stays as it is.
+    def save_revision(
+        self, user: User, assignment: Assignment, revision: int, content: Content, reasons: Sequence[ReasonedChange]
+    ) -> ReadingState:
+        """Save a revised reading after the second opinion; the primary reading stays unchanged.
 
         Raises
         ------
-        Refusal : the second opinion was not opened, it is locked, someone saved in between, it says what cannot be
+        Refusal : second opinion not open, or reading locked, impossible, or saved elsewhere meanwhile
         """
         self._require_form(assignment, content)
         with self._database.writing() as work:
             self._require_open_database(work)
             primary = self._opened(work, assignment)
             if any(v.first != primary.visits[label].first for label, v in content.visits.items()):
-                raise Refusal(422, "invalid", Message("a revised reading has the six slices of the primary one"))
+                raise Refusal(
+                    422, "invalid", Message("a revised reading must use the six slices of the primary reading")
+                )
             row = newest(work.connection, assignment, revised=True)
             if row is None:
                 if revision != 0:
@@ -135,11 +146,11 @@ class Readings:
             return self._update(work, user, assignment, row, content, reasons)
 
     def lock_revision(self, user: User, assignment: Assignment, revision: int) -> ReadingState:
-        """Lock a revised reading; every point that differs from the primary one needs its reason.
+        """Lock a revised reading; every point that differs from the primary reading needs a reason.
 
         Raises
         ------
-        Refusal : there is none, it is locked already, not the one that was seen, or not complete
+        Refusal : there is no revised reading, or it is locked, not at this revision, or not complete
         """
         with self._database.writing() as work:
             self._require_open_database(work)
@@ -159,8 +170,15 @@ class Readings:
                 raise Refusal(422, "incomplete", _INCOMPLETE, {"missing": lacking})
             return _lock(work, user, assignment, row, "lock_revision")
 
-    def _update(self, work: Writing, user: User, assignment: Assignment, row: Row[Any], content: Content,
-                reasons: Sequence[ReasonedChange] = ()) -> ReadingState:  # fmt: skip
+    def _update(
+        self,
+        work: Writing,
+        user: User,
+        assignment: Assignment,
+        row: Row[Any],
+        content: Content,
+        reasons: Sequence[ReasonedChange] = (),
+    ) -> ReadingState:
         old, new = form.changes(Content.model_validate_json(row.content), content)
         values = {
             "content": content.model_dump_json(),
@@ -174,19 +192,27 @@ class Readings:
         work.record(user.name, "save", assignment.code, old=old, new={**new, **about, "digest": digest})
         return state_of(work.connection.execute(select(READINGS).where(READINGS.c.id == row.id)).one())
 
-    def _insert(self, work: Writing, assignment: Assignment, kind: str, content: Content, version: int = 1,
-                reason: str = "") -> Row[Any]:  # fmt: skip
+    def _insert(
+        self, work: Writing, assignment: Assignment, kind: str, content: Content, version: int = 1, reason: str = ""
+    ) -> Row[Any]:
         return work.connection.execute(
             READINGS.insert()
             .values(
-                assignment_id=assignment.id, kind=kind, version=version, state="open", revision=0,
-                content=content.model_dump_json(), reasons="[]", reason=reason, saved_at=work.now,
+                assignment_id=assignment.id,
+                kind=kind,
+                version=version,
+                state="open",
+                revision=0,
+                content=content.model_dump_json(),
+                reasons="[]",
+                reason=reason,
+                saved_at=work.now,
             )
             .returning(READINGS)
-        ).one()  # fmt: skip
+        ).one()
 
     def _fresh(self, connection: Connection, assignment: Assignment) -> ReadingState:
-        """A form on which nothing was entered yet."""
+        """Return an empty form."""
         first = {
             label: self._store.view(folder).proposed_first
             for label, folder in image_folders(connection, assignment).items()
@@ -211,20 +237,24 @@ class Readings:
             if visit.first + SLICES_SCORED > self._store.view(folders[label]).series.stir.slices:
                 raise refusal.invalid()
         if wrong := form.impossible(content):
-            raise Refusal(422, "impossible", Message("intense or deep edema needs edema in that joint on that slice"),
-                          {"where": wrong})  # fmt: skip
+            raise Refusal(
+                422,
+                "impossible",
+                Message("intense or deep edema needs edema in the same joint and slice"),
+                {"where": wrong},
+            )
 
     def _opened(self, work: Writing, assignment: Assignment) -> Content:
-        """The primary reading of a case whose second opinion was opened."""
+        """Return the primary reading of a case whose second opinion is open."""
         opened = select(ASSIGNMENTS.c.second_opinion_at).where(ASSIGNMENTS.c.id == assignment.id)
         row = newest(work.connection, assignment)
         if row is None or row.state != "locked" or work.connection.execute(opened).scalar_one() is None:
-            raise Refusal(409, "not_opened", Message("the second opinion was not opened yet"))
+            raise Refusal(409, "not_opened", Message("the second opinion is not open yet"))
         return Content.model_validate_json(row.content)
 
     def _require_open_database(self, work: Writing) -> None:
         if self._database.is_locked(work.connection):
-            raise Refusal(409, "locked", Message("the database is locked: nothing is read any more"))
+            raise Refusal(409, "locked", Message("the database is locked: no reading can change"))
 
 
 def _lock(work: Writing, user: User, assignment: Assignment, row: Row[Any], action: str) -> ReadingState:
@@ -236,53 +266,9 @@ def _lock(work: Writing, user: User, assignment: Assignment, row: Row[Any], acti
     return state_of(done)
 
 
-def is_begun(connection: Connection, assignment: Assignment) -> bool:
-    """True if something of a case was saved."""
-    mine = READINGS.c.assignment_id == assignment.id
-    return connection.execute(select(READINGS.c.id).where(mine).limit(1)).first() is not None
-
-
-def newest(connection: Connection, assignment: Assignment, *, revised: bool = False) -> Row[Any] | None:
-    """The newest version of a reading, or of its revision."""
-    found = versions(connection, assignment, revised=revised)
-    return found[-1] if found else None
-
-
-def versions(connection: Connection, assignment: Assignment, *, revised: bool = False) -> list[Row[Any]]:
-    """All versions of a reading, or of its revision, oldest first."""
-    kind = REVISED if revised else assignment.kind
-    mine = READINGS.c.assignment_id == assignment.id, READINGS.c.kind == kind
-    return list(connection.execute(select(READINGS).where(*mine).order_by(READINGS.c.version)))
-
-
-def image_folders(connection: Connection, assignment: Assignment) -> dict[str, str]:
-    """The folder of the images of each time point, by label."""
-    return {label: row.images for label, row in visits_of(connection, assignment).items()}
-
-
-def visits_of(connection: Connection, assignment: Assignment) -> dict[str, Row[Any]]:
-    """The time points of a case by label. What they are called in the trial stays on this side."""
-    rows = {row.id: row for row in connection.execute(select(VISITS).where(VISITS.c.case_id == assignment.case_id))}
-    return {label: rows[visit] for label, visit in zip(form.LABELS, assignment.visits, strict=False)}
-
-
-def state_of(row: Row[Any]) -> ReadingState:
-    """A stored reading as the page gets it."""
-    content = Content.model_validate_json(row.content)
-    return ReadingState(
-        kind=row.kind, version=row.version, state=row.state, revision=row.revision, saved_at=row.saved_at,
-        locked_at=row.locked_at, content=content, totals=totals(content), reasons=json.loads(row.reasons),
-    )  # fmt: skip
-
-
-def totals(content: Content) -> dict[str, Totals]:
-    """Totals of every time point."""
-    return {label: Totals.of(visit) for label, visit in content.visits.items()}
-
-
 def _require_revision(state: ReadingState, revision: int) -> None:
     if state.state == "locked":
         raise refusal.locked()
     if state.revision != revision:
         newer: Mapping[str, Any] = {"reading": state.model_dump(mode="json")}
-        raise Refusal(409, "stale", Message("the reading was saved elsewhere in the meantime"), newer)
+        raise Refusal(409, "stale", Message("the reading was saved elsewhere meanwhile"), newer)

@@ -1,18 +1,18 @@
-"""The machine's second opinion: only after lock, only when the settings say so, and its opening is recorded.
+"""The machine's second opinion: after lock only, if the settings allow it, and its opening is recorded.
 
-From then on the primary reading cannot be corrected any more: what a reader changes is a revised reading.
+Contents: `SecondOpinions`. After the opening the primary reading cannot be corrected; a change is a revised reading.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment, assignments_of
 from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
-from sparcc_pipeline.app.reader.readings.reading import newest, state_of, visits_of
+from sparcc_pipeline.app.reader.readings.stored import newest, state_of, visits_of
 from sparcc_pipeline.app.reader.readings.views import (
     Difference,
     MachineResult,
@@ -27,19 +27,28 @@ from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
 
 _NO_MACHINE = MachineResult(
-    total=None, edema=None, intensity=None, depth=None, evaluable_maximum=None, expected=None, interval_90=None,
-    probability_remission=None, first=None, reason="not_scored", joints=[],
-)  # fmt: skip
+    total=None,
+    edema=None,
+    intensity=None,
+    depth=None,
+    evaluable_maximum=None,
+    expected=None,
+    interval_90=None,
+    probability_remission=None,
+    first=None,
+    reason="not_scored",
+    joints=[],
+)
 
 
 class SecondOpinions:
-    """Second opinions by the settings of the reading page."""
+    """Second opinions, as the settings of the reading page allow them."""
 
     def __init__(self, database: ReaderDatabase, store: PictureStore, when: SecondOpinion) -> None:
         self._database, self._store, self._when = database, store, when
 
     def state(self, connection: Connection, assignment: Assignment) -> SecondOpinionState:
-        """Whether the reader may see the machine's score of a case. Only primary readings have one."""
+        """Return the state of the second opinion of a case. Only primary readings have one."""
         if self._when == "off" or assignment.kind != PRIMARY:
             return "off"
         if assignment.second_opinion_at is not None:
@@ -51,11 +60,11 @@ class SecondOpinions:
         return "available" if self._when == "each" or _all_locked(connection, assignment) else "later"
 
     def open(self, user: User, assignment: Assignment) -> None:
-        """Open it, for good.
+        """Open the second opinion permanently.
 
         Raises
         ------
-        Refusal : it is off, or not yet
+        Refusal : second opinions are off, or not available yet
         """
         with self._database.writing() as work:
             state = self.state(work.connection, assignment)
@@ -69,11 +78,11 @@ class SecondOpinions:
                 work.record(user.name, "open_second_opinion", assignment.code)
 
     def view(self, assignment: Assignment) -> SecondOpinionView:
-        """What the machine says of a case whose second opinion was opened.
+        """Return the machine's result of a case beside the reading.
 
         Raises
         ------
-        Refusal : it was not
+        Refusal : the second opinion is not open
         """
         with self._database.reading() as connection:
             self._require_opened(connection, assignment)
@@ -94,11 +103,11 @@ class SecondOpinions:
         )
 
     def overlay(self, assignment: Assignment, label: str, slice_index: int) -> bytes:
-        """The probability of edema on one slice, gzip.
+        """Return the probability of edema on one slice, gzip.
 
         Raises
         ------
-        Refusal : the second opinion was not opened, or there is no such slice
+        Refusal : the second opinion is not open, or there is no such slice
         """
         with self._database.reading() as connection:
             self._require_opened(connection, assignment)
@@ -112,11 +121,11 @@ class SecondOpinions:
         if self._when == "off" or assignment.kind != PRIMARY:
             raise refusal.forbidden()
         if assignment.second_opinion_at is None:
-            raise Refusal(409, "not_opened", Message("the second opinion was not opened yet"))
+            raise Refusal(409, "not_opened", Message("the second opinion is not open yet"))
 
 
 def _all_locked(connection: Connection, assignment: Assignment) -> bool:
-    """True if the newest version of every case of this reader is locked, those that come again included."""
+    """Return True if the newest version of every case of this reader is locked, repeats included."""
     mine = [each.id for each in assignments_of(connection, assignment.user_id, PRIMARY)]
     rows = connection.execute(
         select(READINGS.c.assignment_id, READINGS.c.state).where(READINGS.c.assignment_id.in_(mine))
@@ -125,7 +134,7 @@ def _all_locked(connection: Connection, assignment: Assignment) -> bool:
 
 
 def _compare(reading: VisitReading, machine: MachineResult) -> MachineView:
-    """The machine's result with the items on which it and the reader differ; slices are matched by their index."""
+    """Return the machine's result with the items that differ from the reading; slices are matched by index."""
     by_place = {(joint.slice_index, joint.joint): joint for joint in machine.joints}
     differences = []
     for joint in reading.joints:
@@ -134,11 +143,18 @@ def _compare(reading: VisitReading, machine: MachineResult) -> MachineView:
         if other is None:
             continue
         for item in ITEMS:
-            said: int | None = getattr(other, item)
-            if said != joint.value(item):
+            point: int | None = getattr(other, item)
+            if point != joint.value(item):
                 differences.append(
-                    Difference(slice_index=index, slice=joint.slice, joint=joint.joint, item=item,
-                               reading=joint.value(item), machine=said, doubt=other.doubt[item])
-                )  # fmt: skip
+                    Difference(
+                        slice_index=index,
+                        slice=joint.slice,
+                        joint=joint.joint,
+                        item=item,
+                        reading=joint.value(item),
+                        machine=point,
+                        doubt=other.doubt[item],
+                    )
+                )
     differences.sort(key=lambda each: 1.0 if each.doubt is None else -each.doubt)
     return MachineView(**dict(machine), differences=differences)

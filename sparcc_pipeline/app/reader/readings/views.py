@@ -1,7 +1,7 @@
-"""What a reader gets to see, as types. Before lock it is `CaseView`, and that has no field for anything that unblinds.
+"""Models of everything that a reader can see.
 
-No identity, site, arm, visit, date, order of visits, file name, UID or score of the machine can be put into it.
-`SecondOpinionView` is made after lock only.
+Before lock a reader sees `CaseView`, which has no field that unblinds: no identity, site, arm, visit, date, order of
+visits, file name, UID or score of the machine. `SecondOpinionView` exists after lock only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Polygon = list[tuple[float, float]]
 
 
 class SeriesView(Model):
-    """One stack of slices: size, spacing (slices, rows, columns), how to show it, and the way to STIR's indices."""
+    """One stack of slices: size, spacing (slices, rows, columns), window, and the matrix to indices of STIR."""
 
     slices: int
     rows: int
@@ -29,7 +29,7 @@ class SeriesView(Model):
 
 
 class JointView(Model):
-    """One joint on one slice: where it lies, not what is in it. Points are (row, column) in pixels."""
+    """The position of one joint on one slice, without its score. Points are (row, column) in pixels."""
 
     slice_index: int
     joint: JointName
@@ -39,14 +39,14 @@ class JointView(Model):
 
 
 class SeriesPair(Model):
-    """STIR, and T1 where there is one."""
+    """STIR, and T1 if there is one."""
 
     stir: SeriesView
     t1: SeriesView | None
 
 
 class ImagesView(Model):
-    """The images of one time point, as they are stored: no label, for that is another one for every reader."""
+    """The stored images of one time point, without a label, because each reader has other labels."""
 
     series: SeriesPair
     stir_to_t1: list[int | None] | None
@@ -57,13 +57,13 @@ class ImagesView(Model):
 
 
 class VisitView(ImagesView):
-    """One time point under its label."""
+    """One time point with its label."""
 
     label: Label
 
 
 class ReasonedChange(Model):
-    """Why a point of a revised reading differs from the primary one."""
+    """The reason for a point of a revised reading that differs from the primary reading."""
 
     label: Label
     slice: int
@@ -73,7 +73,7 @@ class ReasonedChange(Model):
 
 
 class ReadingState(Model):
-    """A reading as it is saved."""
+    """A saved reading; its ten fields are the row of the database and the totals."""
 
     kind: ReadingKind
     version: int
@@ -87,7 +87,7 @@ class ReadingState(Model):
 
 
 class EarlierVersion(Model):
-    """A locked reading that a correction replaced; `reason` is why."""
+    """A locked reading that a correction replaced, and the reason."""
 
     version: int
     locked_at: str
@@ -95,7 +95,7 @@ class EarlierVersion(Model):
 
 
 class CaseView(Model):
-    """All that the page gets of a case before its reading is locked."""
+    """All data of a case that the page receives before the reading is locked."""
 
     code: str
     mode: Mode
@@ -108,7 +108,7 @@ class CaseView(Model):
 
 
 class Difference(Model):
-    """An item on which reader and machine differ; `doubt` 1 where the machine is least sure, None where unknown."""
+    """An item on which reader and machine differ; `doubt` is 1 where the machine is least sure, None if unknown."""
 
     slice_index: int
     slice: int
@@ -120,7 +120,7 @@ class Difference(Model):
 
 
 class MachineJoint(Model):
-    """The machine's points of one joint on one slice, and how probable each was."""
+    """The machine's points of one joint on one slice, with their probabilities."""
 
     slice_index: int
     joint: JointName
@@ -135,7 +135,10 @@ class MachineJoint(Model):
 
 
 class MachineResult(Model):
-    """The machine's score of one time point, without anything that names the study; `reason` where it has none."""
+    """The machine's score of one time point, without identifiers; `reason` if there is no score.
+
+    Its eleven fields mirror `score.json`, so that the page reads the same names.
+    """
 
     total: int | None
     edema: int | None
@@ -151,13 +154,13 @@ class MachineResult(Model):
 
 
 class MachineView(MachineResult):
-    """The machine's score beside a reading; the most doubtful differences first."""
+    """The machine's score beside a reading, most doubtful differences first."""
 
     differences: list[Difference]
 
 
 class SecondOpinionView(Model):
-    """What a reader sees of the machine after lock."""
+    """All data of the machine that a reader receives after lock."""
 
     visits: dict[Label, MachineView]
     primary: ReadingState
@@ -165,7 +168,7 @@ class SecondOpinionView(Model):
 
 
 class KnownDifference(Model):
-    """An item of a training case that was read otherwise than it is known."""
+    """An item of a training case whose reading differs from the known value."""
 
     slice_index: int
     slice: int
@@ -188,7 +191,7 @@ class TrainingAgreement(Model):
 
 
 class FeedbackVisit(Model):
-    """One time point of a training case, after it was read."""
+    """One time point of a training case, after lock."""
 
     total: int | None
     known_total: int | None
@@ -196,7 +199,7 @@ class FeedbackVisit(Model):
 
 
 class FeedbackView(Model):
-    """What a reader learns from a training case."""
+    """Feedback on a training case."""
 
     visits: dict[Label, FeedbackVisit]
     agreement: TrainingAgreement | None

@@ -1,4 +1,7 @@
-"""A reader's list of cases, as the page shows it."""
+"""A reader's list of cases for the page.
+
+Contents: `worklist`, `Row`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from sparcc_pipeline.app.reader.accounts.users import User
+from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.readings.assignments import Assignment, assignments_of, is_next
 from sparcc_pipeline.app.reader.readings.content import Content, Model
-from sparcc_pipeline.app.reader.readings.reading import newest
+from sparcc_pipeline.app.reader.readings.stored import newest
 from sparcc_pipeline.app.reader.readings.views import SecondOpinionState
 from sparcc_pipeline.app.reader.web.site import Site
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
@@ -18,7 +21,7 @@ JOINT_SLICES = SLICES_SCORED * 2
 
 
 class Row(Model):
-    """One case of a reader: how far it is, and where it is if it is its turn."""
+    """One case of a reader: its progress, and its address if it can be opened."""
 
     code: str
     url: str | None
@@ -30,7 +33,7 @@ class Row(Model):
 
 
 def worklist(site: Site, connection: Connection, user: User, *kinds: str, closed: bool = False) -> list[Row]:
-    """The cases of a user of these kinds, in reading order; `closed`: none may be begun yet."""
+    """Return the cases of a user, of these kinds, in reading order; `closed` if no case may be started yet."""
     return [_row(site, connection, each, closed) for each in assignments_of(connection, user.id, *kinds)]
 
 

@@ -1,6 +1,7 @@
-"""Who may call what: one table of all routes. A route that is not in it is refused to everybody.
+"""Access rights: one table of all routes and their roles. A route that is not in the table is refused to all users.
 
-Every request passes `Gate.check`: session, role, and for whatever writes, the token that other sites cannot know.
+Contents: `ACCESS`, `Gate`. Every request passes `Gate.check`: session, role and, for a request that writes, a token
+that other sites cannot know.
 """
 
 from __future__ import annotations
@@ -13,25 +14,26 @@ from typing import Final
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from sparcc_pipeline.app.reader.accounts.users import READING_ROLES, Accounts, Role, User
+from sparcc_pipeline.app.reader.accounts.roles import READING_ROLES, Role, User
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
 
 SESSION_COOKIE: Final = "sparcc_session"
 GUEST_COOKIE: Final = "sparcc_guest"
-"""A random value from which the token of the forms before sign-in is made; it is never a session."""
+"""A random value for the token of forms before sign-in; it is never a session."""
 
-ANYBODY: Final = frozenset({"guest", *Role})
+ALL: Final = frozenset({"guest", *Role})
 SIGNED_IN: Final = frozenset(Role)
 _READING: Final = frozenset(READING_ROLES)
 
 ACCESS: Final[Mapping[tuple[str, str], frozenset[str]]] = {
-    ("GET", "/"): ANYBODY,
-    ("GET", "/login"): ANYBODY,
-    ("POST", "/login"): ANYBODY,
-    ("POST", "/language"): ANYBODY,
-    ("GET", "/static/{name}"): ANYBODY,
+    ("GET", "/"): ALL,
+    ("GET", "/login"): ALL,
+    ("POST", "/login"): ALL,
+    ("POST", "/language"): ALL,
+    ("GET", "/static/{name}"): ALL,
     ("POST", "/logout"): SIGNED_IN,
     ("GET", "/password"): SIGNED_IN,
     ("POST", "/password"): SIGNED_IN,
@@ -63,10 +65,10 @@ ACCESS: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("PUT", "/api/cases/{code}/revision"): frozenset({Role.READER}),
     ("POST", "/api/cases/{code}/revision/lock"): frozenset({Role.READER}),
 }
-"""Roles by method and path; "guest" is nobody signed in."""
+"""Roles by method and path; "guest" stands for a request without a signed-in user."""
 
 WHILE_PASSWORD_IS_OLD: Final = frozenset({"/", "/password", "/logout", "/login", "/language", "/static/{name}"})
-"""All that a user may call before changing a password that somebody else has seen."""
+"""Paths that a user may call before changing a first password, which the administrator has seen."""
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
@@ -80,11 +82,11 @@ class Gate:
         self._accounts, self._key = accounts, key
 
     async def check(self, request: Request) -> None:
-        """Let a request through, with its user in `request.state.user`, or refuse it.
+        """Accept a request and set `request.state.user`, or refuse it.
 
         Raises
         ------
-        Refusal : not signed in, not for this role, from another site, or the password must be changed first
+        Refusal : not signed in, wrong role, request of another site, or the password must be changed first
         """
         path = getattr(request.scope.get("route"), "path", "")
         allowed = ACCESS.get((request.method, path), frozenset())
@@ -100,7 +102,7 @@ class Gate:
             await self._require_own_page(request)
 
     def csrf_of(self, request: Request) -> str:
-        """The token that forms and scripts of this session send back."""
+        """Return the token that forms and scripts of this session must send."""
         user: User | None = getattr(request.state, "user", None)
         return user.csrf if user is not None else self._guest_token(request.state.guest)
 
@@ -111,12 +113,12 @@ class Gate:
         site = request.headers.get("sec-fetch-site", "same-origin")
         right = given is not None and hmac.compare_digest(given.encode(), self.csrf_of(request).encode())
         if not right or site not in _OWN_SITE:
-            raise Refusal(403, "csrf", Message("this form is no longer valid: load the page again"))
+            raise Refusal(403, "csrf", Message("this form has expired: load the page again"))
 
     def _guest_token(self, guest: str) -> str:
         return hmac.new(self._key, f"guest/{guest}".encode(), "sha256").hexdigest()
 
 
 def new_guest() -> str:
-    """A random value for `GUEST_COOKIE`."""
+    """Return a random value for `GUEST_COOKIE`."""
     return secrets.token_urlsafe(24)

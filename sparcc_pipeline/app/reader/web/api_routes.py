@@ -1,4 +1,7 @@
-"""What the page's script calls: a case and its images, saving, locking, correcting, the second opinion."""
+"""Routes for the script of the page: a case and its images, save, lock, correct, second opinion.
+
+Contents: `api_routes`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pydantic import Field, StrictInt
 from sparcc_pipeline.app.reader.readings.adjudication import give_to_least_busy
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment
 from sparcc_pipeline.app.reader.readings.content import NO_NUL, QUALITIES, REASONS, Comment, Content, Model
-from sparcc_pipeline.app.reader.readings.reading import image_folders
+from sparcc_pipeline.app.reader.readings.stored import image_folders
 from sparcc_pipeline.app.reader.readings.views import (
     CaseView,
     FeedbackView,
@@ -33,7 +36,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-
 
 
 class Save(Model):
-    """A reading to save, and the revision that it was made from."""
+    """A reading to save, and the revision that it is based on."""
 
     revision: Revision
     content: Content
@@ -46,20 +49,20 @@ class SaveRevision(Save):
 
 
 class Signature(Model):
-    """The password again, and the revision that is signed."""
+    """The password again, and the signed revision."""
 
     revision: Revision
     password: Password
 
 
 class Correction(Model):
-    """Why a locked reading is corrected."""
+    """The reason for the correction of a locked reading."""
 
     reason: Comment
 
 
 def api_routes(site: Site) -> APIRouter:
-    """The routes, all of which answer with JSON or with pixels."""
+    """Return the routes of the script; each answers with JSON or pixels."""
     router = APIRouter(prefix="/api/cases/{code}", responses=_ERRORS)
 
     def own(request: Request, code: str) -> Assignment:
@@ -75,10 +78,10 @@ _REFUSED = {"content": {"application/json": {"schema": {"type": "object", "requi
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: _REFUSED | {"description": "not signed in"},
     403: _REFUSED | {"description": "not for this role, or not from this page"},
-    404: _REFUSED | {"description": "nothing there"},
+    404: _REFUSED | {"description": "not found"},
     409: _REFUSED | {"description": "locked, not open yet, or saved elsewhere"},
     413: _REFUSED | {"description": "too large"},
-    422: _REFUSED | {"description": "not of the form, or not complete"},
+    422: _REFUSED | {"description": "not valid, or not complete"},
 }
 
 Own = Callable[[Request, str], Assignment]
@@ -109,8 +112,9 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
         )
 
     @router.get("/images/{label}/{series}/{slice_index}", response_class=Response, responses=_BYTES)
-    def image(request: Request, code: Code, label: LabelPath, series: Literal["stir", "t1"],
-              slice_index: SliceIndex) -> Response:  # fmt: skip
+    def image(
+        request: Request, code: Code, label: LabelPath, series: Literal["stir", "t1"], slice_index: SliceIndex
+    ) -> Response:
         assignment = own(request, code)
         with site.database.reading() as connection:
             folder = image_folders(connection, assignment).get(label)

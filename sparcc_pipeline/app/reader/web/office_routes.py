@@ -1,4 +1,7 @@
-"""Pages of those who do not read: coordinator, administrator, auditor."""
+"""Pages of coordinator, administrator and auditor, who do not read.
+
+Contents: `office_routes`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlalchemy import update
 
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.audit import files as audit_files
 from sparcc_pipeline.app.reader.audit.trail import stamp
+from sparcc_pipeline.app.reader.database import lock_database
 from sparcc_pipeline.app.reader.readings import adjudication
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.readings.content import NO_NUL
 from sparcc_pipeline.app.reader.readings.coordination import case_progress, reader_progress
-from sparcc_pipeline.app.reader.tables import STATE
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.site import Site, signed_in
 from sparcc_pipeline.app.report.pdf import pdf_from
@@ -25,15 +27,21 @@ from sparcc_pipeline.message import Message
 
 ShortText = Annotated[str, Form(max_length=200, pattern=NO_NUL)]
 Name = Annotated[str, Form(max_length=32, pattern=NO_NUL)]
+Names = Annotated[list[Name], Form()]
 CaseId = Annotated[int, Form(ge=1, le=2**31 - 1)]
+Cases = Annotated[list[CaseId] | None, Form()]
+PageNumber = Annotated[int, Query(ge=1, le=10**6)]
+FilterText = Annotated[str, Query(max_length=32, pattern=NO_NUL)]
 
 
 def office_routes(site: Site) -> APIRouter:
-    """The routes, all of which answer with a page or a file."""
+    """Return the routes of the office pages; each answers with a page or a file."""
     router = APIRouter(default_response_class=HTMLResponse)
     _coordinator(router, site)
-    _administrator(router, site)
-    _auditor(router, site)
+    _users(router, site)
+    _database_lock(router, site)
+    _audit_page(router, site)
+    _audit_files(router, site)
     return router
 
 
@@ -52,16 +60,16 @@ def _coordinator(router: APIRouter, site: Site) -> None:
             )
 
     @router.post("/coordinator/assign")
-    def assign_cases(request: Request, reader: Annotated[list[Name], Form()],
-                     case: Annotated[list[CaseId], Form()] = []) -> Response:  # noqa: B006  # fmt: skip
+    def assign_cases(request: Request, reader: Names, case: Cases = None) -> Response:
         user = signed_in(request)
         with site.database.writing() as work:
             known = {row.name: row for row in readers(work.connection, Role.READER)}
             every = {row.id for row in cases(work.connection, training=False)}
-            if not set(reader) <= set(known) or not set(case) <= every or site.database.is_locked(work.connection):
+            are_known = set(reader) <= set(known) and set(case or ()) <= every
+            if not are_known or site.database.is_locked(work.connection):
                 raise refusal.invalid()
             for name in sorted(set(reader)):
-                assign(work, known[name], sorted(set(case) or every), site.settings.reading, by=user.name)
+                assign(work, known[name], sorted(case or every), site.settings.reading, by=user.name)
         return RedirectResponse("/coordinator", 303)
 
     @router.post("/coordinator/adjudicator")
@@ -76,26 +84,29 @@ def _coordinator(router: APIRouter, site: Site) -> None:
         return RedirectResponse("/coordinator", 303)
 
 
-def _administrator(router: APIRouter, site: Site) -> None:
-    def users_page(request: Request, status: int = 200, **context: Any) -> Response:
-        with site.database.reading() as connection:
-            locked = site.database.is_locked(connection)
-        shown = [
-            {"name": row.name, "code": row.code, "role": row.role, "active": row.active,
-             "must_change": row.must_change, "locked_out": site.accounts.is_locked_out(row)}
-            for row in site.accounts.all_users()
-        ]  # fmt: skip
-        everything = {
-            "users": shown,
-            "roles": [role.value for role in Role],
-            "database_locked": locked,
-            "one_time": None,
+def _users_page(site: Site, request: Request, status: int = 200, **context: Any) -> Response:
+    with site.database.reading() as connection:
+        locked = site.database.is_locked(connection)
+    shown = [
+        {
+            "name": row.name,
+            "code": row.code,
+            "role": row.role,
+            "active": row.active,
+            "must_change": row.must_change,
+            "locked_out": site.accounts.is_locked_out(row),
         }
-        return site.page(request, "users.html", status, **(everything | context))
+        for row in site.accounts.all_users()
+    ]
+    roles = [role.value for role in Role]
+    everything = {"users": shown, "roles": roles, "database_locked": locked, "one_time": None}
+    return site.page(request, "users.html", status, **(everything | context))
 
+
+def _users(router: APIRouter, site: Site) -> None:
     @router.get("/users")
     def users(request: Request) -> Response:
-        return users_page(request)
+        return _users_page(site, request)
 
     @router.post("/users")
     def add(request: Request, name: ShortText, code: ShortText, role: Annotated[Role, Form()]) -> Response:
@@ -103,19 +114,21 @@ def _administrator(router: APIRouter, site: Site) -> None:
             password = site.accounts.add(name.strip(), code.strip(), role, by=signed_in(request).name)
         except ConfigError:
             wrong = Message("expected a new name (small letters and digits) and a new code (letters and digits)")
-            return users_page(request, 422, error=wrong)
-        return users_page(request, one_time={"name": name.strip(), "password": password})
+            return _users_page(site, request, 422, error=wrong)
+        return _users_page(site, request, one_time={"name": name.strip(), "password": password})
 
     @router.post("/users/reset")
     def reset(request: Request, name: Name) -> Response:
         password = site.accounts.reset(name, by=signed_in(request).name)
-        return users_page(request, one_time={"name": name, "password": password})
+        return _users_page(site, request, one_time={"name": name, "password": password})
 
     @router.post("/users/active")
     def active(request: Request, name: Name, active: Annotated[Literal["0", "1"], Form()]) -> Response:
         site.accounts.set_active(name, active == "1", by=signed_in(request).name)
         return RedirectResponse("/users", 303)
 
+
+def _database_lock(router: APIRouter, site: Site) -> None:
     @router.post("/users/database-lock")
     def database_lock(request: Request, password: ShortText, reason: ShortText) -> Response:
         user = signed_in(request)
@@ -123,38 +136,39 @@ def _administrator(router: APIRouter, site: Site) -> None:
         if not reason.strip():
             raise refusal.invalid()
         with site.database.writing() as work:
-            if site.database.is_locked(work.connection):
+            if not lock_database(work, user.name, reason.strip()):
                 raise refusal.locked()
-            work.connection.execute(update(STATE).values(database_locked_at=work.now))
-            work.record(user.name, "lock_database", "database", reason=reason.strip())
         return RedirectResponse("/users", 303)
 
 
-def _auditor(router: APIRouter, site: Site) -> None:
+def _audit_page(router: APIRouter, site: Site) -> None:
     @router.get("/audit")
-    def audit(request: Request, page: Annotated[int, Query(ge=1, le=10**6)] = 1,
-              who: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "",
-              action: Annotated[str, Query(max_length=32, pattern=NO_NUL)] = "") -> Response:  # fmt: skip
+    def audit(request: Request, page: PageNumber = 1, who: FilterText = "", action: FilterText = "") -> Response:
         verdict = site.database.verify()
         with site.database.reading() as connection:
             rows, pages = audit_files.entries(connection, page, who, action)
             actions = audit_files.actions(connection)
-        return site.page(request, "audit.html", entries=rows, page=page, pages=pages, who=who, action=action,
-                         actions=actions, verdict=verdict)  # fmt: skip
+        shown = {"entries": rows, "page": page, "pages": pages, "who": who, "action": action, "actions": actions}
+        return site.page(request, "audit.html", verdict=verdict, **shown)
 
+
+def _audit_files(router: APIRouter, site: Site) -> None:
     @router.get("/audit.csv")
     def audit_csv() -> Response:
         with site.database.reading() as connection:
             text = "".join(audit_files.csv_of(connection))
-        return Response(text, media_type="text/csv; charset=utf-8",
-                        headers={"Content-Disposition": "attachment; filename=audit.csv"})  # fmt: skip
+        return _download(text, "text/csv; charset=utf-8", "audit.csv")
 
     @router.get("/audit.pdf")
     def audit_pdf(request: Request) -> Response:
         verdict = site.database.verify()
         with site.database.reading() as connection:
             rows = audit_files.without_saves(connection)
-        page = site.page(request, "audit_pdf.html", entries=rows, verdict=verdict, font_url=REPORT_FONT.as_uri(),
-                         made_at=stamp(site.database.clock()))  # fmt: skip
-        return Response(pdf_from(bytes(page.body).decode()), media_type="application/pdf",
-                        headers={"Content-Disposition": "attachment; filename=audit.pdf"})  # fmt: skip
+        shown = {"entries": rows, "font_url": REPORT_FONT.as_uri(), "made_at": stamp(site.database.clock())}
+        page = site.page(request, "audit_pdf.html", verdict=verdict, **shown)
+        return _download(pdf_from(bytes(page.body).decode()), "application/pdf", "audit.pdf")
+
+
+def _download(content: str | bytes, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    return Response(content, media_type=media_type, headers=headers)

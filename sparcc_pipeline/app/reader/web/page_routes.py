@@ -1,4 +1,7 @@
-"""Pages of everybody and of readers: sign-in, password, language, list of cases, case, second opinion, calibration."""
+"""Pages of all users and of readers: sign-in, password, language, list of cases, case, second opinion, calibration.
+
+Contents: `page_routes`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION, PRIMARY, TRAINING, assignments_of
 from sparcc_pipeline.app.reader.readings.content import NO_NUL
-from sparcc_pipeline.app.reader.readings.reading import newest
+from sparcc_pipeline.app.reader.readings.stored import newest
 from sparcc_pipeline.app.reader.readings.worklist import worklist
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import SESSION_COOKIE
@@ -24,7 +27,7 @@ FIRST_PAGE = {
     Role.ADMINISTRATOR: "/users",
     Role.AUDITOR: "/audit",
 }
-"""Where each role begins."""
+"""First page of each role."""
 
 ShortText = Annotated[str, Form(max_length=200, pattern=NO_NUL)]
 
@@ -32,15 +35,16 @@ Code = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
 
 
 def page_routes(site: Site) -> APIRouter:
-    """The routes, all of which answer with a page."""
+    """Return the routes; each answers with a page."""
     router = APIRouter(default_response_class=HTMLResponse)
-    _everybody(router, site)
+    _all_users(router, site)
     _account(router, site)
-    _reader(router, site)
+    _cases(router, site)
+    _calibration(router, site)
     return router
 
 
-def _everybody(router: APIRouter, site: Site) -> None:
+def _all_users(router: APIRouter, site: Site) -> None:
     @router.get("/")
     def first_page(request: Request) -> Response:
         user = user_of(request, optional=True)
@@ -51,7 +55,7 @@ def _everybody(router: APIRouter, site: Site) -> None:
         file = static_file(name)
         if file is None:
             raise refusal.not_found()
-        # Kept, but asked for each time: a new version of the program is never mixed with an old script.
+        # Cached, but checked each time: a new version of the program must never run with an old script.
         return FileResponse(file, headers={"Cache-Control": "no-cache"})
 
     @router.get("/login")
@@ -69,8 +73,11 @@ def _everybody(router: APIRouter, site: Site) -> None:
         return response
 
     @router.post("/language")
-    def language(request: Request, language: Annotated[Literal["en", "zh"], Form()],
-                 back: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "/") -> Response:  # fmt: skip
+    def language(
+        request: Request,
+        language: Annotated[Literal["en", "zh"], Form()],
+        back: Annotated[str, Form(max_length=200, pattern=NO_NUL)] = "/",
+    ) -> Response:
         user = user_of(request, optional=True)
         if user is not None:
             site.accounts.set_language(user, language)
@@ -89,8 +96,14 @@ def _account(router: APIRouter, site: Site) -> None:
 
     def password_page(request: Request, status: int = 200, error: str | None = None) -> Response:
         user = signed_in(request)
-        return site.page(request, "password.html", status, error=error, forced=user.must_change,
-                         shortest=site.accounts.shortest_password)  # fmt: skip
+        return site.page(
+            request,
+            "password.html",
+            status,
+            error=error,
+            forced=user.must_change,
+            shortest=site.accounts.shortest_password,
+        )
 
     @router.get("/password")
     def password(request: Request) -> Response:
@@ -100,7 +113,7 @@ def _account(router: APIRouter, site: Site) -> None:
     def change_password(request: Request, old: ShortText, new: ShortText, again: ShortText) -> Response:
         try:
             if new != again:
-                raise refusal.differs()
+                raise refusal.passwords_differ()
             site.accounts.change_password(signed_in(request), old, new)
         except Refusal as refused:
             return password_page(request, refused.status, refused.message)
@@ -109,7 +122,7 @@ def _account(router: APIRouter, site: Site) -> None:
         return response
 
 
-def _reader(router: APIRouter, site: Site) -> None:
+def _cases(router: APIRouter, site: Site) -> None:
     @router.get("/worklist")
     def reading_list(request: Request) -> Response:
         user = signed_in(request)
@@ -127,8 +140,9 @@ def _reader(router: APIRouter, site: Site) -> None:
         assignment = site.own_case(signed_in(request), code)
         with site.database.reading() as connection:
             row = newest(connection, assignment)
-        return site.page(request, "case.html", code=assignment.code, mode=assignment.kind,
-                         state="open" if row is None else row.state)  # fmt: skip
+        return site.page(
+            request, "case.html", code=assignment.code, mode=assignment.kind, state="open" if row is None else row.state
+        )
 
     @router.get("/case/{code}/second-opinion")
     def second_opinion(request: Request, code: Code) -> Response:
@@ -139,6 +153,8 @@ def _reader(router: APIRouter, site: Site) -> None:
             raise refusal.not_found()
         return site.page(request, "second_opinion.html", code=assignment.code, state=state)
 
+
+def _calibration(router: APIRouter, site: Site) -> None:
     @router.get("/calibration")
     def calibration(request: Request) -> Response:
         user = signed_in(request)
@@ -148,8 +164,14 @@ def _reader(router: APIRouter, site: Site) -> None:
             rows = worklist(site, connection, user, TRAINING)
             agreement = site.training.agreement(connection, user)
             can_repeat = site.training.can_repeat(connection, user)
-        return site.page(request, "calibration.html", cases=rows, agreement=agreement, round=max(rounds, default=1),
-                         can_repeat=can_repeat)  # fmt: skip
+        return site.page(
+            request,
+            "calibration.html",
+            cases=rows,
+            agreement=agreement,
+            round=max(rounds, default=1),
+            can_repeat=can_repeat,
+        )
 
     @router.post("/calibration/repeat")
     def repeat(request: Request) -> Response:

@@ -1,4 +1,7 @@
-"""What the reading page answers when it refuses: a code for the script, a sentence for the person, a status."""
+"""Refused requests of the reading page: a status, a code for the script, a sentence for the user.
+
+Contents: `Refusal` and one function for each common refusal.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from sparcc_pipeline.message import Message
 
 
 class Refusal(Exception):
-    """A request that is not carried out. Its words never hold a score, an identity, or what the person sent."""
+    """A refused request. Its message never holds a score, an identity, or the content of the request."""
 
     def __init__(self, status: int, code: str, message: Message, extra: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -17,12 +20,12 @@ class Refusal(Exception):
 
 
 def not_found() -> Refusal:
-    """Nothing here, or nothing of yours: the answer does not tell which."""
-    return Refusal(404, "not_found", Message("there is nothing at this address"))
+    """Return the same refusal for an unknown address and for a case of another user."""
+    return Refusal(404, "not_found", Message("this address does not exist"))
 
 
 def forbidden() -> Refusal:
-    return Refusal(403, "forbidden", Message("this is not for your role"))
+    return Refusal(403, "forbidden", Message("your role has no access to this page"))
 
 
 def sign_in() -> Refusal:
@@ -34,8 +37,8 @@ def locked() -> Refusal:
 
 
 def invalid() -> Refusal:
-    return Refusal(422, "invalid", Message("the request is not of the form that was expected"))
+    return Refusal(422, "invalid", Message("the request does not have the expected form"))
 
 
-def differs() -> Refusal:
-    return Refusal(422, "invalid", Message("the new password was not written the same way twice"))
+def passwords_differ() -> Refusal:
+    return Refusal(422, "invalid", Message("the two new passwords differ"))

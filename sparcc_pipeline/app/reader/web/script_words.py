@@ -1,4 +1,7 @@
-"""What the scripts of the pages say: the templates are found where they are said, and a page gets them translated."""
+"""Texts of the page scripts: find the English templates in the scripts and translate them for a page.
+
+Contents: `script_templates`, `script_words`.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,21 @@ from typing import Final
 
 from sparcc_pipeline.app.report.language import Language
 
-_SAID: Final = re.compile(r'\bsay\(\s*("(?:[^"\\\n]|\\.)*")')
+_TEXT: Final = re.compile(r'\bsay\(\s*("(?:[^"\\\n]|\\.)*")')
 
 
 @cache
 def script_templates() -> frozenset[str]:
-    """The English templates of every `say("...")` in `static/*.js`."""
+    """Return the English template of every `say("...")` in `static/*.js`."""
     return frozenset(_templates())
 
 
 def script_words(words: Language) -> dict[str, str]:
-    """English template -> template in this language, for the page's own script; empty in English."""
-    return {english: said for english in script_templates() if (said := words.say(english)) != english}
+    """Return the translation of each English template for the script of a page; empty for English."""
+    return {english: text for english in script_templates() if (text := words.say(english)) != english}
 
 
 def _templates() -> Iterator[str]:
     for file in (files("sparcc_pipeline.app.reader.web") / "static").iterdir():
         if file.name.endswith(".js"):
-            yield from (json.loads(text) for text in _SAID.findall(file.read_text(encoding="utf-8")))
+            yield from (json.loads(text) for text in _TEXT.findall(file.read_text(encoding="utf-8")))

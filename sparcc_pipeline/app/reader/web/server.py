@@ -1,4 +1,7 @@
-"""The web application: its routes behind one gate, strict headers on every answer, errors that tell nothing."""
+"""The web application: all routes behind one gate, strict headers, errors without their cause.
+
+Contents: `make_app`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ from sparcc_pipeline.app.reader.web.api_routes import api_routes
 from sparcc_pipeline.app.reader.web.office_routes import office_routes
 from sparcc_pipeline.app.reader.web.page_routes import page_routes
 from sparcc_pipeline.app.reader.web.refusal import Refusal
-from sparcc_pipeline.app.reader.web.site import Site, utc_now, words_of
+from sparcc_pipeline.app.reader.web.site import Site, language_of
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.faults import place_of
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.errors import SparccError
@@ -43,14 +47,14 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-"""On every answer; static files may be kept if they are asked for again."""
+"""Headers of every answer; a static file may replace `Cache-Control`."""
 
 _TOO_LARGE: Final = Refusal(413, "invalid", Message("the request is too large"))
-_FAILED: Final = Refusal(500, "server", Message("the server failed; nothing that was saved is lost, try again"))
+_FAILED: Final = Refusal(500, "server", Message("the server failed; saved entries are not lost, try again"))
 
 
 def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
-    """The reading page as an application.
+    """Return the reading page as an application.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
     app = FastAPI(
         title="SPARCC reading page",
         version=__version__,
-        # The description is for tests and for who installs: it is not served.
+        # The OpenAPI description is for tests and is not served.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -72,13 +76,13 @@ def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
     app.include_router(page_routes(site))
     app.include_router(office_routes(site))
     app.include_router(api_routes(site))
-    _answer_errors(app, site)
+    _add_error_handlers(app, site)
     app.add_middleware(Guard, site=site)
     return app
 
 
 class Guard:
-    """Headers of every answer, a random value for guests, no bodies without end, and no error that tells its cause."""
+    """Adds headers and the guest cookie, refuses bodies without a length, and hides the cause of errors."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app, self._site = app, site
@@ -90,24 +94,24 @@ class Guard:
         request = Request(scope)
         known = request.cookies.get(GUEST_COOKIE)
         request.state.guest = known or new_guest()
-        begun = False
+        started = False
 
         async def send_guarded(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
+            nonlocal started
             if message["type"] == "http.response.start":
-                begun = True
+                started = True
                 self._add_headers(MutableHeaders(scope=message), request, new=known is None)
             await send(message)
 
-        if not _has_an_end(request):
+        if not _has_valid_length(request):
             await _json(request, _TOO_LARGE)(scope, receive, send_guarded)
             return
         try:
             await self._app(scope, receive, send_guarded)
         except Exception as error:
-            # Its kind and place only: its words may hold what a person sent, or a reading.
+            # Type and place only: the message may hold user input or a reading.
             log.error("request failed: %s at %s:%s", type(error).__name__, *place_of(error))
-            if not begun:
+            if not started:
                 await _refused(request, _FAILED, self._site)(scope, receive, send_guarded)
 
     def _add_headers(self, headers: MutableHeaders, request: Request, *, new: bool) -> None:
@@ -121,14 +125,14 @@ class Guard:
             headers.append("Set-Cookie", cookie.headers["set-cookie"])
 
 
-def _has_an_end(request: Request) -> bool:
-    """True if the request says how long its body is, and that is not too long."""
+def _has_valid_length(request: Request) -> bool:
+    """Return True if the request declares the length of its body, and the length is allowed."""
     length = request.headers.get("content-length", "0" if request.method in ("GET", "HEAD") else "")
     return length.isdigit() and int(length) <= LONGEST_BODY
 
 
-def _answer_errors(app: FastAPI, site: Site) -> None:
-    """Every error in the reader's language, and never with what caused it."""
+def _add_error_handlers(app: FastAPI, site: Site) -> None:
+    """Answer every error in the language of the user, without its cause."""
 
     def answer(request: Request, error: Refusal) -> Response:
         return _refused(request, error, site)
@@ -148,13 +152,13 @@ def _answer_errors(app: FastAPI, site: Site) -> None:
         return answer(request, found)
 
     @app.exception_handler(SparccError)
-    async def ours(request: Request, error: SparccError) -> Response:
+    async def own_error(request: Request, error: SparccError) -> Response:
         log.error("%s: %s", type(error).__name__, error)
         return answer(request, _FAILED)
 
 
 def _refused(request: Request, error: Refusal, site: Site) -> Response:
-    """A refusal as page or script expect it."""
+    """Return a refusal in the form that a page or a script expects."""
     if request.url.path.startswith("/api/"):
         return _json(request, error)
     if request.method == "GET" and error.code == "sign_in":
@@ -166,5 +170,5 @@ def _refused(request: Request, error: Refusal, site: Site) -> Response:
 
 
 def _json(request: Request, error: Refusal) -> JSONResponse:
-    sentence = words_of(request).sentence(error.message)
+    sentence = language_of(request).sentence(error.message)
     return JSONResponse({"error": {"code": error.code, "message": sentence}, **error.extra}, error.status)

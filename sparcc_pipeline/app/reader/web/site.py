@@ -1,8 +1,10 @@
-"""What all routes of one reading page share: its parts, how a template is filled, how an answer looks."""
+"""Shared parts of all routes: database, readings, accounts, templates, the user and language of a request.
+
+Contents: `Site`, `signed_in`, `user_of`, `words_of`, `utc_now` and helpers for addresses.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +14,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sparcc_pipeline.app.reader.accounts.users import Accounts, Role, User
+from sparcc_pipeline.app.reader.accounts.roles import Role, User
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import (
@@ -24,8 +27,9 @@ from sparcc_pipeline.app.reader.readings.assignments import (
     is_next,
 )
 from sparcc_pipeline.app.reader.readings.calibration import Training
-from sparcc_pipeline.app.reader.readings.reading import Readings, is_begun
+from sparcc_pipeline.app.reader.readings.reading import Readings
 from sparcc_pipeline.app.reader.readings.second_opinion import SecondOpinions
+from sparcc_pipeline.app.reader.readings.stored import is_begun
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import Gate
@@ -50,15 +54,18 @@ class Site:
         self.training = Training(database, settings)
         self.gate = Gate(self.accounts, database.key)
         self.cookie: dict[str, Any] = {
-            "httponly": True, "samesite": "strict", "secure": settings.server.https, "path": "/",
-        }  # fmt: skip
+            "httponly": True,
+            "samesite": "strict",
+            "secure": settings.server.https,
+            "path": "/",
+        }
 
     def own_case(self, user: User, code: str) -> Assignment:
-        """A user's own case, if it is its turn.
+        """Return a user's own case, if it may be opened.
 
         Raises
         ------
-        Refusal : not there, another's, or not yet
+        Refusal : unknown case, another user's case, or not yet open
         """
         with self.database.reading() as connection:
             found = find_assignment(connection, user.id, code)
@@ -71,8 +78,8 @@ class Site:
         return found
 
     def page(self, request: Request, name: str, status: int = 200, /, **context: Any) -> HTMLResponse:
-        """A template, filled."""
-        words = words_of(request)
+        """Return a page from a template."""
+        words = language_of(request)
         everywhere = {
             "_": words.say,
             "sentence": words.sentence,
@@ -99,26 +106,26 @@ class Site:
 
 
 def kinds_of(user: User) -> tuple[str, ...]:
-    """Kinds of cases that a user reads."""
+    """Return the kinds of cases that a user reads."""
     return (PRIMARY, TRAINING) if user.role is Role.READER else (ADJUDICATION, TRAINING)
 
 
 def signed_in(request: Request) -> User:
-    """The user of a request that passed the gate."""
+    """Return the user of a request that passed the gate."""
     user: User = request.state.user
     return user
 
 
 def user_of(request: Request, *, optional: bool) -> User | None:
-    """The user of a request, if there is one."""
+    """Return the user of a request; None for a guest if `optional`."""
     user: User | None = getattr(request.state, "user", None)
     if user is None and not optional:
         raise refusal.sign_in()
     return user
 
 
-def words_of(request: Request) -> Language:
-    """The language of a request: the user's, or that of the cookie before sign-in."""
+def language_of(request: Request) -> Language:
+    """Return the language of the user, or before sign-in the language of the cookie."""
     user = user_of(request, optional=True)
     chosen = user.language if user is not None else request.cookies.get(LANGUAGE_COOKIE, "")
     code: LanguageCode = "zh" if chosen == "zh" else "en"
@@ -126,21 +133,17 @@ def words_of(request: Request) -> Language:
 
 
 def static_url(name: str) -> str:
-    """The address of a static file."""
+    """Return the address of a static file."""
     return f"/static/{name}"
 
 
 def local_path(path: str) -> str | None:
-    """`path` if it is one of this site, never another one."""
+    """Return `path` if it is a path of this site, else None."""
     own = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if own else None
 
 
 def static_file(name: str) -> Path | None:
-    """A static file by its name; None where there is none."""
+    """Return a static file by its name; None if there is none."""
     known = {file.name: file for file in _STATIC.iterdir() if file.is_file()}
     return Path(str(known[name])) if name in known else None
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

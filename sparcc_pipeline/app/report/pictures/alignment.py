@@ -54,7 +54,6 @@ class AlignmentPictures:
         self._slices = [baseline.score.slices.indices[place] for place in ALIGNMENT_SLICES]
         self._view, self._window = fitted(view_of(baseline), 2), display_window(baseline)
         self._to_follow_up = map_between(baseline, follow_up)
-        self._to_baseline: FloatArray = np.asarray(np.linalg.inv(self._to_follow_up), dtype=np.float64)
 
     def checkerboard(self) -> Image.Image:
         """Squares of both visits in turn."""
@@ -104,12 +103,13 @@ class AlignmentPictures:
 
         As with the nearest label: what shows at a place is the follow-up's slice nearest to it.
         """
-        spacing = np.array(self._follow_up.scored.joints.geometry.in_plane_mm)
-        line = np.column_stack([np.full(len(joint.joint_line), joint.slice_index), joint.joint_line / spacing])
-        there = apply(self._to_baseline, line)
+        here, baseline = geometry_of(self._follow_up.scored), geometry_of(self._baseline)
+        in_plane = joint.joint_line / np.array(here.in_plane_mm)
+        line_mm = here.to_mm(np.column_stack([np.full(len(in_plane), joint.slice_index), in_plane]))
+        there = baseline.to_index(transform_of(self._follow_up).inverse().apply(line_mm))
         there[:, 0] = slice_index
         nearest = np.rint(apply(self._to_follow_up, there)[:, 0]) == joint.slice_index
-        points = there[:, 1:] * geometry_of(self._baseline).in_plane_mm
+        points = there[:, 1:] * baseline.in_plane_mm
         runs = np.split(np.arange(len(points)), np.flatnonzero(np.diff(nearest)) + 1)
         return [points[run] for run in runs if nearest[run[0]] and len(run) > 1]
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from skimage import measure
 
-from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
+from sparcc_pipeline.anatomy import Bone, Level, Quadrant, Side
 from sparcc_pipeline.app.report.grid import points_text
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.fonts import picture_font
@@ -40,7 +40,7 @@ from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray
+from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, sacroiliac_bones
 
 JOINT_LINE: Final = "#56B4E9"
 EDEMA: Final = "#E69F00"
@@ -146,7 +146,7 @@ def display_window(scored: Scored) -> tuple[float, float]:
 
 def window_about(signal: Float32Array, anatomy: LabelArray, edema: BoolArray) -> tuple[float, float]:
     """Black and white of `display_window`, from the (slices, rows, columns) that are shown."""
-    marrow = np.isin(anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()]) & ~edema
+    marrow = sacroiliac_bones(anatomy) & ~edema
     black = float(np.percentile(signal, 1))
     middle = float(np.median(signal[marrow])) if marrow.any() else float(np.median(signal))
     white = black + WHITE_TIMES_MARROW * (middle - black)

@@ -1,17 +1,18 @@
-"""The checked values of one visit become a `ClinicalVisit`: CRP in mg/L, checkboxes, NSAIDs.
+"""Build a `ClinicalVisit` from the checked values of one visit: CRP in mg/L, checkboxes, NSAIDs.
 
-There: `clinical_visit`.
+Contents: `clinical_visit`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sparcc_pipeline.app.trial_data.read.cells import is_missing
-from sparcc_pipeline.app.trial_data.read.fields import NSAID_SLOTS
-from sparcc_pipeline.app.trial_data.read.rows import CheckedRow, Queries
+from sparcc_pipeline.app.trial_data.read.field_table import NSAID_SLOTS
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.instruments import AsdasForm, CrpUnit
@@ -37,8 +38,36 @@ CHINESE_DRUGS: Final[Mapping[str, str]] = {
 }
 """Chinese names of the drugs that have an equivalent dose."""
 
+SAME_CRP: Final = 0.05
+"""CRP in both units agrees if the values differ by at most this share. No published value: a project decision."""
+
 _CHECKBOX: Final = re.compile(r"___\d+$")
 _REDCAP_COMPLETE: Final = "2"
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The values of one visit, the row that each came from, and the queries about them."""
+
+    visit: str
+    values: Mapping[str, Any]
+    rows: Mapping[str, CheckedRow]
+    queries: Queries
+
+    def ask(
+        self,
+        kind: QueryKind,
+        field: str,
+        expected: Message,
+        found: Message,
+        remedy: Message,
+        *,
+        row: CheckedRow | None = None,
+        left_out: str = "value",
+    ) -> None:
+        """Add a query about a field; `row` where the field has no row of its own."""
+        row = self.rows[field] if row is None else row
+        self.queries.ask(kind, row, field, expected, found, remedy, left_out=left_out, visit=self.visit)
 
 
 def clinical_visit(
@@ -49,21 +78,22 @@ def clinical_visit(
     rows: Mapping[str, CheckedRow],
     queries: Queries,
 ) -> ClinicalVisit:
-    """One visit from its checked values; `rows` says which row each came from."""
-    nsaids, period = _nsaids(values, rows, queries, visit)
-    form = _form(values, rows, queries, visit)
+    """Return one visit from its checked values; `rows` holds the row that each value came from."""
+    answers = _Answers(visit, values, rows, queries)
+    nsaids, period = _nsaids(answers)
+    form = _form(answers)
     return ClinicalVisit(
         participant=participant,
         visit=visit,
         day=day,
         basdai=_numbers("basdai", ins.BASDAI_ITEMS, values),
         patient_global=values.get("patient_global"),
-        crp_mg_l=_crp(values, rows, queries, visit),
+        crp_mg_l=_crp(answers),
         esr_mm_h=values.get("esr_mm_h"),
         asdas_form=form,
         basfi=_numbers("basfi", ins.BASFI_ITEMS, values),
-        asas_hi=_boxes("asas_hi", ins.ASAS_HI_ITEMS, values, rows, queries, visit),
-        asqol=_boxes("asqol", ins.ASQOL_ITEMS, values, rows, queries, visit),
+        asas_hi=_boxes("asas_hi", ins.ASAS_HI_ITEMS, answers),
+        asqol=_boxes("asqol", ins.ASQOL_ITEMS, answers),
         nsaids=nsaids,
         nsaid_period_days=period,
         rescue=values.get("rescue"),
@@ -74,129 +104,121 @@ def _numbers(name: str, count: int, values: Mapping[str, Any]) -> tuple[float | 
     return tuple(None if (v := values.get(f"{name}_{n}")) is None else float(v) for n in range(1, count + 1))
 
 
-def _crp(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries, visit: str) -> float | None:
-    """CRP in mg/L; where both units are given and disagree, neither counts."""
+def _crp(answers: _Answers) -> float | None:
+    """Return CRP in mg/L; if both units are given and disagree, neither counts."""
+    values = answers.values
     given = {
         name: ins.crp_in_mg_l(values[name], unit)
         for name, unit in (("crp_mg_l", CrpUnit.MG_L), ("crp_mg_dl", CrpUnit.MG_DL))
         if name in values
     }
-    if len(given) == 2 and abs(given["crp_mg_l"] - given["crp_mg_dl"]) > 0.05 * max(given.values()):
-        queries.ask(
-            QueryKind.IMPLAUSIBLE, rows["crp_mg_dl"], "crp_mg_dl",
+    if len(given) == 2 and abs(given["crp_mg_l"] - given["crp_mg_dl"]) > SAME_CRP * max(given.values()):
+        answers.ask(
+            QueryKind.IMPLAUSIBLE,
+            "crp_mg_dl",
             Message("a tenth of the value in mg/L"),
             Message("{mg_dl:g} mg/dL beside {mg_l:g} mg/L", mg_dl=values["crp_mg_dl"], mg_l=values["crp_mg_l"]),
-            Message("keep the one that the laboratory gave"),
-            visit=visit,
-        )  # fmt: skip
+            Message("keep the value that the laboratory gave"),
+        )
         return None
     return next(iter(given.values()), None)
 
 
-def _form(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries, visit: str) -> AsdasForm | None:
-    if "asdas_form" not in values:
+def _form(answers: _Answers) -> AsdasForm | None:
+    if "asdas_form" not in answers.values:
         return None
-    word = str(values["asdas_form"]).casefold().removeprefix("asdas").strip(" -_")
+    word = str(answers.values["asdas_form"]).casefold().removeprefix("asdas").strip(" -_")
     if word not in [form.value for form in AsdasForm]:
-        queries.ask(
-            QueryKind.NOT_ALLOWED, rows["asdas_form"], "asdas_form",
-            Message("crp or esr"),
-            Message("another word"),
-            Message("write crp or esr"),
-            visit=visit,
-        )  # fmt: skip
+        expected, found, remedy = Message("crp or esr"), Message("another word"), Message("write crp or esr")
+        answers.ask(QueryKind.NOT_ALLOWED, "asdas_form", expected, found, remedy)
         return None
     return AsdasForm(word)
 
 
-def _boxes(name: str, count: int, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
-           visit: str) -> tuple[float | None, ...]:  # fmt: skip
-    """Yes/no items. REDCap's checkboxes are all empty both for "no" everywhere and for a form never filled in."""
-    answers = _numbers(name, count, values)
-    first = rows.get(f"{name}_1")
-    if first is None or _CHECKBOX.search(first.columns[f"{name}_1"]) is None or any(answers):
-        return answers
+def _boxes(name: str, count: int, answers: _Answers) -> tuple[float | None, ...]:
+    """Return yes/no items. In REDCap, empty boxes mean either "no" everywhere or a form that was never filled in."""
+    found = _numbers(name, count, answers.values)
+    first = answers.rows.get(f"{name}_1")
+    if first is None or _CHECKBOX.search(first.columns[f"{name}_1"]) is None or any(found):
+        return found
     complete = next((v for column, v in first.raw.items() if column.casefold() == f"{name}_complete"), None)
     if not is_missing(complete) and str(complete).removesuffix(".0") == _REDCAP_COMPLETE:
-        return answers
-    queries.ask(
-        QueryKind.MISSING, first, f"{name}_1",
+        return found
+    answers.ask(
+        QueryKind.MISSING,
+        f"{name}_1",
         Message("at least one box, or a form that is complete"),
         Message("{count} empty boxes", count=count),
         Message("set {name}_complete to 2 if every answer is no, else leave the boxes empty", name=name),
-        visit=visit,
-    )  # fmt: skip
+    )
     return (None,) * count
 
 
-def _nsaids(values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
-            visit: str) -> tuple[tuple[NsaidIntake, ...] | None, float | None]:  # fmt: skip
-    """What was taken, None where that is not known, and the period."""
-    taken, period = values.get("nsaid_taken"), values.get("nsaid_period_days")
-    intakes = _intakes(period, values, rows, queries, visit)
+def _nsaids(answers: _Answers) -> tuple[tuple[NsaidIntake, ...] | None, float | None]:
+    """Return the drugs taken, or None if they are unknown, and the period."""
+    taken, period = answers.values.get("nsaid_taken"), answers.values.get("nsaid_period_days")
+    intakes = _intakes(period, answers)
     if intakes is None:
         return None, period
     if taken is False and intakes:
-        queries.ask(
-            QueryKind.NOT_ALLOWED, rows["nsaid_taken"], "nsaid_taken",
-            Message("yes where drugs are listed"),
-            Message("no"),
-            Message("correct it or remove the drugs"),
-            visit=visit,
-        )  # fmt: skip
+        expected, remedy = Message("yes where drugs are listed"), Message("correct it or remove the drugs")
+        answers.ask(QueryKind.NOT_ALLOWED, "nsaid_taken", expected, Message("no"), remedy)
         return None, period
     if taken and not intakes:
-        queries.ask(
-            QueryKind.MISSING, rows["nsaid_taken"], "nsaid_1_drug",
+        answers.ask(
+            QueryKind.MISSING,
+            "nsaid_1_drug",
             Message("at least one drug where NSAIDs were taken"),
             Message("none"),
             Message("fill in drug, dose and days"),
-            visit=visit,
-        )  # fmt: skip
+            row=answers.rows["nsaid_taken"],
+        )
     if intakes:
         return intakes, period
     return (() if taken is False else None), period
 
 
-def _intakes(period: float | None, values: Mapping[str, Any], rows: Mapping[str, CheckedRow], queries: Queries,
-             visit: str) -> tuple[NsaidIntake, ...] | None:  # fmt: skip
-    """Drug, dose and days of each slot that is filled in; None, with a query, where one cannot be used."""
+def _intakes(period: float | None, answers: _Answers) -> tuple[NsaidIntake, ...] | None:
+    """Return drug, dose and days of each slot that is filled in; None, with a query, if one cannot be used."""
     intakes = []
     for n in range(1, NSAID_SLOTS + 1):
-        names = [f"nsaid_{n}_{part}" for part in ("drug", "dose_mg", "days")]
-        given = [name for name in names if name in values]
-        if not given:
-            continue
-        row = rows[given[0]]
-        lacking = next((name for name in names if name not in values), None)
-        if lacking is not None:
-            queries.ask(
-                QueryKind.MISSING, row, lacking,
-                Message("drug, dose and days together"),
-                Message("one of them missing"),
-                Message("fill it in"),
-                visit=visit,
-            )  # fmt: skip
-            return None
-        drug = str(values[names[0]]).strip()
-        drug = CHINESE_DRUGS.get(drug, drug.casefold())
-        drug = "indometacin" if drug == "indomethacin" else drug
-        if drug not in NSAID_EQUIVALENT_MG:
-            queries.ask(
-                QueryKind.NOT_ALLOWED, row, names[0],
-                Message("a drug of the list of Dougados 2011"),
-                Message("another drug"),
-                Message("correct its name; outside the list there is no equivalent dose and no index"),
-                left_out="nothing", visit=visit,
-            )  # fmt: skip
-        if period is not None and values[names[2]] > period:
-            queries.ask(
-                QueryKind.IMPLAUSIBLE, row, names[2],
-                Message("at most the {period:g} days of the period", period=period),
-                Message("{days:g} days", days=values[names[2]]),
-                Message("correct the days or the period"),
-                visit=visit,
-            )  # fmt: skip
-            return None
-        intakes.append(NsaidIntake(drug, float(values[names[1]]), float(values[names[2]])))
+        if any(name in answers.values for name in _slot(n)):
+            intake = _intake(_slot(n), period, answers)
+            if intake is None:
+                return None
+            intakes.append(intake)
     return tuple(intakes)
+
+
+def _slot(n: int) -> tuple[str, str, str]:
+    return f"nsaid_{n}_drug", f"nsaid_{n}_dose_mg", f"nsaid_{n}_days"
+
+
+def _intake(slot: tuple[str, str, str], period: float | None, answers: _Answers) -> NsaidIntake | None:
+    """Return drug, dose and days of one slot; None, with a query, if they cannot be used."""
+    values = answers.values
+    row = next(answers.rows[name] for name in slot if name in values)
+    lacking = next((name for name in slot if name not in values), None)
+    if lacking is not None:
+        expected, found = Message("drug, dose and days together"), Message("one of them missing")
+        answers.ask(QueryKind.MISSING, lacking, expected, found, Message("fill it in"), row=row)
+        return None
+    name, dose_mg, days = (values[field] for field in slot)
+    drug = CHINESE_DRUGS.get(str(name).strip(), str(name).strip().casefold())
+    drug = "indometacin" if drug == "indomethacin" else drug
+    if drug not in NSAID_EQUIVALENT_MG:
+        answers.ask(
+            QueryKind.NOT_ALLOWED,
+            slot[0],
+            Message("a drug of the list of Dougados 2011"),
+            Message("another drug"),
+            Message("correct its name; a drug outside the list has no equivalent dose and no index"),
+            row=row,
+            left_out="nothing",
+        )
+    if period is not None and days > period:
+        expected = Message("at most the {period:g} days of the period", period=period)
+        found, remedy = Message("{days:g} days", days=days), Message("correct the days or the period")
+        answers.ask(QueryKind.IMPLAUSIBLE, slot[2], expected, found, remedy, row=row)
+        return None
+    return NsaidIntake(drug, float(dose_mg), float(days))

@@ -1,8 +1,8 @@
-"""Single cells: what a site wrote becomes a number, a date, yes or no, or a fault with its remedy.
+"""Convert single cells to numbers, dates, yes or no, or raise a fault with its remedy.
 
-There: `number`, `day`, `yes_no`, `identifier`, `text`, `word`, `is_missing`, `shown`. The functions stand before
-pydantic's own checks; a fault is a `PydanticCustomError` whose context holds the kind of query, what was found, and the
-remedy.
+Contents: `number`, `day`, `yes_no`, `identifier`, `text`, `word`, `is_missing`, `shown`. The functions run before
+pydantic's own checks. A fault is a `PydanticCustomError`; its context holds the kind of query, the content found, and
+the remedy.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import QueryKind
 
 MISSING_WORDS: Final = frozenset({"na", "n/a", "."})
-"""Words for a missing value, besides an empty cell."""
+"""Words for a missing value; an empty cell is missing too."""
 
 YES: Final = frozenset({"1", "yes", "y", "true", "checked", "是", "有"})
 NO: Final = frozenset({"0", "no", "n", "false", "unchecked", "否", "无"})
 
 EXCEL_EPOCH: Final = date(1899, 12, 30)
 EXCEL_SERIALS: Final = range(36526, 73051)
-"""Serial numbers of 2000-2099 in Excel's 1900 system."""
+"""Excel's serial numbers of the days of 2000-2099, 1900 date system."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _ISO_DATE: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
@@ -32,12 +32,12 @@ _SHOWABLE: Final = re.compile(r"[0-9A-Za-z.,;:<>%/+()_ \-]{1,24}")
 
 
 def is_missing(value: object) -> bool:
-    """True for an empty cell and for the words of a missing value."""
+    """Return True for an empty cell and for a word that means missing."""
     return value is None or (isinstance(value, str) and value.strip().casefold() in {"", *MISSING_WORDS})
 
 
 def number(value: Any) -> Any:
-    """A number, or text that is one."""
+    """Return a number, or the number that a text spells."""
     if isinstance(value, date):
         raise _fault(
             QueryKind.NOT_A_NUMBER,
@@ -56,9 +56,7 @@ def number(value: Any) -> Any:
         raise _fault(
             QueryKind.NOT_A_NUMBER,
             shown(value),
-            Message(
-                "write the number that the laboratory's limit stands for, as the protocol says, or leave the cell empty"
-            ),
+            Message("write the number that the protocol sets for the laboratory's limit, or leave the cell empty"),
         )
     try:
         # Python would read 1_0 as 10.
@@ -72,7 +70,7 @@ def number(value: Any) -> Any:
 
 
 def day(value: Any) -> Any:
-    """A date cell, or text as year, month, day."""
+    """Return the date of a date cell, or of text as year, month, day."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
@@ -80,13 +78,13 @@ def day(value: Any) -> Any:
     text_ = str(value).strip()
     serial = int(float(text_)) if re.fullmatch(r"\d{5}(\.0*)?", text_) else 0
     if serial in EXCEL_SERIALS:
-        meant = EXCEL_EPOCH + timedelta(days=serial)
+        shown_day = EXCEL_EPOCH + timedelta(days=serial)
         raise _fault(
             QueryKind.NOT_A_DATE,
             text_,
             Message(
                 "this looks like Excel's number of {date}: format the column as date, or write YYYY-MM-DD",
-                date=meant.isoformat(),
+                date=shown_day.isoformat(),
             ),
         )
     found = _ISO_DATE.fullmatch(text_)
@@ -98,12 +96,12 @@ def day(value: Any) -> Any:
         raise _fault(
             QueryKind.NOT_A_DATE,
             shown(text_),
-            Message("write YYYY-MM-DD: day and month cannot be told apart otherwise"),
+            Message("write YYYY-MM-DD: otherwise day and month can be confused"),
         ) from None
 
 
 def yes_no(value: Any) -> bool:
-    """Yes or no, as number, word or checkbox."""
+    """Return yes or no from a number, a word or a checkbox."""
     if isinstance(value, date):
         raise _fault(
             QueryKind.NOT_ALLOWED, Message("a date"), Message("format the column as number and type the value again")
@@ -116,7 +114,7 @@ def yes_no(value: Any) -> bool:
 
 
 def identifier(value: Any) -> str:
-    """Letters, digits, - and _; a whole number counts as its digits. Never echoed: it might be a name."""
+    """Return an identifier of letters, digits, - and _; a fault never shows the value: it might be a name."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     word = str(value).strip()
@@ -130,7 +128,7 @@ def identifier(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Short text; a whole number counts as its digits."""
+    """Return short text; a whole number becomes its digits."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     word = str(value).strip()
@@ -144,12 +142,12 @@ def text(value: Any) -> str:
 
 
 def word(value: Any) -> Any:
-    """A word in lower case; blanks and hyphens in it are underscores."""
+    """Return a word in lower case, with underscores for blanks and hyphens."""
     return re.sub(r"[\s-]+", "_", value.strip().casefold()) if isinstance(value, str) else value
 
 
 def shown(value: object) -> str:
-    """A value as a message may show it: with a digit, short, in plain letters; others might hold a name."""
+    """Return a value for a message if it is short and has a digit; other values might hold a name."""
     word = value.isoformat() if isinstance(value, date) else str(value).strip()
     if _SHOWABLE.fullmatch(word) and (any(letter.isdigit() for letter in word) or len(word) <= 2):
         return word

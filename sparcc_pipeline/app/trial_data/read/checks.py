@@ -1,16 +1,16 @@
 """Checks of whole visits and columns: missing items, CRP in the wrong unit, mixed forms of ASDAS.
 
-There: `ask_about_missing`, `ask_about_units`, `ask_about_forms`.
+Contents: `ask_about_missing`, `ask_about_units`, `ask_about_forms`.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sparcc_pipeline.app.trial_data.read.rows import CheckedRow, Queries
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.instruments import AsdasForm
@@ -18,14 +18,14 @@ from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.records import QueryKind
 
 UNIT_CHECK_FROM: Final = 10
-"""Values of a column from which on its unit can be judged. No published value: a project decision."""
+"""A column with at least this many values can be judged. No published value: a project decision."""
 
 HIGHEST_MEDIAN_MG_DL: Final = 4.0
-"""A median over this in mg/dL (40 mg/L) is that of values in mg/L. A project decision: half of all participants would
-have more than is usual in active disease."""
+"""A median over this (40 mg/L) means that the column is in mg/L. A project decision: otherwise half of all participants
+would have more than is usual in active disease."""
 
 LARGEST_LOW_MG_L: Final = 3.0
-"""A column of mg/L whose largest value is under this looks like mg/dL (30 mg/L). A project decision."""
+"""A column whose largest value is under this looks like mg/dL (30 mg/L). A project decision."""
 
 _BLOOD_TEST: Final[Mapping[AsdasForm, tuple[str, ...]]] = {
     AsdasForm.CRP: ("crp_mg_l", "crp_mg_dl"),
@@ -46,7 +46,7 @@ _Values = Mapping[tuple[str, str], tuple[dict[str, Any], Mapping[str, CheckedRow
 
 
 def ask_about_missing(visits: _Values, protocol: Protocol, queries: Queries) -> None:
-    """Questionnaires answered in part, and visits without what the protocol's ASDAS needs. Nothing more is left out."""
+    """Ask about questionnaires answered in part and about missing values of the protocol's ASDAS; leave nothing out."""
     asked = {(query.file, query.row, query.column) for query in queries}
     mixed = {(query.participant, query.visit) for query in queries if query.kind is QueryKind.MIXED_FORMS}
     needed = (("patient_global",), _BLOOD_TEST[protocol.instruments.asdas_form])
@@ -57,28 +57,34 @@ def ask_about_missing(visits: _Values, protocol: Protocol, queries: Queries) -> 
             open_ = [name for name in missing if (row.file, row.number, row.columns.get(name, name)) not in asked]
             if open_ and len(missing) < len(items):
                 queries.ask(
-                    QueryKind.MISSING, row, open_[0],
+                    QueryKind.MISSING,
+                    row,
+                    open_[0],
                     Message("all {count} items of {label}", count=len(items), label=label),
                     Message("{count} missing: {names}", count=len(missing), names=" ".join(missing)),
                     _IF_KNOWN,
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )
         for names in needed:
             present = any(
                 name in values or (row.file, row.number, row.columns.get(name, name)) in asked for name in names
             )
             if not present and key not in mixed:
                 queries.ask(
-                    QueryKind.MISSING, row, names[0],
+                    QueryKind.MISSING,
+                    row,
+                    names[0],
                     Message("what ASDAS needs: {names}", names=" / ".join(names)),
                     Message("none"),
                     _IF_KNOWN,
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )
 
 
 def ask_about_units(visits: _Values, queries: Queries) -> None:
-    """A whole column of CRP whose values fit the other unit: in mg/dL they do not count, in mg/L they do."""
+    """Ask about a column of CRP whose values fit the other unit; leave it out if it claims mg/dL."""
     columns: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
     for key, (values, rows) in visits.items():
         for name in ("crp_mg_l", "crp_mg_dl"):
@@ -88,54 +94,64 @@ def ask_about_units(visits: _Values, queries: Queries) -> None:
         found = [visits[key][0][name] for key in keys]
         if len(found) < UNIT_CHECK_FROM:
             continue
-        median = statistics.median(found)
-        if name == "crp_mg_dl" and median > HIGHEST_MEDIAN_MG_DL:
-            queries.ask(
-                QueryKind.IMPLAUSIBLE, None, column,
-                Message("CRP in mg/dL, mostly under 4"),
-                Message("{count} values with a median of {median:g}, as in mg/L", count=len(found), median=median),
-                Message("rename the column to crp_mg_l if that is the unit"),
-                file=file,
-            )  # fmt: skip
+        if name == "crp_mg_dl" and statistics.median(found) > HIGHEST_MEDIAN_MG_DL:
+            _ask_about_mg_dl(file, column, found, queries)
             for key in keys:
                 del visits[key][0][name]
-        if name == "crp_mg_l" and max(found) < LARGEST_LOW_MG_L and median > 0:
-            queries.ask(
-                QueryKind.IMPLAUSIBLE, None, column,
-                Message("CRP in mg/L, some over 3"),
-                Message("{count} values of at most {highest:g}, as in mg/dL", count=len(found), highest=max(found)),
-                Message("rename the column to crp_mg_dl if that is the unit"),
-                left_out="nothing", file=file,
-            )  # fmt: skip
+        if name == "crp_mg_l" and max(found) < LARGEST_LOW_MG_L and statistics.median(found) > 0:
+            _ask_about_mg_l(file, column, found, queries)
+
+
+def _ask_about_mg_dl(file: str, column: str, found: Sequence[float], queries: Queries) -> None:
+    expected = Message("CRP in mg/dL, mostly under 4")
+    values = Message(
+        "{count} values with a median of {median:g}, as in mg/L", count=len(found), median=statistics.median(found)
+    )
+    remedy = Message("rename the column to crp_mg_l if that is the unit")
+    queries.ask(QueryKind.IMPLAUSIBLE, None, column, expected, values, remedy, file=file)
+
+
+def _ask_about_mg_l(file: str, column: str, found: Sequence[float], queries: Queries) -> None:
+    expected = Message("CRP in mg/L, some over 3")
+    values = Message("{count} values of at most {highest:g}, as in mg/dL", count=len(found), highest=max(found))
+    remedy = Message("rename the column to crp_mg_dl if that is the unit")
+    queries.ask(QueryKind.IMPLAUSIBLE, None, column, expected, values, remedy, left_out="nothing", file=file)
 
 
 def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> None:
-    """Visits that the site scores with the other form of ASDAS, and those that have only the other blood test."""
+    """Ask about visits that use the other form of ASDAS, or have only the other blood test."""
     form = protocol.instruments.asdas_form
     other = AsdasForm.ESR if form is AsdasForm.CRP else AsdasForm.CRP
     has_wanted = {key[0] for key, (values, _) in visits.items() if any(name in values for name in _BLOOD_TEST[form])}
     for key, (values, rows) in visits.items():
-        said = str(values.get("asdas_form", form.value)).casefold().removeprefix("asdas").strip(" -_")
-        if said == other.value:
+        used = str(values.get("asdas_form", form.value)).casefold().removeprefix("asdas").strip(" -_")
+        if used == other.value:
             queries.ask(
-                QueryKind.MIXED_FORMS, rows["asdas_form"], "asdas_form",
+                QueryKind.MIXED_FORMS,
+                rows["asdas_form"],
+                "asdas_form",
                 Message("ASDAS-{form} at every visit", form=form.name),
                 Message("ASDAS-{form}", form=other.name),
                 Message(
                     "both are computed here; the target uses ASDAS-{form} alone: give its blood test", form=form.name
                 ),
-                left_out="nothing", visit=key[1],
-            )  # fmt: skip
+                left_out="nothing",
+                visit=key[1],
+            )
         elif key[0] in has_wanted and not any(name in values for name in _BLOOD_TEST[form]):
             present = next((name for name in _BLOOD_TEST[other] if name in values), None)
             if present is not None:
                 queries.ask(
-                    QueryKind.MIXED_FORMS, rows[present], present,
+                    QueryKind.MIXED_FORMS,
+                    rows[present],
+                    present,
                     Message("{form} at every visit of a person", form=form.name),
                     Message("only {form} at {visit}", form=other.name, visit=key[1]),
                     Message(
                         "fill in {form}: ASDAS-{other} never stands in for ASDAS-{form}",
-                        form=form.name, other=other.name,
+                        form=form.name,
+                        other=other.name,
                     ),
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+                    left_out="nothing",
+                    visit=key[1],
+                )

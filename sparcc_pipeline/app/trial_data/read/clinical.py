@@ -1,7 +1,7 @@
-"""Clinical tables become participants and visits: joined over files, units settled, days counted from the baseline.
+"""Read participants and visits from clinical tables: join files, check units, count days from the baseline.
 
-There: `read_clinical`, `Clinical`. Rows of one participant and visit in different files are one visit; in one file they
-are duplicates.
+Contents: `read_clinical`, `Clinical`. Rows of one participant and visit in different files form one visit;
+in one file they are duplicates.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.answers import clinical_visit
 from sparcc_pipeline.app.trial_data.read.checks import ask_about_forms, ask_about_missing, ask_about_units
 from sparcc_pipeline.app.trial_data.read.dictionary import fields_of
-from sparcc_pipeline.app.trial_data.read.fields import CLINICAL, Place
-from sparcc_pipeline.app.trial_data.read.rows import CheckedRow, Queries, checked_rows
+from sparcc_pipeline.app.trial_data.read.field_table import CLINICAL
+from sparcc_pipeline.app.trial_data.read.fields import Place
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows
 from sparcc_pipeline.app.trial_data.read.visit_names import planned_visit
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant, QueryKind, Screening
 from sparcc_pipeline.trial.schedule import Timing, planned_at, timing
 
@@ -31,7 +33,7 @@ VisitKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Clinical:
-    """What clinical tables hold. `dates` are those of the visits, by participant and visit."""
+    """Content of clinical tables; `dates` holds the date of each visit, by participant and visit."""
 
     participants: tuple[Participant, ...]
     visits: tuple[ClinicalVisit, ...]
@@ -40,36 +42,28 @@ class Clinical:
 
 @dataclass
 class _Merged:
-    """Values of one participant or visit, each with the row that it came from."""
+    """Values of one participant or visit, and the row that each came from."""
 
     values: dict[str, Any]
     rows: dict[str, CheckedRow]
 
 
 def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -> Clinical:
-    """Participants and visits of these tables; what is wrong becomes queries, good rows count.
+    """Return the participants and visits of these tables; faults become queries, correct rows count.
 
     Raises
     ------
-    InputError : a file cannot be read, or has no column that a row cannot do without
-    BlindingError : a column would tell the arm
+    InputError : a file cannot be read, or lacks a required column
+    BlindingError : a column would reveal the arm
     """
     people: dict[str, _Merged] = {}
     visits: dict[VisitKey, _Merged] = {}
     listed: set[str] = set()
     for file in files:
         listed |= _read_file(file, protocol, queries, people, visits)
-    # Without a list of participants, everybody who has a visit or a value is one.
+    # Without a list of participants, each person with a visit or a value is a participant.
     known = listed or set(people)
-    for key in [key for key in visits if key[0] not in known]:
-        row = next(iter(visits.pop(key).rows.values()))
-        queries.ask(
-            QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
-            Message("a participant of the list of participants"),
-            Message("{participant}, who is not in it", participant=key[0]),
-            Message("correct the number, or add the participant (site and age)"),
-            left_out="row", visit=key[1],
-        )  # fmt: skip
+    _leave_out_unknown(visits, known, queries)
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
     merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
@@ -87,9 +81,26 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
     )
 
 
-def _read_file(file: Path, protocol: Protocol, queries: Queries, people: dict[str, _Merged],
-               visits: dict[VisitKey, _Merged]) -> set[str]:  # fmt: skip
-    """Read one file; gives the participants of a file without visits, which is a list of participants."""
+def _leave_out_unknown(visits: dict[VisitKey, _Merged], known: set[str], queries: Queries) -> None:
+    """Remove visits of people who are not participants, each with a query."""
+    for key in [key for key in visits if key[0] not in known]:
+        row = next(iter(visits.pop(key).rows.values()))
+        queries.ask(
+            QueryKind.UNKNOWN_PARTICIPANT,
+            row,
+            "participant",
+            Message("a participant of the list of participants"),
+            Message("{participant}, who is not in it", participant=key[0]),
+            Message("correct the number, or add the participant (site and age)"),
+            left_out="row",
+            visit=key[1],
+        )
+
+
+def _read_file(
+    file: Path, protocol: Protocol, queries: Queries, people: dict[str, _Merged], visits: dict[VisitKey, _Merged]
+) -> set[str]:
+    """Read one file; return its participants if it has no visits and so is a list of participants."""
     table = read_table(file)
     rows = checked_rows(table, queries, *CLINICAL, required=("participant",))
     has_visits = any("visit" in row.columns for row in rows)
@@ -104,12 +115,14 @@ def _read_file(file: Path, protocol: Protocol, queries: Queries, people: dict[st
             placed[row.participant, visit].append(row)
         elif row.participant in seen:
             queries.ask(
-                QueryKind.DUPLICATE, row, "participant",
+                QueryKind.DUPLICATE,
+                row,
+                "participant",
                 Message("each participant once"),
                 Message("{participant} again", participant=row.participant),
                 Message("remove or correct one row"),
                 left_out="row",
-            )  # fmt: skip
+            )
             continue
         seen.add(row.participant)
         person = people.setdefault(row.participant, _Merged({}, {}))
@@ -126,100 +139,121 @@ def _visit_of(row: CheckedRow, protocol: Protocol, queries: Queries) -> str | No
     names = tuple(visit.visit for visit in protocol.visits)
     if "visit" not in row.values:
         queries.ask(
-            QueryKind.MISSING, row, "visit",
+            QueryKind.MISSING,
+            row,
+            "visit",
             Message("one of {names}", names=names),
             Message("an empty cell"),
             Message("fill it in"),
             left_out="row",
-        )  # fmt: skip
+        )
         return None
     label = str(row.values["visit"])
     planned = planned_visit(label, protocol)
     if planned is None:
         queries.ask(
-            QueryKind.UNKNOWN_VISIT, row, "visit",
+            QueryKind.UNKNOWN_VISIT,
+            row,
+            "visit",
             Message("one of {names}", names=names),
             Message("another visit"),
-            Message(
-                "write the planned visit that this is, or take the row out: unscheduled visits have no place in the "
-                "schedule"
-            ),
+            Message("write the planned visit, or remove the row: an unscheduled visit has no place in the schedule"),
             left_out="row",
-        )  # fmt: skip
+        )
         return None
     return planned.visit
 
 
 def _one_row(key: VisitKey, same: Sequence[CheckedRow], queries: Queries) -> bool:
-    """Duplicates count once if they say the same, else not at all: nobody can tell which one is right."""
+    """Keep one of equal duplicates; if they differ none counts, because the correct one is unknown."""
     if len(same) == 1:
         return True
     equal = all(row.values == same[0].values for row in same)
     for row in same[1:] if equal else same:
         others = tuple(each.number for each in same if each is not row)
         queries.ask(
-            QueryKind.DUPLICATE, row, "visit",
+            QueryKind.DUPLICATE,
+            row,
+            "visit",
             Message("each visit of a participant once"),
             Message("{visit} of {participant} also in row {rows}", visit=key[1], participant=key[0], rows=others),
-            Message("remove one: they say the same") if equal else Message("remove the row that is wrong"),
-            left_out="row", visit=key[1],
-        )  # fmt: skip
+            Message("remove one: both hold the same") if equal else Message("remove the row that is wrong"),
+            left_out="row",
+            visit=key[1],
+        )
     return equal
 
 
 def _merge(into: _Merged, values: Mapping[str, Any], row: CheckedRow, queries: Queries, visit: str | None) -> None:
-    """Add the values of a row; where it contradicts an earlier one neither counts."""
+    """Add the values of a row; where two rows differ, neither value counts."""
     for name, value in values.items():
         earlier = into.rows.get(name)
         if earlier is not None and into.values.get(name) != value:
             queries.ask(
-                QueryKind.DUPLICATE, row, name,
+                QueryKind.DUPLICATE,
+                row,
+                name,
                 Message("the value of {file}, row {row}", file=earlier.file, row=earlier.number),
                 Message("another value"),
                 Message("correct one of them"),
                 visit=visit,
-            )  # fmt: skip
+            )
             into.values.pop(name, None)
             continue
         into.values[name], into.rows[name] = value, row
 
 
-def _days(visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], protocol: Protocol,
-          queries: Queries) -> dict[VisitKey, int]:  # fmt: skip
-    """Days since each participant's baseline, with queries for dates that are missing or out of the window."""
+def _days(
+    visits: Mapping[VisitKey, _Merged], dates: Mapping[VisitKey, date], protocol: Protocol, queries: Queries
+) -> dict[VisitKey, int]:
+    """Return the days since each participant's baseline; ask about dates that are missing or out of the window."""
     baseline, days = protocol.baseline.visit, {}
     for key, merged in visits.items():
-        row = merged.rows["visit"]
         if key not in dates:
-            if not any(q.file == row.file and q.row == row.number and q.column == row.columns.get("visit_date")
-                       for q in queries):  # fmt: skip
-                queries.ask(
-                    QueryKind.MISSING, row, "visit_date",
-                    Message("the date of the visit"),
-                    Message("none"),
-                    Message("fill it in: without it nobody can tell whether the visit was in its window"),
-                    left_out="nothing", visit=key[1],
-                )  # fmt: skip
+            _ask_about_date(key[1], merged.rows["visit"], queries)
             continue
-        start = dates.get((key[0], baseline))
-        planned = protocol.visit(key[1])
+        start, planned = dates.get((key[0], baseline)), protocol.visit(key[1])
         if start is None or planned is None:
             continue
-        day = days[key] = (dates[key] - start).days
-        when = timing(planned, day)
-        if when in (Timing.EARLY, Timing.LATE):
-            first, last = planned.day - planned.before_days, planned.day + planned.after_days
-            fits = planned_at(protocol, day)
-            queries.ask(
-                QueryKind.OUT_OF_WINDOW, merged.rows["visit_date"], "visit_date",
-                Message("day {first} to {last} after baseline for {visit}", first=first, last=last, visit=key[1]),
-                Message("day {day}", day=day)
-                if fits is None
-                else Message("day {day} (that day belongs to {visit})", day=day, visit=fits.visit),
-                Message("check date and visit; if they are right, record the deviation"),
-                left_out="nothing", visit=key[1],
-            )  # fmt: skip
+        days[key] = (dates[key] - start).days
+        if timing(planned, days[key]) in (Timing.EARLY, Timing.LATE):
+            _ask_about_window(planned, days[key], merged.rows["visit_date"], protocol, queries)
     return days
+
+
+def _ask_about_date(visit: str, row: CheckedRow, queries: Queries) -> None:
+    """Ask for a missing date, unless there is a query about its cell already."""
+    cell = (row.file, row.number, row.columns.get("visit_date"))
+    if any((query.file, query.row, query.column) == cell for query in queries):
+        return
+    queries.ask(
+        QueryKind.MISSING,
+        row,
+        "visit_date",
+        Message("the date of the visit"),
+        Message("none"),
+        Message("fill it in: without it the window of the visit cannot be checked"),
+        left_out="nothing",
+        visit=visit,
+    )
+
+
+def _ask_about_window(planned: PlannedVisit, day: int, row: CheckedRow, protocol: Protocol, queries: Queries) -> None:
+    first, last = planned.day - planned.before_days, planned.day + planned.after_days
+    fits = planned_at(protocol, day)
+    found = Message("day {day}", day=day)
+    if fits is not None:
+        found = Message("day {day} (that day belongs to {visit})", day=day, visit=fits.visit)
+    queries.ask(
+        QueryKind.OUT_OF_WINDOW,
+        row,
+        "visit_date",
+        Message("day {first} to {last} after baseline for {visit}", first=first, last=last, visit=planned.visit),
+        found,
+        Message("check date and visit; if they are right, record the deviation"),
+        left_out="nothing",
+        visit=planned.visit,
+    )
 
 
 def _participant(name: str, merged: _Merged | None) -> Participant:

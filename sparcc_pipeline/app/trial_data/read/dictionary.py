@@ -1,7 +1,7 @@
-"""The data dictionary in use: which field a header means, the model that checks a cell, and the file that is published.
+"""Use the data dictionary: find the field of a header, check a cell, write the published file.
 
-There: `cell_model`, `field_of_column`, `fields_of`, `dictionary_toml`. Published as
-`configs/protocols/data_dictionary.toml` (`sparcc trial dictionary`). Validation is pydantic's, on models made from it.
+Contents: `cell_model`, `field_of_column`, `fields_of`, `dictionary_toml`. The published file is
+`configs/protocols/data_dictionary.toml` (`sparcc trial dictionary`). Pydantic models built from it check the cells.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
 from sparcc_pipeline.app.results.table_reader import compact
 from sparcc_pipeline.app.trial_data.read import cells
-from sparcc_pipeline.app.trial_data.read.fields import FIELDS, Field, Kind, Place
+from sparcc_pipeline.app.trial_data.read.field_table import FIELDS
+from sparcc_pipeline.app.trial_data.read.fields import Field, Kind, Place
 
 
 def fields_of(*places: Place) -> tuple[Field, ...]:
-    """Columns of these tables, in order."""
+    """Return the columns of these tables, in order."""
     return tuple(each for each in FIELDS if each.place in places)
 
 
 def field_of_column(column: str, *places: Place) -> Field | None:
-    """The field that a header means, by its name or another one; None where none does."""
+    """Return the field of a header, by its name or an alias; None for an unknown header."""
     return _by_alias(places).get(compact(column))
 
 
@@ -47,11 +48,11 @@ _BEFORE: Final = {
 
 @cache
 def cell_model(field: Field) -> TypeAdapter[Any]:
-    """The pydantic model of a cell of this column: its kind and range."""
+    """Return the pydantic model for the cells of a column: their kind and range."""
     numeric = field.kind in (Kind.NUMBER, Kind.WHOLE)
     limits = pydantic.Field(ge=field.lowest if numeric else None, le=field.highest if numeric else None)
     checked: Any = Annotated[_type(field), BeforeValidator(_BEFORE[field.kind]), limits]
-    # Floats alone: pydantic takes the setting for no other kind.
+    # Floats only: pydantic rejects the setting for other kinds.
     return TypeAdapter(checked, config=ConfigDict(allow_inf_nan=False))
 
 
@@ -62,7 +63,7 @@ def _type(field: Field) -> Any:
 
 
 def dictionary_toml() -> str:
-    """The data dictionary as it is published."""
+    """Return the published data dictionary as TOML."""
     tables: dict[str, list[dict[str, Any]]] = {}
     for each in FIELDS:
         content = {
@@ -81,12 +82,12 @@ def dictionary_toml() -> str:
     return _HEADER + tomli_w.dumps(tables)
 
 
-_HEADER: Final = """# Data dictionary of the trial tables: `sparcc trial dictionary` writes it. One entry a column.
+_HEADER: Final = """# Data dictionary of the trial tables, one entry a column. Written by `sparcc trial dictionary`.
 #
-# A clinical table (CSV or Excel) has `participant`, and `visit` where it is of visits; all other columns are optional,
-# in any order, in one file or several. Case, spaces and punctuation of headers do not matter. An empty cell, NA, N/A
-# and "." are missing, never 0. CRP: give crp_mg_l or crp_mg_dl, the unit being in the name. Dates: YYYY-MM-DD, or a
-# cell that Excel holds as date. REDCap: record_id and redcap_event_name are known; checkbox columns (asas_hi___1)
-# count, but boxes that are all empty mean "no" only where asas_hi_complete is 2. Arm and dose: files of their own.
+# A clinical table (CSV or Excel) has `participant`, and a table of visits also has `visit`. All other columns are
+# optional, in any order, in one file or several. Case, spaces and punctuation of headers do not matter. An empty cell,
+# NA, N/A and "." mean missing, never 0. CRP: use crp_mg_l or crp_mg_dl; the name gives the unit. Dates: YYYY-MM-DD, or
+# a date cell of Excel. REDCap: record_id and redcap_event_name are accepted; checkbox columns (asas_hi___1) count, but
+# boxes that are all empty mean "no" only if asas_hi_complete is 2. Arm and dose belong in files of their own.
 
 """

@@ -1,8 +1,8 @@
-"""The ledger of the night as the source of scores. There: `LedgerSource`, `ledger_source`, `named_by_ledger`.
+"""Find the scores of a trial in the ledger of the night.
 
-What counts of a visit is the newest version of its study: scored or delivered, and not superseded. The ledger is only
-read; its codes of participants and visits are checked like those of any table, `row` being the number of the study
-version.
+Contents: `LedgerSource`, `ledger_source`, `named_by_ledger`. The newest version of a study counts, if it is scored or
+delivered and not superseded. The ledger is only read. Its participants and visits are checked like those of a table;
+the row in a query is the number of the study version.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +21,10 @@ from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.records import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.ledger.tables import study_version
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.trial_data.read.imaging import ScoreFolder
-from sparcc_pipeline.app.trial_data.read.rows import CheckedRow, Queries
-from sparcc_pipeline.app.trial_data.read.visit_names import place_of
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
+from sparcc_pipeline.app.trial_data.read.visit_names import known_visit
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -32,7 +32,7 @@ from sparcc_pipeline.trial.reading import MachineScore
 from sparcc_pipeline.trial.records import QueryKind
 
 NAME: Final = "ledger"
-"""What queries and reports call it: its URL may tell more than they should."""
+"""Name of the ledger in queries and reports: its URL may contain a password."""
 
 HAS_SCORE: Final = (State.SCORED, State.DELIVERED)
 
@@ -43,25 +43,25 @@ STATES: Final = {
     State.QUARANTINED: Message("a study in quarantine"),
     State.FAILED: Message("a study whose processing failed"),
 }
-"""What a study without a score is, in words."""
+"""Each state without a score, as a message."""
 
 PATIENCE_S: Final = 20.0
 
 
 @dataclass(frozen=True)
 class LedgerSource:
-    """A ledger by its URL, and the work folder of the night below which the results lie."""
+    """A ledger by its URL, and the night's work folder, which holds the results."""
 
     url: str
     work_folder: Path
 
 
 def ledger_source(url: str, work_folder: Path | None) -> LedgerSource:
-    """The ledger of these options: a SQLite file lies in the work folder of its night unless it is said otherwise.
+    """Return the ledger of these options; without `work_folder`, use the folder of a SQLite ledger.
 
     Raises
     ------
-    ConfigError : the work folder is not said and cannot be known
+    ConfigError : the work folder is not given and cannot be derived
     """
     file = sqlite_file(url)
     if work_folder is None and file is None:
@@ -71,7 +71,7 @@ def ledger_source(url: str, work_folder: Path | None) -> LedgerSource:
 
 @dataclass(frozen=True)
 class LedgerScores:
-    """What a ledger names: score folders, visits whose study has no score and why, and a hash of what was read."""
+    """Score folders of a ledger, visits whose study has no score with the reason, and a hash of the rows read."""
 
     folders: tuple[ScoreFolder, ...]
     without: tuple[MachineScore, ...]
@@ -81,11 +81,11 @@ class LedgerScores:
 def named_by_ledger(
     source: LedgerSource, participants: Sequence[str], protocol: Protocol, queries: Queries
 ) -> LedgerScores:
-    """The score folders of the newest versions of all studies that have been assigned to a visit.
+    """Return the score folders of the newest versions of all studies that are assigned to a visit.
 
     Parameters
     ----------
-    participants : those of the trial
+    participants : the participants of the trial
 
     Raises
     ------
@@ -97,7 +97,7 @@ def named_by_ledger(
     versions = [each for each in _current(source.url) if each.participant is not None and each.visit is not None]
     for version in versions:
         row = _row(version)
-        visit = place_of(row, participants, protocol, queries)
+        visit = known_visit(row, participants, protocol, queries)
         if visit is None:
             continue
         if version.state in HAS_SCORE and version.result_folder is not None:
@@ -106,18 +106,21 @@ def named_by_ledger(
             without.append(MachineScore(row.participant, visit, None, reason=version.reason or version.state.value))
         else:
             queries.ask(
-                QueryKind.MISSING, row, "state",
+                QueryKind.MISSING,
+                row,
+                "state",
                 Message("a scored study"),
                 STATES.get(version.state, version.state.value),
-                Message("see the report of the night, and make the tables again once it is scored"),
-                left_out="nothing", visit=visit,
-            )  # fmt: skip
+                Message("see the report of the night, and import again once it is scored"),
+                left_out="nothing",
+                visit=visit,
+            )
     lines = [f"{v.id} {v.participant} {v.visit} {v.state.value} {v.content_key}\n" for v in versions]
     return LedgerScores(tuple(folders), tuple(without), hashlib.sha256("".join(lines).encode()).hexdigest())
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite ledger; None for any other URL."""
+    """Return the file of a SQLite ledger; None for any other URL."""
     try:
         parsed = sqlalchemy.make_url(url)
     except ArgumentError:
@@ -132,7 +135,7 @@ def _row(version: StudyVersion) -> CheckedRow:
 
 
 def _current(url: str) -> list[StudyVersion]:
-    """The study versions that nothing supersedes. The ledger is neither made nor upgraded here."""
+    """Return the study versions that are not superseded, without creating or upgrading the ledger."""
     file = sqlite_file(url)
     if file is not None and not file.is_file():
         raise ConfigError(f"expected a ledger at {file}, found no such file; check --ledger")
@@ -142,7 +145,7 @@ def _current(url: str) -> list[StudyVersion]:
             raise ConfigError(
                 f"expected a ledger at {shown(engine)}, found a database without its tables; check --ledger"
             )
-        return Ledger(engine, lambda: datetime.now(UTC), PATIENCE_S).versions(current=True)
+        return Ledger(engine, utc_now, PATIENCE_S).versions(current=True)
     except SQLAlchemyError as error:
         raise ConfigError(
             f"expected a ledger at {shown(engine)}, found none that can be read ({type(error).__name__}); check "

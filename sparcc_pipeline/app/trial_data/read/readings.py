@@ -1,4 +1,7 @@
-"""What readers gave: totals, and the items that they are made of. There: `read_readings`, `read_items`."""
+"""Read the readers' totals and the items of each total.
+
+Contents: `read_readings`, `read_items`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Final
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
-from sparcc_pipeline.app.trial_data.read.rows import CheckedRow, Queries, checked_rows
-from sparcc_pipeline.app.trial_data.read.visit_names import place_of
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.visit_names import known_visit
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.items import ITEMS_OF_A_READING, ItemPlace, ItemReading
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -18,7 +22,7 @@ from sparcc_pipeline.trial.reading import Reading
 from sparcc_pipeline.trial.records import QueryKind
 
 REVISED: Final = "revised"
-"""Kind of a reading that was changed after a second opinion: it never counts."""
+"""Kind of a reading changed after a second opinion: it never counts."""
 
 ADJUDICATION: Final = "adjudication"
 
@@ -26,9 +30,10 @@ _ReadingKey = tuple[str, str, str, int]
 """Participant, visit, reader, repeat."""
 
 
-def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: Protocol,
-                  queries: Queries) -> list[Reading]:  # fmt: skip
-    """Readers' totals.
+def read_readings(
+    files: Sequence[Path], participants: Sequence[str], protocol: Protocol, queries: Queries
+) -> list[Reading]:
+    """Return the readers' totals; two readings with the same key both do not count.
 
     Raises
     ------
@@ -39,41 +44,53 @@ def read_readings(files: Sequence[Path], participants: Sequence[str], protocol: 
     for file in files:
         required = ("participant", "visit", "reader", "locked")
         for row in checked_rows(read_table(file), queries, Place.READING, required=required):
-            visit = place_of(row, participants, protocol, queries)
+            visit = known_visit(row, participants, protocol, queries)
             # A total that could not be read is not the same as "not evaluable", which is an empty cell.
             if visit is None or "total" in row.faults:
                 continue
-            values = row.values
-            key = (row.participant, visit, str(values["reader"]), int(values.get("repeat", 1)))
+            key = (row.participant, visit, str(row.values["reader"]), int(row.values.get("repeat", 1)))
             if key in readings:
                 queries.ask(
-                    QueryKind.DUPLICATE, row, "reader",
+                    QueryKind.DUPLICATE,
+                    row,
+                    "reader",
                     Message("one reading of a reader and visit"),
                     Message("another one of {reader} for {visit}", reader=key[2], visit=visit),
                     Message("keep the reading that was locked, or number repeats in the column repeat; neither counts"),
-                    left_out="row", visit=visit,
-                )  # fmt: skip
+                    left_out="row",
+                    visit=visit,
+                )
                 doubtful.add(key)
-            readings[key] = Reading(
-                participant=key[0],
-                visit=visit,
-                reader=key[2],
-                total=values.get("total"),
-                locked=bool(values["locked"]),
-                adjudicator=bool(values.get("adjudicator", False)),
-                asas_positive=values.get("asas_positive"),
-                repeat=key[3],
-            )
+            readings[key] = _reading(row, key)
     return [reading for key, reading in readings.items() if key not in doubtful]
 
 
-def read_items(files: Sequence[Path], readings: Sequence[Reading], participants: Sequence[str], protocol: Protocol,
-               queries: Queries) -> list[ItemReading]:  # fmt: skip
-    """The items of locked readings; those that do not agree with the reading's total become a query.
+def _reading(row: CheckedRow, key: _ReadingKey) -> Reading:
+    participant, visit, reader, repeat = key
+    return Reading(
+        participant=participant,
+        visit=visit,
+        reader=reader,
+        total=row.values.get("total"),
+        locked=bool(row.values["locked"]),
+        adjudicator=bool(row.values.get("adjudicator", False)),
+        asas_positive=row.values.get("asas_positive"),
+        repeat=repeat,
+    )
+
+
+def read_items(
+    files: Sequence[Path],
+    readings: Sequence[Reading],
+    participants: Sequence[str],
+    protocol: Protocol,
+    queries: Queries,
+) -> list[ItemReading]:
+    """Return the items of locked readings; items that contradict the total become a query.
 
     Parameters
     ----------
-    readings : with their totals
+    readings : the readings with their totals
 
     Raises
     ------
@@ -97,19 +114,20 @@ def read_items(files: Sequence[Path], readings: Sequence[Reading], participants:
     return list(found.values())
 
 
-def _by_reading(file: Path, participants: Sequence[str], protocol: Protocol,
-                queries: Queries) -> dict[_ReadingKey, list[CheckedRow]]:  # fmt: skip
-    """The rows of each reading that may count; what is wrong with its participant or visit is asked once."""
+def _by_reading(
+    file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries
+) -> dict[_ReadingKey, list[CheckedRow]]:
+    """Return the rows of each reading that may count; ask once about a wrong participant or visit."""
     required = ("participant", "visit", "reader", "kind", "slice_index", "joint", "item")
     visits: dict[tuple[str, str], str | None] = {}
     groups: dict[_ReadingKey, list[CheckedRow]] = {}
     for row in checked_rows(read_table(file), queries, Place.ITEM, required=required):
         if row.values["kind"] == REVISED or "repeat" in row.faults:
             continue
-        said = (row.participant, str(row.values["visit"]))
-        if said not in visits:
-            visits[said] = place_of(row, participants, protocol, queries)
-        visit = visits[said]
+        key_of_visit = (row.participant, str(row.values["visit"]))
+        if key_of_visit not in visits:
+            visits[key_of_visit] = known_visit(row, participants, protocol, queries)
+        visit = visits[key_of_visit]
         if visit is not None:
             key = (row.participant, visit, str(row.values["reader"]), int(row.values.get("repeat", 1)))
             groups.setdefault(key, []).append(row)
@@ -117,7 +135,7 @@ def _by_reading(file: Path, participants: Sequence[str], protocol: Protocol,
 
 
 def _points(rows: Sequence[CheckedRow], visit: str, queries: Queries) -> Mapping[ItemPlace, int | None] | None:
-    """The points of one reading; None, with a query, where an item is there twice."""
+    """Return the points of one reading; None, with a query, if an item occurs twice."""
     points: dict[ItemPlace, int | None] = {}
     for row in rows:
         if "value" in row.faults:
@@ -134,44 +152,56 @@ def _points(rows: Sequence[CheckedRow], visit: str, queries: Queries) -> Mapping
 
 def _ask_about_twice(row: CheckedRow, column: str, visit: str, queries: Queries) -> None:
     queries.ask(
-        QueryKind.DUPLICATE, row, column,
+        QueryKind.DUPLICATE,
+        row,
+        column,
         Message("each item of a reading once"),
         Message("an item twice"),
         Message("export the items again; those of this reading do not count"),
-        left_out="row", visit=visit,
-    )  # fmt: skip
+        left_out="row",
+        visit=visit,
+    )
 
 
 def _has_reading(reading: Reading | None, key: _ReadingKey, row: CheckedRow, queries: Queries) -> bool:
     if reading is None:
         queries.ask(
-            QueryKind.MISSING, row, "reader",
+            QueryKind.MISSING,
+            row,
+            "reader",
             Message("items of a locked reading"),
             Message("no locked reading of {reader} for {visit}", reader=key[2], visit=key[1]),
             Message("give the readings of the same export; these items do not count"),
-            left_out="row", visit=key[1],
-        )  # fmt: skip
+            left_out="row",
+            visit=key[1],
+        )
     return reading is not None
 
 
 def _agree(items: ItemReading, reading: Reading, row: CheckedRow, queries: Queries) -> bool:
-    """True where the items are those of the total: else they do not count. Fewer items count, with a query."""
+    """Return True if the items agree with the total; ask about missing items, although the others count."""
     if not items.whole:
         queries.ask(
-            QueryKind.MISSING, row, "item",
+            QueryKind.MISSING,
+            row,
+            "item",
             Message("{count} items of a reading", count=ITEMS_OF_A_READING),
             Message("{count} of them", count=len(items.points)),
-            Message("export the items again; those that are there count"),
-            left_out="nothing", visit=items.visit,
-        )  # fmt: skip
+            Message("export the items again; the items found do count"),
+            left_out="nothing",
+            visit=items.visit,
+        )
     too_many = reading.total is not None and items.total > reading.total
     if not too_many and (reading.total is None or items.total == reading.total or not items.whole):
         return True
     queries.ask(
-        QueryKind.IMPLAUSIBLE, row, "value",
+        QueryKind.IMPLAUSIBLE,
+        row,
+        "value",
         Message("points that add up to the total of {reader}, {total:g}", reader=reading.reader, total=reading.total),
         Message("a sum of {total}", total=items.total),
         Message("export readings and items at the same time; these items do not count, the total does"),
-        left_out="row", visit=items.visit,
-    )  # fmt: skip
+        left_out="row",
+        visit=items.visit,
+    )
     return False

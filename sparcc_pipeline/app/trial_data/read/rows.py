@@ -1,7 +1,6 @@
-"""Rows of a table, checked one by one: what is right counts, what is wrong becomes a data query.
+"""Check the rows of a table one by one: correct cells count, every fault becomes a data query.
 
-There: `checked_rows`, `CheckedRow`, `Queries`. Every query names file, row, column, what was expected and found, and
-the remedy.
+Contents: `checked_rows`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -18,95 +16,41 @@ from sparcc_pipeline.app.results.table_reader import Cell, RawRow, RawTable, com
 from sparcc_pipeline.app.trial_data.read.cells import is_missing, shown
 from sparcc_pipeline.app.trial_data.read.dictionary import cell_model, field_of_column, fields_of
 from sparcc_pipeline.app.trial_data.read.fields import Field, Place
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.trial.records import DataQuery, QueryKind
+from sparcc_pipeline.trial.records import QueryKind
 
-UNBLINDING: Final = frozenset(
-    {"arm", "armcode", "group", "allocation", "randomisation", "randomization", "treatment", "treatmentarm", "dose",
-     "dosestep", "studydose", "组别", "分组", "治疗组", "随机分组", "剂量"}
-)  # fmt: skip
-"""Headers, compact, that would tell the arm."""
+_UNBLINDING: Final = (
+    "arm armcode group allocation randomisation randomization treatment treatmentarm dose dosestep studydose "
+    "组别 分组 治疗组 随机分组 剂量"
+)
+UNBLINDING: Final = frozenset(_UNBLINDING.split())
+"""Headers, in compact form, that would reveal the arm."""
 
-IDENTIFYING: Final = frozenset(
-    {"name", "patientname", "firstname", "lastname", "surname", "dateofbirth", "birthdate", "dob", "phone", "address",
-     "idcard", "mrn", "姓名", "出生日期", "身份证号", "身份证", "电话", "手机号", "住址", "住院号", "门诊号"}
-)  # fmt: skip
-"""Headers, compact, of columns that identify a person; they are not read."""
+_IDENTIFYING: Final = (
+    "name patientname firstname lastname surname dateofbirth birthdate dob phone address idcard mrn "
+    "姓名 出生日期 身份证号 身份证 电话 手机号 住址 住院号 门诊号"
+)
+IDENTIFYING: Final = frozenset(_IDENTIFYING.split())
+"""Headers, in compact form, of columns that identify a person; they are not read."""
 
 _REDCAP: Final = re.compile(r"redcap_(repeat_.*|survey_.*)|.*_complete|.*_timestamp")
 _REDCAP_ARM: Final = re.compile(r"_arm_(\d+)$")
 _REPEATED: Final = "redcap_repeat_instrument"
 
 
-@dataclass(frozen=True)
-class CheckedRow:
-    """The cells of one row that are right, by field.
-
-    Parameters
-    ----------
-    columns : the headers as the file has them
-    faults : fields whose cell is not right, which is not the same as empty
-    """
-
-    file: str
-    number: int
-    values: Mapping[str, Any]
-    columns: Mapping[str, str]
-    raw: Mapping[str, Cell]
-    faults: frozenset[str] = frozenset()
-
-    @property
-    def participant(self) -> str:
-        """The participant of the row."""
-        return str(self.values["participant"])
-
-
-class Queries(list[DataQuery]):
-    """Data queries in the order found."""
-
-    def ask(
-        self,
-        kind: QueryKind,
-        row: CheckedRow | None,
-        field: str | None,
-        expected: Message,
-        found: str,
-        remedy: Message,
-        *,
-        left_out: str = "value",
-        file: str = "",
-        visit: str | None = None,
-    ) -> None:
-        """Add a query about a checked row (or, without one, about `file` and the column `field`)."""
-        column = field if row is None or field is None else row.columns.get(field, field)
-        self.append(
-            DataQuery(
-                kind,
-                file if row is None else row.file,
-                None if row is None else row.number,
-                column,
-                None if row is None else row.participant,
-                visit,
-                expected,
-                found,
-                remedy,
-                left_out,
-            )
-        )
-
-
 def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tuple[str, ...]) -> list[CheckedRow]:
-    """The rows of a table whose required cells are right.
+    """Return the rows of a table whose required cells are correct.
 
     Parameters
     ----------
-    places : tables of the dictionary whose columns are known here
+    places : tables of the dictionary whose columns may occur
     required : fields without which a row cannot count
 
     Raises
     ------
-    BlindingError : a column or a REDCap event would tell the arm
+    BlindingError : a column or a REDCap event would reveal the arm
     InputError : a required column is absent, or two columns mean one field
     """
     columns = _columns(table, queries, places)
@@ -119,22 +63,25 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
         )
     for note in table.notes:
         queries.ask(
-            QueryKind.UNREADABLE, None, None,
+            QueryKind.UNREADABLE,
+            None,
+            None,
             Message("one sheet of values"),
             note,
             Message("check that nothing is missing"),
-            left_out="nothing", file=table.file,
-        )  # fmt: skip
+            left_out="nothing",
+            file=table.file,
+        )
     rows, cells = [], _Cells(columns, places)
     for raw in table.rows:
-        row = _checked(table, raw, columns, queries, cells, required)
+        row = _checked(table, raw, cells, queries, required)
         if row is not None:
             rows.append(row)
     return rows
 
 
 def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> dict[str, str]:
-    """Header of each field that the table has."""
+    """Return the header of each field in the table."""
     columns: dict[str, str] = {}
     for column in table.columns:
         field = field_of_column(column, *places)
@@ -147,8 +94,8 @@ def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> di
             columns[field.name] = column
         elif compact(column) in UNBLINDING:
             raise BlindingError(
-                f"expected no column that tells the arm in {table.file}, found {column!r}; keep arm and dose in files "
-                "of their own, which only unblinded commands open"
+                f"expected no column that reveals the arm in {table.file}, found {column!r}; keep arm and dose in "
+                "files of their own, which only unblinded commands open"
             )
         elif _REDCAP.fullmatch(column.casefold()) is None:
             _ask_about_unknown(table.file, column, queries, places)
@@ -159,7 +106,7 @@ def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> di
     }
     if len(arms) > 1:
         raise BlindingError(
-            f"expected events of one REDCap arm in {table.file}, found {len(arms)}, which may tell the arm of the "
+            f"expected events of one REDCap arm in {table.file}, found {len(arms)}, which may reveal the arm of the "
             "trial; export without the suffix _arm_N"
         )
     return columns
@@ -169,76 +116,81 @@ def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[P
     names = [each.name for each in fields_of(*places)]
     if compact(column) in IDENTIFYING:
         queries.ask(
-            QueryKind.UNKNOWN_COLUMN, None, column,
+            QueryKind.UNKNOWN_COLUMN,
+            None,
+            column,
             Message("no column that identifies a person"),
             Message("a column that may identify one"),
             Message("remove it before the table leaves the site; it was not read"),
-            left_out="nothing", file=file,
-        )  # fmt: skip
+            left_out="nothing",
+            file=file,
+        )
         return
     if compact(column) == "crp" or "反应蛋白" in column:
         remedy = Message("name the unit: crp_mg_l or crp_mg_dl")
     else:
         near = difflib.get_close_matches(column.casefold(), names, 1, 0.75)
-        remedy = Message("see the data dictionary, or leave it: it was not read")
+        remedy = Message("see the data dictionary, or leave the column: it was not read")
         if near:
-            remedy = Message("rename it to {name} if that is meant", name=near[0])
+            remedy = Message("rename it to {name} if you mean that column", name=near[0])
     queries.ask(
-        QueryKind.UNKNOWN_COLUMN, None, column,
+        QueryKind.UNKNOWN_COLUMN,
+        None,
+        column,
         Message("a column of the data dictionary"),
         Message("another one"),
         remedy,
         file=file,
-    )  # fmt: skip
+    )
 
 
 def _checked(
-    table: RawTable,
-    raw: RawRow,
-    columns: Mapping[str, str],
-    queries: Queries,
-    cells: _Cells,
-    required: tuple[str, ...],
+    table: RawTable, raw: RawRow, cells: _Cells, queries: Queries, required: tuple[str, ...]
 ) -> CheckedRow | None:
+    """The row, or None, with queries, if a required cell is missing or faulty."""
     values, faults = cells.check(raw.cells)
-    label = str(values.get("visit", "")) or None
-    fields = cells.fields
+    row = CheckedRow(table.file, raw.number, values, cells.columns, raw.cells, frozenset(faults))
+    visit = str(values.get("visit", "")) or None
     missing = [name for name in required if name not in values]
     for name, (kind, found, remedy) in faults.items():
         left_out = "row" if name in required else "value"
-        queries.append(
-            DataQuery(kind, table.file, raw.number, columns[name], _id(values.get("participant")), label,
-                      fields[name].expected, found, remedy, left_out)
-        )  # fmt: skip
+        queries.ask(kind, row, name, cells.fields[name].expected, found, remedy, left_out=left_out, visit=visit)
     for name in missing:
         if name not in faults:
-            queries.append(
-                DataQuery(QueryKind.MISSING, table.file, raw.number, columns[name], _id(values.get("participant")),
-                          label, fields[name].expected, Message("an empty cell"), Message("fill it in"), "row")
-            )  # fmt: skip
-    if not missing and _REPEATED in raw.cells and not is_missing(raw.cells[_REPEATED]):
-        queries.append(
-            DataQuery(QueryKind.NOT_ALLOWED, table.file, raw.number, _REPEATED, _id(values.get("participant")), label,
-                      Message("one row a participant and visit"), Message("a repeated instrument"),
-                      Message("export without repeats"), "row")
-        )  # fmt: skip
+            found, remedy = Message("an empty cell"), Message("fill it in")
+            expected = cells.fields[name].expected
+            queries.ask(QueryKind.MISSING, row, name, expected, found, remedy, left_out="row", visit=visit)
+    if missing:
         return None
-    return None if missing else CheckedRow(table.file, raw.number, values, columns, raw.cells, frozenset(faults))
+    if _REPEATED in raw.cells and not is_missing(raw.cells[_REPEATED]):
+        queries.ask(
+            QueryKind.NOT_ALLOWED,
+            row,
+            _REPEATED,
+            Message("one row a participant and visit"),
+            Message("a repeated instrument"),
+            Message("export without repeats"),
+            left_out="row",
+            visit=visit,
+        )
+        return None
+    return row
 
 
 _Fault = tuple[QueryKind, str, Message]
 
 
 class _Cells:
-    """Checks the cells of one table; the same value in the same column is checked once, for most are the same."""
+    """Checks the cells of one table; each value of a column is checked once, because most values repeat."""
 
     def __init__(self, columns: Mapping[str, str], places: tuple[Place, ...]) -> None:
         self.fields = {field.name: field for field in fields_of(*places)}
+        self.columns = columns
         self._columns = [(name, column, self.fields[name]) for name, column in columns.items()]
         self._seen: dict[str, dict[object, tuple[Any, _Fault | None]]] = {name: {} for name in columns}
 
     def check(self, cells: Mapping[str, Cell]) -> tuple[dict[str, Any], dict[str, _Fault]]:
-        """The values of a row by field, and what is wrong with the others; what is missing is in neither."""
+        """Return the correct values and the faults of a row, by field; a missing cell is in neither."""
         values: dict[str, Any] = {}
         faults: dict[str, _Fault] = {}
         for name, column, field in self._columns:
@@ -259,7 +211,7 @@ class _Cells:
 
 
 def _checked_cell(field: Field, cell: Cell) -> tuple[Any, _Fault | None]:
-    """The value, None where it is missing, or what is wrong with it."""
+    """Return the value, or None if it is missing, and the fault if there is one."""
     if is_missing(cell):
         return None, None
     try:
@@ -278,7 +230,3 @@ def _fault(kind: str, context: Mapping[str, Any], value: Cell, unit: str) -> _Fa
     if unit:
         remedy = Message("check the unit ({unit}), correct the value or leave the cell empty", unit=unit)
     return QueryKind.OUT_OF_RANGE, shown(value), remedy
-
-
-def _id(value: object) -> str | None:
-    return None if value is None else str(value)

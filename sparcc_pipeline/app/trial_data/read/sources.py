@@ -1,6 +1,6 @@
-"""All that a trial command reads: the protocol file, clinical tables, scores, readings. Never the allocation.
+"""Read the input of a trial command: clinical tables, scores, readings; never the allocation.
 
-There: `load_trial`, `TrialSources`, `LoadedTrial`.
+Contents: `load_trial`, `TrialSources`, `LoadedTrial`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from sparcc_pipeline.app.trial_data.read.clinical import VisitKey, read_clinical
 from sparcc_pipeline.app.trial_data.read.imaging import named_by_manifest, read_scores
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
-from sparcc_pipeline.app.trial_data.read.rows import Queries
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import MachineScore
 from sparcc_pipeline.trial.records import TrialData
@@ -31,10 +31,10 @@ class TrialSources:
     Parameters
     ----------
     clinical : tables of participants and visits, CSV or Excel
-    manifest : table that says which score folder is of which participant and visit
+    manifest : table of the score folder of each participant and visit
     readings : tables of readers' totals
-    items : tables of the items that those totals are made of
-    ledger : the ledger of the night, which also says which score folder is of which participant and visit
+    items : tables of the items of these totals
+    ledger : the ledger of the night, another source of score folders
     """
 
     clinical: Sequence[Path]
@@ -51,12 +51,12 @@ class TrialSources:
 
 @dataclass(frozen=True)
 class LoadedTrial:
-    """What the files hold.
+    """Content of the files.
 
     Parameters
     ----------
-    dates : of visits, for tables only: the core counts days from the baseline
-    inputs : name and SHA-256 of each file that was read
+    dates : dates of visits, for tables only: the core counts days from the baseline
+    inputs : name and SHA-256 of each file read
     """
 
     data: TrialData
@@ -65,18 +65,18 @@ class LoadedTrial:
 
 
 def file_input(file: Path) -> tuple[str, str]:
-    """Name and SHA-256 of a file that was read."""
+    """Return the name and SHA-256 of a file."""
     return file.name, hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def load_trial(sources: TrialSources, protocol: Protocol) -> LoadedTrial:
-    """Read everything; what is wrong becomes data queries, good rows count.
+    """Read everything; faults become data queries, correct rows count.
 
     Raises
     ------
     InputError : a file cannot be read at all
     ConfigError, OutputError : the ledger cannot be read
-    BlindingError : a column would tell the arm
+    BlindingError : a column would reveal the arm
     """
     queries = Queries()
     clinical = read_clinical(sources.clinical, protocol, queries)

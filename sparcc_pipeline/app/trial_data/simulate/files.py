@@ -1,6 +1,7 @@
-"""A simulated trial as the files of a real one, so that every command can read it. There: `write_trial_files`.
+"""Write a simulated trial as the files of a real one, so that every command can read it.
 
-Score folders hold a `score.json` with the fields that a trial reads; it says that it is simulated.
+Contents: `write_trial_files`. Score folders hold a `score.json` with the fields that a trial reads and a mark
+that it is simulated.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sparcc_pipeline.trial.reading import MachineScore, Reading
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant
 
 FIRST_DAY: Final = date(2026, 3, 2)
-"""Baseline of every simulated participant: any day would do."""
+"""Baseline of every simulated participant, an arbitrary day."""
 
 PARTICIPANTS: Final = "participants.csv"
 VISITS: Final = "visits.csv"
@@ -39,7 +40,7 @@ PROTOCOL: Final = "protocol.toml"
 def write_trial_files(
     trial: SimulatedTrial, protocol: Protocol, protocol_content: Mapping[str, Any], folder: Path
 ) -> None:
-    """All tables: participants, visits, readings, items, scores, allocation, doses; score folders; the protocol.
+    """Write all tables (participants, visits, readings, items, scores, allocation, doses), score folders and protocol.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def _visit(each: ClinicalVisit) -> dict[str, Any]:
     row |= {"patient_global": each.patient_global, "crp_mg_l": each.crp_mg_l, "esr_mm_h": each.esr_mm_h}
     row |= {"asdas_form": None if each.asdas_form is None else each.asdas_form.value}
     row |= {"nsaid_taken": bool(each.nsaids), "nsaid_period_days": each.nsaid_period_days, "rescue": each.rescue}
-    # The first visit names the columns: a drug that is not taken is empty there.
+    # The first row sets the columns, so the keys are present even without a drug.
     drug = each.nsaids[0] if each.nsaids else None
     row |= {
         "nsaid_1_drug": drug and drug.drug,
@@ -113,7 +114,7 @@ def _item_rows(each: ItemReading) -> Iterator[dict[str, Any]]:
 
 
 def _joints(points: Mapping[ItemPlace, int | None]) -> dict[str, Any]:
-    """The points as `score.json` has them."""
+    """Return the points in the form of `score.json`."""
     joints = [
         {
             "slice": k - FIRST_SLICE,

@@ -1,7 +1,7 @@
-"""Score folders of the demonstration: phantoms drawn from a simulated score, and scored like any study.
+"""Score folders of the demonstration: draw phantoms from simulated scores and score them like any study.
 
-There: `score_phantoms`. A phantom shows the points that the simulated machine gave; the rules must find them in its
-images. Its tissue is known from its drawing, so no network is needed, and the model is called "phantom".
+Contents: `score_phantoms`. A phantom shows the points of the simulated machine; the rules must find them in its images.
+The tissue of a phantom is known, so no network is needed; the model is called "phantom".
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from sparcc_pipeline.trial.items import QUADRANTS, ItemPlace
 
 SHAPE: Final = (12, 188, 168)
 SPACING_MM: Final = (4.0, 1.0, 1.0)
-"""A small stack: a demonstration should take seconds."""
+"""A small stack, so that the demonstration takes seconds."""
 
 DEPTH_MM: Final = 6.0
 DEEP_MM: Final = 12.0
 SIGNAL: Final = 0.6
 INTENSE_SIGNAL: Final = 1.3
-"""Of lesions, well on either side of the limits of the rules (10 mm; 1, the vessels')."""
+"""Depth and signal of lesions, clearly on one side of the limits of the rules (10 mm; 1, the vessels' signal)."""
 
 MODEL: Final = {"name": "phantom", "version": __version__, "sha256": "0" * 64, "engine": "none"}
 
@@ -46,7 +46,7 @@ Points = Mapping[ItemPlace, int | None]
 
 @dataclass(frozen=True)
 class PhantomStudy:
-    """One study to be drawn and scored: where its folder is, what it shows, and the seed of its noise."""
+    """One study to draw and score: its folder, its points, and the seed of its noise."""
 
     folder: Path
     points: Points
@@ -54,11 +54,11 @@ class PhantomStudy:
 
 
 def score_phantoms(studies: Sequence[PhantomStudy], made_at: datetime, code: LanguageCode) -> None:
-    """Draw and score these studies, in as many processes as there are cores; each folder gets all files of a score.
+    """Draw and score these studies, one process a core; each folder gets all files of a score.
 
     Parameters
     ----------
-    made_at : UTC
+    made_at : time of the scores, UTC
     code : language of the reports
 
     Raises
@@ -75,7 +75,7 @@ def score_phantoms(studies: Sequence[PhantomStudy], made_at: datetime, code: Lan
 
 
 def phantom_of(points: Points, seed: int) -> PhantomSpec:
-    """The phantom that shows these points: a lesion in each quadrant with edema."""
+    """Return the phantom that shows these points, with a lesion in each quadrant with edema."""
     lesions = []
     for k in range(FIRST_SLICE, FIRST_SLICE + SIX):
         for side in Side:
@@ -101,12 +101,12 @@ def phantom_of(points: Points, seed: int) -> PhantomSpec:
 
 
 def _score(study: PhantomStudy, made_at: datetime, code: LanguageCode) -> None:
-    """Draw and score one study; what its folder held is replaced."""
+    """Draw and score one study, replacing the content of its folder."""
     phantom = make_phantom(phantom_of(study.points, study.seed))
     drawn = Study(phantom.volume, files=1, chosen_because=(Message("a phantom, drawn for the demonstration"),))
-    segmented = Segmented(drawn, phantom.tissue, find_joints(phantom.tissue), MODEL)
+    segmented = Segmented(drawn, phantom.tissue, find_joints(phantom.tissue.anatomy, phantom.tissue.geometry), MODEL)
     request = Request()
     scored = score_slices(segmented, six_slices(segmented, request))
     config = load_config(None).model_copy(update={"lang": code})
     run = Run(config, request, created_at=made_at)
-    write_outputs(scored, score_document(scored, run), run, study.folder, nifti=False)
+    write_outputs(scored, score_document(scored, run), run, study.folder)

@@ -1,6 +1,8 @@
-"""`sparcc trial simulate` and `sparcc trial demo`: trials from assumptions and a seed, through the same code.
+"""`sparcc trial simulate` and `sparcc trial demo`: simulate trials from assumptions and a seed.
 
-There: `run_simulate`, `run_demo`.
+A simulated trial runs through the same code as a real one.
+
+Contents: `run_simulate`, `run_demo`.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ import typer
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.results.score_document import json_text
 from sparcc_pipeline.app.results.store import SCORE_RESULT, ResultFolder, ResultKind
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import LanguageCode, read_toml
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.app.study.protocol_file import SHIPPED_PROTOCOL
 from sparcc_pipeline.app.study.resources import config_file
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources
-from sparcc_pipeline.app.trial_data.run import now
 from sparcc_pipeline.app.trial_data.simulate import files
 from sparcc_pipeline.app.trial_data.simulate.phantom_scores import PhantomStudy, score_phantoms
 from sparcc_pipeline.app.trial_data.simulate.simulation_report import chance_plot, simulation_markdown, wrong_plot
@@ -37,10 +39,10 @@ from sparcc_pipeline.simulation.assumptions import Assumptions, assumptions_from
 from sparcc_pipeline.simulation.items import simulated_items
 from sparcc_pipeline.simulation.operating import (
     TrialFigures,
+    changed_by_rereading,
     observe,
     operating_characteristics,
     power,
-    turned_by_reading_again,
 )
 from sparcc_pipeline.simulation.simulate import SimulatedTrial, simulate_trial
 from sparcc_pipeline.trial.assessment import assess_trial
@@ -51,7 +53,7 @@ ASSUMPTIONS: Final = Path("simulation.toml")
 SCHEMA: Final = "sparcc-simulation-result/1"
 MAIN_FILE: Final = "simulation.json"
 DATA: Final = "data"
-"""Folder with the files of the first simulated trial."""
+"""Folder of the files of the first simulated trial."""
 
 SIMULATION_RESULT: Final = ResultKind(
     MAIN_FILE,
@@ -63,20 +65,21 @@ SIMULATION_RESULT: Final = ResultKind(
 )
 
 DEMO_SCORED: Final = 2
-"""Participants of the demonstration whose studies are drawn and scored: a second each."""
+"""Number of participants in the demonstration with drawn and scored studies; each study takes a second."""
 
 DEMO_ARMS: Final = {"taper": 20, "control": 10}
-"""Participants of the demonstration: enough for every part of the report, and quick."""
+"""Participants of the demonstration: few, but enough for every part of the report."""
 
 
-def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *,
-                 force: bool) -> None:  # fmt: skip
-    """Simulate trials; DIR gets simulation.md, simulation.json, two plots and the first trial's files.
+def run_simulate(
+    out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *, force: bool
+) -> None:
+    """Simulate trials; write simulation.md, simulation.json, two plots and the files of the first trial.
 
     Raises
     ------
     ConfigError : assumptions or protocol are not valid
-    OutputError : the folder holds something else, or cannot be written
+    OutputError : the folder holds other files, or cannot be written
     """
     assumptions = load_assumptions(assumptions_file)
     content = _protocol_content(protocol_file, assumptions)
@@ -98,16 +101,15 @@ def run_simulate(out: Path, seed: int, trials: int, assumptions_file: Path | Non
 
 
 def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool, show: bool) -> None:
-    """A small simulated trial as files in DIR/data, some of its studies drawn and scored, and its blinded report in
-    DIR/report.
+    """Write a small simulated trial to DIR/data, draw and score some of its studies, write its report to DIR/report.
 
     Parameters
     ----------
-    show : open the report, where there is a screen
+    show : open the report if there is a screen
 
     Raises
     ------
-    SparccError : the folder holds something, or cannot be written
+    SparccError : the folder is not empty, or cannot be written
     """
     assumptions = load_assumptions(None)
     content = _protocol_content(None, assumptions, DEMO_ARMS)
@@ -125,8 +127,8 @@ def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool, show: bool)
         [data / files.ITEMS],
     )
     typer.echo(
-        f"Simulated participants, no person's data. {scored} studies of {', '.join(trial.randomised[:DEMO_SCORED])} "
-        f"are phantoms that were drawn and scored: {data / files.SCORE_FOLDERS}"
+        f"All participants are simulated. {scored} studies of {', '.join(trial.randomised[:DEMO_SCORED])} "
+        f"are phantoms, drawn and scored: {data / files.SCORE_FOLDERS}"
     )
     run_report(sources, data / files.PROTOCOL, out / "report", code, pdf=pdf, force=False)
     if show and has_screen():
@@ -134,27 +136,27 @@ def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool, show: bool)
 
 
 def has_screen() -> bool:
-    """False on a Linux machine without a display: there a browser of the terminal would take it over."""
+    """Return False on Linux without a display, where a text browser would take over the terminal."""
     return not sys.platform.startswith("linux") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _score_some(trial: SimulatedTrial, protocol: Protocol, folder: Path, code: LanguageCode) -> int:
-    """Draw and score the studies of the first participants, in place of their simulated scores; gives how many."""
+    """Draw and score the studies of the first participants, replacing simulated scores; return their number."""
     studies = [
         PhantomStudy(folder / each.participant / each.visit, each.points, number)
         for number, each in enumerate(simulated_items(trial, protocol))
         if each.reader is None and each.participant in trial.randomised[:DEMO_SCORED]
     ]
-    score_phantoms(studies, now(), code)
+    score_phantoms(studies, utc_now(), code)
     return len(studies)
 
 
 def load_assumptions(file: Path | None) -> Assumptions:
-    """The assumptions of a file, or those that come with the installation.
+    """Return the assumptions of a file, or the installed ones.
 
     Raises
     ------
-    ConfigError : the file is missing, no TOML, or not valid
+    ConfigError : the file is missing, not TOML, or not valid
     """
     source = config_file(ASSUMPTIONS) if file is None else file
     return assumptions_from(read_toml(source), source.name)
@@ -163,7 +165,7 @@ def load_assumptions(file: Path | None) -> Assumptions:
 def _protocol_content(
     file: Path | None, assumptions: Assumptions, arms: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """The protocol's content, choices that it leaves open filled in from the assumptions."""
+    """Return the protocol's content, with open choices filled in from the assumptions."""
     content = read_toml(config_file(SHIPPED_PROTOCOL) if file is None else file)
     assumed = {
         key: {"value": value, "source": f"simulation: {assumptions.sources[f'choices.{key}']}"}
@@ -176,7 +178,7 @@ def _protocol_content(
 
 
 def _simulate_all(seeds: list[int], protocol: Protocol, assumptions: Assumptions) -> list[TrialFigures]:
-    """Every trial, in as many processes as there are cores; their number changes no figure."""
+    """Simulate every trial, one process a core; the number of processes changes no figure."""
     one = partial(_simulate_one, protocol, assumptions)
     workers = min(len(seeds), os.cpu_count() or 1)
     if workers == 1:
@@ -191,7 +193,7 @@ def _simulate_one(protocol: Protocol, assumptions: Assumptions, seed: int) -> Tr
 
 
 def _document(trials: list[TrialFigures], seed: int, protocol: Protocol, assumptions: Assumptions) -> dict[str, Any]:
-    """All figures, ready for JSON."""
+    """Return all figures, ready for JSON."""
     flips = operating_characteristics(trials, protocol.target)
     agreement = simulated_agreement(simulate_trial(protocol, assumptions, seed), seed)
     return {
@@ -204,21 +206,23 @@ def _document(trials: list[TrialFigures], seed: int, protocol: Protocol, assumpt
         "protocol": {"registry": protocol.registry, "choices": dict(protocol.choices)},
         "flips": [_plain({**asdict(each), "definition": each.definition.value}) for each in flips],
         "turned_by_reading_again": {
-            each.definition.value: turned_by_reading_again(trials, each.definition, protocol.target)
+            each.definition.value: changed_by_rereading(trials, each.definition, protocol.target)
             for each in flips[:: len(flips) // 2]
         },
         "power": [asdict(each) for each in power(trials, assumptions)],
         "agreement": agreement,
-        "assumptions": {key: {"value": value, "source": assumptions.sources[key]}
-                        for key, value in assumptions.values.items()},
-    }  # fmt: skip
+        "assumptions": {
+            key: {"value": value, "source": assumptions.sources[key]} for key, value in assumptions.values.items()
+        },
+    }
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """NaN, where no true total was seen, as null."""
+    """Return a row with null for NaN, which marks a true total that did not occur."""
 
     def known(value: Any) -> Any:
         return None if isinstance(value, float) and value != value else value
 
-    return {key: [known(each) for each in value] if isinstance(value, tuple) else known(value)
-            for key, value in row.items()}  # fmt: skip
+    return {
+        key: [known(each) for each in value] if isinstance(value, tuple) else known(value) for key, value in row.items()
+    }

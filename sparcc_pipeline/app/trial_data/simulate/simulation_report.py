@@ -1,4 +1,7 @@
-"""The figures of a simulation as Markdown and as plots. There: `simulation_markdown`, `chance_plot`, `wrong_plot`."""
+"""Write the figures of a simulation as Markdown and as plots.
+
+Contents: `simulation_markdown`, `chance_plot`, `wrong_plot`.
+"""
 
 from __future__ import annotations
 
@@ -16,65 +19,103 @@ WRONG: Final = (
     ("false_met", "called met though missed", "o", COLORS[0]),
     ("false_missed", "called missed though met", "D", COLORS[1]),
 )
-"""Both ways to be wrong: key, words, marker and color."""
+"""Both kinds of error: key, label, marker and color."""
 
 CUT_OFFS: Final = {"below_cut_off": "SPARCC < 2", "up_to_cut_off": "SPARCC <= 2"}
 
 
 def simulation_markdown(document: Mapping[str, Any]) -> str:
-    """All tables of a simulation."""
+    """Return all tables of a simulation as Markdown."""
     lines = [
         f"{document['trials']} simulated trials of {document['participants']} participants, seed {document['seed']}.",
         "",
-        "How often noise of the score alone turns the imaging half round (visits after the baseline):",
+        *_flips(document),
         "",
-        *_table(
-            ("cut-off", "score", "called met though missed", "called missed though met", "called wrongly",
-             "two visits in a row called differently though the truth is the same"),
-            [
-                [CUT_OFFS[f["definition"]], f["method"], *(_percent(f[key]) for key in
-                 ("false_met", "false_missed", "turned", "between_visits"))]
-                for f in document["flips"]
-            ],
-        ),
+        *_chances(document),
         "",
-        *(f"One reader who reads the same images again says otherwise in {_percent(share)} ({CUT_OFFS[name]})."
-          for name, share in document["turned_by_reading_again"].items()),
+        *_power(document),
         "",
-        "Share called as meeting the target, by true total:",
-        "",
-        *_table(
-            ("cut-off", "score", *(str(total) for total in range(len(document["flips"][0]["chance_met"])))),
-            [[CUT_OFFS[f["definition"]], f["method"], *(_percent(each) for each in f["chance_met"])]
-             for f in document["flips"]],
-        ),
-        "",
-        "Taper against control at the last visit (change since baseline, adjusted for the baseline):",
-        "",
-        *_table(
-            ("outcome", "analysed", "difference", "standard error", "arms differ (5 %)", "margin", "not inferior"),
-            [[p["outcome"], f"{p['analysed']:.0f}", f"{p['difference']:+.2f}", f"{p['standard_error']:.2f}",
-              _percent(p["different"]), f"{p['margin']:g}", _percent(p["not_inferior"])] for p in document["power"]],
-        ),
-        "",
-        "Shares of trials have a Monte Carlo standard error of at most "
-        f"{50 / math.sqrt(document['trials']):.1f} points. "
-        "Differences and standard errors are means over the trials.",
-        "",
-        "Agreement in the first trial (95 % intervals from a bootstrap of participants):",
-        "",
-        *_table(
-            ("pair", "ICC(2,1)", "smallest detectable change", "quadrant kappa", "PABAK"),
-            [[a["pair"], _estimate(a["totals"]["icc_agreement"]), _estimate(a["totals"]["sdc"], 1),
-              _estimate(a["quadrants"]["kappa"]), _estimate(a["quadrants"]["adjusted"])]
-             for a in document["agreement"]],
-        ),
-    ]  # fmt: skip
+        *_agreement(document),
+    ]
     return "\n".join(lines) + "\n"
 
 
+def _flips(document: Mapping[str, Any]) -> list[str]:
+    head = (
+        "cut-off",
+        "score",
+        "called met though missed",
+        "called missed though met",
+        "called wrongly",
+        "two visits in a row called differently though the truth is the same",
+    )
+    keys = ("false_met", "false_missed", "turned", "between_visits")
+    rows = [
+        [CUT_OFFS[each["definition"]], each["method"], *(_percent(each[key]) for key in keys)]
+        for each in document["flips"]
+    ]
+    repeats = [
+        f"One reader who reads the same images again decides differently in {_percent(share)} ({CUT_OFFS[name]})."
+        for name, share in document["turned_by_reading_again"].items()
+    ]
+    intro = "How often noise of the score alone flips the imaging target (visits after the baseline):"
+    return [intro, "", *_table(head, rows), "", *repeats]
+
+
+def _chances(document: Mapping[str, Any]) -> list[str]:
+    totals = range(len(document["flips"][0]["chance_met"]))
+    rows = [
+        [CUT_OFFS[each["definition"]], each["method"], *(_percent(chance) for chance in each["chance_met"])]
+        for each in document["flips"]
+    ]
+    intro = "Share called as meeting the target, by true total:"
+    return [intro, "", *_table(("cut-off", "score", *map(str, totals)), rows)]
+
+
+def _power(document: Mapping[str, Any]) -> list[str]:
+    head = ("outcome", "analysed", "difference", "standard error", "arms differ (5 %)", "margin", "not inferior")
+    rows = [
+        [
+            each["outcome"],
+            f"{each['analysed']:.0f}",
+            f"{each['difference']:+.2f}",
+            f"{each['standard_error']:.2f}",
+            _percent(each["different"]),
+            f"{each['margin']:g}",
+            _percent(each["not_inferior"]),
+        ]
+        for each in document["power"]
+    ]
+    # Largest standard error of a share, at one half.
+    error = 50 / math.sqrt(document["trials"])
+    return [
+        "Taper against control at the last visit (change since baseline, adjusted for the baseline):",
+        "",
+        *_table(head, rows),
+        "",
+        f"Shares of trials have a Monte Carlo standard error of at most {error:.1f} points. "
+        "Differences and standard errors are means over the trials.",
+    ]
+
+
+def _agreement(document: Mapping[str, Any]) -> list[str]:
+    head = ("pair", "ICC(2,1)", "smallest detectable change", "quadrant kappa", "PABAK")
+    rows = [
+        [
+            each["pair"],
+            _estimate(each["totals"]["icc_agreement"]),
+            _estimate(each["totals"]["sdc"], 1),
+            _estimate(each["quadrants"]["kappa"]),
+            _estimate(each["quadrants"]["adjusted"]),
+        ]
+        for each in document["agreement"]
+    ]
+    intro = "Agreement in the first trial (95 % intervals from a bootstrap of participants):"
+    return [intro, "", *_table(head, rows)]
+
+
 def chance_plot(document: Mapping[str, Any]) -> str:
-    """Share called as meeting the target against the true total, a panel a cut-off, as SVG."""
+    """Plot the share called as meeting the target against the true total, one panel a cut-off; return SVG."""
     names = list(CUT_OFFS)
     with plot_style():
         figure = Figure(figsize=(8.8, 3.4), layout="constrained")
@@ -83,8 +124,14 @@ def chance_plot(document: Mapping[str, Any]) -> str:
             rows = [f for f in document["flips"] if f["definition"] == name]
             for number, row in enumerate(rows):
                 known = [(total, 100 * chance) for total, chance in enumerate(row["chance_met"]) if chance is not None]
-                axes.plot(*zip(*known, strict=True), DASHES[number], color=COLORS[number], marker="o", markersize=3.5,
-                          label=row["method"])  # fmt: skip
+                axes.plot(
+                    *zip(*known, strict=True),
+                    DASHES[number],
+                    color=COLORS[number],
+                    marker="o",
+                    markersize=3.5,
+                    label=row["method"],
+                )
             axes.axvline(1.5 if name == "below_cut_off" else 2.5, color=SOFT, linestyle=":", linewidth=1)
             axes.set(title=CUT_OFFS[name], xlabel="True SPARCC", ylim=(-2, 102))
         panels[0].set_ylabel("Called as meeting the target, %")
@@ -93,7 +140,7 @@ def chance_plot(document: Mapping[str, Any]) -> str:
 
 
 def wrong_plot(document: Mapping[str, Any]) -> str:
-    """Share of visits called wrongly in either direction, by score, a panel a cut-off, as SVG."""
+    """Plot the share of visits called wrongly, by score and direction, one panel a cut-off; return SVG."""
     names = list(CUT_OFFS)
     with plot_style():
         figure = Figure(figsize=(8.8, 2.8), layout="constrained")

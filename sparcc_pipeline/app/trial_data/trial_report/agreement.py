@@ -1,4 +1,7 @@
-"""The agreement that a trial report shows: of totals and of quadrants. There: `agreement_content`."""
+"""Agreement of totals and of quadrants for a trial report.
+
+Contents: `agreement_content`.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,20 @@ from typing import Any, Final
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.trial_data.trial_report import plots
-from sparcc_pipeline.app.trial_data.trial_report import words as say
+from sparcc_pipeline.app.trial_data.trial_report import words as terms
 from sparcc_pipeline.trial.agreement.measures import Estimate
 from sparcc_pipeline.trial.agreement.pairs import PairKind, QuadrantPairs, TotalPairs, quadrant_pairs, reading_pairs
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.records import TrialData
 
 BOOTSTRAP_SEED: Final = 20260228
-"""The same data give the same intervals."""
+"""Seed of the bootstrap, fixed so that the same data give the same intervals."""
 
 BLAND_ALTMAN_PANELS: Final = 3
 
 
 def agreement_content(data: TrialData, protocol: Protocol, words: Language) -> dict[str, Any]:
-    """Rows of both tables of agreement, totals and quadrants, and the Bland-Altman plot."""
+    """Return the rows of both tables of agreement, totals and quadrants, and the Bland-Altman plot."""
     rows, drawn = [], []
     for pairs in reading_pairs(data, protocol.imaging.adjudication_limit):
         name = _pair_name(pairs, words)
@@ -62,12 +65,12 @@ def _quadrant_row(pairs: QuadrantPairs, words: Language) -> dict[str, Any]:
 
 
 def _pair_name(pairs: TotalPairs | QuadrantPairs, words: Language) -> str:
-    kind = words.say(say.PAIRS[pairs.kind])
-    return {
-        PairKind.BETWEEN: f"{pairs.first_name} – {pairs.second_name}: {kind}",
-        PairKind.WITHIN: f"{pairs.first_name}: {kind}",
-        PairKind.MACHINE: f"{pairs.first_name}: {words.say(say.MACHINE_AGAINST_READER)}" if pairs.first_name else kind,
-    }[pairs.kind]
+    kind = words.say(terms.PAIRS[pairs.kind])
+    if pairs.kind is PairKind.BETWEEN:
+        return f"{pairs.first_name} – {pairs.second_name}: {kind}"
+    if pairs.kind is PairKind.WITHIN:
+        return f"{pairs.first_name}: {kind}"
+    return f"{pairs.first_name}: {words.say(terms.MACHINE_AGAINST_READER)}" if pairs.first_name else kind
 
 
 def _interval(found: Estimate | None, digits: int) -> str | None:

@@ -1,6 +1,6 @@
-"""`sparcc trial report`: files in, `report.html` and `report.pdf` out. Blinded: this module cannot open an allocation.
+"""`sparcc trial report`: read files, write `report.html` and `report.pdf`. This module cannot open an allocation.
 
-There: `run_report`, `publish_report`, `REPORT_RESULT`. The unblinded report is `report_unblinded.py`.
+Contents: `run_report`, `publish_report`, `REPORT_RESULT`. The unblinded report is in `unblinded/report.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from sparcc_pipeline.app.study.config import LanguageCode
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
-from sparcc_pipeline.app.trial_data.run import facts, say_queries
+from sparcc_pipeline.app.trial_data.run import facts, print_queries
 from sparcc_pipeline.app.trial_data.trial_report.page import TrialReport, write_report
 
 MAIN_FILE: Final = "report.json"
 SCHEMA: Final = "sparcc-trial-report/1"
+REPORT_CHOICES: Final = ("age_max_years", "haemoglobin_min_g_l", "dual_clinical", "dual_imaging")
+"""Choices of the protocol that every report needs."""
+
 REPORT_RESULT: Final = ResultKind(
     MAIN_FILE, "sparcc-trial-report/", re.compile(r"report\.(json|html|pdf)|(queries|missing)\.csv")
 )
@@ -32,36 +35,37 @@ REPORT_RESULT: Final = ResultKind(
 def run_report(
     sources: TrialSources, protocol_file: Path | None, out: Path, code: LanguageCode, *, pdf: bool, force: bool
 ) -> None:
-    """The blinded report.
+    """Write the blinded report.
 
     Raises
     ------
     ConfigError : the protocol leaves a choice unset, or the libraries that draw a PDF are missing
-    SparccError : a file cannot be read or written, or would tell the arm
+    SparccError : a file cannot be read or written, or would reveal the arm
     """
     if pdf:
         require_pdf()
     protocol = load_protocol(protocol_file)
-    protocol.require("age_max_years", "haemoglobin_min_g_l", "dual_clinical", "dual_imaging")
+    protocol.require(*REPORT_CHOICES)
     loaded = load_trial(sources, protocol)
-    made = facts(loaded, protocol, "report")
-    report = TrialReport(loaded.data, protocol, loaded.inputs, made["created_at"])
-    publish_report(report, {**made, "unblinded": False}, out, code, pdf=pdf, force=force)
-    say_queries(loaded.data.queries)
+    run = facts(loaded, protocol, "report")
+    report = TrialReport(loaded.data, protocol, loaded.inputs, run["created_at"])
+    publish_report(report, {**run, "unblinded": False}, out, code, pdf=pdf, force=force)
 
 
 def publish_report(
-    report: TrialReport, made: dict[str, object], out: Path, code: LanguageCode, *, pdf: bool, force: bool
+    report: TrialReport, run: dict[str, object], out: Path, code: LanguageCode, *, pdf: bool, force: bool
 ) -> None:
-    """Write all files of a report; the folder appears as a whole or not at all, and its path is printed.
+    """Publish the folder of a report, complete or not at all; print the data queries, then the path of the report.
 
     Raises
     ------
-    OutputError : the folder holds something else, or cannot be written
+    OutputError : the folder holds other files, or cannot be written
     """
     with ResultFolder(out, force=force, kind=REPORT_RESULT) as result:
         write_report(report, result.path, language(code), pdf=pdf)
-        main = {"schema": SCHEMA, "research_use_only": True, **made}
+        main = {"schema": SCHEMA, "research_use_only": True, **run}
         write_text(result.path / MAIN_FILE, json_text(main))
         result.publish()
+    # The path comes last: many lines of queries would hide it.
+    print_queries(report.data.queries)
     typer.echo(f"Report: {out / ('report.pdf' if pdf else 'report.html')}")

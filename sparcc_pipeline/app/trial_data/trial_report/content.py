@@ -1,8 +1,7 @@
-"""What a trial report shows, gathered for its page: numbers as text, plots as SVG.
+"""Collect the content of a trial report: numbers as text, plots as SVG.
 
-There: `report_content`, `Unblinded`.
-
-Blinded unless `Unblinded` is given: then there is one group, no dose, and nothing here has seen an allocation.
+Contents: `report_content`, `Unblinded`. Without `Unblinded` the report is blinded: it has one group and no dose, and
+this module never sees an allocation.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pages import percent
 from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.trial_data.trial_report import plots
-from sparcc_pipeline.app.trial_data.trial_report import words as say
+from sparcc_pipeline.app.trial_data.trial_report import words as terms
 from sparcc_pipeline.app.trial_data.trial_report.agreement import agreement_content
 from sparcc_pipeline.app.trial_data.trial_report.timelines import score_interval, timeline_svg
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial
@@ -37,14 +36,14 @@ from sparcc_pipeline.trial.summary import (
 )
 
 QUERIES_SHOWN: Final = 20
-"""Queries and gaps that the page lists; `queries.csv` has all."""
+"""Number of queries and gaps on the page; `queries.csv` holds all."""
 
 PANELS_OF_CHANGE: Final = 3
 
 
 @dataclass(frozen=True)
 class Unblinded:
-    """What only an unblinded report knows: arm of each participant, dose step at each visit."""
+    """Facts for an unblinded report only: arm of each participant, dose step at each visit."""
 
     arms: Mapping[str, str]
     steps: Mapping[tuple[str, str], int]
@@ -52,7 +51,7 @@ class Unblinded:
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that is missing at a recorded visit."""
+    """A missing value of a recorded visit."""
 
     participant: str
     visit: str
@@ -63,11 +62,11 @@ class Gap:
 def report_content(
     data: TrialData, protocol: Protocol, words: Language, unblinded: Unblinded | None = None
 ) -> dict[str, Any]:
-    """Everything that the page shows.
+    """Return the whole content of the page.
 
     Raises
     ------
-    ConfigError : the protocol leaves a choice unset that the report needs
+    ConfigError : the protocol leaves a required choice unset
     """
     of = courses(assess_trial(data, protocol))
     entry = entries(of, protocol)
@@ -78,17 +77,19 @@ def report_content(
         "protocol": protocol,
         "unblinded": unblinded is not None,
         "flow": _flow(of, entry, words, protocol, unblinded),
-        "groups": [(name, [_visit_row(each) for each in visit_summaries(of_group, protocol)])
-                   for name, of_group in groups.items()],
-        "statuses": [(status, say.STATUS[status], plots.STATUS_COLORS[status]) for status in TargetStatus],
-        "letters": say.STATUS_LETTERS,
-        "instruments": say.INSTRUMENTS,
-        "sources": say.SOURCES,
+        "groups": [
+            (name, [_visit_row(each) for each in visit_summaries(of_group, protocol)])
+            for name, of_group in groups.items()
+        ],
+        "statuses": [(status, terms.STATUS[status], plots.STATUS_COLORS[status]) for status in TargetStatus],
+        "letters": terms.STATUS_LETTERS,
+        "instruments": terms.INSTRUMENTS,
+        "sources": terms.SOURCES,
         "plots": _plots(groups, protocol, words),
         **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
         "people": [_person(course, entry[name], protocol, words, unblinded) for name, course in inside.items()],
-    }  # fmt: skip
+    }
 
 
 def _groups(inside: Courses, protocol: Protocol, words: Language, unblinded: Unblinded | None) -> dict[str, Courses]:
@@ -100,8 +101,9 @@ def _groups(inside: Courses, protocol: Protocol, words: Language, unblinded: Unb
     }
 
 
-def _flow(of: Courses, entry: Mapping[str, Eligibility], words: Language, protocol: Protocol,
-          unblinded: Unblinded | None) -> dict[str, Any]:  # fmt: skip
+def _flow(
+    of: Courses, entry: Mapping[str, Eligibility], words: Language, protocol: Protocol, unblinded: Unblinded | None
+) -> dict[str, Any]:
     found = flow(of, entry)
     reasons = sorted(found.reasons.items(), key=lambda each: (-each[1], each[0]))
     inside = in_trial(of, entry)
@@ -109,8 +111,15 @@ def _flow(of: Courses, entry: Mapping[str, Eligibility], words: Language, protoc
     for arm in protocol.arms if unblinded else ():
         mine = [name for name in of if unblinded and unblinded.arms.get(name) == arm.name]
         followed = sum(name in inside and any(is_recorded(each) for each in inside[name][1:]) for name in mine)
-        arms.append({"name": arm.name, "label": arm.label, "planned": arm.participants, "allocated": len(mine),
-                     "followed": followed})  # fmt: skip
+        arms.append(
+            {
+                "name": arm.name,
+                "label": arm.label,
+                "planned": arm.participants,
+                "allocated": len(mine),
+                "followed": followed,
+            }
+        )
     return {"counts": found, "reasons": [(words.say(name), count) for name, count in reasons], "arms": arms}
 
 
@@ -153,19 +162,22 @@ def _plots(groups: Mapping[str, Courses], protocol: Protocol, words: Language) -
 
 
 def _spaced(visits: Sequence[PlannedVisit], count: int) -> list[PlannedVisit]:
-    """First, last, and between them evenly."""
+    """Return the first visit, the last, and others evenly spaced between them."""
     if len(visits) <= count:
         return list(visits)
     return [visits[round(k * (len(visits) - 1) / (count - 1))] for k in range(count)]
 
 
 def _gaps(each: VisitAssessment) -> list[Gap]:
-    """What is missing at a visit that took place."""
+    """Return the missing values of a visit that took place."""
     if each.visit is None:
         return []
     name, visit = each.participant.participant, each.planned.visit
-    found = [Gap(name, visit, instrument.value, result.missing) for instrument, result in each.results.items()
-             if result.value is None and result.missing]  # fmt: skip
+    found = [
+        Gap(name, visit, instrument.value, result.missing)
+        for instrument, result in each.results.items()
+        if result.value is None and result.missing
+    ]
     if each.planned.mri and each.score.value is None:
         found.append(Gap(name, visit, "SPARCC", ()))
     return found
@@ -175,19 +187,26 @@ def _queries(queries: Sequence[DataQuery], gaps: Sequence[Gap]) -> dict[str, Any
     kinds = Counter(query.kind for query in queries)
     what = Counter(gap.what for gap in gaps)
     return {
-        "query_kinds": [(say.QUERIES[kind], count) for kind, count in kinds.most_common()],
-        "queries": [(say.QUERIES[query.kind], query, say.LEFT_OUT.get(query.left_out, query.left_out))
-                    for query in queries[:QUERIES_SHOWN]],
+        "query_kinds": [(terms.QUERIES[kind], count) for kind, count in kinds.most_common()],
+        "queries": [
+            (terms.QUERIES[query.kind], query, terms.LEFT_OUT.get(query.left_out, query.left_out))
+            for query in queries[:QUERIES_SHOWN]
+        ],
         "more_queries": max(0, len(queries) - QUERIES_SHOWN),
         "gap_kinds": what.most_common(),
         "gaps": list(gaps[:QUERIES_SHOWN]),
         "more_gaps": max(0, len(gaps) - QUERIES_SHOWN),
         "all_gaps": list(gaps),
-    }  # fmt: skip
+    }
 
 
-def _person(course: Sequence[VisitAssessment], entry: Eligibility, protocol: Protocol, words: Language,
-            unblinded: Unblinded | None) -> dict[str, Any]:  # fmt: skip
+def _person(
+    course: Sequence[VisitAssessment],
+    entry: Eligibility,
+    protocol: Protocol,
+    words: Language,
+    unblinded: Unblinded | None,
+) -> dict[str, Any]:
     name = course[0].participant.participant
     doses = None
     if unblinded is not None:
@@ -208,14 +227,14 @@ def _person_row(each: VisitAssessment, protocol: Protocol, words: Language) -> d
     return {
         "visit": each.planned.visit,
         "day": None if each.visit is None else each.visit.day,
-        "timing": words.say(say.TIMING[each.timing]),
+        "timing": words.say(terms.TIMING[each.timing]),
         "asdas": each.asdas.value,
-        "activity": None if each.activity is None else words.say(say.ACTIVITY[each.activity]),
+        "activity": None if each.activity is None else words.say(terms.ACTIVITY[each.activity]),
         "sparcc": each.score.value,
         "interval": interval,
-        "source": words.say(say.SOURCES[each.score.source]),
+        "source": words.say(terms.SOURCES[each.score.source]),
         "chance": None if chance is None else percent(chance),
         "crp": None if each.visit is None else each.visit.crp_mg_l,
-        "status": words.say(say.STATUS[each.target.status]),
-        "flags": [words.say(flag) for flag, on in ((say.FLARE, each.flare), (say.RESCUE, each.rescue)) if on],
+        "status": words.say(terms.STATUS[each.target.status]),
+        "flags": [words.say(flag) for flag, on in ((terms.FLARE, each.flare), (terms.RESCUE, each.rescue)) if on],
     }

@@ -1,4 +1,7 @@
-"""`sparcc trial report`: the page of a trial, as HTML and PDF. There: `trial_page`, `TrialReport`, `write_report`."""
+"""The page of `sparcc trial report`, as HTML and PDF.
+
+Contents: `trial_page`, `TrialReport`, `write_report`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from sparcc_pipeline.app.report.pictures.fonts import REPORT_FONT
 from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.results.tables import Column, Table, csv_text
 from sparcc_pipeline.app.study.files import write_bytes, write_text
-from sparcc_pipeline.app.trial_data.export import query_table
+from sparcc_pipeline.app.trial_data.data_tables import query_table
 from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded, report_content
 from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -40,15 +43,15 @@ MISSING: Final = (
 """Columns of `missing.csv`."""
 
 PEOPLE_A_PART: Final = 25
-"""Timelines that one process draws at a time."""
+"""Number of timelines in one part of the PDF."""
 
 PARTS_WITHOUT_HELP: Final = 2
-"""So few parts of a PDF are drawn at once: starting processes costs more."""
+"""Up to this number of parts no processes are started: starting them would take longer."""
 
 
 @dataclass(frozen=True)
 class TrialReport:
-    """What a report is made of.
+    """The input of a report.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ class TrialReport:
 
 
 def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: bool) -> None:
-    """`report.html`, `queries.csv`, `missing.csv` and, if asked for, `report.pdf`.
+    """Write `report.html`, `queries.csv`, `missing.csv` and, if `pdf` is set, `report.pdf`.
 
     Raises
     ------
@@ -76,15 +79,22 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
     content = _content(report, words)
     write_text(folder / "report.html", _page(content, template(PAGE, words)))
     write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
-    gaps = [{"participant": gap.participant, "visit": gap.visit, "no_value_of": gap.what,
-             "missing_items": " ".join(gap.items) or None} for gap in content["all_gaps"]]  # fmt: skip
+    gaps = [
+        {
+            "participant": gap.participant,
+            "visit": gap.visit,
+            "no_value_of": gap.what,
+            "missing_items": " ".join(gap.items) or None,
+        }
+        for gap in content["all_gaps"]
+    ]
     write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))
     if pdf:
         write_bytes(folder / "report.pdf", _pdf(content, words))
 
 
 def trial_page(report: TrialReport, words: Language) -> str:
-    """The page as HTML. Raises ConfigError if the protocol leaves a choice unset."""
+    """Return the page as HTML. Raises ConfigError if the protocol leaves a choice unset."""
     return _page(_content(report, words), template(PAGE, words))
 
 
@@ -113,13 +123,12 @@ def _page(content: dict[str, Any], page: Template, *, with_summary: bool = True)
 
 
 def _with_picture(person: dict[str, Any]) -> dict[str, Any]:
-    """The timeline as a picture of its own, in the font of the page: as a part of the page it would take half as long
-    again."""
+    """Add the timeline as a separate picture in the font of the page; inside the page it takes 1.5 times as long."""
     return {**person, "picture": picture(person["svg"].replace("<svg ", '<svg font-family="Report" ', 1))}
 
 
 def _pdf(content: dict[str, Any], words: Language) -> bytes:
-    """The page as PDF. Timelines are most of the work: processes draw them in parts, which are joined in order."""
+    """Return the page as PDF. Timelines take most of the time: processes draw them in parts, joined in order."""
     people, page = content["people"], template(PAGE, words, REPORT_FONT.as_uri())
     parts = [
         {**content, "people": [_with_picture(each) for each in people[first : first + PEOPLE_A_PART]]}

@@ -1,7 +1,7 @@
-"""Plots of a trial report as SVG: change of SPARCC, courses, waterfall, target, Bland-Altman. Drawn by matplotlib.
+"""Plots of a trial report as SVG, drawn by matplotlib: change of SPARCC, courses, waterfall, target, Bland-Altman.
 
-Each takes the participants in groups: one group in the blinded report, the arms in the unblinded one. Colors are those
-of Okabe and Ito; what a color means is also said by a line style, a place or a word.
+Each plot takes the participants in groups: one group in the blinded report, the arms in the unblinded one. The colors
+are those of Okabe and Ito; a line style, a position or a word repeats the meaning of each color.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sparcc_pipeline.trial.remission import TargetStatus
 from sparcc_pipeline.trial.summary import Courses
 
 Groups = Mapping[str, Courses]
-"""Participants by the name of their group, already in the language of the report."""
+"""Participants by the name of their group, in the language of the report."""
 
 COLORS: Final = (BLUE, "#D55E00", "#009E73", "#CC79A7")
 DASHES: Final = ("-", "--", ":", "-.")
@@ -43,14 +43,14 @@ STATUS_COLORS: Final = {
 """Color of each status of the target, in plots and timelines."""
 
 TITLE_LETTERS: Final = 30
-"""Of a line of a title over one of three panels."""
+"""Letters in a line of the title of one of three panels."""
 
 _PANEL: Final = (4.4, 3.0)
 """Width and height of a panel, inches."""
 
 
 def cumulative_plot(groups: Groups, visits: Sequence[PlannedVisit], protocol: Protocol, words: Language) -> str:
-    """Cumulative probability of the change in SPARCC since baseline, one panel a visit."""
+    """Plot the cumulative probability of the change in SPARCC since baseline, one panel a visit."""
 
     def draw(axes: Axes, panel: tuple[int, PlannedVisit]) -> None:
         _, visit = panel
@@ -73,14 +73,16 @@ def cumulative_plot(groups: Groups, visits: Sequence[PlannedVisit], protocol: Pr
 
 
 def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
-    """Every participant's SPARCC and ASDAS over the visits, and the median of each group."""
+    """Plot every participant's SPARCC and ASDAS over the visits, and the median of each group."""
     weeks = [visit.week for visit in protocol.visits]
     what: dict[str, Callable[[VisitAssessment], float | None]] = {
         "SPARCC": lambda each: each.score.value,
         "ASDAS": lambda each: each.asdas.value,
     }
-    limits = {"SPARCC": [protocol.target.sparcc_cut_off],
-              "ASDAS": [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below]}  # fmt: skip
+    limits = {
+        "SPARCC": [protocol.target.sparcc_cut_off],
+        "ASDAS": [protocol.target.asdas_inactive_below, protocol.target.asdas_low_below],
+    }
 
     def draw(axes: Axes, panel: tuple[str, Callable[[VisitAssessment], float | None]]) -> None:
         name, value = panel
@@ -93,8 +95,16 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             middle = [float(np.nanmedian(table[:, k])) for k in seen]
             color = INK if len(groups) == 1 else COLORS[number]
             label = words.say("Median") if len(groups) == 1 else words.say("Median, {group}", group=group)
-            axes.plot([weeks[k] for k in seen], middle, DASHES[number], color=color,
-                      linewidth=2.4, marker="o", markersize=4, label=label)  # fmt: skip
+            axes.plot(
+                [weeks[k] for k in seen],
+                middle,
+                DASHES[number],
+                color=color,
+                linewidth=2.4,
+                marker="o",
+                markersize=4,
+                label=label,
+            )
         for limit in limits[name]:
             axes.axhline(limit, color=SOFT, linewidth=0.9, linestyle=":")
         axes.set(title=name, xticks=weeks, xlabel=words.say("Week"))
@@ -105,7 +115,7 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
 
 
 def waterfall_plot(groups: Groups, visit: PlannedVisit, protocol: Protocol, words: Language) -> str:
-    """Change in SPARCC of each participant at one visit, sorted; against the smallest important, detectable change."""
+    """Plot each participant's change in SPARCC at one visit, sorted, with the important and the detectable change."""
 
     def draw(axes: Axes, panel: tuple[str, Courses]) -> None:
         name, inside = panel
@@ -125,7 +135,7 @@ def waterfall_plot(groups: Groups, visit: PlannedVisit, protocol: Protocol, word
 
 
 def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
-    """Status of the dual target at each visit, as shares of those in the trial."""
+    """Plot the status of the dual target at each visit, as shares of the participants in the trial."""
 
     def draw(axes: Axes, panel: tuple[str, Courses]) -> None:
         name, inside = panel
@@ -140,8 +150,15 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             for place, value, base, number in zip(places, share, below, count, strict=True):
                 if value >= 5:
                     dark = status in (TargetStatus.BOTH, TargetStatus.NEITHER)
-                    axes.text(float(place), base + value / 2, f"{number:.0f}", ha="center", va="center", fontsize=8,
-                              color="white" if dark else INK)  # fmt: skip
+                    axes.text(
+                        float(place),
+                        base + value / 2,
+                        f"{number:.0f}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="white" if dark else INK,
+                    )
             below += share
         axes.set(xticks=places, ylim=(0, 100))
         axes.set_xticklabels([visit.visit for visit in protocol.visits])
@@ -153,7 +170,7 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
 
 
 def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) -> str:
-    """Difference against mean of each pair of totals, with bias and limits of agreement."""
+    """Plot difference against mean for each pair of totals, with bias and limits of agreement."""
 
     def draw(axes: Axes, panel: tuple[str, TotalPairs]) -> None:
         name, found = panel
@@ -178,12 +195,13 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
     return _panels(list(pairs), draw, words.say("Difference"))
 
 
-def _panels(panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False,
-            wide: bool = False) -> str:  # fmt: skip
-    """Panels beside each other, as SVG text."""
+def _panels(
+    panels: Sequence[Any], draw: Callable[[Axes, Any], None], y_label: str, *, share_y: bool = False, wide: bool = False
+) -> str:
+    """Draw panels side by side and return SVG."""
     width, height = _PANEL
     if len(panels) > 2:
-        width = 3.1  # three beside each other are to be readable at the width of a page
+        width = 3.1  # three panels must be readable at the width of a page
     with plot_style():
         whole = 2 * width if wide and len(panels) == 1 else width * max(2, len(panels))
         figure = Figure(figsize=(whole, height), layout="constrained")
@@ -200,15 +218,16 @@ def _visit(visit: PlannedVisit, words: Language) -> str:
     return words.say("Week {week}", week=visit.week)
 
 
-def _values(inside: Courses, visit: PlannedVisit, protocol: Protocol,
-            of: Callable[[VisitAssessment], float | None]) -> np.ndarray:  # fmt: skip
+def _values(
+    inside: Courses, visit: PlannedVisit, protocol: Protocol, of: Callable[[VisitAssessment], float | None]
+) -> np.ndarray:
     number = protocol.visits.index(visit)
     found = [of(course[number]) for course in inside.values()]
     return np.array([value for value in found if value is not None], dtype=float)
 
 
 def _status_counts(inside: Courses, status: TargetStatus, visits: int) -> NDArray[np.float64]:
-    """How many have this status at each visit."""
+    """Return the number of participants with this status at each visit."""
     return np.array([sum(c[k].target.status is status for c in inside.values()) for k in range(visits)], dtype=float)
 
 

@@ -1,4 +1,4 @@
-"""What a trial report calls things: names of the core's states as messages, so that every language can say them."""
+"""Names of the core's states as messages, so that a trial report can be translated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATUS_LETTERS: Final[Mapping[TargetStatus, Message]] = {
     TargetStatus.NEITHER: Message("N"),
     TargetStatus.NOT_ASSESSABLE: Message("?"),
 }
-"""What the boxes of the timelines say: color alone says nothing."""
+"""Letters in the boxes of the timelines, because color alone must not carry meaning."""
 
 ACTIVITY: Final[Mapping[DiseaseActivity, Message]] = {
     DiseaseActivity.INACTIVE: Message("inactive"),
@@ -50,7 +50,7 @@ PAIRS: Final[Mapping[PairKind, Message]] = {
     PairKind.MACHINE: Message("machine against the readings"),
 }
 MACHINE_AGAINST_READER: Final = Message("machine against reader")
-"""Of quadrants: totals are compared with the score of the readings that counts."""
+"""Pair for quadrants; totals are compared with the score of the readings instead."""
 
 TIMING: Final[Mapping[Timing, Message]] = {
     Timing.IN_WINDOW: Message("in window"),
@@ -105,7 +105,7 @@ DOSES: Final[tuple[Message, ...]] = (
     Message("15 mg, with two days between doses"),
     Message("15 mg every two days"),
 )
-"""Doses as `trial/schedule.py` gives them; a test holds that none is missing."""
+"""Doses of `trial/schedule.py`; a test checks that none is missing."""
 
 CRITERIA: Final[tuple[Message, ...]] = (
     Message("age"),
@@ -120,4 +120,4 @@ CRITERIA: Final[tuple[Message, ...]] = (
     Message("neutrophils"),
     Message("platelets"),
 )
-"""Names of the entry criteria as `trial/eligibility.py` gives them; a test holds that none is missing."""
+"""Names of the entry criteria of `trial/eligibility.py`; a test checks that none is missing."""

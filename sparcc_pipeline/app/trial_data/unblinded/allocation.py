@@ -1,6 +1,6 @@
-"""Who is in which arm, and which dose step was recorded when: the only place that opens those files.
+"""Read the arm of each participant and the dose step of each visit. No other module opens those files.
 
-There: `read_allocation`, `read_dosing`. Only unblinded commands import this module; a test holds that.
+Contents: `read_allocation`, `read_dosing`. Only unblinded commands import this module; a test checks that.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
-from sparcc_pipeline.app.trial_data.read.rows import Queries, checked_rows
-from sparcc_pipeline.app.trial_data.read.visit_names import place_of
+from sparcc_pipeline.app.trial_data.read.queries import Queries
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.visit_names import is_known, known_visit
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -21,20 +22,20 @@ from sparcc_pipeline.trial.records import QueryKind
 
 @dataclass(frozen=True)
 class Allocation:
-    """Arm by participant, by the arm's name in the protocol."""
+    """The arm of each participant, by its name in the protocol."""
 
     arms: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Dosing:
-    """Dose step by participant and visit: the step taken from this visit on, 0 being the full dose."""
+    """The dose step by participant and visit: the step from this visit on, 0 for the full dose."""
 
     steps: Mapping[tuple[str, str], int]
 
 
 def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries) -> Allocation:
-    """The arm of each participant.
+    """Return the arm of each participant.
 
     Raises
     ------
@@ -44,22 +45,18 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
     names = tuple(arm.name for arm in protocol.arms)
     for row in checked_rows(read_table(file), queries, Place.ALLOCATION, required=("participant", "arm")):
         arm = str(row.values["arm"])
-        if row.participant not in participants:
+        if not is_known(row, participants, queries):
+            continue
+        if arm not in names:
             queries.ask(
-                QueryKind.UNKNOWN_PARTICIPANT, row, "participant",
-                Message("a participant of the clinical tables"),
-                Message("{participant}, who is not there", participant=row.participant),
-                Message("correct the number or add the participant"),
-                left_out="row",
-            )  # fmt: skip
-        elif arm not in names:
-            queries.ask(
-                QueryKind.NOT_ALLOWED, row, "arm",
+                QueryKind.NOT_ALLOWED,
+                row,
+                "arm",
                 Message("one of {names}", names=names),
                 Message("another arm"),
                 Message("use the names of the protocol file"),
                 left_out="row",
-            )  # fmt: skip
+            )
         elif arms.setdefault(row.participant, arm) != arm:
             raise InputError(
                 f"expected one arm a participant in {file.name}, found two for {row.participant} (row {row.number}); "
@@ -69,7 +66,7 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
 
 
 def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries) -> Dosing:
-    """The dose step recorded at each visit.
+    """Return the dose step recorded at each visit.
 
     Raises
     ------
@@ -78,16 +75,19 @@ def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, que
     steps: dict[tuple[str, str], int] = {}
     required = ("participant", "visit", "dose_step")
     for row in checked_rows(read_table(file), queries, Place.DOSING, required=required):
-        visit = place_of(row, participants, protocol, queries)
+        visit = known_visit(row, participants, protocol, queries)
         if visit is None:
             continue
         step = int(row.values["dose_step"])
         if steps.setdefault((row.participant, visit), step) != step:
             queries.ask(
-                QueryKind.DUPLICATE, row, "dose_step",
+                QueryKind.DUPLICATE,
+                row,
+                "dose_step",
                 Message("one step a visit"),
                 Message("another one for {visit}", visit=visit),
                 Message("correct one row; the first counts"),
-                left_out="row", visit=visit,
-            )  # fmt: skip
+                left_out="row",
+                visit=visit,
+            )
     return Dosing(steps)

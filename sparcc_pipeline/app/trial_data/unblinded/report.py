@@ -1,8 +1,6 @@
 """`sparcc trial report --unblind`: the report by arm, with doses.
 
-With `run_unblinded.py` the only way to an allocation.
-
-There: `run_unblinded_report`.
+Contents: `run_unblinded_report`. Besides `unblinded/run.py` no command can open an allocation.
 """
 
 from __future__ import annotations
@@ -15,13 +13,15 @@ import typer
 from sparcc_pipeline.app.report.pdf import require_pdf
 from sparcc_pipeline.app.study.config import LanguageCode
 from sparcc_pipeline.app.study.protocol_file import load_protocol
-from sparcc_pipeline.app.trial_data.read.rows import Queries
-from sparcc_pipeline.app.trial_data.read.sources import TrialSources, file_input, load_trial
-from sparcc_pipeline.app.trial_data.run import facts, say_queries
-from sparcc_pipeline.app.trial_data.trial_report.command import publish_report
+from sparcc_pipeline.app.trial_data.read.queries import Queries
+from sparcc_pipeline.app.trial_data.read.sources import LoadedTrial, TrialSources, file_input, load_trial
+from sparcc_pipeline.app.trial_data.run import facts
+from sparcc_pipeline.app.trial_data.trial_report.command import REPORT_CHOICES, publish_report
 from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded
 from sparcc_pipeline.app.trial_data.trial_report.page import TrialReport
 from sparcc_pipeline.app.trial_data.unblinded.allocation import Dosing, read_allocation, read_dosing
+from sparcc_pipeline.app.trial_data.unblinded.run import UNBLINDED
+from sparcc_pipeline.trial.protocol.definition import Protocol
 
 
 def run_unblinded_report(
@@ -35,11 +35,11 @@ def run_unblinded_report(
     pdf: bool,
     force: bool,
 ) -> None:
-    """The report by arm.
+    """Write the report by arm.
 
     Parameters
     ----------
-    dosing_file : dose steps; None leaves the doses out
+    dosing_file : dose steps; None for a report without doses
 
     Raises
     ------
@@ -49,20 +49,24 @@ def run_unblinded_report(
     if pdf:
         require_pdf()
     protocol = load_protocol(protocol_file)
-    protocol.require(
-        "age_max_years", "haemoglobin_min_g_l", "dual_clinical", "dual_imaging", "first_step", "observation_weeks",
-        "second_step",
-    )  # fmt: skip
+    protocol.require(*REPORT_CHOICES, "first_step", "observation_weeks", "second_step")
     loaded = load_trial(sources, protocol)
+    loaded, unblinded = _with_allocation(loaded, protocol, allocation_file, dosing_file)
+    run = facts(loaded, protocol, "report")
+    report = TrialReport(loaded.data, protocol, loaded.inputs, run["created_at"], unblinded)
+    typer.echo(UNBLINDED)
+    publish_report(report, {**run, "unblinded": True}, out, code, pdf=pdf, force=force)
+
+
+def _with_allocation(
+    loaded: LoadedTrial, protocol: Protocol, allocation_file: Path, dosing_file: Path | None
+) -> tuple[LoadedTrial, Unblinded]:
+    """Return the trial with the queries and inputs of the allocation, and the arms and doses."""
     known = [each.participant for each in loaded.data.participants]
     queries = Queries(loaded.data.queries)
     arms = read_allocation(allocation_file, known, protocol, queries).arms
     dosing = Dosing({}) if dosing_file is None else read_dosing(dosing_file, known, protocol, queries)
-    opened = [allocation_file, *([dosing_file] if dosing_file is not None else [])]
+    opened = [file for file in (allocation_file, dosing_file) if file is not None]
     data = replace(loaded.data, queries=tuple(queries))
     loaded = replace(loaded, data=data, inputs=(*loaded.inputs, *map(file_input, opened)))
-    made = facts(loaded, protocol, "report")
-    report = TrialReport(data, protocol, loaded.inputs, made["created_at"], Unblinded(arms, dosing.steps))
-    typer.echo("UNBLINDED: not for readers and assessors")
-    publish_report(report, {**made, "unblinded": True}, out, code, pdf=pdf, force=force)
-    say_queries(queries)
+    return loaded, Unblinded(arms, dosing.steps)

@@ -1,21 +1,25 @@
-"""The unblinded command of `sparcc trial`: steps of the taper arm. The only way to an allocation.
+"""`sparcc trial steps`: the steps of the taper arm, unblinded.
 
-There: `run_steps`.
+Contents: `run_steps`. Besides `unblinded/report.py` no command can open an allocation.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from sparcc_pipeline.app.study.protocol_file import load_protocol
-from sparcc_pipeline.app.trial_data.export import query_table, write_tables
-from sparcc_pipeline.app.trial_data.read.rows import Queries
+from sparcc_pipeline.app.trial_data.data_tables import query_table
+from sparcc_pipeline.app.trial_data.export import write_tables
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
-from sparcc_pipeline.app.trial_data.run import facts, say_queries
+from sparcc_pipeline.app.trial_data.run import facts, print_queries
 from sparcc_pipeline.app.trial_data.unblinded.allocation import read_allocation, read_dosing
 from sparcc_pipeline.app.trial_data.unblinded.steps import step_table
+
+UNBLINDED: Final = "UNBLINDED: not for readers and assessors"
 
 
 def run_steps(
@@ -27,7 +31,7 @@ def run_steps(
     *,
     force: bool,
 ) -> None:
-    """Print what the data say of each step of the taper arm, and write it if a folder is given.
+    """Print the criterion of each step of the taper arm, and write a table if a folder is given.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def run_steps(
     if out is not None:
         tables = {"steps": table, "queries": query_table(queries)}
         write_tables(out, tables, {**facts(loaded, protocol, "steps"), "unblinded": True}, force=force)
-    typer.echo("UNBLINDED: not for readers and assessors")
+    typer.echo(UNBLINDED)
     for row in table.rows:
         recorded = f"recorded at {row['recorded_at']}" if row["recorded_at"] else "not recorded"
         odd = ", although the criterion was not met" if row.get("agrees") is False else ""
@@ -53,4 +57,4 @@ def run_steps(
             f"{row['participant']} step {row['step']} ({row['dose']}): criterion {row['criterion']}"
             f"{' at ' + row['visits'] if row.get('visits') else ''}; {recorded}{odd}"
         )
-    say_queries(queries)
+    print_queries(queries)

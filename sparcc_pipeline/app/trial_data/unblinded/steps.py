@@ -1,6 +1,6 @@
-"""Unblinded: what the data say of each step of the taper arm. A record of criteria, never advice.
+"""The criterion of each step of the taper arm, unblinded. A record of criteria, never advice.
 
-There: `step_table`.
+Contents: `step_table`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sparcc_pipeline.trial.records import TrialData
 from sparcc_pipeline.trial.schedule import Criterion, step_criterion, taper_steps
 
 TAPER_ARM: Final = "taper"
-"""Name of the arm with steps in the protocol file. Source: clinical reference, section 1."""
+"""Name of the arm with steps in the protocol file. Source: [Registry]."""
 
 
 def step_table(data: TrialData, allocation: Allocation, dosing: Dosing, protocol: Protocol) -> Table:
-    """One row a participant of the taper arm and step: was its criterion met, and when was the step recorded?
+    """Return one row a participant and step of the taper arm: criterion, and the visit of the recorded step.
 
     Raises
     ------
@@ -56,13 +56,13 @@ def step_table(data: TrialData, allocation: Allocation, dosing: Dosing, protocol
 
 
 def _recorded_at(participant: str, step: int, dosing: Dosing, protocol: Protocol) -> str | None:
-    """First planned visit at which this step or a later one was recorded."""
+    """Return the first planned visit at which this step or a later one was recorded."""
     names: Sequence[str] = [visit.visit for visit in protocol.visits]
     return next((name for name in names if dosing.steps.get((participant, name), 0) >= step), None)
 
 
 def _begun(participant: str, step: int, dosing: Dosing, protocol: Protocol) -> int | None:
-    """Week from which a step was recorded."""
+    """Return the week from which a step was recorded."""
     name = _recorded_at(participant, step, dosing, protocol)
     planned = None if name is None else protocol.visit(name)
     return None if planned is None else planned.week

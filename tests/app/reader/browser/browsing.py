@@ -15,12 +15,13 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
-from sparcc_pipeline.app.reader.accounts.users import Accounts, Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.database import open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases
 from sparcc_pipeline.app.reader.settings import load_settings
 from sparcc_pipeline.app.reader.tables import USERS
-from sparcc_pipeline.app.reader.web.site import utc_now
+from sparcc_pipeline.app.study.clock import utc_now
 
 from ..conftest import PASSWORD, SETTINGS
 
@@ -140,8 +141,12 @@ class Reader:
     def points(self, label: str = "A") -> set[tuple[int, str, str]]:
         """Items of a time point that have a point, as the server has them."""
         joints = self.case()["reading"]["content"]["visits"][label]["joints"]
-        return {(each["slice"], each["joint"], item) for each in joints for item, value in each.items()
-                if value == 1 and item not in ("slice", "read")}  # fmt: skip
+        return {
+            (each["slice"], each["joint"], item)
+            for each in joints
+            for item, value in each.items()
+            if value == 1 and item not in ("slice", "read")
+        }
 
     def saved(self) -> None:
         """Until the page says that everything is saved."""

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra test)")
 from playwright.sync_api import Browser, Error, Playwright, Route, expect
 
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.report.language import language
 
 from ..conftest import USERS
@@ -72,7 +72,7 @@ def test_what_the_server_never_got_comes_back_with_the_page(reader: Reader) -> N
     reader.page = page.context.new_page()
     reader.page.goto(f"/case/{code}")
     reader.wait()
-    expect(reader.page.locator("#mention")).to_contain_text("put back")
+    expect(reader.page.locator("#mention")).to_contain_text("restored")
     reader.saved()
     assert reader.points() == set(POINTS)
 

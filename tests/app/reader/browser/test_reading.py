@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra test)")
 from playwright.sync_api import Browser, expect
 
-from sparcc_pipeline.app.reader.accounts.users import Role
+from sparcc_pipeline.app.reader.accounts.roles import Role
 
 from ..conftest import PASSWORD
 from .browsing import Reader, Served

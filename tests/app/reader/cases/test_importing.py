@@ -55,10 +55,10 @@ def test_an_import_can_be_run_again_and_one_bad_row_stops_no_other(
 
     report = import_cases(world.database, read_manifest(file))
 
-    assert (report.imported, report.there) == (1, 1)
+    assert (report.imported, report.present) == (1, 1)
     assert [number for number, _ in report.failed] == [3, 5]
     again = import_cases(world.database, read_manifest(file))
-    assert (again.imported, again.there) == (0, 2)
+    assert (again.imported, again.present) == (0, 2)
 
 
 def test_cases_come_from_the_ledger_of_the_night(world: World, manifest: Path, tmp_path: Path) -> None:
@@ -68,8 +68,14 @@ def test_cases_come_from_the_ledger_of_the_night(world: World, manifest: Path, t
     paths = f'[paths]\nidentity_folder = "{tmp_path / "identity"}"\nwork_folder = "{work}"\n'
     nightly.write_text(paths + '[[site]]\ncode = "S1"\nname = "One"\nmanifest = "m.csv"\n')
     engine = open_database(f"sqlite:///{work / 'ledger.sqlite'}")
-    study = {"site": "S1", "received_at": NOW, "study_folder": f"{manifest.parent}/SECRETFILE-P001-W0",
-             "result_folder": f"{manifest.parent}/scores/P001-W0", "visit": "W0", "facts": {}}  # fmt: skip
+    study = {
+        "site": "S1",
+        "received_at": NOW,
+        "study_folder": f"{manifest.parent}/SECRETFILE-P001-W0",
+        "result_folder": f"{manifest.parent}/scores/P001-W0",
+        "visit": "W0",
+        "facts": {},
+    }
     with engine.begin() as connection:
         for number, (participant, state, newer) in enumerate(
             [
@@ -235,10 +241,16 @@ def test_a_case_on_which_readers_differ_goes_to_a_third_who_sees_neither(world: 
     assert (case["mode"], case["second_opinion"], case["reading"]["kind"]) == ("adjudication", "off", "adjudication")
     assert all(not joint["read"] for joint in case["reading"]["content"]["visits"]["A"]["joints"])
     with world.database.reading() as connection:
-        given = connection.execute(
-            text("SELECT c.participant FROM reader_assignments a JOIN reader_cases c ON c.id = a.case_id "
-                 "WHERE a.kind = 'adjudication'")
-        ).scalars().all()  # fmt: skip
+        given = (
+            connection.execute(
+                text(
+                    "SELECT c.participant FROM reader_assignments a JOIN reader_cases c ON c.id = a.case_id "
+                    "WHERE a.kind = 'adjudication'"
+                )
+            )
+            .scalars()
+            .all()
+        )
     assert given == ["P003"]
     cem.read_and_lock(code, UPPER_LEFT)
     assert cem.get(f"/case/{code}/second-opinion").status_code == 403
@@ -283,7 +295,7 @@ def test_a_reading_never_differs_from_itself(totals: dict[str, int | None]) -> N
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("[server]\nhost = '0.0.0.0'", "in the clear"),
+        ("[server]\nhost = '0.0.0.0'", "sent unencrypted"),
         ("[reading]\nsecond_opinion = 'each'", "would not be blind"),
         ("[reading]\nsecond_opinnion = 'all'", "second_opinnion"),
         ("[session]\nshortest_password = 3", "session.shortest_password"),

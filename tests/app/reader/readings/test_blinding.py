@@ -71,10 +71,17 @@ def crawl(browser: Browser, start: str = "/") -> Iterator[httpx.Response]:
 
 
 ADDRESSES = [
-    ("case", ""), ("case", "/second-opinion"), ("api/cases", ""), ("api/cases", "/second-opinion"),
-    ("api/cases", "/feedback"), ("api/cases", "/overlay/A/5"), ("api/cases", "/images/A/stir/5"),
-    ("api/cases", "/images/A/t1/5"), ("api/cases", "/images/H/stir/5"), ("api/cases", "/images/A/stir/99"),
-]  # fmt: skip
+    ("case", ""),
+    ("case", "/second-opinion"),
+    ("api/cases", ""),
+    ("api/cases", "/second-opinion"),
+    ("api/cases", "/feedback"),
+    ("api/cases", "/overlay/A/5"),
+    ("api/cases", "/images/A/stir/5"),
+    ("api/cases", "/images/A/t1/5"),
+    ("api/cases", "/images/H/stir/5"),
+    ("api/cases", "/images/A/stir/99"),
+]
 
 
 def raw(answer: httpx.Response) -> bytes:
@@ -134,10 +141,18 @@ def test_images_hold_pixels_and_nothing_else(world: World) -> None:
     sent = ann.get(f"/api/cases/{code}/images/A/stir/5")
     assert sent.headers["content-encoding"] == "gzip" and len(sent.content) == series["rows"] * series["columns"] * 2
     assert set(sent.headers) <= {
-        "content-encoding", "content-length", "content-type", "cache-control", "content-security-policy",
-        "x-content-type-options", "x-frame-options", "referrer-policy", "cross-origin-opener-policy",
-        "cross-origin-resource-policy", "permissions-policy",
-    }  # fmt: skip
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cache-control",
+        "content-security-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "referrer-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+    }
 
 
 def test_an_error_of_the_server_tells_nothing(

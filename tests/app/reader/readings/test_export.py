@@ -16,8 +16,8 @@ from sparcc_pipeline.app.reader.audit.backup import restore_backup, write_backup
 from sparcc_pipeline.app.reader.readings.export import export_readings
 from sparcc_pipeline.app.reader.settings import load_settings
 from sparcc_pipeline.app.study.protocol_file import load_protocol
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
-from sparcc_pipeline.app.trial_data.read.rows import Queries
 from sparcc_pipeline.errors import BlindingError, InputError, OutputError
 
 from ..conftest import Clock, World, open_world
@@ -135,7 +135,7 @@ def test_a_backup_comes_back_whole_while_the_page_is_used(world: World, tmp_path
     )
     with pytest.raises(OutputError, match="in use"):
         restore_backup(settings, file)
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match="which exists"):
         write_backup(world.database, world.settings, file)
     restored.database.engine.dispose()
 

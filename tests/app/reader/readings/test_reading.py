@@ -110,9 +110,17 @@ def _a_long_comment(content: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [_without_a_label, _with_another_label, _beyond_the_stack, _a_point_of_two, _a_true_point, _eleven_joints,
-     _another_field, _a_long_comment],
-)  # fmt: skip
+    [
+        _without_a_label,
+        _with_another_label,
+        _beyond_the_stack,
+        _a_point_of_two,
+        _a_true_point,
+        _eleven_joints,
+        _another_field,
+        _a_long_comment,
+    ],
+)
 def test_what_is_not_of_the_form_is_refused(world: World, spoil: Any) -> None:
     ann = world.browser("ann")
     code = ann.first_case()

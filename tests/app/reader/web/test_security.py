@@ -246,7 +246,7 @@ def test_random_requests_by_the_description_break_nothing(world: World) -> None:
             if answer.status_code >= 500:
                 failed.append((case.method, case.path, answer.status_code))
 
-        one()  # fmt: skip
+        one()
     assert failed == [] and all(isinstance(each, Ok) for each in operations)
     assert world.database.verify().sound
 

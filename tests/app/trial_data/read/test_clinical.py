@@ -17,8 +17,9 @@ from sparcc_pipeline.app.results.table_reader import RawRow, RawTable
 from sparcc_pipeline.app.trial_data.read.cells import is_missing
 from sparcc_pipeline.app.trial_data.read.clinical import Clinical, read_clinical
 from sparcc_pipeline.app.trial_data.read.dictionary import fields_of
-from sparcc_pipeline.app.trial_data.read.fields import CLINICAL
-from sparcc_pipeline.app.trial_data.read.rows import Queries, checked_rows
+from sparcc_pipeline.app.trial_data.read.field_table import CLINICAL
+from sparcc_pipeline.app.trial_data.read.queries import Queries
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows
 from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.trial.instruments import AsdasForm, asas_hi
 from sparcc_pipeline.trial.nsaid import NsaidIntake
@@ -75,7 +76,7 @@ FAULTS: list[tuple[str, dict[str, Any], QueryKind, str, str]] = [
     ("ambiguous date", {"visit_date": "03/02/2026"}, QueryKind.NOT_A_DATE, "visit_date", "write YYYY-MM-DD"),
     ("no such day", {"visit_date": "2026-02-30"}, QueryKind.NOT_A_DATE, "visit_date", "write YYYY-MM-DD"),
     ("unknown form", {"asdas_form": "dsa"}, QueryKind.NOT_ALLOWED, "asdas_form", "write crp or esr"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("change", "kind", "column", "said"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
@@ -122,11 +123,17 @@ def test_a_number_as_participant_in_excel_is_its_digits(tmp_path: Path) -> None:
 
 
 CHINESE = {
-    "participant": "受试者编号", "visit": "访视", "visit_date": "访视日期", "patient_global": "患者总体评价",
-    "crp_mg_l": "C反应蛋白（mg/L）", "esr_mm_h": "血沉", "nsaid_taken": "是否使用NSAID", "rescue": "补救治疗",
+    "participant": "受试者编号",
+    "visit": "访视",
+    "visit_date": "访视日期",
+    "patient_global": "患者总体评价",
+    "crp_mg_l": "C反应蛋白（mg/L）",
+    "esr_mm_h": "血沉",
+    "nsaid_taken": "是否使用NSAID",
+    "rescue": "补救治疗",
     **{f"basdai_{n}": f"BASDAI第{n}题" for n in range(1, 7)},
     **{f"asas_hi_{n}": f"ASAS-HI条目{n}" for n in range(1, 18)},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
@@ -176,8 +183,10 @@ def test_duplicates_that_differ_do_not_count_and_equal_ones_count_once(tmp_path:
     )
 
     assert [(q.kind, q.row, q.participant) for q in queries] == [
-        (QueryKind.DUPLICATE, 2, "P001"), (QueryKind.DUPLICATE, 3, "P001"), (QueryKind.DUPLICATE, 5, "P002"),
-    ]  # fmt: skip
+        (QueryKind.DUPLICATE, 2, "P001"),
+        (QueryKind.DUPLICATE, 3, "P001"),
+        (QueryKind.DUPLICATE, 5, "P002"),
+    ]
     assert "W0 of P001 also in row 3; remove the row that is wrong" in queries[0].message
     assert [v.participant for v in clinical.visits] == ["P002"]
 
@@ -190,8 +199,10 @@ def test_one_visit_may_be_spread_over_files_and_contradictions_do_not_count(tmp_
     )
 
     assert (only(queries).kind, only(queries).file, only(queries).column) == (
-        QueryKind.DUPLICATE, "laboratory.csv", "esr_mm_h",
-    )  # fmt: skip
+        QueryKind.DUPLICATE,
+        "laboratory.csv",
+        "esr_mm_h",
+    )
     assert (visit_of(clinical).crp_mg_l, visit_of(clinical).esr_mm_h) == (8, None)
 
 
@@ -239,9 +250,11 @@ def test_an_identifying_column_is_not_read_and_a_crp_without_unit_is_asked_about
     clinical, queries = read_rows(tmp_path, {k: v for k, v in row.items() if k != "crp_mg_l"})
 
     assert [(q.kind, q.column) for q in queries] == [
-        (QueryKind.UNKNOWN_COLUMN, "姓名"), (QueryKind.UNKNOWN_COLUMN, "CRP"), (QueryKind.UNKNOWN_COLUMN, "basdai_7"),
+        (QueryKind.UNKNOWN_COLUMN, "姓名"),
+        (QueryKind.UNKNOWN_COLUMN, "CRP"),
+        (QueryKind.UNKNOWN_COLUMN, "basdai_7"),
         (QueryKind.MISSING, "crp_mg_l"),
-    ]  # fmt: skip
+    ]
     assert "李明" not in "".join(query.message for query in queries)
     assert "crp_mg_l or crp_mg_dl" in queries[1].message
     assert visit_of(clinical).crp_mg_l is None
@@ -277,8 +290,9 @@ def test_mixed_forms_of_asdas_within_a_participant(tmp_path: Path) -> None:
     _, queries = read_rows(tmp_path, visit_row(), visit_row(week=12, crp_mg_l=""), visit_row(week=24, asdas_form="ESR"))
 
     assert [(q.kind, q.row, q.column) for q in queries] == [
-        (QueryKind.MIXED_FORMS, 3, "esr_mm_h"), (QueryKind.MIXED_FORMS, 4, "asdas_form"),
-    ]  # fmt: skip
+        (QueryKind.MIXED_FORMS, 3, "esr_mm_h"),
+        (QueryKind.MIXED_FORMS, 4, "asdas_form"),
+    ]
     assert "ASDAS-ESR never stands in for ASDAS-CRP" in queries[0].message
 
 
@@ -297,10 +311,15 @@ def _redcap(week: int, boxes: int, complete: int) -> dict[str, Any]:
     }
     event = "baseline_arm_1" if week == 0 else f"week_{week}_arm_1"
     return {
-        "record_id": "P001", "redcap_event_name": event, "redcap_repeat_instrument": "", "redcap_repeat_instance": "",
-        "redcap_data_access_group": "S1", **row, **{f"asas_hi___{n}": int(n <= boxes) for n in range(1, 18)},
+        "record_id": "P001",
+        "redcap_event_name": event,
+        "redcap_repeat_instrument": "",
+        "redcap_repeat_instance": "",
+        "redcap_data_access_group": "S1",
+        **row,
+        **{f"asas_hi___{n}": int(n <= boxes) for n in range(1, 18)},
         "asas_hi_complete": complete,
-    }  # fmt: skip
+    }
 
 
 def test_a_redcap_export_is_read(tmp_path: Path) -> None:
@@ -405,11 +424,16 @@ def test_faults_of_a_whole_file_are_refused(tmp_path: Path) -> None:
     nobody = tmp_path / "nobody.csv"
     nobody.write_text("visit,basdai_1\nW0,3\n")
     for file, said in (
-        (empty, "empty table"), (binary, "binary content"), (word, "save it as CSV"),
-        (broken, "open and save it again"), (twice, "'visit' twice"),
-        (two_names, "'participant' and '受试者'"), (nobody, "a column 'participant'"),
-        (tmp_path / "none.csv", "check the path"), (tmp_path, "expected a table"),
-    ):  # fmt: skip
+        (empty, "empty table"),
+        (binary, "binary content"),
+        (word, "save it as CSV"),
+        (broken, "open and save it again"),
+        (twice, "'visit' twice"),
+        (two_names, "'participant' and '受试者'"),
+        (nobody, "a column 'participant'"),
+        (tmp_path / "none.csv", "check the path"),
+        (tmp_path, "expected a table"),
+    ):
         with pytest.raises(InputError) as caught:
             read(file)
         assert said in str(caught.value)
@@ -436,10 +460,15 @@ def test_a_site_may_have_a_chinese_name_and_a_date_a_time(tmp_path: Path) -> Non
 
 
 ANY_CELL = st.one_of(
-    st.none(), st.text(max_size=12), st.floats(), st.integers(-(10**9), 10**9), st.booleans(), st.dates(),
+    st.none(),
+    st.text(max_size=12),
+    st.floats(),
+    st.integers(-(10**9), 10**9),
+    st.booleans(),
+    st.dates(),
     st.datetimes(),
     st.sampled_from(["1e999", "１２", "=1+1", "#N/A", "-0", "NaN", "2026-13-01", "99999", "0x10", "1_0"]),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -473,8 +502,9 @@ def test_further_sheets_and_formulas_without_value_are_said(tmp_path: Path) -> N
     clinical, queries = read(tmp_path / "v.xlsx")
 
     assert [q.found for q in queries] == [
-        "1 further sheets, which are not read", "1 formulas without a stored value, which count as missing",
-    ]  # fmt: skip
+        "1 further sheets, which are not read",
+        "1 formulas without a stored value, which count as missing",
+    ]
     assert visit_of(clinical).esr_mm_h is None
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sparcc_pipeline.app.trial_data.read.imaging import named_by_manifest, read_scores
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.readings import read_readings
-from sparcc_pipeline.app.trial_data.read.rows import Queries
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 from sparcc_pipeline.trial.records import DataQuery, QueryKind
@@ -67,7 +67,7 @@ def test_a_study_that_could_not_be_scored_is_no_0(tmp_path: Path) -> None:
         (("P001", "W12", "custom"), QueryKind.NOT_ALLOWED, "path", "slices chosen by user"),
         (("P001", "W12", "csf"), QueryKind.NOT_ALLOWED, "path", "intensity against csf"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_line_is_a_query_and_the_others_count(
     tmp_path: Path, line: tuple[str, str, str], kind: QueryKind, column: str, said: str
 ) -> None:
@@ -146,8 +146,11 @@ def test_readings_are_read(tmp_path: Path) -> None:
 
     assert queries == []
     assert [(r.reader, r.total, r.locked, r.adjudicator, r.repeat) for r in found] == [
-        ("R1", 5, True, False, 1), ("R2", None, False, False, 1), ("ADJ", 5, True, True, 1), ("R1", 6, True, False, 2),
-    ]  # fmt: skip
+        ("R1", 5, True, False, 1),
+        ("R2", None, False, False, 1),
+        ("ADJ", 5, True, True, 1),
+        ("R1", 6, True, False, 2),
+    ]
     assert [r.asas_positive for r in found[:2]] == [True, None]
 
 

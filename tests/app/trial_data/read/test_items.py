@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
-from sparcc_pipeline.app.trial_data.read.rows import Queries
 from sparcc_pipeline.trial.agreement.pairs import PairKind, quadrant_pairs
 from sparcc_pipeline.trial.items import ITEMS, ITEMS_OF_A_READING, ItemPlace, ItemReading
 from sparcc_pipeline.trial.records import QueryKind
@@ -26,11 +26,22 @@ PLACES = [(k, side, item) for k in range(6) for side in ("right", "left") for it
 def item_rows(total: int, reader: str = "R1", **more: Any) -> list[dict[str, Any]]:
     """The 72 items of a reading of P001 at W0, the first `total` of them positive."""
     return [
-        {"participant": "P001", "visit": "W0", "reader": reader, "kind": "primary", "repeat": 1, "slice": k + 1,
-         "slice_index": FIRST_SLICE + k, "joint": side, "item": item, "value": int(number < total), "reason": "",
-         **more}
+        {
+            "participant": "P001",
+            "visit": "W0",
+            "reader": reader,
+            "kind": "primary",
+            "repeat": 1,
+            "slice": k + 1,
+            "slice_index": FIRST_SLICE + k,
+            "joint": side,
+            "item": item,
+            "value": int(number < total),
+            "reason": "",
+            **more,
+        }
         for number, (k, side, item) in enumerate(PLACES)
-    ]  # fmt: skip
+    ]
 
 
 def read(
@@ -124,15 +135,20 @@ def _reading(reader: str | None, edema: int, first_slice: int = FIRST_SLICE, **m
 
 def test_who_is_compared_with_whom() -> None:
     readings = [
-        _reading("R1", 8), _reading("R1", 8, repeat=2), _reading("R2", 9), _reading("R3", 40, adjudicator=True),
+        _reading("R1", 8),
+        _reading("R1", 8, repeat=2),
+        _reading("R2", 9),
+        _reading("R3", 40, adjudicator=True),
         _reading(None, 0),
-    ]  # fmt: skip
+    ]
     found = {(pairs.kind, pairs.first_name, pairs.second_name): pairs for pairs in quadrant_pairs(readings)}
 
     assert set(found) == {
-        (PairKind.BETWEEN, "R1", "R2"), (PairKind.WITHIN, "R1", "R1"), (PairKind.MACHINE, "R1", ""),
+        (PairKind.BETWEEN, "R1", "R2"),
+        (PairKind.WITHIN, "R1", "R1"),
+        (PairKind.MACHINE, "R1", ""),
         (PairKind.MACHINE, "R2", ""),
-    }  # fmt: skip
+    }
     same = found[PairKind.WITHIN, "R1", "R1"].agreement(1)
     assert same is not None and same.kappa is not None and same.kappa.value == 1.0
     assert (same.quadrants, same.first_positive) == (48, 6)
@@ -152,8 +168,9 @@ def test_the_report_shows_quadrants_of_readers_and_machine(
 ) -> None:
     joints = [
         {"slice": k, "side": side, "edema": dict.fromkeys(ITEMS[:4], 0), "intense": 0, "deep": 0}
-        for k in range(6) for side in ("right", "left")
-    ]  # fmt: skip
+        for k in range(6)
+        for side in ("right", "left")
+    ]
     slices = [{"slice_index": FIRST_SLICE + k} for k in range(6)]
     score_folder(files.folder / "machine", total=0, joints=joints, slices=slices)
     write_csv(files.manifest, [{"participant": "P001", "visit": "W0", "path": "machine"}])

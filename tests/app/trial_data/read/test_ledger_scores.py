@@ -36,8 +36,9 @@ class Night:
         version = self.ledger.record_study(SITE, study or content, content, [])
         return self.ledger.assign(version.id, participant, visit)
 
-    def scored(self, participant: str, visit: str, content: str, total: int, *, study: str = "",
-               delivered: bool = False) -> StudyVersion:  # fmt: skip
+    def scored(
+        self, participant: str, visit: str, content: str, total: int, *, study: str = "", delivered: bool = False
+    ) -> StudyVersion:
         version = self.received(participant, visit, content, study)
         for state in STEPS if delivered else STEPS[:-1]:
             self.ledger.finish(self.claimed(state))

@@ -21,7 +21,7 @@ from sparcc_pipeline.app.trial_data.read.imaging import score_points
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
 from sparcc_pipeline.app.trial_data.simulate import run as simulate
 from sparcc_pipeline.app.trial_data.simulate.phantom_scores import score_phantoms
-from sparcc_pipeline.app.trial_data.trial_report import words as say
+from sparcc_pipeline.app.trial_data.trial_report import words as terms
 from sparcc_pipeline.simulation.items import simulated_items
 from sparcc_pipeline.simulation.simulate import simulate_trial
 from sparcc_pipeline.trial import eligibility
@@ -59,10 +59,19 @@ def data(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _arguments(data: Path, out: Path) -> list[str | Path]:
     return [
-        data / "participants.csv", data / "visits.csv", "--scores", data / "scores.csv", "--readings",
-        data / "readings.csv", "--items", data / "reading_items.csv", "--protocol", data / "protocol.toml", "--out",
+        data / "participants.csv",
+        data / "visits.csv",
+        "--scores",
+        data / "scores.csv",
+        "--readings",
+        data / "readings.csv",
+        "--items",
+        data / "reading_items.csv",
+        "--protocol",
+        data / "protocol.toml",
+        "--out",
         out,
-    ]  # fmt: skip
+    ]
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
@@ -80,6 +89,14 @@ def test_the_demo_writes_its_data_and_report(demo: Path) -> None:
     assert page.count('class="person"') == 9
     assert "PABAK" in page and "R1: machine against reader" in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_the_path_of_the_report_is_printed_after_the_queries(data: Path, trial: Call, tmp_path: Path) -> None:
+    ended = trial("report", *_arguments(data, tmp_path / "out"))
+
+    *others, last = ended.out.splitlines()
+    assert last == f"Report: {tmp_path / 'out' / 'report.html'}"
+    assert any("data queries" in line for line in others)
 
 
 def test_a_phantom_of_the_demo_is_scored_as_it_was_drawn(demo: Path) -> None:
@@ -241,14 +258,16 @@ def test_every_dose_and_criterion_has_words_in_every_language() -> None:
     doses = {str(o.text) for choice in CHOICES if choice.key.endswith("_step") for o in choice.options} | {
         "15 mg daily"
     }
-    assert doses <= set(say.DOSES)
+    assert doses <= set(terms.DOSES)
     source = ast.parse(Path(eligibility.__file__).read_text(encoding="utf-8"))
     names = {
         node.args[0].value
         for node in ast.walk(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        and node.func.id in ("_between", "_at_least", "_at_most_uln") and isinstance(node.args[0], ast.Constant)
-    }  # fmt: skip
-    assert len(names) == 10 and names <= set(say.CRITERIA)
-    for message in (*say.DOSES, *say.CRITERIA):
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("_between", "_at_least", "_at_most_uln")
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert len(names) == 10 and names <= set(terms.CRITERIA)
+    for message in (*terms.DOSES, *terms.CRITERIA):
         assert message in CHINESE.catalogue

@@ -1,11 +1,11 @@
-// Requests to the server. An answer that is no success becomes an ApiError with the server's own sentence.
+// Requests to the server. A failed request throws an ApiError with the server's own sentence.
 
 import { say } from "./words.js";
 
 const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
 const TIMEOUT_MS = 15000;
 
-/** What the server refused, in its words; `code` "offline" where it could not be reached. */
+/** A refused request with the server's sentence; `code` is "offline" if the server cannot be reached. */
 export class ApiError extends Error {
   constructor(code, message, body = {}) {
     super(message);
@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The JSON that `method` on `path` answers. */
+/** Return the JSON answer of `method` on `path`. */
 export async function request(method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json", "X-CSRF-Token": csrf };
   let answer;
@@ -26,12 +26,12 @@ export async function request(method, path, body) {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
-    throw new ApiError("offline", say("The server cannot be reached. Check the network; the page tries again."));
+    throw new ApiError("offline", say("The server cannot be reached. Check the network; the page will try again."));
   }
   const content = await answer.json().catch(() => null);
   if (answer.ok && content !== null) return content;
   const code = content?.error?.code ?? (answer.status >= 500 ? "offline" : "invalid");
-  const message = content?.error?.message ?? say("The server answered something unexpected. Load the page again.");
+  const message = content?.error?.message ?? say("The server sent an unexpected answer. Load the page again.");
   throw new ApiError(code, message, content ?? {});
 }
 
@@ -39,7 +39,7 @@ export const load = (path) => request("GET", path);
 
 const AGAIN_MS = 2000;
 
-/** Begin a page; while the server cannot be reached say so and try again, after a sign-out go and sign in. */
+/** Start a page; while the server cannot be reached show a message and retry, after a sign-out go to the sign-in. */
 export async function begin(start) {
   const trouble = document.getElementById("trouble");
   for (;;) {

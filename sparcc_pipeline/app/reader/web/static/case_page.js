@@ -1,8 +1,8 @@
-// The page on which a case is read, locked, corrected and, in training, compared with what is known.
+// The page of a case: read, lock, correct and, in training, compare with the known points.
 
 import { begin, load, request } from "./api.js";
 import { Desk } from "./desk.js";
-import { enter, make, mention, tell } from "./dialogs.js";
+import { enter, make, mention, showLines } from "./dialogs.js";
 import { differenceList } from "./differences.js";
 import { Form } from "./form.js";
 import { Hanging } from "./hanging.js";
@@ -25,13 +25,13 @@ class CasePage {
     this.hanging = new Hanging(byId("hanging"), api, kase.visits, this.answers(), () => this.looked());
     this.form = new Form(kase, this.reading, this.hanging);
     this.desk = new Desk(this.hanging, (panel, target, event) => this.pressed(panel, target, event), this.commands());
-    if (this.reading.editable && this.saver.recover()) mention(say("What you had entered last was put back."));
+    if (this.reading.editable && this.saver.recover()) mention(say("Your last entries were restored."));
     else this.showSaved(this.reading.editable ? "saved" : "locked");
     this.showState();
     this.looked();
   }
 
-  /** What the images ask of the reading. */
+  /** Functions of the reading that the images call. */
   answers() {
     const { reading } = this;
     return {
@@ -44,9 +44,9 @@ class CasePage {
   commands() {
     const command = (id, keys, words, run) => ({ id, keys, words, run });
     return [
-      command("next", ["Enter"], say("This slice is read; next slice to read"), () => this.form.next(this.form.slice)),
+      command("next", ["Enter"], say("Mark this slice as read; go to the next one"), () => this.form.next(this.form.slice)),
       command("grid", ["g"], say("Keyboard to the points"), () => this.form.grid.focus()),
-      command("toggle", [" "], say("Points: give or take (also 1 and 0)"), () => this.form.grid.focus()),
+      command("toggle", [" "], say("Points: set or clear (also 1 and 0)"), () => this.form.grid.focus()),
       command("not-evaluable", ["n"], say("Points: not evaluable (Shift+N: the whole joint of this slice)"), () => this.form.grid.focus()),
       command("earlier", ["("], say("Read slices further to the front"), () => byId("earlier").click()),
       command("later", [")"], say("Read slices further to the back"), () => byId("later").click()),
@@ -102,7 +102,7 @@ class CasePage {
       .filter(([, what]) => what.length > 0);
     if (missing.length > 0) {
       const lines = missing.map(([label, what]) => say("{label}: {missing}", { label, missing: what.join("; ") }));
-      await tell(say("Not yet complete"), lines);
+      await showLines(say("Not yet complete"), lines);
       const [label] = missing[0];
       const next = this.reading.nextUnread(label);
       if (next) this.form.go(...next);
@@ -110,7 +110,7 @@ class CasePage {
       return;
     }
     const locked = await enter(say("Lock this reading"), {
-      text: say("After this nothing of it can change. With your password you sign that this is your reading."),
+      text: say("A locked reading cannot change. Your password is your signature on this reading."),
       content: this.summary(),
       label: say("Your password"),
       type: "password",
@@ -124,7 +124,7 @@ class CasePage {
     if (locked !== null) location.reload();
   }
 
-  /** What will be locked, a row for each time point. */
+  /** Return the summary before the lock, one row a time point. */
   summary() {
     const heads = [
       say("Time point"), say("Six slices"), "SPARCC", say("Edema"), say("Intensity"), say("Depth"), say("Evaluable"),
@@ -156,7 +156,7 @@ class CasePage {
     correct.addEventListener("click", () => this.correct());
     byId("onward").hidden = reading.editable;
     byId("opinion").hidden = reading.editable || !["available", "opened", "filed"].includes(kase.second_opinion);
-    // What comes next has the keyboard.
+    // The next step gets the focus.
     if (!reading.editable) (kase.second_opinion === "available" ? byId("opinion") : byId("onward")).focus();
     byId("later-note").hidden = reading.editable || kase.second_opinion !== "later";
     const version = kase.reading.version;
@@ -166,7 +166,7 @@ class CasePage {
 
   async correct() {
     const done = await enter(say("Correct this reading"), {
-      text: say("The locked version stays as it is. A new version opens with the same content, and both are kept."),
+      text: say("The locked version stays unchanged. A new version opens with the same content, and both are kept."),
       label: say("Why must it be corrected?"),
       type: "area",
       button: say("Open a new version"),
@@ -175,7 +175,7 @@ class CasePage {
     if (done !== null) location.reload();
   }
 
-  /** Training: what was known of the images, beside what was read. */
+  /** Training: show the known points beside the reading. */
   async feedback() {
     const { visits } = await load(`${api}/feedback`);
     const place = byId("feedback");
@@ -186,7 +186,7 @@ class CasePage {
         make("h3", {}, say("{label}: your total {total}, known {known}", { label, total: total ?? "–", known: known ?? "–" })),
         differenceList(differences, (each) => this.form.go(label, each.slice), say("known"), "known"));
     });
-    place.replaceChildren(make("h2", {}, say("What is known of these images")), ...blocks);
+    place.replaceChildren(make("h2", {}, say("Known points of these images")), ...blocks);
   }
 }
 
@@ -194,6 +194,6 @@ export const qualityName = (quality) =>
   ({ good: say("good"), adequate: say("adequate"), poor: say("poor") })[quality] ?? "–";
 
 await begin(async () => {
-  // In sight of the browser's console and of the tests.
+  // For the browser's console and the tests.
   window.page = new CasePage(await load(api));
 });

@@ -1,4 +1,4 @@
-// What the pages with images have in common: tools, keyboard, help. One table of commands serves keys, buttons and help.
+// Shared parts of the pages with images: tools, keyboard, help. One table of commands serves keys, buttons and help.
 
 import { ask, make, mention } from "./dialogs.js";
 import { listen } from "./gestures.js";
@@ -12,7 +12,7 @@ const CURSOR_MM = 1;
 const CURSOR_FAST_MM = 5;
 
 export class Desk {
-  /** Drives `hanging`; `pressed(panel, target, event)` on a quadrant; `more` are commands of the page besides. */
+  /** Control `hanging`; call `pressed(panel, target, event)` for a quadrant; `more` holds further commands of the page. */
   constructor(hanging, pressed, more = []) {
     this.hanging = hanging;
     this.presetNumber = 0;
@@ -57,7 +57,7 @@ export class Desk {
       command("cursor", ["x"], say("Crosshair by keyboard: arrows move it (Shift: faster)"), () => this.toggleCursor(), () => this.cursor),
       command("measure", ["m"], say("Measure from the crosshair by keyboard; again to end"), () => this.measure()),
       command("images", ["v"], say("Keyboard to the images"), () => hanging.activePanel.element.focus()),
-      command("clear", ["Escape"], say("Take ruler and crosshair away"), () => this.clear()),
+      command("clear", ["Escape"], say("Remove ruler and crosshair"), () => this.clear()),
       command("help", ["?"], say("This help"), () => this.help()),
     ];
   }
@@ -102,7 +102,7 @@ export class Desk {
     if (button) this.run(button.dataset.command);
   }
 
-  /** Buttons show which tool is in the hand. */
+  /** Mark the button of the active tool. */
   show() {
     for (const button of document.querySelectorAll("[data-command]")) {
       const command = this.commands.find((each) => each.id === button.dataset.command);
@@ -183,8 +183,8 @@ export class Desk {
     });
     const mouse = [
       [say("Wheel"), say("Scroll; with Ctrl: zoom; with Shift: only this time point")],
-      [say("Click on a quadrant, I or D"), say("Give or take its point; right click: not evaluable")],
-      [say("Drag"), say("As the tool says; middle button or Shift: move; right button: zoom")],
+      [say("Click on a quadrant, I or D"), say("Set or clear its point; right click: not evaluable")],
+      [say("Drag"), say("Use the tool; middle button or Shift: move; right button: zoom")],
     ].map(([what, words]) => make("tr", {}, make("th", { scope: "row" }, what), make("td", {}, words)));
     ask(
       say("Keyboard and mouse"),

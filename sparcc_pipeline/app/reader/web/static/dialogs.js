@@ -1,9 +1,9 @@
-// Questions to the reader: small modal dialogs, built when asked. `dialog` elements keep the keyboard inside, and Escape
-// closes them.
+// Questions to the reader: small modal dialogs, built when needed. A `dialog` element keeps the focus inside, and Escape
+// closes it.
 
 import { say } from "./words.js";
 
-/** An element with attributes and children. */
+/** Return an element with attributes and children. */
 export function make(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -15,7 +15,7 @@ export function make(name, attributes = {}, ...children) {
   return made;
 }
 
-/** A dialog with a title; gives it to `fill(dialog, close)`, and is answered with what `close` is given (Escape: null). */
+/** Show a dialog that `fill(dialog, close)` completes; resolve to the argument of `close` (null for Escape). */
 export function ask(title, fill, kind = "") {
   return new Promise((resolve) => {
     const before = document.activeElement;
@@ -37,7 +37,7 @@ export function ask(title, fill, kind = "") {
   });
 }
 
-/** One of several answers, [[value, words], ...]; digits choose as well. */
+/** Ask for one of several answers, [[value, text], ...]; digits choose too. */
 export function choose(title, text, answers) {
   return ask(title, (dialog, close) => {
     if (text) dialog.append(make("p", {}, text));
@@ -54,7 +54,7 @@ export function choose(title, text, answers) {
   });
 }
 
-/** A text, or null; `act(text)` may throw, its message is then shown and the dialog stays. */
+/** Ask for a text, or null; if `act(text)` throws, show its message and keep the dialog open. */
 export function enter(title, { text, label, type = "text", button, act, content = null, wide = false }) {
   return ask(
     title,
@@ -88,8 +88,8 @@ export function enter(title, { text, label, type = "text", button, act, content 
   );
 }
 
-/** Something that must be known before going on, line by line. */
-export function tell(title, lines) {
+/** Show lines that the reader must confirm. */
+export function showLines(title, lines) {
   return ask(title, (dialog, close) => {
     dialog.append(make("ul", {}, ...lines.map((line) => make("li", {}, line))));
     dialog.append(make("div", { class: "buttons" }, make("button", { type: "button", class: "strong", autofocus: true, click: () => close(true) }, say("OK"))));
@@ -98,7 +98,7 @@ export function tell(title, lines) {
 
 let hiding;
 
-/** A sentence for a few seconds at the foot of the images; screen readers say it. */
+/** Show a sentence for a few seconds below the images; screen readers announce it. */
 export function mention(text) {
   if (!text) return;
   const place = document.getElementById("mention");

@@ -1,4 +1,4 @@
-// Where two readings of the same images differ, one line a point; a line shows its slice when it is pressed.
+// Differences between two readings of the same images, one line a point; a click on a line shows its slice.
 
 import { make } from "./dialogs.js";
 import { jointName, shortItemName } from "./grid.js";
@@ -7,8 +7,8 @@ import { say } from "./words.js";
 const point = (value) => (value === null || value === undefined ? "–" : String(value));
 
 /**
- * A table of differences `{slice, joint, item, reading, ...}`; `key` is the field with the other value, `other` its head.
- * `extra` gives one more cell for each, `[head, cell(difference)]`.
+ * Return a table of differences `{slice, joint, item, reading, ...}`; `key` is the field of the other value, `other` its head.
+ * `extra` adds one column, `[head, cell(difference)]`.
  */
 export function differenceList(differences, go, other, key, extra = null) {
   if (differences.length === 0) return make("p", { class: "note" }, say("No difference on these slices."));

@@ -1,5 +1,5 @@
-// What is drawn on an image: the quadrants with their points, crosshair, ruler, scale, sides. Colours are those of Okabe
-// and Ito; a point that is given has a filled badge besides, one that cannot be evaluated is hatched.
+// Drawings on an image: quadrants with their points, crosshair, ruler, scale, sides. Colours are those of Okabe and Ito; a
+// point of 1 also has a filled badge, a point that is not evaluable is hatched.
 
 import { distanceMm } from "./geometry.js";
 import { inMm } from "./words.js";
@@ -27,7 +27,7 @@ const font = (context, size, weight = 400) => {
   context.font = `${weight} ${size * context.unit}px "Helvetica Neue", Arial, "Liberation Sans", sans-serif`;
 };
 
-/** A polygon of canvas places as a path. */
+/** Return a polygon of canvas positions as a path. */
 export function path(places) {
   const shape = new Path2D();
   places.forEach(([x, y], i) => (i === 0 ? shape.moveTo(x, y) : shape.lineTo(x, y)));
@@ -35,7 +35,7 @@ export function path(places) {
   return shape;
 }
 
-/** One quadrant: thin where nothing is given, thick with a badge where there is a point, hatched if not evaluable. */
+/** Draw one quadrant: thin for 0, thick with a badge for 1, hatched if not evaluable. */
 export function quadrant(context, places, { point, hovered, focused, badge }) {
   const shape = path(places);
   const { unit } = context;
@@ -72,7 +72,7 @@ function hatch(context, shape, places) {
   context.restore();
 }
 
-/** A letter or number in a rounded box; filled where a point is given. Returns its box, to be clicked. */
+/** Draw a letter or number in a rounded box, filled for a point of 1; return the box for clicks. */
 export function stamp(context, [x, y], text, given, hovered = false) {
   const { unit } = context;
   const half = (text.length > 1 ? 12 : 9) * unit;
@@ -92,7 +92,7 @@ export function stamp(context, [x, y], text, given, hovered = false) {
   return [x - half, y - high, x + half, y + high];
 }
 
-/** The machine's point, beside the reader's: another shape in another colour. */
+/** Draw the machine's point beside the reader's, in another shape and colour. */
 export function diamond(context, [x, y]) {
   const { unit } = context;
   const [at, half] = [y + 19 * unit, 7 * unit];
@@ -105,7 +105,7 @@ export function diamond(context, [x, y]) {
   context.stroke(shape);
 }
 
-/** Lines through a place, open about it so that what lies there is seen; broken where the place is on another slice. */
+/** Draw a crosshair, open at its centre to keep the image visible; dashed if its centre is on another slice. */
 export function crosshair(context, [x, y], width, height, onSlice) {
   const { unit } = context;
   const gap = 8 * unit;
@@ -121,7 +121,7 @@ export function crosshair(context, [x, y], width, height, onSlice) {
   context.setLineDash([]);
 }
 
-/** A ruler between two places (row, column), with a stroke at 10 mm and its length. */
+/** Draw a ruler between two positions (row, column), with a mark at 10 mm and its length. */
 export function ruler(context, series, from, to, place) {
   const { unit } = context;
   const length = distanceMm(series, from, to);
@@ -150,7 +150,7 @@ export function ruler(context, series, from, to, place) {
   outlined(context, inMm(length), Math.max(a[0], b[0]) + 8 * unit, (a[0] > b[0] ? a : b)[1]);
 }
 
-/** The patient's sides, a bar of 10 mm, and two lines of text in the corners. */
+/** Draw the patient's sides, a bar of 10 mm, and two lines of text in the corners. */
 export function marks(context, width, height, pixelsPerMm, { head, below, right, left }) {
   const { unit } = context;
   context.fillStyle = COLOUR.text;
@@ -176,7 +176,7 @@ export function marks(context, width, height, pixelsPerMm, { head, below, right,
   outlined(context, below, width - 10 * unit, y);
 }
 
-/** A sentence in the middle of an image that is not there. */
+/** Write a sentence in place of a missing image. */
 export function notice(context, width, height, text) {
   font(context, 14);
   context.textAlign = "center";

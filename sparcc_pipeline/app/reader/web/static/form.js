@@ -8,7 +8,7 @@ import { say } from "./words.js";
 const byId = (id) => document.getElementById(id);
 
 export class Form {
-  /** The form for `reading` of a case `kase`; `differs(label, slice, joint, item)` marks cells. */
+  /** The form for `reading` of the case `kase`; `differs(label, slice, joint, item)` marks cells. */
   constructor(kase, reading, hanging, differs = () => false) {
     Object.assign(this, { kase, reading, hanging, differs });
     this.grid = new Grid(byId("grid"), reading, {
@@ -39,7 +39,7 @@ export class Form {
       }));
   }
 
-  /** Everything as the reading has it now. */
+  /** Update the whole form from the reading. */
   show() {
     const { label, reading } = this;
     for (const tab of byId("visits").children) this.showTab(tab);
@@ -103,7 +103,7 @@ export class Form {
     byId("later").disabled = fixed || first + 6 >= slices;
   }
 
-  /** Why something of this time point is not evaluable, line by line. */
+  /** List the reasons for items of this time point that are not evaluable. */
   showReasons() {
     const entries = this.reading.visit(this.label).joints.filter((entry) => ITEMS.some((item) => entry[item] === null));
     byId("reasons").replaceChildren(...entries.map((entry) => {
@@ -145,7 +145,7 @@ export class Form {
   // Points
 
   refuse() {
-    mention(this.reading.lockedWords ?? say("This reading is locked: nothing of it can change."));
+    mention(this.reading.lockedWords ?? say("This reading is locked and cannot change."));
   }
 
   toggle(slice, joint, item) {
@@ -165,11 +165,11 @@ export class Form {
     const title = items.length === ITEMS.length
       ? say("Slice {slice}, {joint}: nothing is evaluable because", { slice, joint: jointName(joint) })
       : say("Slice {slice}, {joint}, {item}: not evaluable because", { slice, joint: jointName(joint), item: items.map(itemName).join(", ") });
-    const back = items.every((item) => entry[item] === null) ? [["evaluable", say("it is evaluable after all")]] : [];
+    const back = items.every((item) => entry[item] === null) ? [["evaluable", say("it is evaluable")]] : [];
     const reason = await choose(title, null, [...this.kase.reasons.map((each) => [each, reasonName(each)]), ...back]);
     if (reason === "evaluable") for (const item of items) this.reading.set(label, slice, joint, item, 0);
     else if (reason !== null) mention(this.reading.setNotEvaluable(label, slice, joint, items, reason));
-    if (reason === "other") mention(say("Say in the comment why it is not evaluable."));
+    if (reason === "other") mention(say("Explain in the comment why it is not evaluable."));
     return undefined;
   }
 
@@ -178,7 +178,7 @@ export class Form {
     return this.reading.setRead(this.label, slice, !this.reading.isRead(this.label, slice));
   }
 
-  /** This slice is read; go to the next that is not, in the next time point when this one is finished. */
+  /** Mark the slice as read; go to the next unread slice, if necessary of the next time point. */
   next(slice) {
     if (!this.reading.editable) return this.refuse();
     const inGrid = this.grid.focused;
@@ -211,8 +211,8 @@ export class Form {
     if (this.reading.lostBy(label, first)) {
       const answer = await choose(
         say("Read other slices of time point {label}?", { label }),
-        say("Points on slices that stay among the six are kept; those of the slice that leaves are lost."),
-        [[true, say("Move the six slices")], [false, say("Leave them")]],
+        say("Points on slices that stay among the six are kept; points on the removed slice are lost."),
+        [[true, say("Move the six slices")], [false, say("Keep the slices")]],
       );
       if (!answer) return;
     }

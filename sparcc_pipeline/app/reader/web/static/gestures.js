@@ -1,5 +1,5 @@
-// Mouse, pen and touch on the images. What a drag does depends on the tool; a click on a quadrant gives or takes its
-// point; the wheel scrolls, with Ctrl it zooms.
+// Mouse, pen and touch on the images. A drag applies the tool; a click on a quadrant sets or clears its point; the
+// wheel scrolls, with Ctrl it zooms.
 
 const CLICK_PIXELS = 4;
 const WHEEL_STEP = 40;
@@ -44,7 +44,7 @@ class Drag {
   }
 }
 
-/** Let a panel react; `pressed(panel, target, event)` is called for a click on a quadrant or letter. */
+/** Add the gestures to a panel; a click on a quadrant or letter calls `pressed(panel, target, event)`. */
 export function listen(hanging, panel, pressed) {
   const { element } = panel;
   let drag = null;
@@ -92,7 +92,7 @@ export function listen(hanging, panel, pressed) {
         if (panel.view) hanging.zoomBy(zoomOf(event.deltaY), panel.fromMiddle(event.offsetX, event.offsetY));
         return;
       }
-      // Shift turns the wheel sideways in some browsers.
+      // In some browsers Shift makes the wheel scroll sideways.
       const lines = event.deltaMode === 1 ? WHEEL_STEP : 1;
       turned += (event.deltaY || event.deltaX) * lines;
       const steps = Math.trunc(turned / WHEEL_STEP);

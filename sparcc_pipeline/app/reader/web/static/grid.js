@@ -1,11 +1,11 @@
-// The compact grid of one time point: six slices, and in the order of the image the items of both joints. One cell is in
-// the tab order; arrow keys move, and the images follow to the slice.
+// The compact grid of one time point: six slices, with the items of both joints in the order of the image. One cell is in
+// the tab order; arrow keys move the focus, and the images show its slice.
 
 import { keyOf } from "./keys.js";
 import { ITEMS, SLICES } from "./reading.js";
 import { say } from "./words.js";
 
-/** Items as the image shows them: the ilia outside, the sacrum between. */
+/** Items in the order of the image: the ilia outside, the sacrum between. */
 export const COLUMNS = [
   ...["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral", "intense", "deep"].map((item) => ["right", item]),
   ...["upper_sacral", "lower_sacral", "upper_iliac", "lower_iliac", "intense", "deep"].map((item) => ["left", item]),
@@ -21,7 +21,7 @@ export const itemName = (item) =>
     deep: say("depth"),
   })[item];
 
-/** The same in a line that says the joint already. */
+/** The same for a line that names the joint already. */
 export const shortItemName = (item) =>
   ({
     upper_iliac: say("upper iliac"),
@@ -56,7 +56,7 @@ const element = (name, attributes = {}, ...children) => {
 export class Grid {
   /**
    * A grid in `host`. `reading` holds the points; `acts` has `toggle(slice, joint, item)`, `notEvaluable(...)`,
-   * `toggleRead(slice)`, `next()` and `looked(slice)`, called when another row is chosen.
+   * `toggleRead(slice)`, `next()` and `looked(slice)`, called when another row is selected.
    */
   constructor(host, reading, acts) {
     Object.assign(this, { host, reading, acts });
@@ -113,7 +113,7 @@ export class Grid {
     return body;
   }
 
-  /** Show a time point, the slice that is looked at marked. */
+  /** Show a time point and mark the shown slice. */
   show(label, looked, differs = () => false) {
     this.label = label;
     this.table.setAttribute("aria-label", say("Points of time point {label}", { label }));
@@ -138,15 +138,15 @@ export class Grid {
   }
 
   fill(cell, label, slice, joint, item, value) {
-    // A slice that is not yet read has no points rather than points of 0.
+    // An unread slice has no points, not points of 0.
     const none = this.reading.joint(label, slice, joint).read ? "0" : "·";
     cell.firstChild.textContent = value === null ? "–" : value || none;
     cell.classList.toggle("one", value === 1);
     cell.classList.toggle("na", value === null);
-    const said = value === null ? say("not evaluable") : value;
+    const shown = value === null ? say("not evaluable") : value;
     cell.setAttribute(
       "aria-label",
-      say("Slice {slice}, {joint}, {item}: {value}", { slice, joint: jointName(joint), item: itemName(item), value: said }),
+      say("Slice {slice}, {joint}, {item}: {value}", { slice, joint: jointName(joint), item: itemName(item), value: shown }),
     );
   }
 
@@ -163,7 +163,7 @@ export class Grid {
     return this.table.contains(document.activeElement);
   }
 
-  /** True if this item's cell has the keyboard. */
+  /** Return true if the cell of this item has the focus. */
   isAt(slice, joint, item) {
     if (!this.focused || this.at.column === COLUMNS.length) return false;
     const [here, what] = COLUMNS[this.at.column];
@@ -177,7 +177,7 @@ export class Grid {
     this.acts.looked(SLICES[this.at.row]);
   }
 
-  /** The row of a slice, without taking the keyboard. */
+  /** Mark the row of a slice without moving the focus. */
   follow(slice) {
     this.at.row = slice - 1;
     this.roam();

@@ -1,11 +1,11 @@
-// All images of a case: what they share (slice, zoom, window, crosshair, ruler), and how they are laid out.
+// All images of a case: their shared state (slice, zoom, window, crosshair, ruler) and their layout.
 
 import { boxOf, fromCentre } from "./geometry.js";
 import { Panel } from "./panel.js";
 
 const MARGIN_MM = [16, 30];
 const WHOLE_IMAGE_SHARE = 0.98;
-/** Width and middle of a window, as shares of the one that the server proposes. */
+/** Width and middle of a window, as shares of the window proposed by the server. */
 export const PRESETS = [
   { width: 1, centre: 0.5 },
   { width: 0.6, centre: 0.35 },
@@ -17,8 +17,8 @@ const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export class Hanging {
   /**
-   * The images of `visits` in `host`, fetched below `api`. `reading` answers for the points: `first(visit)`, `points(visit, joint)`,
-   * `isFocused(visit, joint, item)`; `changed` is called when another slice or time point is looked at.
+   * The images of `visits` in `host`, fetched from `api`. `reading` provides the points: `first(visit)`, `points(visit, joint)`,
+   * `isFocused(visit, joint, item)`; `changed` is called when another slice or time point is shown.
    */
   constructor(host, api, visits, reading, changed) {
     Object.assign(this, { host, api, visits, reading, changed });
@@ -34,14 +34,14 @@ export class Hanging {
     this.ruler = null;
     this.crosshair = null;
     this.overlay = null;
-    // Text and lines on the images grow with the page's own.
+    // Text and lines on the images scale with the text of the page.
     this.textScale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
     this.panels = visits.flatMap((visit) =>
       ["stir", "t1"].filter((kind) => visit.series[kind] !== null).map((kind) => new Panel(this, visit, kind)),
     );
     this.resetView();
-    this.lay();
-    window.addEventListener("resize", () => this.lay());
+    this.arrange();
+    window.addEventListener("resize", () => this.arrange());
     for (const panel of this.panels) panel.stack.want(panel.slice ?? 0);
   }
 
@@ -53,22 +53,22 @@ export class Hanging {
     for (const panel of this.panels) panel.redraw();
   }
 
-  // What is looked at
+  // Shown slices
 
-  /** The STIR slice of a time point that is shown. */
+  /** Return the shown STIR slice of a time point. */
   sliceOf(visit) {
     const { spacing_mm: spacing, slices } = visit.series.stir;
     const steps = Math.round(this.offsetMm / spacing[0]) + this.apart.get(visit);
     return clamp(this.reading.first(visit) + steps, 0, slices - 1);
   }
 
-  /** 1-6 where the slice that is shown is one of the six, else null. */
+  /** Return 1-6 if the shown slice is one of the six, else null. */
   positionOf(visit) {
     const position = this.sliceOf(visit) - this.reading.first(visit) + 1;
     return position >= 1 && position <= 6 ? position : null;
   }
 
-  /** Show a slice of the active time point, and those of the others that belong to it. */
+  /** Show a slice of the active time point, and the linked slices of the others. */
   showSlice(slice, alone = false) {
     const { spacing_mm: spacing, slices } = this.active.series.stir;
     const wanted = clamp(slice, 0, slices - 1);
@@ -83,7 +83,7 @@ export class Hanging {
     this.showSlice(this.sliceOf(this.active) + steps, alone);
   }
 
-  /** All time points on the same of the six slices again. */
+  /** Show the same of the six slices of all time points again. */
   link() {
     const slice = this.sliceOf(this.active);
     for (const visit of this.visits) this.apart.set(visit, 0);
@@ -97,7 +97,7 @@ export class Hanging {
   activate(visit) {
     if (visit === this.active) return;
     this.active = visit;
-    this.lay();
+    this.arrange();
     this.changed();
   }
 
@@ -111,7 +111,7 @@ export class Hanging {
     return [Math.round(middle - half), Math.round(middle + half)];
   }
 
-  /** Wider or narrower, brighter or darker, by shares of the proposed window. */
+  /** Change the window by shares of the proposed window. */
   changeWindow(kind, wider, higher) {
     const now = this.windowing[kind];
     now.width = clamp(now.width * Math.exp(wider), 0.02, 20);
@@ -124,7 +124,7 @@ export class Hanging {
     this.redraw();
   }
 
-  /** Larger or smaller about a place (down, left) in mm from the middle of the panels, which stays where it is. */
+  /** Zoom about a fixed position (down, left) in mm from the middle of the panels. */
   zoomBy(factor, about = [0, 0]) {
     const before = this.zoom;
     this.zoom = clamp(before * factor, 0.3, 12);
@@ -138,7 +138,7 @@ export class Hanging {
     this.redraw();
   }
 
-  /** The joints as large as the panels allow; the whole image if they fill them already. */
+  /** Fit the joints to the panels, or the whole image if the joints fill them already. */
   resetView() {
     const atJoints = this.zoom === 1 && this.pan[0] === 0 && this.pan[1] === 0 && !this.whole;
     this.whole = atJoints;
@@ -148,7 +148,7 @@ export class Hanging {
     this.redraw();
   }
 
-  /** Height and width in mm of what all panels show: the joints of every time point on its six slices. */
+  /** Return the height and width in mm of the joints of every time point on its six slices. */
   jointBox() {
     const boxes = this.visits.map((visit) => this.jointsOf(visit)).filter((box) => box !== null);
     if (boxes.length === 0) return this.wholeBox();
@@ -174,7 +174,7 @@ export class Hanging {
     return points.length === 0 ? null : { box: boxOf(points), spacing: visit.series.stir.spacing_mm };
   }
 
-  /** (row, column) of STIR in the middle of the panels. */
+  /** Return (row, column) of STIR in the middle of the panels. */
   centreOf(visit) {
     const { rows, columns } = visit.series.stir;
     if (this.whole) return [(rows - 1) / 2, (columns - 1) / 2];
@@ -193,7 +193,7 @@ export class Hanging {
     return this.reading.isFocused(visit, this.positionOf(visit), joint, item);
   }
 
-  /** Put the crosshair on a place of a panel; on the other time points it is as far from the middle of the joints. */
+  /** Set the crosshair in a panel; other time points show it at the same offset from the middle of the joints. */
   point(panel, place) {
     if (!panel.linked) return;
     this.crosshair = { offset: fromCentre(panel.visit, panel.stirIndex(place)) };
@@ -218,8 +218,8 @@ export class Hanging {
 
   // Layout
 
-  /** Time points side by side; STIR over T1, or beside it where one time point is larger so. */
-  lay() {
+  /** Arrange time points side by side; STIR above T1, or beside it if that makes one time point larger. */
+  arrange() {
     const visits = this.single ? [this.active] : this.visits;
     const kinds = this.layout === "both" ? ["stir", "t1"] : [this.layout];
     const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kinds.includes(panel.kind));
@@ -239,7 +239,7 @@ export class Hanging {
     this.redraw();
   }
 
-  /** How large the joints are where the host is divided so, in CSS pixels a millimetre. */
+  /** Return the size of the joints for a division of the host, in CSS pixels a millimetre. */
   scaleWith(columns, rows) {
     const { clientWidth, clientHeight } = this.host;
     return Math.min(clientWidth / columns / this.boxMm[1], clientHeight / rows / this.boxMm[0]);
@@ -248,15 +248,15 @@ export class Hanging {
   nextLayout() {
     if (!this.hasT1) return;
     this.layout = LAYOUTS[(LAYOUTS.indexOf(this.layout) + 1) % LAYOUTS.length];
-    this.lay();
+    this.arrange();
   }
 
   toggleSingle() {
     this.single = !this.single && this.visits.length > 1;
-    this.lay();
+    this.arrange();
   }
 
-  /** The STIR panel of the active time point, or the one of T1 where only that is shown. */
+  /** The STIR panel of the active time point, or its T1 panel if only T1 is shown. */
   get activePanel() {
     const kind = this.layout === "t1" && this.active.series.t1 !== null ? "t1" : "stir";
     return this.panels.find((panel) => panel.visit === this.active && panel.kind === kind);

@@ -1,14 +1,14 @@
-// Names of keys: as events have them, and as people read them.
+// Names of keys: in events, and for people.
 
 import { say } from "./words.js";
 
-/** The key as the tables name it: letters small, whatever caps lock says; Shift only where it makes no other character. */
+/** Return the key's name in the tables: letters in lower case, Shift only where it produces no other character. */
 export function keyOf({ key, shiftKey }) {
   const letter = key.length === 1 && key.toLowerCase() !== key.toUpperCase();
   return `${shiftKey && (letter || key.length > 1) ? "Shift+" : ""}${letter ? key.toLowerCase() : key}`;
 }
 
-/** A key as its cap shows it. */
+/** Return the label of a key. */
 export const keyName = (key) =>
   key
     .replace("ArrowRight", "→").replace("ArrowLeft", "←").replace("ArrowUp", "↑").replace("ArrowDown", "↓")

@@ -1,9 +1,9 @@
-// The second opinion, after locking only: the machine's overlay and points beside the reader's, and a revised reading
-// with a reason for each changed point.
+// The second opinion, after lock only: the machine's overlay and points beside the reader's, and a revised reading with a
+// reason for each changed point.
 
 import { begin, load, request } from "./api.js";
 import { Desk } from "./desk.js";
-import { enter, make, mention, tell } from "./dialogs.js";
+import { enter, make, mention, showLines } from "./dialogs.js";
 import { differenceList } from "./differences.js";
 import { Form } from "./form.js";
 import { itemName, jointName } from "./grid.js";
@@ -29,8 +29,8 @@ class OpinionPage {
     this.reading.editable = revised?.state === "open";
     this.reading.lockedWords = say("To change a point, file a revised reading.");
     this.reasons = new Map((revised?.reasons ?? []).map((each) => [keyOf(each), each.reason]));
-    const said = (state, error) => this.showSaved(state, error);
-    this.saver = new Saver(`${api}/revision`, this.reading, revised?.revision ?? 0, said, () => ({ reasons: this.given() }));
+    const onState = (state, error) => this.showSaved(state, error);
+    this.saver = new Saver(`${api}/revision`, this.reading, revised?.revision ?? 0, onState, () => ({ reasons: this.given() }));
     this.hanging = new Hanging(byId("hanging"), api, kase.visits, this.answers(), () => this.show());
     this.hanging.overlay = new Overlay(api, this.hanging);
     const differs = (label, slice, joint, item) => this.differs(label, slice, joint, item);
@@ -38,7 +38,7 @@ class OpinionPage {
     this.form.fixedWindow = true;
     this.desk = new Desk(this.hanging, (panel, target, event) => this.pressed(panel, target, event), this.commands());
     this.wire();
-    if (this.reading.editable && this.saver.recover()) mention(say("What you had entered last was put back."));
+    if (this.reading.editable && this.saver.recover()) mention(say("Your last entries were restored."));
     this.goToFirst();
     this.show();
   }
@@ -120,7 +120,7 @@ class OpinionPage {
     const { differences } = this.machine;
     const probability = ({ slice_index: slice, joint, item }) =>
       this.machineJoint(label, slice, joint)?.probability?.[item] ?? null;
-    // A model that was not calibrated cannot say how sure it is.
+    // A model without calibration has no probabilities.
     const known = differences.some((each) => probability(each) !== null);
     const shown = (each) => (probability(each) === null ? "–" : percent(probability(each)));
     const extra = known ? [say("probability"), shown] : null;
@@ -175,7 +175,7 @@ class OpinionPage {
 
   // Revised reading
 
-  /** Points that are not as in the primary reading. */
+  /** Return the points that differ from the primary reading. */
   changes() {
     return this.kase.visits.flatMap(({ label }) =>
       this.primary.visits[label].joints.flatMap((before) =>
@@ -197,7 +197,7 @@ class OpinionPage {
     this.reading.editable = true;
     this.form.show();
     this.show();
-    mention(say("Change points in the grid or on the image; each needs a reason. Your locked reading stays as it is."));
+    mention(say("Change points in the grid or on the image; each change needs a reason. Your locked reading stays unchanged."));
   }
 
   showChanges() {
@@ -228,10 +228,10 @@ class OpinionPage {
   async lock() {
     const changes = this.changes();
     const without = changes.filter((each) => !this.reasons.get(keyOf(each)));
-    if (changes.length === 0) return tell(say("Nothing was changed"), [say("A revised reading differs from the locked one in at least one point.")]);
-    if (without.length > 0) return tell(say("Reasons are missing"), [say("{count} changed points have no reason yet.", { count: without.length })]);
+    if (changes.length === 0) return showLines(say("Nothing was changed"), [say("A revised reading must differ from the locked reading in at least one point.")]);
+    if (without.length > 0) return showLines(say("Reasons are missing"), [say("{count} changed points need a reason.", { count: without.length })]);
     const locked = await enter(say("Lock the revised reading"), {
-      text: say("{count} points changed, each with its reason. The locked reading stays as it is; both are kept apart.", { count: changes.length }),
+      text: say("{count} points changed, each with a reason. The locked reading stays unchanged; both are kept separately.", { count: changes.length }),
       label: say("Your password"),
       type: "password",
       button: say("Sign and lock"),

@@ -1,4 +1,4 @@
-// The machine's probability of edema over the images, in one colour, as strong as the reader wants it.
+// The machine's probability of edema over the images, in one colour, with adjustable opacity.
 
 const COLOUR = [204, 121, 167];
 
@@ -9,7 +9,7 @@ export class Overlay {
     this.slices = new Map();
   }
 
-  /** Over a STIR panel that was just drawn at `box` (x, y, width, height). */
+  /** Draw the overlay over a STIR panel at `box` (x, y, width, height). */
   draw(context, panel, box) {
     if (panel.kind !== "stir" || this.opacity === 0) return;
     const image = this.get(panel);

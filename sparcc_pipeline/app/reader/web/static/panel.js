@@ -1,4 +1,4 @@
-// One image: a slice of one series of one time point on a canvas, at the screen's own resolution, with what is drawn on it.
+// One image: a slice of one series of one time point on a canvas, at the screen's resolution, with its drawings.
 
 import * as draw from "./draw.js";
 import { atCentre, distanceMm, inverse, middle, moved } from "./geometry.js";
@@ -9,7 +9,7 @@ export const QUADRANTS = ["upper_iliac", "lower_iliac", "upper_sacral", "lower_s
 const UNIT_MATRIX = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]];
 
 export class Panel {
-  /** A panel of `visit` (of the case), showing "stir" or "t1"; `hanging` holds what all panels share. */
+  /** A panel of `visit`, showing "stir" or "t1"; `hanging` holds the state that all panels share. */
   constructor(hanging, visit, kind) {
     this.hanging = hanging;
     this.visit = visit;
@@ -33,7 +33,7 @@ export class Panel {
     new ResizeObserver(() => this.redraw()).observe(this.element);
   }
 
-  /** The slice of this series that is shown, or null where the series does not reach. */
+  /** Return the slice of this series to show, or null outside the series. */
   get slice() {
     const stir = this.hanging.sliceOf(this.visit);
     if (this.kind === "stir") return stir;
@@ -42,7 +42,7 @@ export class Panel {
     return Math.round(share * (this.series.slices - 1));
   }
 
-  /** Draw at the next frame, once, however often it is asked. */
+  /** Draw once at the next frame, even after several calls. */
   redraw() {
     if (this.asked) return;
     this.asked = true;
@@ -52,7 +52,7 @@ export class Panel {
     });
   }
 
-  /** Canvas place of (row, column) of this series. */
+  /** Return the canvas position of (row, column) of this series. */
   place([row, column]) {
     const { centre, scale, x, y } = this.view;
     return [
@@ -61,7 +61,7 @@ export class Panel {
     ];
   }
 
-  /** (row, column) of this series under a place in CSS pixels of the panel. */
+  /** Return (row, column) of this series at a position in CSS pixels of the panel. */
   under(cssX, cssY) {
     const { centre, scale, x, y } = this.view;
     return [
@@ -70,20 +70,20 @@ export class Panel {
     ];
   }
 
-  /** Millimetres (down, left) from the middle of the panel to a place in CSS pixels. */
+  /** Return the millimetres (down, left) from the middle of the panel to a position in CSS pixels. */
   fromMiddle(cssX, cssY) {
     const { clientWidth, clientHeight } = this.element;
     const mm = this.ratio / this.view.scale;
     return [(cssY - clientHeight / 2) * mm, (cssX - clientWidth / 2) * mm];
   }
 
-  /** (row, column) of this series at a place of STIR on the slice that is shown. */
+  /** Return (row, column) of this series at a position of STIR on the shown slice. */
   fromStirPlace(place) {
     if (!this.linked) return place;
     return moved(this.fromStir, [this.hanging.sliceOf(this.visit), ...place]).slice(1);
   }
 
-  /** STIR's index of a place of this series on the slice that is shown. */
+  /** Return STIR's index of a position of this series on the shown slice. */
   stirIndex(place) {
     return this.linked ? moved(this.toStir, [this.slice, ...place]) : [this.hanging.sliceOf(this.visit), ...place];
   }
@@ -125,7 +125,7 @@ export class Panel {
     this.describe(slice);
   }
 
-  /** Bring the slice's pixels through the window into `image`; false while they are not here. */
+  /** Apply the window to the slice's pixels and write `image`; return false until the pixels have arrived. */
   paint(slice) {
     const pixels = this.stack.get(slice);
     if (pixels === undefined) return false;
@@ -154,7 +154,7 @@ export class Panel {
 
   drawMarks(context, width, height) {
     const { hanging, visit, kind } = this;
-    // Where nobody knows how the series lie to each other, nothing of one is drawn on the other.
+    // If the relative position of the series is unknown, nothing of one is drawn on the other.
     if (hanging.quadrantsShown && this.linked) this.drawQuadrants(context);
     const ruler = hanging.rulerOn(this);
     if (ruler) draw.ruler(context, this.series, ruler.from, ruler.to, (place) => this.place(place));
@@ -197,7 +197,7 @@ export class Panel {
     }
   }
 
-  /** Intensity and depth below the joint, to be clicked. */
+  /** Draw the buttons for intensity and depth below the joint. */
   drawLetters(context, joint, points, machine) {
     if (joint.line.length === 0) return;
     const end = joint.line.at(-1);
@@ -222,7 +222,7 @@ export class Panel {
     return this.hovered?.joint === joint && this.hovered?.item === item;
   }
 
-  /** What lies under a place in CSS pixels: a quadrant or a letter, or null. Letters lie on top. */
+  /** Return the quadrant or letter at a position in CSS pixels, or null. Letters are in front. */
   targetAt(cssX, cssY) {
     const [x, y] = [cssX * this.ratio, cssY * this.ratio];
     const context = this.canvas.getContext("2d");

@@ -1,5 +1,5 @@
-// The pixels of a case: 16 bits, little-endian, one request a slice. The slice that is looked at comes first, its
-// neighbours after it, the rest while the reader looks; a request that fails is made again.
+// The pixels of a case: 16 bits, little-endian, one request a slice. The shown slice comes first, then its neighbours,
+// then the rest; a failed request is repeated.
 
 const AT_ONCE = 4;
 const RETRY_MS = [300, 1000, 3000];
@@ -12,11 +12,11 @@ class Line {
 
   add(stack, slice) {
     this.waiting.push({ stack, slice });
-    // When all that is wanted now is in the line.
+    // After all urgent slices are queued.
     queueMicrotask(() => this.next());
   }
 
-  /** Fetch those first that are nearest to what is looked at. */
+  /** Fetch the slices nearest to the shown one first. */
   next() {
     while (this.running < AT_ONCE && this.waiting.length > 0) {
       let best = 0;
@@ -36,7 +36,7 @@ const line = new Line();
 
 /** The slices of one series. */
 export class Stack {
-  /** `path(slice)` is where a slice is fetched; `arrived` is called when one is here or could not be fetched. */
+  /** `path(slice)` is the address of a slice; `arrived` is called when a slice has arrived or failed. */
   constructor(series, path, arrived) {
     this.series = series;
     this.path = path;
@@ -47,12 +47,12 @@ export class Stack {
     this.failed = false;
   }
 
-  /** The pixels of a slice (Uint16Array, row by row), or undefined until they are here. */
+  /** Return the pixels of a slice (Uint16Array, row by row), or undefined until they arrive. */
   get(slice) {
     return this.slices.get(slice);
   }
 
-  /** Ask for a slice and, the first time, for all the others after it. */
+  /** Request a slice and, the first time, all other slices after it. */
   want(slice) {
     this.wanted = slice;
     if (this.asked) return;
@@ -79,14 +79,14 @@ export class Stack {
   }
 }
 
-/** Gray of every 16-bit value: a table of 65536 RGBA words for a window. */
+/** Gray of every 16-bit value: a table of 65536 RGBA values for a window. */
 export class Windowing {
   constructor() {
     this.table = new Uint32Array(65536);
     this.key = "";
   }
 
-  /** The table for black and white at these signals. */
+  /** Return the table for black and white at these signals. */
   of(black, white) {
     const key = `${black} ${white}`;
     if (key !== this.key) {

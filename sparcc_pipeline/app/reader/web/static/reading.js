@@ -1,5 +1,5 @@
-// A reading as it is filled in: points, what is not evaluable, and the rules that no entry may break. Content and words
-// are those of the server (`Content`), which checks all of it again.
+// A reading in progress: points, items that are not evaluable, and the rules of every entry. The content has the form of
+// the server's `Content`, and the server checks it again.
 
 import { say } from "./words.js";
 
@@ -17,7 +17,7 @@ const fresh = (slice, joint) => ({
 });
 
 export class Reading {
-  /** `changed(typing)` is called after every change of the content; `typing` says that more of a text will follow. */
+  /** `changed(typing)` is called after every change; `typing` is true while a text is being entered. */
   constructor(content, changed) {
     this.content = content;
     this.changed = changed;
@@ -32,22 +32,22 @@ export class Reading {
     return this.visit(label).joints.find((each) => each.slice === slice && each.joint === joint);
   }
 
-  /** Set an item to 0, 1 or null. Returns a sentence where that is impossible, or where it changed something besides. */
+  /** Set an item to 0, 1 or null. Return a sentence if that is impossible or changed other items too. */
   set(label, slice, joint, item, value) {
     const entry = this.joint(label, slice, joint);
     const isQuadrant = QUADRANTS.includes(item);
     if (value === 1 && !isQuadrant && !QUADRANTS.some((quadrant) => entry[quadrant] === 1))
       return item === "deep"
-        ? say("Depth needs edema: give a quadrant of this joint and slice its point first.")
-        : say("Intensity needs edema: give a quadrant of this joint and slice its point first.");
+        ? say("Depth needs edema: first mark a quadrant of this joint and slice.")
+        : say("Intensity needs edema: first mark a quadrant of this joint and slice.");
     entry[item] = value;
-    const said = isQuadrant ? this.follow(entry) : null;
+    const sentence = isQuadrant ? this.follow(entry) : null;
     if (!ITEMS.some((each) => entry[each] === null)) entry.reason = null;
     this.changed();
-    return said;
+    return sentence;
   }
 
-  /** Intensity and depth go with the edema that they belong to. */
+  /** Adjust intensity and depth to the edema of the joint; return a sentence if points were removed. */
   follow(entry) {
     const none = QUADRANTS.every((quadrant) => entry[quadrant] === null);
     if (none) {
@@ -55,7 +55,7 @@ export class Reading {
       entry.deep = null;
       return null;
     }
-    // Both together come from a joint without an evaluable quadrant, which this now is no longer.
+    // Both were null because no quadrant was evaluable; now one is.
     if (entry.intense === null && entry.deep === null) {
       entry.intense = 0;
       entry.deep = 0;
@@ -63,7 +63,7 @@ export class Reading {
     if (QUADRANTS.some((quadrant) => entry[quadrant] === 1)) return null;
     const lost = ["intense", "deep"].filter((item) => entry[item] === 1);
     for (const item of lost) entry[item] = 0;
-    return lost.length === 0 ? null : say("Without edema there is no intensity and no depth: their points were taken back.");
+    return lost.length === 0 ? null : say("Without edema there is no intensity and no depth: their points were removed.");
   }
 
   toggle(label, slice, joint, item) {
@@ -71,17 +71,17 @@ export class Reading {
     return this.set(label, slice, joint, item, now === 0 ? 1 : 0);
   }
 
-  /** Items of a joint-slice cannot be evaluated, and why. */
+  /** Mark items of a joint slice as not evaluable, with the reason. */
   setNotEvaluable(label, slice, joint, items, reason) {
     const entry = this.joint(label, slice, joint);
     for (const item of items) entry[item] = null;
-    const said = this.follow(entry);
+    const sentence = this.follow(entry);
     entry.reason = reason;
     this.changed();
-    return said;
+    return sentence;
   }
 
-  /** True if both joints of a slice were read. */
+  /** Return true if both joints of a slice are read. */
   isRead(label, slice) {
     return JOINTS.every((joint) => this.joint(label, slice, joint).read);
   }
@@ -91,7 +91,7 @@ export class Reading {
     this.changed();
   }
 
-  /** The first slice that is not read, from this time point on: [label, slice], or null. */
+  /** Return the first unread slice from this time point on as [label, slice], or null. */
   nextUnread(label) {
     const labels = Object.keys(this.content.visits);
     const from = labels.indexOf(label);
@@ -100,7 +100,7 @@ export class Reading {
     return null;
   }
 
-  /** Read another six slices. Slices in both windows keep their points, the others are to be read. */
+  /** Choose another six slices. Slices in both sets keep their points, the others must be read. */
   shift(label, first) {
     const visit = this.visit(label);
     const by = first - visit.first;
@@ -114,7 +114,7 @@ export class Reading {
     this.changed();
   }
 
-  /** Points a shift would lose. */
+  /** Return the points that a shift would remove. */
   lostBy(label, first) {
     const by = first - this.visit(label).first;
     const gone = this.visit(label).joints.filter(({ slice }) => slice - by < 1 || slice - by > 6);
@@ -136,7 +136,7 @@ export class Reading {
     this.changed(true);
   }
 
-  /** Points and evaluable maximum; total null where nothing is evaluable. */
+  /** Return points and evaluable maximum; the total is null if nothing is evaluable. */
   totals(label) {
     const { joints } = this.visit(label);
     const sum = (items) => joints.reduce((n, entry) => n + items.filter((item) => entry[item] === 1).length, 0);
@@ -150,7 +150,7 @@ export class Reading {
     };
   }
 
-  /** Two lesions on a slice, or one on two consecutive slices: the ASAS rule on what was entered, as a hint. */
+  /** Apply the ASAS rule to the entries, as a hint: two lesions on a slice, or one on two consecutive slices. */
   asasByRule(label) {
     const lesions = SLICES.map((slice) =>
       JOINTS.flatMap((joint) =>
@@ -163,7 +163,7 @@ export class Reading {
     return consecutive || lesions.some((here) => here.length >= 2);
   }
 
-  /** What a lock still wants of a time point, as sentences. */
+  /** Return the missing entries of a time point before the lock, as phrases. */
   missing(label) {
     const visit = this.visit(label);
     const unread = SLICES.filter((slice) => !this.isRead(label, slice));

@@ -1,12 +1,12 @@
-// Autosave: what is entered goes to the server at once, one request at a time. Until the server has it, it is also kept
-// in the browser, so that neither a lost connection nor a killed browser loses an entry.
+// Autosave: every entry is sent to the server at once, one request at a time. Until the server confirms it, the browser
+// keeps it too, so that neither a lost connection nor a killed browser loses an entry.
 
 import { request } from "./api.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const TYPING_MS = 600;
 
-/** JSON with its keys in order, so that equal contents are equal texts. */
+/** Return JSON with sorted keys, so that equal contents give equal texts. */
 const canonical = (value) =>
   JSON.stringify(value, (_, each) =>
     each && typeof each === "object" && !Array.isArray(each)
@@ -14,7 +14,7 @@ const canonical = (value) =>
       : each,
   );
 
-/** What the browser keeps; one that may keep nothing still sends everything at once. */
+/** Storage of the browser; without storage everything is still sent at once. */
 function store(act) {
   try {
     return act(localStorage);
@@ -25,16 +25,16 @@ function store(act) {
 
 export class Saver {
   /**
-   * Saves the content of `reading` by PUT to `path`. `extra()` is sent besides; `said(state)` is told of "saved", "saving",
+   * Saves the content of `reading` by PUT to `path`. `extra()` is sent too; `onState(state)` gets "saved", "saving",
    * "offline", "conflict", "signed_out" and "refused" (with the error).
    */
-  constructor(path, reading, revision, said, extra = () => ({})) {
-    Object.assign(this, { path, reading, revision, said, extra });
+  constructor(path, reading, revision, onState, extra = () => ({})) {
+    Object.assign(this, { path, reading, revision, onState, extra });
     this.key = `sparcc ${path}`;
     this.dirty = false;
     this.running = false;
     this.failures = 0;
-    // What was sent with this revision and never answered: the server may have saved it all the same.
+    // Content sent with this revision and never answered: the server may have saved it.
     this.unanswered = [];
     window.addEventListener("online", () => this.retry());
     document.addEventListener("signed-out", () => this.failed({ code: "sign_in" }));
@@ -43,11 +43,11 @@ export class Saver {
     });
   }
 
-  /** What the browser kept and the server never got: put it back, if the server has nothing newer. */
+  /** Restore content that the browser kept and the server never received, unless the server has newer content. */
   recover() {
     const kept = JSON.parse(store((all) => all.getItem(this.key)) ?? "null");
     if (kept === null) return false;
-    // The server may have saved what was on its way when the browser or the line broke, without our hearing of it.
+    // The server may have saved content that was being sent when the browser or the connection failed.
     const arrived = kept.revision + 1 === this.revision && kept.unanswered.includes(canonical(this.reading.content));
     const unchanged = canonical(kept.content) === canonical(this.reading.content);
     if (unchanged || !(arrived || kept.revision === this.revision)) {
@@ -59,14 +59,14 @@ export class Saver {
     return true;
   }
 
-  /** Something changed; while a text is typed, it is sent when the hands rest. */
+  /** Send a change; while a text is being typed, wait for a pause. */
   change(typing = false) {
     this.dirty = true;
     this.keep();
     clearTimeout(this.pause);
-    if (this.failures === 0 && !this.stopped) this.said("saving");
+    if (this.failures === 0 && !this.stopped) this.onState("saving");
     if (typing) this.pause = setTimeout(() => this.send(), TYPING_MS);
-    // Entries of one gesture go together.
+    // Entries of one gesture are sent together.
     else queueMicrotask(() => this.send());
   }
 
@@ -75,7 +75,7 @@ export class Saver {
     store((kept) => kept.setItem(this.key, JSON.stringify({ revision, unanswered, content: reading.content })));
   }
 
-  /** Everything is with the server when this is done; throws what keeps it from being so. */
+  /** Resolve when the server has everything; throw the error that prevents it. */
   async flush() {
     while (this.dirty || this.running) {
       await this.send();
@@ -90,7 +90,7 @@ export class Saver {
     this.dirty = false;
     this.unanswered = [...new Set([...this.unanswered, canonical(this.reading.content)])];
     this.keep();
-    if (this.failures === 0) this.said("saving");
+    if (this.failures === 0) this.onState("saving");
     try {
       const state = await request("PUT", this.path, {
         revision: this.revision,
@@ -108,7 +108,7 @@ export class Saver {
         this.send();
       } else {
         store((kept) => kept.removeItem(this.key));
-        this.said("saved");
+        this.onState("saved");
       }
     } catch (error) {
       this.running = false;
@@ -120,7 +120,7 @@ export class Saver {
 
   failed(error) {
     if (error.code === "stale" && this.unanswered.includes(canonical(error.body.reading.content))) {
-      // Saved already: only the answer was lost.
+      // Saved already, only the answer was lost.
       this.revision = error.body.reading.revision;
       this.unanswered = [];
       this.failures = 0;
@@ -128,18 +128,18 @@ export class Saver {
     } else if (error.code === "stale") {
       this.stopped = true;
       this.newer = error.body.reading;
-      this.said("conflict", error);
+      this.onState("conflict", error);
     } else if (error.code === "sign_in" || error.code === "csrf") {
       this.stopped = true;
-      this.said("signed_out", error);
+      this.onState("signed_out", error);
     } else if (error.code === "offline" || error.code === "server" || error.code === "too_many") {
       const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       this.failures += 1;
-      this.said("offline", error);
+      this.onState("offline", error);
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.retry(), wait);
     } else {
-      this.said("refused", error);
+      this.onState("refused", error);
     }
   }
 
@@ -148,7 +148,7 @@ export class Saver {
     this.send();
   }
 
-  /** After a conflict: take the newer content of the server, or keep what is here. */
+  /** After a conflict: take the newer content of the server, or keep this content. */
   resolve(takeNewer) {
     this.revision = this.newer.revision;
     this.unanswered = [];
@@ -158,7 +158,7 @@ export class Saver {
     if (takeNewer) {
       this.reading.content = this.newer.content;
       store((kept) => kept.removeItem(this.key));
-      this.said("saved");
+      this.onState("saved");
     } else {
       this.change();
     }

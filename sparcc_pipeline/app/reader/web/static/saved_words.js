@@ -1,11 +1,11 @@
-// Whether what was entered is with the server: a word in the bar, and what to do where it is not.
+// State of saving: a word in the bar, and the remedy if an entry is not saved.
 
 import { make } from "./dialogs.js";
 import { say } from "./words.js";
 
 const LONG = 2;
 
-/** Show the state of a `Saver`; `tries` in vain so far; `resolve(takeNewer)` ends a conflict. */
+/** Show the state of a `Saver`; `tries` counts failed attempts; `resolve(takeNewer)` ends a conflict. */
 export function savedWords(state, error, tries, resolve) {
   const place = document.getElementById("saved");
   const words = {
@@ -20,20 +20,20 @@ export function savedWords(state, error, tries, resolve) {
   place.dataset.state = state;
   if (place.textContent !== words[state]) place.textContent = words[state];
   const bar = document.getElementById("trouble");
-  // A short break of the line moves nothing on the page.
+  // A short loss of connection must not move the page.
   bar.hidden = state === "offline" ? tries < LONG : !["conflict", "signed_out", "refused"].includes(state);
   if (state === "conflict") {
     bar.replaceChildren(
-      say("This reading was changed in another window since this page was loaded."), " ",
-      make("button", { type: "button", click: () => resolve(true) }, say("Show what is saved there")),
-      make("button", { type: "button", click: () => resolve(false) }, say("Save what is here instead")),
+      say("This reading was changed in another window after this page was loaded."), " ",
+      make("button", { type: "button", click: () => resolve(true) }, say("Show the saved version")),
+      make("button", { type: "button", click: () => resolve(false) }, say("Save this version instead")),
     );
   } else if (state === "signed_out") {
     bar.replaceChildren(
-      say("You were signed out. What you entered is kept in this browser and saved when you are back."), " ",
+      say("You were signed out. Your entries are kept in this browser and saved after you sign in again."), " ",
       make("a", { href: `/login?next=${encodeURIComponent(location.pathname)}` }, say("Sign in again")),
     );
   } else if (state === "offline") {
-    bar.replaceChildren(say("The server cannot be reached. What you enter is kept in this browser and saved as soon as it answers: go on reading."));
+    bar.replaceChildren(say("The server cannot be reached. Your entries are kept in this browser and saved when the server answers: continue reading."));
   } else if (state === "refused") bar.replaceChildren(error.message);
 }

@@ -1,12 +1,12 @@
-// The words of the page, in the language the server chose. English templates are the keys, as everywhere in the program.
+// Texts of the page, in the language chosen by the server. The keys are the English templates.
 
 const catalogue = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
 
-/** A template with its fields, in the language of the page. */
+/** Return a template with its fields, in the language of the page. */
 export function say(template, fields = {}) {
-  const said = catalogue[template] ?? template;
-  return said.replace(/\{(\w+)\}/g, (_, name) => String(fields[name]));
+  const text = catalogue[template] ?? template;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(fields[name]));
 }
 
-/** A length in mm as people write it: one decimal. */
+/** Return a length in mm with one decimal. */
 export const inMm = (value) => `${value.toFixed(1)} mm`;

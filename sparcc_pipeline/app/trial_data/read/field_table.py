@@ -1,0 +1,207 @@
+"""Every column that an input table of a trial may have, with its range, unit and other headers.
+
+Contents: `FIELDS`, `CLINICAL`, `NSAID_SLOTS`. `dictionary.py` builds the models that check cells, and the published
+data dictionary, from this table. Items of questionnaires have numbers only: their texts belong to their owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.app.trial_data.read.fields import Field, Kind, Place
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+from sparcc_pipeline.trial import instruments as ins
+from sparcc_pipeline.trial.items import ITEMS
+from sparcc_pipeline.trial.reading import LARGEST_TOTAL
+
+NSAID_SLOTS: Final = 4
+"""Number of drugs that a visit can list."""
+
+_NUMBER, _WHOLE, _YES_NO, _TEXT = Kind.NUMBER, Kind.WHOLE, Kind.YES_NO, Kind.TEXT
+_ANY: Final = (None, None)
+_ITEM: Final = (0, ins.LARGEST_ITEM)
+
+_HEADERS: Final[Mapping[str, str]] = {
+    "participant": "record_id subject subject_id subjid usubjid participant_id "
+    "受试者编号 受试者 研究编号 患者编号 筛选号 入组编号",
+    "visit": "redcap_event_name event visit_name 访视 访视名称 访视编号 随访",
+    "site": "redcap_data_access_group center centre siteid 中心 研究中心 中心编号",
+    "age_years": "age 年龄",
+    "alt_u_l": "alt 谷丙转氨酶 丙氨酸氨基转移酶",
+    "alt_uln_u_l": "alt_uln 谷丙转氨酶上限 丙氨酸氨基转移酶上限",
+    "ast_u_l": "ast 谷草转氨酶 天门冬氨酸氨基转移酶",
+    "ast_uln_u_l": "ast_uln 谷草转氨酶上限 天门冬氨酸氨基转移酶上限",
+    "bilirubin_umol_l": "总胆红素",
+    "bilirubin_uln_umol_l": "总胆红素上限",
+    "egfr_ml_min": "egfr 肾小球滤过率 估算肾小球滤过率",
+    "haemoglobin_g_l": "hemoglobin_g_l hb_g_l 血红蛋白 血红蛋白(g/L)",
+    "neutrophils_1e9_l": "中性粒细胞 中性粒细胞计数",
+    "platelets_1e9_l": "血小板 血小板计数",
+    "visit_date": "date 访视日期 随访日期 日期",
+    "patient_global": "ptga patient_global_assessment 患者总体评价 患者整体评估",
+    "crp_mg_l": "CRP(mg/L) C反应蛋白(mg/L) C-反应蛋白mg/L",
+    "crp_mg_dl": "CRP(mg/dL) C反应蛋白(mg/dL)",
+    "esr_mm_h": "esr 血沉 血沉(mm/h) 红细胞沉降率",
+    "asdas_form": "ASDAS公式",
+    "nsaid_taken": "是否使用NSAID 是否服用非甾体抗炎药",
+    "nsaid_period_days": "NSAID统计天数",
+    "rescue": "rescue_treatment 补救治疗 挽救治疗",
+    "reader": "阅片者 阅片人",
+    "total": "sparcc sparcc_total SPARCC总分",
+    "locked": "已锁定 锁定",
+    "adjudicator": "仲裁",
+    "asas_positive": "ASAS阳性",
+    "repeat": "重复",
+    "kind": "阅片类型",
+    "path": "score folder 路径",
+    "arm": "组别 分组",
+}
+"""Other headers of a column, by its name, separated by blanks."""
+
+
+def _field(
+    place: Place,
+    kind: Kind,
+    name: str,
+    label: str,
+    cdisc: str = "",
+    limits: tuple[float | None, float | None] = _ANY,
+    unit: str = "",
+    words: tuple[str, ...] = (),
+) -> Field:
+    """A column with the headers of `_HEADERS`."""
+    return Field(name, place, kind, label, *limits, unit, tuple(_HEADERS.get(name, "").split()), cdisc, words)
+
+
+def _keys(place: Place, with_visit: bool = True) -> Iterator[Field]:
+    yield _field(place, Kind.IDENTIFIER, "participant", "trial number of the participant, never a name", "DM.SUBJID")
+    if with_visit:
+        yield _field(place, _TEXT, "visit", "planned visit, for instance W12", "SV.VISIT")
+
+
+_LABORATORY: Final = (
+    ("age_years", "age at entry", "DM.AGE", (0, 120), "years"),
+    ("alt_u_l", "ALT", "LB.ALT", (0, 5000), "U/L"),
+    ("alt_uln_u_l", "ALT, upper limit of normal", "LB.ALT.LBSTNRHI", (5, 200), "U/L"),
+    ("ast_u_l", "AST", "LB.AST", (0, 5000), "U/L"),
+    ("ast_uln_u_l", "AST, upper limit of normal", "LB.AST.LBSTNRHI", (5, 200), "U/L"),
+    ("bilirubin_umol_l", "total bilirubin", "LB.BILI", (0, 1000), "umol/L"),
+    ("bilirubin_uln_umol_l", "total bilirubin, upper limit of normal", "LB.BILI.LBSTNRHI", (5, 100), "umol/L"),
+    ("egfr_ml_min", "estimated glomerular filtration rate", "LB.GFRE", (0, 250), "mL/min"),
+    ("haemoglobin_g_l", "haemoglobin", "LB.HGB", (30, 250), "g/L"),
+    ("neutrophils_1e9_l", "neutrophils", "LB.NEUT", (0, 100), "10^9/L"),
+    ("platelets_1e9_l", "platelets", "LB.PLAT", (1, 2000), "10^9/L"),
+)
+"""Age and laboratory values of a participant: name, label, CDISC-like name, range, unit."""
+
+_BLOOD_TESTS: Final = (
+    ("crp_mg_l", "C-reactive protein in mg/L", "LB.CRP", (0, ins.HIGHEST_CRP_MG_L), "mg/L"),
+    ("crp_mg_dl", "C-reactive protein in mg/dL", "LB.CRP", (0, ins.HIGHEST_CRP_MG_L / 10), "mg/dL"),
+    ("esr_mm_h", "erythrocyte sedimentation rate", "LB.ESR", (0, ins.HIGHEST_ESR_MM_H), "mm/h"),
+)
+"""Blood tests of a visit: name, label, CDISC-like name, range, unit."""
+
+
+def _participant_fields() -> Iterator[Field]:
+    yield _field(Place.PARTICIPANT, _TEXT, "site", "site", "DM.SITEID")
+    for row in _LABORATORY:
+        yield _field(Place.PARTICIPANT, _NUMBER, *row)
+
+
+def _items(name: str, label: str, count: int, kind: Kind) -> Iterator[Field]:
+    """The items of a questionnaire."""
+    highest = 1.0 if kind is _YES_NO else ins.LARGEST_ITEM
+    for n in range(1, count + 1):
+        aliases = (f"{label}第{n}题", f"{label}条目{n}", f"{name}{n}", f"{name}_q{n}", f"{name}_item_{n}")
+        code = f"QS.{name.upper().replace('_', '')}{n:02d}"
+        yield Field(f"{name}_{n}", Place.VISIT, kind, f"{label}, item {n}", 0, highest, "", aliases, code)
+
+
+def _visit_fields() -> Iterator[Field]:
+    place = Place.VISIT
+    yield _field(place, Kind.DATE, "visit_date", "day of the visit", "SV.SVSTDTC")
+    yield from _items("basdai", "BASDAI", ins.BASDAI_ITEMS, _NUMBER)
+    yield _field(place, _NUMBER, "patient_global", "patient global", "QS.PTGA", _ITEM)
+    for row in _BLOOD_TESTS:
+        yield _field(place, _NUMBER, *row)
+    yield _field(place, _TEXT, "asdas_form", "form of ASDAS that the site uses: crp or esr", "QS.QSMETHOD")
+    yield from _items("basfi", "BASFI", ins.BASFI_ITEMS, _NUMBER)
+    yield from _items("asas_hi", "ASAS-HI", ins.ASAS_HI_ITEMS, _YES_NO)
+    yield from _items("asqol", "ASQoL", ins.ASQOL_ITEMS, _YES_NO)
+    yield from _nsaid_fields()
+    yield _field(place, _YES_NO, "rescue", "rescue treatment since the visit before", "CM.RESCUE")
+
+
+def _nsaid_fields() -> Iterator[Field]:
+    place = Place.VISIT
+    period = "days of the period of the NSAID index"
+    yield _field(place, _YES_NO, "nsaid_taken", "NSAID taken since the visit before", "CM.CMOCCUR")
+    yield _field(place, _NUMBER, "nsaid_period_days", period, "CM.PERIOD", (1, 366), "days")
+    for n in range(1, NSAID_SLOTS + 1):
+        drug, dose, days = f"NSAID {n}: drug", f"NSAID {n}: dose a day", f"NSAID {n}: days taken"
+        yield Field(f"nsaid_{n}_drug", place, _TEXT, drug, aliases=(f"NSAID药名{n}",), cdisc="CM.CMTRT")
+        yield Field(f"nsaid_{n}_dose_mg", place, _NUMBER, dose, 0, 5000, "mg", (f"NSAID日剂量{n}",), "CM.CMDOSTOT")
+        yield Field(f"nsaid_{n}_days", place, _NUMBER, days, 0, 366, "days", (f"NSAID天数{n}",), "CM.DAYS")
+
+
+def _reading_fields() -> Iterator[Field]:
+    place = Place.READING
+    total = "SPARCC total of the reading; empty where not evaluable"
+    repeat = "1, or 2 and more for the same images read again by the same reader"
+    yield from _keys(place)
+    yield _field(place, Kind.IDENTIFIER, "reader", "reader", "MO.MOEVALID")
+    yield _field(place, _NUMBER, "total", total, "MO.SPARCC", (0, LARGEST_TOTAL))
+    yield _field(place, _YES_NO, "locked", "the reading is locked", "MO.LOCKED")
+    yield _field(place, _YES_NO, "adjudicator", "third reading", "MO.ADJUD")
+    yield _field(place, _YES_NO, "asas_positive", "ASAS-positive MRI", "MO.ASASPOS")
+    yield _field(place, _WHOLE, "repeat", repeat, "MO.REPEAT", (1, 20))
+
+
+def _item_fields() -> Iterator[Field]:
+    place = Place.ITEM
+    kind, kinds = (
+        "primary reading, revised after a second opinion, or adjudication",
+        ("primary", "revised", "adjudication"),
+    )
+    number = "slice among the six, counted from the most anterior one"
+    index = "slice of the series, 0 for the most anterior one"
+    item = "quadrant, or the joint's point for intensity or depth"
+    sides = tuple(side.value for side in Side)
+    yield from _keys(place)
+    yield _field(place, Kind.IDENTIFIER, "reader", "reader", "MO.MOEVALID")
+    yield _field(place, Kind.WORD, "kind", kind, words=kinds)
+    yield _field(place, _WHOLE, "repeat", "as in the readings", "MO.REPEAT", (1, 20))
+    yield _field(place, _WHOLE, "slice", number, limits=(1, SLICES_SCORED))
+    yield _field(place, _WHOLE, "slice_index", index, limits=(0, 999))
+    yield _field(place, Kind.WORD, "joint", "joint, the patient's", words=sides)
+    yield _field(place, Kind.WORD, "item", item, "MO.MOTESTCD", words=ITEMS)
+    yield _field(place, _YES_NO, "value", "point; empty where not evaluable", "MO.MOORRES")
+    yield _field(place, _TEXT, "reason", "why it is not evaluable", "MO.MOREASND")
+
+
+def _other_fields() -> Iterator[Field]:
+    """Columns of the manifest, the allocation and the doses."""
+    path = "folder of `sparcc score`, relative to the manifest's own folder"
+    dose_step = "step of the taper from this visit on, 0 for the full dose"
+    yield from _keys(Place.MANIFEST)
+    yield _field(Place.MANIFEST, _TEXT, "path", path)
+    yield from _keys(Place.ALLOCATION, with_visit=False)
+    yield _field(Place.ALLOCATION, _TEXT, "arm", "name of the arm in the protocol file", "DM.ARM")
+    yield from _keys(Place.DOSING)
+    yield _field(Place.DOSING, _WHOLE, "dose_step", dose_step, "EX.STEP", (0, 2))
+
+
+FIELDS: Final = (
+    *_keys(Place.VISIT),
+    *_participant_fields(),
+    *_visit_fields(),
+    *_reading_fields(),
+    *_item_fields(),
+    *_other_fields(),
+)
+"""Every column of every input table."""
+
+CLINICAL: Final = (Place.VISIT, Place.PARTICIPANT)
+"""A clinical table may hold columns of participants and of visits, in one file or in several."""

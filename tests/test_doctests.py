@@ -1,0 +1,94 @@
+"""Examples in docstrings: every one runs, and every published rule and instrument has one."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import types
+from collections.abc import Iterator
+
+import pytest
+
+import sparcc_pipeline
+
+PACKAGES = ("sparcc", "trial", "simulation")
+
+RULES = {
+    "orientation": ("signed_tilt_degrees",),
+    "rigid": ("RigidTransform.apply",),
+    "volume": ("Geometry.to_mm",),
+    "sparcc.alignment": ("require_plausible",),
+    "sparcc.change": ("ScoreChange", "probability_of_change"),
+    "sparcc.depth": ("depth_point", "edema_depth_mm"),
+    "sparcc.edema": ("edema_points", "evaluable_quadrants"),
+    "sparcc.intensity": ("intensity_point", "measure_reference_signal"),
+    "sparcc.joint": ("find_joint_slice",),
+    "sparcc.joint_line": ("find_joint_line", "line_normals"),
+    "sparcc.score": ("SparccScore",),
+    "sparcc.slices": ("choose_six_slices", "find_transitional_slice", "first_of_six", "first_of_six_in_stack"),
+    "sparcc.uncertainty": ("score_likelihood",),
+    "trial.agreement.icc": ("icc_of_one",),
+    "trial.agreement.kappa": ("cohen_kappa", "kappa_of_table", "pabak", "weighted_kappa"),
+    "trial.agreement.measures": (
+        "bootstrap",
+        "limits_of_agreement",
+        "smallest_detectable_change",
+        "within_subject_sd",
+    ),
+    "trial.agreement.summary": ("quadrant_agreement",),
+    "trial.eligibility": ("eligibility",),
+    "trial.instruments": ("asas_hi", "asdas_crp", "asdas_esr", "asqol", "basdai", "basfi", "crp_in_mg_l"),
+    "trial.nsaid": ("nsaid_index",),
+    "trial.reading": ("counted_score",),
+    "trial.remission": (
+        "clinical_half",
+        "dual_target",
+        "flare",
+        "imaging_half",
+        "probability_below",
+        "sustained_target",
+        "target_status",
+    ),
+    "trial.schedule": ("step_criterion", "timing"),
+    "trial.states": ("asdas_improvement", "disease_activity", "health_state", "reaches"),
+    "trial.summary": ("distribution",),
+    "simulation.operating": ("ancova",),
+}
+"""Rules that must have an example, by module: a function, a class, or a method after its class."""
+
+
+def _modules() -> Iterator[str]:
+    """The modules with a rule, and every module of the packages of the pure core."""
+    yield from (name for name in RULES if "." not in name)
+    prefix = f"{sparcc_pipeline.__name__}."
+    for package in PACKAGES:
+        for found in pkgutil.walk_packages(_module(package).__path__, f"{prefix}{package}."):
+            if not found.ispkg:
+                yield found.name.removeprefix(prefix)
+
+
+def _module(name: str) -> types.ModuleType:
+    return importlib.import_module(f"{sparcc_pipeline.__name__}.{name}")
+
+
+@pytest.mark.parametrize("name", sorted(_modules()))
+def test_the_examples_of_a_module_run(name: str) -> None:
+    assert doctest.testmod(_module(name)).failed == 0
+
+
+@pytest.mark.parametrize(("name", "rule"), [(name, rule) for name, rules in RULES.items() for rule in rules])
+def test_a_rule_has_an_example(name: str, rule: str) -> None:
+    module = _module(name)
+    examples = {test.name: test.examples for test in doctest.DocTestFinder().find(module)}
+    assert examples.get(f"{module.__name__}.{rule}"), f"expected an example (>>>) in the docstring of {name}.{rule}"
+
+
+def test_every_module_of_the_list_is_run() -> None:
+    assert set(RULES) <= set(_modules())
+
+
+def test_a_wrong_example_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    planted = types.ModuleType("planted", ">>> 1 + 1\n3")
+    assert doctest.testmod(planted).failed == 1
+    assert "Expected:\n    3\nGot:\n    2" in capsys.readouterr().out
