@@ -30,18 +30,15 @@ UID_WITH_NUMBER = "1.2.840.8839201.19630417"
 
 CHARACTER_SETS = ("ISO_IR 192", "GB18030", ["", "ISO 2022 IR 58"])
 
-NEEDED = frozenset(
-    {
-        "AcquisitionNumber", "BurnedInAnnotation", "ConversionType", "EchoNumbers", "EchoTime",
-        "FrameOfReferenceUID", "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
-        "ImagesInAcquisition", "InstanceNumber", "InversionTime", "LossyImageCompression",
-        "LossyImageCompressionMethod", "MagneticFieldStrength", "Modality", "NumberOfFrames",
-        "PhotometricInterpretation", "PixelSpacing", "PresentationLUTShape", "RepetitionTime", "RescaleIntercept",
-        "RescaleSlope", "SOPClassUID", "SOPInstanceUID", "ScanOptions", "ScanningSequence", "SeriesInstanceUID",
-        "SliceThickness", "SpacingBetweenSlices", "SpecificCharacterSet", "StudyDate", "StudyInstanceUID",
-        "TemporalPositionIdentifier", "TriggerTime",
-    }
-)  # fmt: skip
+_NEEDED_NAMES = """
+AcquisitionNumber BurnedInAnnotation ConversionType EchoNumbers EchoTime FrameOfReferenceUID ImageOrientationPatient
+ImagePositionPatient ImageType ImagesInAcquisition InstanceNumber InversionTime LossyImageCompression
+LossyImageCompressionMethod MagneticFieldStrength Modality NumberOfFrames PhotometricInterpretation PixelSpacing
+PresentationLUTShape RepetitionTime RescaleIntercept RescaleSlope SOPClassUID SOPInstanceUID ScanOptions
+ScanningSequence SeriesInstanceUID SliceThickness SpacingBetweenSlices SpecificCharacterSet StudyDate
+StudyInstanceUID TemporalPositionIdentifier TriggerTime
+"""
+NEEDED = frozenset(_NEEDED_NAMES.split())
 """Without these it would be no STIR stack of MR images any more."""
 
 _TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
@@ -130,10 +127,8 @@ def _salt_private(ds: Dataset) -> None:
 def _salt_bytes(ds: Dataset) -> None:
     """Overlays, curves, icons, documents, spectra, trailing padding: bytes in which a text can lie."""
     content = f"{NAME} {BORN} {CHINESE_NAME}".encode()
-    for tag, vr in (
-        (0x60003000, "OB"), (0x60023000, "OW"), (0x50003000, "OB"), (0x00420011, "OB"), (0x00282000, "OB"),
-        (0x7FE10010, "OB"), (0xFFFCFFFC, "OB"), (0x00091001, "UN"),
-    ):  # fmt: skip
+    bytes_of_dicom = (0x60003000, 0x50003000, 0x00420011, 0x00282000, 0x7FE10010, 0xFFFCFFFC)
+    for tag, vr in (*((tag, "OB") for tag in bytes_of_dicom), (0x60023000, "OW"), (0x00091001, "UN")):
         if dictionary_has_tag(tag) or tag in (0x7FE10010, 0x00091001, 0x60023000):
             ds.add(DataElement(Tag(tag), vr, content + b" " * (len(content) % 2)))
     ds.add(DataElement(Tag(0x60004000), "LT", f"{NAME} {STREET}"))
@@ -150,8 +145,12 @@ def findings(folder: Path, *, apart_from: tuple[Path, ...] = ()) -> list[str]:
         if any(secret.lower() in relative.lower() for secret in SECRETS):
             found.append(f"name of {relative}")
         if path.is_file():
-            found += [f"{relative} {where}: {needle!r}" for where, content in _contents(path.read_bytes(), "")
-                      for needle in NEEDLES if needle in content]  # fmt: skip
+            found += [
+                f"{relative} {where}: {needle!r}"
+                for where, content in _contents(path.read_bytes(), "")
+                for needle in NEEDLES
+                if needle in content
+            ]
     return found
 
 

@@ -76,7 +76,7 @@ class Cluster:
 
 @contextmanager
 def postgres_cluster() -> Iterator[Cluster]:
-    """A cluster that is gone when the context ends."""
+    """A cluster that is removed when the context ends."""
     # Not below pytest's folder: that may be entered by its owner only, and a socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="sparcc-pg-"))
     try:

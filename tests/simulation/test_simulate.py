@@ -151,7 +151,7 @@ def test_readers_and_machine_are_as_noisy_as_in_their_sources() -> None:
     assert 5.0 < 1.96 * np.sqrt(2) * error.std() < 7.0
 
 
-def test_the_mean_of_two_readers_turns_the_half_round_less_often_than_one() -> None:
+def test_the_mean_of_two_readers_changes_the_half_less_often_than_one() -> None:
     trial = _whole()
     big = protocol(100, 50)
     figures = observe(trial, assess_trial(trial.data, big), big)

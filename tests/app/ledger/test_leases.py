@@ -207,7 +207,7 @@ def test_a_commit_whose_answer_was_lost_is_recorded_once(driver: Driver) -> None
     assert _recorded(driver, State.COMPLETE) == 1
 
 
-def test_the_ledger_waits_for_a_database_that_is_gone_for_a_while(driver: Driver, ledger_url: str) -> None:
+def test_the_ledger_waits_for_a_database_that_is_away_for_a_while(driver: Driver, ledger_url: str) -> None:
     driver.study()
     engine = open_database(ledger_url)
     gone_until = time.monotonic() + 0.4
