@@ -17,7 +17,7 @@ from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.training.fit.designs import DESIGNS, IN_LABELS, READERS, designs_markdown, find_edema
 
 PHANTOM = make_phantom(random_spec(4, pixel_mm=0.95))
-JOINTS = find_joints(PHANTOM.tissue)
+JOINTS = find_joints(PHANTOM.tissue.anatomy, PHANTOM.tissue.geometry)
 
 
 def middle_slice(batch: NDArray[np.float32]) -> NDArray[np.float32]:
