@@ -18,9 +18,9 @@ from typing import IO, Any, BinaryIO, Final, cast
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
+from sparcc_pipeline.dicom.input.archive import archive_files, temporary_folder, unpack
 from sparcc_pipeline.dicom.input.directory import is_directory
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, START_BYTES, quiet_pydicom, starts_like_dicom, text_of
-from sparcc_pipeline.dicom.input.source import archive_files, temporary_folder, unpack
 from sparcc_pipeline.errors import SparccError
 
 _STUDY_UID: Final = "StudyInstanceUID"

@@ -16,7 +16,7 @@ from typing import Final
 
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL
 from sparcc_pipeline.app.nightly.settings import IntakeSettings
-from sparcc_pipeline.dicom.input.source import archive_files, unpack
+from sparcc_pipeline.dicom.input.archive import archive_files, unpack
 from sparcc_pipeline.errors import OutputError, UnreadablePixelsError, UnsafeArchiveError
 from sparcc_pipeline.message import Message
 
