@@ -192,7 +192,8 @@ def read_open_header(path: Path, opened: BinaryIO) -> ImageFile:
 def _require_whole(ds: Dataset, uids: Uids) -> None:
     """Refuse a header that was cut off: an MR image without size, or any object without UIDs and size."""
     sop_class = text_of(ds, "SOPClassUID")
-    if "Rows" not in ds and (not sop_class or uids.missing or sop_class in MR_CLASSES):
+    is_mr = sop_class in MR_CLASSES and text_of(ds, "Modality").upper() == "MR"
+    if "Rows" not in ds and (not sop_class or uids.missing or is_mr):
         raise InvalidDicomError("the header is cut off")
 
 
