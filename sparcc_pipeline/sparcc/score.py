@@ -20,6 +20,7 @@ from sparcc_pipeline.sparcc.intensity import (
     reference_tissue,
 )
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.points import evaluable_items, points_given
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import TissueMaps, Volume
 
@@ -43,12 +44,12 @@ class JointSliceScore:
     @property
     def points(self) -> int:
         """All points given on this joint-slice, 0-6."""
-        return sum(item or 0 for item in self._items)
+        return points_given(self._items)
 
     @property
     def evaluable(self) -> int:
         """How many of the six items could be evaluated."""
-        return sum(item is not None for item in self._items)
+        return evaluable_items(self._items)
 
     @property
     def _items(self) -> tuple[int | None, ...]:

@@ -1,13 +1,13 @@
-"""`index.html` of a batch: every study with its picture, to be sorted by score or status; no network needed."""
+"""`index.html` of a batch: every study with its picture, sortable by score or status; no network needed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sparcc_pipeline.app.batch.task import MESSAGES
 from sparcc_pipeline.app.report.language import Language, language
 from sparcc_pipeline.app.report.pages import template
+from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.message import Message, from_plain
 
@@ -20,15 +20,14 @@ _STATUS: Final = {
 }
 
 
-def index_html(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], waiting: int, run: Run) -> str:
-    """The page in the language of the settings. As it opens, the highest scores come first, studies without one last.
+def index_html(rows: Sequence[BatchRow], counts: Mapping[str, int], waiting: int, run: Run) -> str:
+    """Return the page in the language of the settings, highest scores first, studies without a score last.
 
     Parameters
     ----------
-    rows : rows of `batch.csv`
-    waiting : how many studies have no row yet
+    waiting : number of studies without a row
     """
-    shown = sorted(rows, key=lambda row: (_ORDER[row["status"]], -(row.get("total") or 0), row["study"]))
+    shown = sorted(rows, key=lambda row: (_ORDER[row.status], -(row.total or 0), row.study))
     words = language(run.config.lang)
     return template("batch.html", words).render(
         rows=[_row(row, words) for row in shown],
@@ -38,23 +37,18 @@ def index_html(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], wai
     )
 
 
-def _row(row: Mapping[str, Any], words: Language) -> dict[str, Any]:
-    """What the page shows of a row; None where there is nothing.
+def _row(row: BatchRow, words: Language) -> dict[str, Any]:
+    """Return the values that the page shows of a row.
 
-    `reason_known` says that the reason is in the language of the page.
+    `reason_known` is true if the reason is in the language of the page.
     """
-    names = (
-        "study", "status", "total", "edema", "intensity", "depth", "evaluable_maximum", "asas_positive",
-        "expected", "interval_90_low", "interval_90_high", "study_uid", "seconds",
-    )  # fmt: skip
-    said = {name: [from_plain(each) for each in plain] for name, plain in (row.get(MESSAGES) or {}).items()}
-    reason = next(iter(said.get("reason", ())), None) or row.get("reason")
-    warnings = row.get("warnings") or ""
+    messages = {name: [from_plain(each) for each in stored] for name, stored in row.messages.items()}
+    reason = next(iter(messages.get("reason", ())), None) or row.reason
     return {
-        **{name: row.get(name) for name in names},
-        "status_said": words.say(_STATUS[row["status"]]),
-        "order": _ORDER[row["status"]],
+        "row": row,
+        "status_text": words.say(_STATUS[row.status]),
+        "order": _ORDER[row.status],
         "reason": words.say(reason) if isinstance(reason, Message) else reason,
         "reason_known": words.code == "en" or (isinstance(reason, Message) and reason.template in words.catalogue),
-        "warnings": said.get("warnings") or (warnings.split(" | ") if warnings else []),
+        "warnings": messages.get("warnings") or (row.warnings.split(" | ") if row.warnings else []),
     }

@@ -1,7 +1,7 @@
-"""A batch: every study below some sources, one row each, whatever becomes of it.
+"""A batch: every study below some sources gets one row, whatever its outcome.
 
-The folder of a batch holds one folder a study under `studies/`, the rows as `batch.csv` and `batch.parquet`,
-`index.html`, `sources.csv` (the only file with paths), `run.toml`, and `batch.log` with one line a study as it ended.
+The folder of a batch holds one folder for each study under `studies/`, the rows as `batch.csv` and `batch.parquet`,
+`index.html`, `sources.csv` (the only file with paths), `run.toml`, and `batch.log` with one line for each study.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +22,10 @@ from sparcc_pipeline.app.batch.cluster import run_tasks
 from sparcc_pipeline.app.batch.index import index_html
 from sparcc_pipeline.app.batch.sources import FoundSources
 from sparcc_pipeline.app.batch.table import STATUSES, batch_csv, batch_parquet, sources_csv
-from sparcc_pipeline.app.batch.task import Row, StudyTask, failed_row, rejected_row, score_task
+from sparcc_pipeline.app.batch.task import StudyTask, failed_row, rejected_row, score_task
+from sparcc_pipeline.app.results.extras import Extras
+from sparcc_pipeline.app.results.rows import BatchRow
+from sparcc_pipeline.app.study.clock import utc_now, utc_text
 from sparcc_pipeline.app.study.files import PARTIAL_PREFIX, PARTIAL_SUFFIX, replace_bytes
 from sparcc_pipeline.app.study.provenance import Run, installed_versions
 from sparcc_pipeline.errors import OutputError
@@ -37,7 +39,7 @@ TABLE_FILE: Final = "batch.csv"
 _LOCK_FILE: Final = ".lock"
 
 SECONDS_BETWEEN_TABLES: Final = 60.0
-"""How often the tables are written while a batch runs, so that a long night can be looked at."""
+"""Interval at which the tables are written while a batch runs, so that a long batch can be followed."""
 
 
 @dataclass
@@ -47,22 +49,22 @@ class Batch:
     Parameters
     ----------
     out : folder of the batch
-    outputs : what is written for each study beside what is always written: arguments of `outputs.write_outputs`
-    found : what lies below the sources
+    found : the studies below the sources
     run : settings, request and time of this call
     model_sha256 : hash of the model that scores
+    extras : files to write for each study beside those that are always written
     """
 
     out: Path
     found: FoundSources
     run: Run
     model_sha256: str
-    outputs: tuple[tuple[str, bool], ...]
-    rows: dict[str, Row] = field(default_factory=dict)
+    extras: Extras
+    rows: dict[str, BatchRow] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[StudyTask]:
-        """One for each study."""
+        """One task for each study."""
         return [
             StudyTask(
                 study=study,
@@ -70,7 +72,7 @@ class Batch:
                 config=self.run.config,
                 request=self.run.request,
                 # A NIfTI file names no patient, study or image that DICOM results could refer to.
-                outputs=tuple((name, on and not (name == "dicom" and study.nifti)) for name, on in self.outputs),
+                extras=replace(self.extras, dicom=self.extras.dicom and not study.nifti),
                 model_sha256=self.model_sha256,
             )
             for study in self.found.studies
@@ -78,27 +80,27 @@ class Batch:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows of each status there are."""
-        return {status: sum(row["status"] == status for row in self.rows.values()) for status in STATUSES}
+        """The number of rows of each status."""
+        return {status: sum(row.status == status for row in self.rows.values()) for status in STATUSES}
 
     @property
     def waiting(self) -> int:
-        """How many studies and refused sources have no row yet."""
+        """The number of studies and rejected sources without a row."""
         keys = {study.key for study in self.found.studies} | {refused.key for refused in self.found.refused}
         return len(keys - self.rows.keys())
 
     @property
-    def sorted_rows(self) -> list[Row]:
-        """The rows in an order that does not depend on which study ended first."""
+    def sorted_rows(self) -> list[BatchRow]:
+        """The rows by study key; the order does not depend on which study ended first."""
         return [self.rows[key] for key in sorted(self.rows)]
 
 
-def run_batch(client: Client, batch: Batch, told: Callable[[Row], None]) -> None:
-    """Score every study on the workers of `client` and write the tables, also when interrupted.
+def run_batch(client: Client, batch: Batch, on_row: Callable[[BatchRow], None]) -> None:
+    """Score every study on the workers of `client` and write the tables, even when interrupted.
 
     Parameters
     ----------
-    told : told each row as its study ends
+    on_row : called with each row as its study ends
 
     Raises
     ------
@@ -106,11 +108,11 @@ def run_batch(client: Client, batch: Batch, told: Callable[[Row], None]) -> None
     """
     written = time.monotonic()
 
-    def take(row: Row) -> None:
+    def take(row: BatchRow) -> None:
         nonlocal written
-        batch.rows[row["study"]] = row
+        batch.rows[row.study] = row
         _log(batch.out, row)
-        told(row)
+        on_row(row)
         if time.monotonic() - written > SECONDS_BETWEEN_TABLES:
             write_tables(batch)
             written = time.monotonic()
@@ -128,11 +130,11 @@ def run_batch(client: Client, batch: Batch, told: Callable[[Row], None]) -> None
 
 @contextmanager
 def batch_folder(out: Path) -> Iterator[None]:
-    """Makes the folder of a batch and keeps others out of it; clears away what a killed batch left half done.
+    """Create and lock the folder of a batch; remove the partial folders of a killed batch.
 
     Raises
     ------
-    OutputError : the folder holds something else, cannot be written, or another batch is at work in it
+    OutputError : the folder holds something else, cannot be written, or another batch is running in it
     """
     try:
         _require_ours(out)
@@ -155,11 +157,11 @@ def batch_folder(out: Path) -> Iterator[None]:
 
 
 def write_tables(batch: Batch) -> None:
-    """Tables and index of the rows so far, each replaced as a whole.
+    """Write tables and index of the rows so far; each file is replaced as a whole.
 
     Raises
     ------
-    OutputError : one of them cannot be written; each is then still what it was
+    OutputError : one of them cannot be written; its earlier content is kept
     """
     rows = batch.sorted_rows
     replace_bytes(batch.out / TABLE_FILE, batch_csv(rows))
@@ -170,7 +172,7 @@ def write_tables(batch: Batch) -> None:
 
 
 def _require_ours(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier batch: its files would be taken for results."""
+    """Reject a folder with anything but an earlier batch: its files would be taken for results."""
     if out.is_dir() and not (out / STUDIES_FOLDER).is_dir() and any(out.iterdir()):
         raise OutputError(
             f"expected a new folder or that of an earlier batch, found other files in {out}; choose another --out"
@@ -178,11 +180,11 @@ def _require_ours(out: Path) -> None:
 
 
 def _run_toml(batch: Batch) -> str:
-    """Settings, hashes and versions of the latest call; no path."""
+    """Return settings, hashes and versions of the latest call, without any path."""
     run = batch.run
-    arguments: dict[str, Any] = {"accept_fat_suppressed": run.request.accept_fat_suppressed, **dict(batch.outputs)}
+    arguments: dict[str, Any] = {"accept_fat_suppressed": run.request.accept_fat_suppressed, **asdict(batch.extras)}
     content = {
-        "run": {"created_at": run.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"), "research_use_only": True},
+        "run": {"created_at": utc_text(run.created_at), "research_use_only": True},
         "settings": run.config.model_dump(),
         "arguments": arguments,
         "hashes": {"settings_sha256": run.settings_sha256, "model_sha256": batch.model_sha256},
@@ -192,11 +194,11 @@ def _run_toml(batch: Batch) -> str:
     return tomli_w.dumps(content)
 
 
-def _log(out: Path, row: Row) -> None:
-    """One line a study, in the order in which they ended. A full disk costs the line, not the batch."""
+def _log(out: Path, row: BatchRow) -> None:
+    """Append one line for a study. If the disk is full, the line is lost and the batch continues."""
     line = {
-        "ended_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **{name: row.get(name) for name in ("study", "status", "total", "seconds", "memory_mb", "earlier")},
+        "ended_at": utc_text(utc_now()),
+        **{name: getattr(row, name) for name in ("study", "status", "total", "seconds", "memory_mb", "earlier")},
     }
     try:
         with (out / LOG_FILE).open("a", encoding="utf-8") as log:
@@ -205,6 +207,6 @@ def _log(out: Path, row: Row) -> None:
         return
 
 
-def exit_code(rows: Sequence[Row]) -> int:
-    """0 where every study has a result (scored, unscorable or rejected), 6 where some failed and may be tried again."""
-    return OutputError.exit_code if any(row["status"] == "failed" for row in rows) else 0
+def exit_code(rows: Sequence[BatchRow]) -> int:
+    """Return 0 if every study has a result (scored, unscorable or rejected), 6 if some failed."""
+    return OutputError.exit_code if any(row.status == "failed" for row in rows) else 0

@@ -1,4 +1,4 @@
-"""`sparcc batch`: many studies in, one folder with a row for each out."""
+"""`sparcc batch`: score many studies into one folder, with one table row for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -29,29 +28,31 @@ from sparcc_pipeline.errors import ConfigError, SeriesNotFoundError
 
 if TYPE_CHECKING:
     from sparcc_pipeline.app.batch.run import Batch
-    from sparcc_pipeline.app.batch.task import Row
+    from sparcc_pipeline.app.results.rows import BatchRow
 
 INTERRUPTED_CODE: Final = 130
-"""Exit code that a shell reports for a program ended by Ctrl-C."""
+"""Exit code of a program that Ctrl-C ended, as shells report it."""
 
 
 def batch(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SOURCE...", help="Folders, zips, DICOMDIR or NIfTI files with studies.", readable=False
+            metavar="SOURCE...", help="Folders, zip files, DICOMDIR or NIfTI files with studies.", readable=False
         ),
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier batch there is resumed.", readable=False),
+        typer.Option(metavar="DIR", help="Folder for the results. An earlier batch in it is resumed.", readable=False),
     ],
-    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; by default one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Number of processes; by default one for each processor core.")
+    ] = None,
     limit_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="For all workers together, for instance 4GB.")
+        str | None, typer.Option(metavar="SIZE", help="Memory for all processes together, for example 4GB.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler instead.")
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler.")
     ] = None,
     dicom: DicomOption = True,
     pdf: PdfOption = False,
@@ -60,16 +61,20 @@ def batch(
     engine: EngineOption = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Score every study below SOURCE; DIR gets one row each in batch.csv, index.html, and a folder a study.
+    """Score every study in folders or archives.
 
-    Exit codes: 0 every study has a result (scored, unscorable or rejected: see the rows), 6 some failed,
-    130 interrupted. Run the same command again: finished studies are skipped.
+    DIR gets batch.csv and batch.parquet (one row for each study), index.html, and one folder for each study.
+    To continue an interrupted batch, run the same command again: finished studies are skipped.
+
+    Exit codes: 0 every study has a result (scored, unscorable or rejected), 6 some failed, 130 interrupted.
     """
     request, settings = request_from(None, None, accept_fat_suppressed), settings_from(config, engine, lang)
     from sparcc_pipeline.app.batch import cluster
     from sparcc_pipeline.app.batch.run import Batch, batch_folder, exit_code, run_batch, write_tables
     from sparcc_pipeline.app.batch.sources import find_sources
+    from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.provenance import Run
 
     if scheduler is not None and (workers is not None or limit_memory is not None):
@@ -78,9 +83,9 @@ def batch(
             "cluster are set where they are started"
         )
     size = cluster.local_workers(workers, limit_memory) if scheduler is None else None
-    # A worker has one thread: two workers of one thread do more than one worker of two.
+    # Two workers of one thread are faster than one worker of two.
     settings = settings.model_copy(update={"threads": 1})
-    run = Run(settings, request, created_at=datetime.now(UTC))
+    run = Run(settings, request, created_at=utc_now())
     with _interruptible() as interrupted, batch_folder(out):
         with progress_display() as progress:
             progress("Looking for studies")
@@ -92,18 +97,17 @@ def batch(
                 )
             progress("Checking the model")
             model_sha256 = installation.load_installed_segmenter(settings).provenance["sha256"]
-        outputs = (("nifti", False), ("pdf", pdf), ("dicom", dicom))
-        whole = Batch(out.resolve(), found, run, model_sha256, outputs)
+        whole = Batch(out.resolve(), found, run, model_sha256, Extras(pdf=pdf, dicom=dicom))
         try:
             with (
                 cluster.local_cluster(*size)
                 if size is not None
                 else cluster.existing_cluster(str(scheduler)) as client,
-                _progress_bar(len(found.studies) + len(found.refused), whole) as told,
+                _progress_bar(len(found.studies) + len(found.refused), whole) as show,
             ):
-                run_batch(client, whole, _until(interrupted, told))
+                run_batch(client, whole, _until(interrupted, show))
         except KeyboardInterrupt:
-            # It may have come before the first study, or while the tables were written.
+            # The signal may come before the first study, or while the tables are written.
             write_tables(whole)
             typer.echo(summary(whole, out), err=True)
             typer.echo("Interrupted: run the same command again; finished studies are skipped.", err=True)
@@ -113,11 +117,11 @@ def batch(
 
 
 def summary(batch: Batch, out: Path) -> str:
-    """A few lines for a person at the terminal."""
+    """Return a few lines for the terminal."""
     from sparcc_pipeline.app.batch.run import TABLE_FILE
 
     rows = batch.sorted_rows
-    earlier = sum(bool(row["earlier"]) for row in rows)
+    earlier = sum(row.earlier for row in rows)
     counted = ", ".join(f"{count} {status}" for status, count in batch.counts.items())
     lines = [f"{len(rows)} studies: {counted}" + (f" ({earlier} of them in an earlier run)" if earlier else "")]
     if batch.found.other_files:
@@ -128,17 +132,17 @@ def summary(batch: Batch, out: Path) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """A polite end (SIGTERM) is treated as Ctrl-C is: rows are written, workers and their folders go.
+    """Treat SIGTERM like Ctrl-C: rows are written, workers end and their folders are removed.
 
-    The event is set by either, for where the interruption came a library may have caught it.
+    The event is set as well, because a library may catch the exception.
     """
     interrupted = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.set()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupted
     finally:
@@ -146,20 +150,20 @@ def _interruptible() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _until(interrupted: threading.Event, told: Callable[[Row], None]) -> Callable[[Row], None]:
-    """Tell each row; the end of a study is the latest moment at which an interruption is noticed."""
+def _until(interrupted: threading.Event, show: Callable[[BatchRow], None]) -> Callable[[BatchRow], None]:
+    """Show each row, and raise `KeyboardInterrupt` after the first one that follows an interruption."""
 
-    def tell(row: Row) -> None:
-        told(row)
+    def on_row(row: BatchRow) -> None:
+        show(row)
         if interrupted.is_set():
             raise KeyboardInterrupt
 
-    return tell
+    return on_row
 
 
 @contextmanager
-def _progress_bar(studies: int, batch: Batch) -> Iterator[Callable[[Row], None]]:
-    """A bar with counts and time left, on a terminal only."""
+def _progress_bar(studies: int, batch: Batch) -> Iterator[Callable[[BatchRow], None]]:
+    """Show a bar with counts and remaining time if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -169,14 +173,18 @@ def _progress_bar(studies: int, batch: Batch) -> Iterator[Callable[[Row], None]]
     from sparcc_pipeline.app.batch.table import STATUSES
 
     columns = (
-        TextColumn("Scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[counts]}"),
-        TimeRemainingColumn(), TextColumn("left"),
-    )  # fmt: skip
+        TextColumn("Scoring"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=studies, counts="")
 
-        def told(row: Row) -> None:
+        def show(row: BatchRow) -> None:
             counts = batch.counts
             bar.update(task, advance=1, counts=", ".join(f"{counts[s]} {s}" for s in STATUSES if counts[s]))
 
-        yield told
+        yield show

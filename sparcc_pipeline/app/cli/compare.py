@@ -1,10 +1,9 @@
-"""`sparcc compare`: a baseline and its follow-ups in, one folder with the change out."""
+"""`sparcc compare`: write the change between a baseline and its follow-ups."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,20 +21,23 @@ from sparcc_pipeline.app.cli.options import (
 )
 from sparcc_pipeline.app.cli.terminal import progress_display
 
+if TYPE_CHECKING:
+    from sparcc_pipeline.app.results.change_types import ChangeDocument
+
 
 def compare(
     studies: Annotated[
         list[Path],
         typer.Argument(
             metavar="BASELINE FOLLOW_UP...",
-            help="Baseline, then follow-ups: studies, or folders of finished scores.",
+            help="The baseline, then its follow-ups: studies, or folders of sparcc score.",
             readable=False,
         ),
     ],
     out: ResultFolderOption,
     slices: SlicesOption = None,
     same_person: Annotated[
-        bool, typer.Option("--same-person", help="Compare although the patient identifiers differ.")
+        bool, typer.Option("--same-person", help="Compare even if the patient identifiers differ.")
     ] = False,
     accept_fat_suppressed: FatSuppressedOption = False,
     as_json: JsonOption = False,
@@ -44,7 +46,10 @@ def compare(
     engine: EngineOption = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Score follow-ups on the slices of their baseline; DIR gets change.json, change.csv, change.html, run.toml."""
+    """Compare follow-ups with their baseline, slice by slice.
+
+    DIR gets change.json, change.csv, change.html and run.toml.
+    """
     if len(studies) < 2:
         raise typer.BadParameter("expected a baseline and at least one follow-up, found one study")
     request, settings = request_from(slices, None, accept_fat_suppressed), settings_from(config, engine, lang)
@@ -53,10 +58,11 @@ def compare(
     from sparcc_pipeline.app.results.score_document import json_text
     from sparcc_pipeline.app.results.store import CHANGE_RESULT, ResultFolder
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.compare import Compared, NotCompared, compare_studies, of_visit
     from sparcc_pipeline.app.study.provenance import Run
 
-    run = Run(settings, request, created_at=datetime.now(UTC))
+    run = Run(settings, request, created_at=utc_now())
     with ResultFolder(out, force=force, kind=CHANGE_RESULT) as folder, progress_display() as progress:
         comparison = compare_studies(
             studies,
@@ -79,20 +85,21 @@ def compare(
         raise of_visit(failed[0].name, failed[0].error)
 
 
-def summary(document: dict[str, Any], out: Path) -> str:
-    """A few lines for a person at the terminal."""
-    baseline, limits = document["baseline"]["score"]["total"], document["limits"]
+def summary(document: ChangeDocument, out: Path) -> str:
+    """Return a few lines for the terminal."""
+    baseline = document.baseline
+    limits = vars(document.limits)
     lines = []
-    for each in document["follow_ups"]:
-        if each["status"] != "compared":
-            lines.append(f"{each['name']}: {each['status']}: {each['reason']}")
+    for each in document.follow_ups:
+        change, score = each.change, each.score
+        if change is None or score is None:
+            lines.append(f"{each.name}: {each.status}: {each.reason}")
             continue
-        change = each["change"]
-        reaches = [f"the smallest {name} change ({limits[name]:g})" for name in limits if change[name]]
+        reached = [f"the smallest {name} change ({limits[name]:g})" for name in limits if getattr(change, name)]
         lines.append(
-            f"{each['name']}: SPARCC {baseline} -> {each['score']['total']} ({change['total']:+d}, "
-            f"{change['direction']}), reaches {' and '.join(reaches) or 'no smallest change'}"
+            f"{each.name}: SPARCC {baseline.score.total} -> {score.total} ({change.total:+d}, "
+            f"{change.direction}), reaches {' and '.join(reached) or 'no smallest change'}"
         )
-        lines += [f"  Warning: {warning}" for warning in each["warnings"]]
-    lines += [f"Warning: {warning}" for warning in document["baseline"]["warnings"]]
+        lines += [f"  Warning: {warning}" for warning in each.warnings]
+    lines += [f"Warning: {warning}" for warning in baseline.warnings]
     return "\n".join([*lines, f"Report: {out / 'change.html'}", "Research use only."])

@@ -1,4 +1,4 @@
-"""`sparcc doctor`: is this installation complete?"""
+"""`sparcc doctor`: check that the installation is complete."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 def doctor(
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Settings of the night (TOML): also check what it needs.", readable=False),
+        typer.Option(
+            metavar="FILE",
+            help="Settings file of sparcc nightly (TOML): also check what the night needs.",
+            readable=False,
+        ),
     ] = None,
 ) -> None:
-    """Check the installation: version, dependencies, settings, model and its hash, writing.
+    """Check that the installation works.
 
-    With the settings of the night also identity folder, disk, inboxes, manifests, database, clock, ports, PACS, mail.
+    Checks version, dependencies, settings, model and its hash, and temporary files. With --config also identity
+    folder, disk, inboxes, manifests, database, clock, ports, PACS and mail.
     """
     from sparcc_pipeline import __version__
     from sparcc_pipeline.app.study.provenance import (

@@ -1,4 +1,4 @@
-"""The command `sparcc`. Only typer is imported here; a command imports what it needs when it runs.
+"""The command `sparcc`. Only typer is imported here; a command imports its modules when it runs.
 
 Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.
 """
@@ -27,7 +27,7 @@ from sparcc_pipeline.errors import SparccError
 
 app = typer.Typer(
     name="sparcc",
-    help="SPARCC score (0-72) of the sacroiliac joints from STIR MRI. Research use only.",
+    help="Score inflammation of the sacroiliac joints on STIR MRI (SPARCC, 0-72). Research use only.",
     epilog="Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.",
     no_args_is_help=True,
     add_completion=False,
@@ -42,7 +42,7 @@ for group in (nightly_app, trial_app, reader_app, model_app):
 
 
 def main() -> None:
-    """Run the command line; an error of this program exits as one sentence with its exit code."""
+    """Run the command line. A `SparccError` is printed as one sentence and ends with its exit code."""
     try:
         app()
     except SparccError as error:

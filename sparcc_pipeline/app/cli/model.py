@@ -1,4 +1,4 @@
-"""`sparcc model`: train the networks and measure them. Only typer is imported here."""
+"""`sparcc model`: train and measure the networks. Only typer is imported here."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ import typer
 
 model_app = typer.Typer(
     name="model",
-    help="Train the model and measure it, for its developers. Research use only.",
+    help="Train and measure the model, for its developers. Research use only.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 DataOption = Annotated[Path, typer.Option(help="Folder with sij_mri/ and pelvic_t1/ (see models/README.md).")]
 TrainingOption = Annotated[
-    Path, typer.Option("--run", help="Folder of the training; an interrupted one is resumed there.")
+    Path, typer.Option("--run", help="Folder of the training. An interrupted training in it is resumed.")
 ]
 FiguresOption = Annotated[Path, typer.Option("--run", help="Folder for the figures.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of weights and augmentation.")]
 ScansSeedOption = Annotated[int, typer.Option("--seed", help="Seed of the random scans.")]
-RepeatsOption = Annotated[int, typer.Option(min=2, max=100, help="Random scans of each real one.")]
+RepeatsOption = Annotated[int, typer.Option(min=2, max=100, help="Number of random scans of each real one.")]
 
 
 @model_app.command()
 def train(
     data: DataOption,
     run: TrainingOption,
-    bundle: Annotated[Path, typer.Option(help="Folder for the model bundle; created by this command.")],
+    bundle: Annotated[Path, typer.Option(help="Folder for the model bundle. The command creates it.")],
     version: Annotated[str, typer.Option(help="Version of the model.")],
     seed: SeedOption = 0,
 ) -> None:
-    """Make a model bundle from the data: folds, figures, training on everybody (hours on two cores)."""
+    """Train the networks and write a model bundle.
+
+    Trains one fold for each person left out, measures them, then trains on all people. Takes hours on two cores.
+    """
     from sparcc_pipeline.app.development.training import run_train
 
     run_train(data, run, bundle, version, seed)
@@ -44,10 +47,14 @@ def evaluate(
     run: TrainingOption,
     seed: SeedOption = 0,
     overlays: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Also a picture of everybody: never to be passed on.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write a picture of each person into this folder. Do not share it."),
     ] = None,
 ) -> None:
-    """Measure the model with one person left out at a time; trains missing folds (hours on two cores)."""
+    """Measure the model with one person left out at a time.
+
+    Trains the folds that are missing. Takes hours on two cores.
+    """
     from sparcc_pipeline.app.development.training import run_evaluate
 
     run_evaluate(data, run, seed, overlays)
@@ -57,7 +64,9 @@ def evaluate(
 def designs(
     data: DataOption,
     run: TrainingOption,
-    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these designs.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Train only this design; may be repeated.")
+    ] = None,
 ) -> None:
     """Train and compare other designs of the edema network."""
     from sparcc_pipeline.app.development.training import run_designs
@@ -67,7 +76,7 @@ def designs(
 
 @model_app.command()
 def retest(data: DataOption, run: FiguresOption, seed: ScansSeedOption = 0, repeats: RepeatsOption = 10) -> None:
-    """Measure how far the installed model repeats itself on second scans of the same person."""
+    """Measure how much the score varies between repeated scans."""
     from sparcc_pipeline.app.development.measuring import run_retest
 
     run_retest(data, run, seed, repeats)
@@ -86,10 +95,14 @@ def stress(
     data: DataOption,
     run: FiguresOption,
     seed: ScansSeedOption = 0,
-    people: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these people.")] = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only these changes.")] = None,
+    people: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Use only this person; may be repeated.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Apply only this change; may be repeated.")
+    ] = None,
 ) -> None:
-    """Measure how far other acquisitions of the same scan move the score."""
+    """Measure how much other acquisitions change the score."""
     from sparcc_pipeline.app.development.measuring import run_stress
 
     run_stress(data, run, seed, people or [], only or [])

@@ -1,4 +1,4 @@
-"""`sparcc nightly`: only typer is imported here; what a command needs is imported when it runs."""
+"""`sparcc nightly`: unattended work. Only typer is imported here; a command imports its modules when it runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sparcc_pipeline.app.cli.options import JsonOption
 
 nightly_app = typer.Typer(
     name="nightly",
-    help="What sites send, from upload to delivered result and morning report. Research use only.",
+    help="Score uploads of sites unattended, with a morning report. Research use only.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
 class PartName(StrEnum):
-    """Which steps a process does."""
+    """The steps that a process does."""
 
     ALL = "all"
     INTAKE = "intake"
@@ -28,25 +28,29 @@ class PartName(StrEnum):
 
 
 SettingsFile = Annotated[
-    Path, typer.Option("--config", metavar="FILE", help="Settings of the night (TOML).", readable=False)
+    Path, typer.Option("--config", metavar="FILE", help="Settings file of the night (TOML).", readable=False)
 ]
 PartOption = Annotated[
-    PartName, typer.Option(help="Only intake, which alone reads what names a person, or only what comes after it.")
+    PartName, typer.Option(help="Steps to do: all, only intake (reads patient identity), or only those after it.")
 ]
-Study = Annotated[int, typer.Argument(metavar="ID", help="Number of the study, as status shows it.")]
-Reason = Annotated[str, typer.Option(help="Why, for the history: no name of a patient.")]
-By = Annotated[str, typer.Option(help="Who decides, for the history.")]
-MaybeBy = Annotated[str | None, typer.Option("--by", help="Who decides, for the history; by default who is logged in.")]
+Study = Annotated[int, typer.Argument(metavar="ID", help="Number of the study, as sparcc nightly status shows it.")]
+Reason = Annotated[str, typer.Option(help="The reason, kept in the history. Never a patient's name.")]
+By = Annotated[str, typer.Option(help="Name of the person who decides, kept in the history.")]
+MaybeBy = Annotated[
+    str | None, typer.Option("--by", help="Name of the person who decides; by default the logged-in user.")
+]
 
 DEFAULT_FILE = Path("nightly.toml")
 
 
 @nightly_app.command()
 def run(config: SettingsFile = DEFAULT_FILE, part: PartOption = PartName.ALL) -> None:
-    """Do everything that is due, write the morning report, and exit: for cron or a systemd timer.
+    """Do all work that is due, write the morning report, and exit.
 
-    Exit codes: 0 every study has a result or waits with a reason, 2 settings, 5 model, 6 some failed and are tried
-    again. Two runs at once, on one machine or several, do not disturb each other.
+    Start it from cron or a systemd timer. Several runs may work at once, on one machine or on several.
+
+    Exit codes: 0 every study has a result or waits for a known reason, 2 settings, 5 model, 6 some studies failed
+    and are tried again.
     """
     from sparcc_pipeline.app.nightly.run import run_night
     from sparcc_pipeline.app.nightly.work.night import Part
@@ -58,9 +62,12 @@ def run(config: SettingsFile = DEFAULT_FILE, part: PartOption = PartName.ALL) ->
 def watch(
     config: SettingsFile = DEFAULT_FILE,
     part: PartOption = PartName.ALL,
-    receive: Annotated[bool, typer.Option("--receive", help="Also be the DICOM node (see sparcc receive).")] = False,
+    receive: Annotated[bool, typer.Option("--receive", help="Also receive DICOM (see sparcc receive).")] = False,
 ) -> None:
-    """Work until SIGTERM or Ctrl-C; what is being scored then is finished first."""
+    """Work until SIGTERM or Ctrl-C.
+
+    Studies that are being scored are finished first.
+    """
     from sparcc_pipeline.app.nightly.run import watch_night
     from sparcc_pipeline.app.nightly.work.night import Part
 
@@ -72,7 +79,7 @@ def status(
     config: SettingsFile = DEFAULT_FILE,
     as_json: JsonOption = False,
 ) -> None:
-    """Studies by site and state, and which of them wait, and why."""
+    """Show studies by site and state, and why some wait."""
     from sparcc_pipeline.app.nightly.status import show_status
 
     show_status(config, as_json=as_json)
@@ -80,7 +87,10 @@ def status(
 
 @nightly_app.command()
 def report(config: SettingsFile = DEFAULT_FILE) -> None:
-    """Write the morning report as of now (and mail it, where mail is set and that was not done today)."""
+    """Write the morning report now.
+
+    It is mailed if mail is configured and today's report was not mailed yet.
+    """
     from sparcc_pipeline.app.nightly.morning.report import write_report
     from sparcc_pipeline.app.nightly.run import open_context
     from sparcc_pipeline.app.nightly.settings import load_settings
@@ -91,9 +101,10 @@ def report(config: SettingsFile = DEFAULT_FILE) -> None:
 
 @nightly_app.command()
 def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
-    """Print patient identifier, accession number and date of a study, to find its row in the manifest.
+    """Print whose study this is, to find its row in the manifest.
 
-    Only for who may read the identity folder. Nothing of it is logged.
+    Prints patient identifier, accession number and study date. Requires read access to the identity folder; not
+    logged.
     """
     from sparcc_pipeline.app.nightly.intake.steps import whose as identities
     from sparcc_pipeline.app.nightly.settings import load_settings
@@ -107,7 +118,7 @@ def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
 
 @nightly_app.command()
 def retry(study: Study, config: SettingsFile = DEFAULT_FILE, by: MaybeBy = None) -> None:
-    """Try a study again that failed or was rejected, at the next run."""
+    """Try a failed or rejected study again at the next run."""
     from sparcc_pipeline.app.nightly.status import open_ledger, told
 
     with open_ledger(config) as ledger:
@@ -116,12 +127,15 @@ def retry(study: Study, config: SettingsFile = DEFAULT_FILE, by: MaybeBy = None)
 
 @nightly_app.command()
 def release(
-    study: Annotated[str, typer.Argument(metavar="ID", help="Number of the study, or ID of an upload.")],
+    study: Annotated[str, typer.Argument(metavar="ID", help="Number of a study, or ID of an upload.")],
     reason: Reason,
     by: By,
     config: SettingsFile = DEFAULT_FILE,
 ) -> None:
-    """Let a study, or an upload, out of quarantine: the next run goes on where it was held."""
+    """Release a study or an upload from quarantine.
+
+    The next run continues with the step at which it was held.
+    """
     from sparcc_pipeline.app.nightly.status import open_ledger, told
 
     with open_ledger(config) as ledger:
@@ -134,7 +148,10 @@ def release(
 
 @nightly_app.command()
 def reject(study: Study, reason: Reason, by: By, config: SettingsFile = DEFAULT_FILE) -> None:
-    """Reject a study that is in quarantine or failed: its site must send something else."""
+    """Reject a study that is in quarantine or failed.
+
+    Its site must send other images.
+    """
     from sparcc_pipeline.app.nightly.status import open_ledger, told
 
     with open_ledger(config) as ledger:
@@ -143,12 +160,15 @@ def reject(study: Study, reason: Reason, by: By, config: SettingsFile = DEFAULT_
 
 @nightly_app.command()
 def supersede(
-    old: Annotated[int, typer.Argument(metavar="OLD", help="The study that counts no more.")],
-    new: Annotated[int, typer.Argument(metavar="NEW", help="The study of the same visit that counts.")],
+    old: Annotated[int, typer.Argument(metavar="OLD", help="The study that no longer counts.")],
+    new: Annotated[int, typer.Argument(metavar="NEW", help="The study of the same visit that counts instead.")],
     config: SettingsFile = DEFAULT_FILE,
     by: MaybeBy = None,
 ) -> None:
-    """Of two studies of one visit, say that NEW counts; both are kept. NEW leaves quarantine if it is there."""
+    """Let one of two studies of a visit replace the other.
+
+    Both are kept; only NEW counts. NEW leaves quarantine if it is there.
+    """
     from sparcc_pipeline.app.nightly.status import open_ledger, told
 
     with open_ledger(config) as ledger:

@@ -1,4 +1,4 @@
-"""Options that several commands share. Each is defined once; only typer is imported here."""
+"""Options that several commands share, each defined once. Only typer is imported here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class EngineName(StrEnum):
-    """Engines that can run the networks."""
+    """The engines that can run the networks."""
 
     ONNX = "onnx"
     OPENVINO = "openvino"
@@ -22,42 +22,48 @@ class EngineName(StrEnum):
 
 
 class LanguageName(StrEnum):
-    """Languages of reports and pages."""
+    """The languages of reports and pages."""
 
     ENGLISH = "en"
     CHINESE = "zh"
 
 
-# readable=False: typer's own check of access rights would exit with 2 and its own wording.
+# readable=False: the check of typer would exit with 2 and another wording.
 ResultFolderOption = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder for the results; created by this command.", readable=False)
+    Path, typer.Option("--out", metavar="DIR", help="Folder for the results. The command creates it.", readable=False)
 ]
 SlicesOption = Annotated[
     str | None,
     typer.Option(
         metavar="FIRST-LAST",
-        help="Score these six slices, for instance 7-12, counted from 0 at the most anterior slice.",
+        help="Score these six slices, for example 7-12. Slices are counted from 0 at the most anterior one.",
     ),
 ]
 FatSuppressedOption = Annotated[
-    bool, typer.Option("--accept-fat-suppressed", help="Also accept SPAIR, SPIR or Dixon water T2, marked as such.")
+    bool,
+    typer.Option(
+        "--accept-fat-suppressed", help="Also score SPAIR, SPIR or Dixon water T2; the result carries a warning."
+    ),
 ]
 PdfOption = Annotated[bool, typer.Option("--pdf", help="Also write each report as PDF.")]
-DicomOption = Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write results for a PACS (see sparcc send).")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+DicomOption = Annotated[
+    bool, typer.Option("--dicom/--no-dicom", help="Also write DICOM results for a PACS (see sparcc send).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only the result, as JSON.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings (TOML) that override the defaults.", readable=False),
+    typer.Option("--config", metavar="FILE", help="Settings file (TOML) that overrides the defaults.", readable=False),
 ]
 EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the networks.")]
 LanguageOption = Annotated[
-    LanguageName | None, typer.Option("--lang", help="Language of the reports: English or Simplified Chinese.")
+    LanguageName | None,
+    typer.Option("--lang", help="Language of the reports: en (English) or zh (Simplified Chinese)."),
 ]
 
 
 def settings_from(config: Path | None, engine: EngineName | None, lang: LanguageName | None) -> PipelineConfig:
-    """Return the settings that these options name.
+    """Return the settings that these options select.
 
     Raises
     ------
@@ -69,11 +75,11 @@ def settings_from(config: Path | None, engine: EngineName | None, lang: Language
 
 
 def request_from(slices: str | None, series: str | None, accept_fat_suppressed: bool) -> Request:
-    """Return what these options ask of a study.
+    """Return the request that these options make.
 
     Raises
     ------
-    ConfigError : `slices` does not name six consecutive slices
+    ConfigError : `slices` is not six consecutive slices
     """
     from sparcc_pipeline.app.study.score import Request, parse_slices
 

@@ -1,4 +1,4 @@
-"""`sparcc phantom`: a synthetic study whose score is known."""
+"""`sparcc phantom`: write a synthetic study with a known score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparcc_pipeline.app.cli.options import ResultFolderOption
 
 
 class StyleName(StrEnum):
-    """Vendors whose headers a phantom can imitate."""
+    """The vendors whose headers a phantom can imitate."""
 
     SIEMENS = "siemens"
     GE = "ge"
@@ -20,16 +20,18 @@ class StyleName(StrEnum):
 
 def phantom(
     out: ResultFolderOption,
-    seed: Annotated[int, typer.Option(help="Another seed is another phantom.")] = 0,
-    lesions: Annotated[int | None, typer.Option(min=0, max=40, help="How many lesions to try to place.")] = None,
-    spacing: Annotated[float | None, typer.Option(min=2.0, max=6.0, help="Distance of the slices in mm.")] = None,
-    pixel: Annotated[float | None, typer.Option(min=0.3, max=1.2, help="Size of a pixel in mm.")] = None,
-    tilt: Annotated[float | None, typer.Option(min=0.0, max=60.0, help="Degrees from straight coronal.")] = None,
-    style: Annotated[StyleName, typer.Option(help="Vendor whose headers to imitate.")] = StyleName.SIEMENS,
-    enhanced: Annotated[bool, typer.Option("--enhanced", help="One multi-frame file.")] = False,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Count InstanceNumber from the other end.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random phantom.")] = 0,
+    lesions: Annotated[int | None, typer.Option(min=0, max=40, help="Number of lesions to try to place.")] = None,
+    spacing: Annotated[float | None, typer.Option(min=2.0, max=6.0, help="Distance between slices in mm.")] = None,
+    pixel: Annotated[float | None, typer.Option(min=0.3, max=1.2, help="Pixel size in mm.")] = None,
+    tilt: Annotated[
+        float | None, typer.Option(min=0.0, max=60.0, help="Tilt from the coronal plane in degrees.")
+    ] = None,
+    style: Annotated[StyleName, typer.Option(help="Vendor whose headers are imitated.")] = StyleName.SIEMENS,
+    enhanced: Annotated[bool, typer.Option("--enhanced", help="Write one multi-frame file.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Number the images from the other end.")] = False,
 ) -> None:
-    """Make a synthetic study whose score is known; for tests and demonstrations only."""
+    """Write a synthetic study with a known score, for tests only."""
     from sparcc_pipeline.app.development.phantom import run_phantom
     from sparcc_pipeline.training.data.phantom_spec import random_spec
 

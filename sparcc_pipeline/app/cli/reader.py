@@ -1,4 +1,4 @@
-"""`sparcc reader`: only typer is imported here; what a command needs is imported when it runs."""
+"""`sparcc reader`: blinded reading. Only typer is imported here; a command imports its modules when it runs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ if TYPE_CHECKING:
 
 reader_app = typer.Typer(
     name="reader",
-    help="The blinded reading page: serve it, bring cases in, take readings out. Research use only.",
+    help="Run the blinded reading page and export its readings. Research use only.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-user_app = typer.Typer(name="user", help="Users of the page.", no_args_is_help=True, rich_markup_mode=None)
-audit_app = typer.Typer(name="audit", help="The audit trail.", no_args_is_help=True, rich_markup_mode=None)
+user_app = typer.Typer(name="user", help="Manage users of the page.", no_args_is_help=True, rich_markup_mode=None)
+audit_app = typer.Typer(
+    name="audit", help="Verify or export the audit trail.", no_args_is_help=True, rich_markup_mode=None
+)
 reader_app.add_typer(user_app)
 reader_app.add_typer(audit_app)
 
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
-        "--settings", metavar="FILE", help="reader.toml; by default that of the installation.", readable=False
+        "--settings", metavar="FILE", help="Settings file; by default reader.toml of the installation.", readable=False
     ),
 ]
 
 
 class RoleName(StrEnum):
-    """Roles of a user."""
+    """The roles of a user."""
 
     READER = "reader"
     ADJUDICATOR = "adjudicator"
@@ -44,7 +46,7 @@ class RoleName(StrEnum):
 
 @reader_app.command()
 def serve(settings: SettingsFile = None) -> None:
-    """Serve the page until interrupted; requests under way are finished first."""
+    """Serve the page until SIGTERM or Ctrl-C."""
     from sparcc_pipeline.app.reader.run import run_serve
 
     run_serve(settings)
@@ -54,12 +56,14 @@ def serve(settings: SettingsFile = None) -> None:
 def demo(
     keep: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep the page in this folder; else it is forgotten.", readable=False),
+        typer.Option(
+            metavar="DIR", help="Keep the data in this folder; by default they are deleted at the end.", readable=False
+        ),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this computer; 0 for any that is free.")] = 8470,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this computer; 0 selects a free one.")] = 8470,
     lang: LanguageOption = None,
 ) -> None:
-    """Serve a page with a few made-up studies and users, ready to click."""
+    """Serve a page with synthetic studies and demo users."""
     from sparcc_pipeline.app.reader.demo import run_demo
 
     run_demo(keep, port, lang=None if lang is None else lang.value)
@@ -69,23 +73,32 @@ def demo(
 def import_(
     manifest: Annotated[
         Path | None,
-        typer.Argument(help="Table of participant, visit, study, score (folders beside it).", readable=False),
+        typer.Argument(
+            help="Table with the columns participant, visit, study, score; paths are relative to it.", readable=False
+        ),
     ] = None,
     settings: SettingsFile = None,
     nightly: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Instead: all studies that the night of these settings scored.", readable=False
+            metavar="FILE",
+            help="Import all studies that this night scored (its settings file), instead of a manifest.",
+            readable=False,
         ),
     ] = None,
     training: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="These are a training set; this is known of it (reading_items).", readable=False
+            metavar="FILE",
+            help="Import as a training set with these known readings (table reading_items).",
+            readable=False,
         ),
     ] = None,
 ) -> None:
-    """Bring studies and scores in as cases, without anything that identifies; run again, only new ones are added."""
+    """Import studies and scores as de-identified cases.
+
+    Only new ones are added if the command is run again.
+    """
     if (manifest is None) == (nightly is None) or (nightly is not None and training is not None):
         raise typer.BadParameter("give a manifest, or --nightly (which has no training set)")
     from sparcc_pipeline.app.reader.run import run_import
@@ -94,11 +107,11 @@ def import_(
 
 
 def _night_ledger(file: Path) -> NightLedger:
-    """The ledger that the settings of the night name.
+    """Return the ledger of the settings of a night.
 
     Raises
     ------
-    ConfigError : the settings are not those of the night
+    ConfigError : the file holds no settings of a night
     """
     from sparcc_pipeline.app.nightly.settings import load_settings
     from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
@@ -110,11 +123,14 @@ def _night_ledger(file: Path) -> NightLedger:
 @user_app.command("add")
 def user_add(
     name: Annotated[str, typer.Argument(help="Name to sign in with.")],
-    role: Annotated[RoleName, typer.Option(help="What the user may do.")],
-    code: Annotated[str, typer.Option(help="Code in tables and DICOM, for instance R1; never a name.")],
+    role: Annotated[RoleName, typer.Option(help="Role of the user.")],
+    code: Annotated[str, typer.Option(help="Code of the user in tables and DICOM, for example R1. Never a name.")],
     settings: SettingsFile = None,
 ) -> None:
-    """Add a user; prints a password that must be changed at the first sign-in."""
+    """Add a user and print a first password.
+
+    The user must change the password at the first sign-in.
+    """
     from sparcc_pipeline.app.reader.run import run_user_add
 
     run_user_add(name, role.value, code, settings)
@@ -122,7 +138,7 @@ def user_add(
 
 @user_app.command("reset")
 def user_reset(name: Annotated[str, typer.Argument(help="Name of the user.")], settings: SettingsFile = None) -> None:
-    """Give a user a new password; prints it."""
+    """Set a new password for a user and print it."""
     from sparcc_pipeline.app.reader.run import run_user_reset
 
     run_user_reset(name, settings)
@@ -130,10 +146,10 @@ def user_reset(name: Annotated[str, typer.Argument(help="Name of the user.")], s
 
 @reader_app.command()
 def assign(
-    readers: Annotated[list[str], typer.Argument(metavar="READER...", help="Names of readers.")],
+    readers: Annotated[list[str], typer.Argument(metavar="READER...", help="Names of the readers.")],
     settings: SettingsFile = None,
 ) -> None:
-    """Give all cases of the trial to readers, each in an order of their own."""
+    """Assign all cases to readers, each in a random order."""
     from sparcc_pipeline.app.reader.run import run_assign
 
     run_assign(readers, settings)
@@ -141,9 +157,12 @@ def assign(
 
 @reader_app.command("lock-database")
 def lock_database(
-    reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")], settings: SettingsFile = None
+    reason: Annotated[str, typer.Option(help="The reason, kept in the audit trail.")], settings: SettingsFile = None
 ) -> None:
-    """Lock the database for good: nothing is read any more, and readings may be taken out."""
+    """Lock the database permanently.
+
+    No more cases are read, and readings may be exported.
+    """
     from sparcc_pipeline.app.reader.run import run_lock_database
 
     run_lock_database(reason, settings)
@@ -151,18 +170,26 @@ def lock_database(
 
 @reader_app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="Folder for the tables; made by this command.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the tables. The command creates it.", readable=False)],
     settings: SettingsFile = None,
     before_lock: Annotated[
-        str | None, typer.Option(metavar="REASON", help="Before the database is locked; kept in the audit trail.")
+        str | None,
+        typer.Option(metavar="REASON", help="Export before the lock, for this reason (kept in the audit trail)."),
     ] = None,
     dicom: Annotated[
         Path | None,
-        typer.Option(metavar="MANIFEST", help="Also DICOM SR of each reading, for the studies of it.", readable=False),
+        typer.Option(
+            metavar="MANIFEST",
+            help="Also write a DICOM SR of each reading, for the studies in this table.",
+            readable=False,
+        ),
     ] = None,
     force: ForceOption = False,
 ) -> None:
-    """Write readings, items, agreement and the comparison with the machine, as CSV and Parquet."""
+    """Export readings and agreement as CSV and Parquet.
+
+    The tables hold readings, items, agreement of the readers, and the comparison with the machine.
+    """
     from sparcc_pipeline.app.reader.run import run_export
 
     run_export(out, settings, before_lock, dicom, force=force)
@@ -170,9 +197,13 @@ def export(
 
 @reader_app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="New file (.tar).", readable=False)], settings: SettingsFile = None
+    file: Annotated[Path, typer.Argument(help="File to write (.tar); it must not exist.", readable=False)],
+    settings: SettingsFile = None,
 ) -> None:
-    """Save database, images and key into one file, while the page is served. Keep it as safe as the page itself."""
+    """Back up database, images and key into one file.
+
+    The page may be served meanwhile. Keep the file as safe as the page itself.
+    """
     from sparcc_pipeline.app.reader.run import run_backup
 
     run_backup(file, settings)
@@ -180,10 +211,10 @@ def backup(
 
 @reader_app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file of `sparcc reader backup`.", readable=False)],
+    file: Annotated[Path, typer.Argument(help="File of sparcc reader backup.", readable=False)],
     settings: SettingsFile = None,
 ) -> None:
-    """Bring a backup back into an empty store folder, and verify it."""
+    """Restore a backup into an empty folder and verify it."""
     from sparcc_pipeline.app.reader.run import run_restore
 
     run_restore(file, settings)
@@ -193,10 +224,13 @@ def restore(
 def audit_verify(
     settings: SettingsFile = None,
     head: Annotated[
-        str | None, typer.Option(metavar="NUMBER:HASH", help="Newest entry as you noted it down earlier.")
+        str | None, typer.Option(metavar="NUMBER:HASH", help="The newest entry that was noted earlier.")
     ] = None,
 ) -> None:
-    """Find what was changed, deleted, moved or cut off behind the page's back; exit code 3 if anything was."""
+    """Verify that the audit trail is complete and unchanged.
+
+    Finds entries that were changed, deleted, moved or cut off. Exit code 3 if there are any.
+    """
     from sparcc_pipeline.app.reader.run import run_audit_verify
 
     run_audit_verify(settings, head)
@@ -204,9 +238,10 @@ def audit_verify(
 
 @audit_app.command("export")
 def audit_export(
-    file: Annotated[Path, typer.Argument(help="New file (.csv).", readable=False)], settings: SettingsFile = None
+    file: Annotated[Path, typer.Argument(help="File to write (.csv); it must not exist.", readable=False)],
+    settings: SettingsFile = None,
 ) -> None:
-    """Write the whole trail as CSV."""
+    """Export the audit trail as CSV."""
     from sparcc_pipeline.app.reader.run import run_audit_export
 
     run_audit_export(file, settings)

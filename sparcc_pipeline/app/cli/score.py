@@ -1,10 +1,9 @@
-"""`sparcc score`: one study in, one folder of results out."""
+"""`sparcc score`: score one study into a folder of results."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,18 +24,21 @@ from sparcc_pipeline.app.cli.options import (
 from sparcc_pipeline.app.cli.terminal import progress_display
 
 if TYPE_CHECKING:
+    from sparcc_pipeline.app.results.score_types import ScoreDocument
     from sparcc_pipeline.app.study.score import Scored
 
 
 def score(
     study: Annotated[
-        Path, typer.Argument(help="Folder, zip, DICOMDIR, DICOM file or NIfTI file of one study.", readable=False)
+        Path, typer.Argument(help="One study: a folder, zip file, DICOMDIR, DICOM file or NIfTI file.", readable=False)
     ],
     out: ResultFolderOption,
     slices: SlicesOption = None,
-    series: Annotated[str | None, typer.Option(metavar="UID", help="Score the series with this UID.")] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Score the series with this SeriesInstanceUID.")
+    ] = None,
     accept_fat_suppressed: FatSuppressedOption = False,
-    nifti: Annotated[bool, typer.Option("--nifti", help="Also write the anatomy and edema maps as NIfTI.")] = False,
+    nifti: Annotated[bool, typer.Option("--nifti", help="Also write the maps of bones and edema as NIfTI.")] = False,
     pdf: PdfOption = False,
     dicom: DicomOption = False,
     as_json: JsonOption = False,
@@ -45,19 +47,24 @@ def score(
     engine: EngineOption = None,
     lang: LanguageOption = None,
 ) -> None:
-    """Score one study; DIR gets score.json, score.csv, report.html, run.toml and overlay/."""
+    """Score one study.
+
+    DIR gets score.json, score.csv, report.html, study.npz, run.toml and the pictures in overlay/.
+    """
     request, settings = request_from(slices, series, accept_fat_suppressed), settings_from(config, engine, lang)
     from sparcc_pipeline.app.report import pdf as pdf_pages
     from sparcc_pipeline.app.report.outputs import write_outputs
+    from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.results.score_document import json_text, score_document
     from sparcc_pipeline.app.results.store import ResultFolder
     from sparcc_pipeline.app.study import installation
+    from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Scored, score_study
 
     if pdf:
         pdf_pages.require_pdf()
-    run = Run(settings, request, created_at=datetime.now(UTC))
+    run = Run(settings, request, created_at=utc_now())
     with ResultFolder(out, force=force) as folder, progress_display() as progress:
         outcome = score_study(
             study, request, lambda: installation.load_installed_segmenter(settings), progress, with_header=dicom
@@ -65,7 +72,7 @@ def score(
         document = score_document(outcome, run)
         if isinstance(outcome, Scored):
             progress("Writing the results")
-            write_outputs(outcome, document, run, folder.path, nifti=nifti, pdf=pdf, dicom=dicom)
+            write_outputs(outcome, document, run, folder.path, Extras(nifti=nifti, pdf=pdf, dicom=dicom))
             folder.publish()
     if as_json:
         typer.echo(json_text(document), nl=False)
@@ -73,22 +80,22 @@ def score(
         raise outcome.error
     if not as_json:
         typer.echo(summary(document, out))
-        for note in _completed(outcome):
+        for note in _header_notes(outcome):
             typer.echo(f"DICOM results: {note}")
 
 
-def _completed(outcome: Scored) -> tuple[str, ...]:
-    """What the source lacks and the headers of the DICOM results have."""
+def _header_notes(outcome: Scored) -> tuple[str, ...]:
+    """Return notes on the attributes that the DICOM results have and the source lacks."""
     return () if outcome.study.header is None else outcome.study.header.completed
 
 
-def summary(document: dict[str, Any], out: Path) -> str:
-    """A few lines for a person at the terminal."""
+def summary(document: ScoreDocument, out: Path) -> str:
+    """Return a few lines for the terminal."""
     lines = [
-        f"SPARCC {document['total']} of 72: edema {document['edema']}, intensity {document['intensity']}, "
-        f"depth {document['depth']}; reachable {document['evaluable_maximum']}",
-        f"MRI by ASAS: {'positive' if document['asas_positive'] else 'negative'}",
-        *(f"Warning: {warning}" for warning in document["warnings"]),
+        f"SPARCC {document.total} of 72: edema {document.edema}, intensity {document.intensity}, "
+        f"depth {document.depth}; reachable {document.evaluable_maximum}",
+        f"MRI by ASAS: {'positive' if document.asas_positive else 'negative'}",
+        *(f"Warning: {warning}" for warning in document.warnings),
         f"Report: {out / 'report.html'}",
         "Research use only.",
     ]

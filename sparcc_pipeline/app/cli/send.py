@@ -1,4 +1,4 @@
-"""`sparcc send`: the DICOM results of one or many finished scores to a PACS."""
+"""`sparcc send`: send the DICOM results of finished scores to a PACS."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ import typer
 
 def send(
     results: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of a score made with --dicom, or of many.", readable=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder of one score made with --dicom, or a folder of several.", readable=False
+        ),
     ],
     to: Annotated[
-        str, typer.Option(metavar="AET@HOST:PORT|URL", help="PACS: C-STORE to AET@HOST:PORT, or DICOMweb at a URL.")
+        str,
+        typer.Option(metavar="AET@HOST:PORT|URL", help="The PACS: AET@HOST:PORT for C-STORE, or a URL for DICOMweb."),
     ],
-    title: Annotated[str, typer.Option("--from", metavar="AET", help="Our own application entity title.")] = "SPARCC",
+    title: Annotated[
+        str, typer.Option("--from", metavar="AET", help="Application entity title of this program.")
+    ] = "SPARCC",
     timeout: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to wait for each answer.")] = 30,
 ) -> None:
-    """Send the DICOM results in DIR to a PACS and verify that they arrived."""
+    """Send DICOM results to a PACS and check that they arrived."""
     from sparcc_pipeline.app.results.send import run_send
 
     run_send(results, to, title, timeout)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_display() -> Iterator[Callable[[str], None]]:
-    """Show the current step on standard error; show nothing when it is piped."""
+    """Show the current step on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -17,6 +17,6 @@ def progress_display() -> Iterator[Callable[[str], None]]:
     from rich.live import Live
     from rich.spinner import Spinner
 
-    # Each step is drawn when it begins; `Console.status` would leave out those shorter than its next refresh.
+    # `Console.status` would skip steps that are shorter than its refresh interval.
     with Live(console=Console(stderr=True), transient=True) as live:
         yield lambda step: live.update(Spinner("dots", f"{step} ..."), refresh=True)

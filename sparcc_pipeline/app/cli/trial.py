@@ -1,6 +1,6 @@
-"""`sparcc trial`: only typer is imported here; what a command needs is imported when it runs.
+"""`sparcc trial`: data of a trial. Only typer is imported here; a command imports its modules when it runs.
 
-Blinded: all but `steps` and `report --unblind`, the only ones that may open an allocation.
+Only `steps` and `report --unblind` may read an allocation; all other commands are blinded.
 """
 
 from __future__ import annotations
@@ -17,24 +17,28 @@ if TYPE_CHECKING:
 
 trial_app = typer.Typer(
     name="trial",
-    help="A trial's data, dual target and reports. Reports what the data say; research use only.",
+    help="Check and report the data of a trial. Research use only.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-protocol_app = typer.Typer(name="protocol", help="The protocol file.", no_args_is_help=True, rich_markup_mode=None)
+protocol_app = typer.Typer(name="protocol", help="Check a protocol file.", no_args_is_help=True, rich_markup_mode=None)
 trial_app.add_typer(protocol_app)
 
 ClinicalFiles = Annotated[
     list[Path],
-    typer.Argument(metavar="CLINICAL...", help="Tables of participants and visits, CSV or Excel.", readable=False),
+    typer.Argument(metavar="CLINICAL...", help="Tables of participants and visits (CSV or Excel).", readable=False),
 ]
 ProtocolFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Protocol (TOML) instead of the one installed.", readable=False)
+    Path | None,
+    typer.Option(metavar="FILE", help="Protocol file (TOML); by default the installed one.", readable=False),
 ]
 ScoresFile = Annotated[
     Path | None,
     typer.Option(
-        "--scores", metavar="MANIFEST", help="Table of participant, visit, path of a score folder.", readable=False
+        "--scores",
+        metavar="MANIFEST",
+        help="Table with the columns participant, visit, path (of a score folder).",
+        readable=False,
     ),
 ]
 ReadingFiles = Annotated[
@@ -42,21 +46,20 @@ ReadingFiles = Annotated[
     typer.Option("--readings", metavar="FILE", help="Table of readers' totals; may be repeated.", readable=False),
 ]
 OptionalOutFolder = Annotated[
-    Path | None, typer.Option("--out", help="Also write it as tables into this folder.", readable=False)
+    Path | None, typer.Option("--out", help="Also write tables into this folder.", readable=False)
 ]
-
-
 ItemFiles = Annotated[
     list[Path] | None,
-    typer.Option("--items", metavar="FILE", help="Table of the items of readings; may be repeated.", readable=False),
+    typer.Option("--items", metavar="FILE", help="Table of readers' items; may be repeated.", readable=False),
 ]
 LedgerUrl = Annotated[
-    str | None, typer.Option("--ledger", metavar="URL", help="Scores of the night, by the URL of its ledger.")
+    str | None,
+    typer.Option("--ledger", metavar="URL", help="Database URL of the ledger of a night, to take its scores."),
 ]
 WorkFolder = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Work folder of the night; that of the file for a SQLite --ledger.", readable=False
+        metavar="DIR", help="Work folder of the night; by default the folder of a SQLite ledger file.", readable=False
     ),
 ]
 
@@ -69,7 +72,7 @@ def trial_sources(
     ledger: str | None = None,
     work_folder: Path | None = None,
 ) -> TrialSources:
-    """The files, and the ledger, that the options of a trial command name."""
+    """Return the files and the ledger that the options of a trial command name."""
     from sparcc_pipeline.app.trial_data.read.sources import TrialSources
 
     found = None
@@ -78,17 +81,20 @@ def trial_sources(
 
         found = ledger_source(ledger, work_folder)
     elif work_folder is not None:
-        raise typer.BadParameter("--work-folder says where the results of a --ledger lie: it goes with --ledger only")
+        raise typer.BadParameter("--work-folder needs --ledger: it is the folder with the results of that ledger")
     return TrialSources(clinical, scores, readings or [], items or [], found)
 
 
 @protocol_app.command("check")
 def protocol_check(
     file: Annotated[
-        Path | None, typer.Argument(help="Protocol (TOML); the installed one if absent.", readable=False)
+        Path | None, typer.Argument(help="Protocol file (TOML); by default the installed one.", readable=False)
     ] = None,
 ) -> None:
-    """Validate a protocol file; list its settings with their sources, and the choices that it leaves open."""
+    """Check a protocol file and list its settings.
+
+    Lists each setting with its source, and the choices that are open.
+    """
     from sparcc_pipeline.app.trial_data.run import run_protocol_check
 
     run_protocol_check(file)
@@ -114,7 +120,10 @@ def import_(
     work_folder: WorkFolder = None,
     force: ForceOption = False,
 ) -> None:
-    """Check a trial's data; DIR gets tidy tables, data queries, codebook and CDISC mapping (CSV, Parquet)."""
+    """Check the data of a trial and write tidy tables.
+
+    DIR gets tables, data queries, codebook and CDISC mapping, as CSV and Parquet.
+    """
     from sparcc_pipeline.app.trial_data.run import run_import
 
     run_import(trial_sources(clinical, scores, readings, items, ledger, work_folder), protocol, out, force=force)
@@ -131,7 +140,10 @@ def status(
     out: OptionalOutFolder = None,
     force: ForceOption = False,
 ) -> None:
-    """Dual target by participant and visit: both, clinical only, imaging only, neither, not assessable."""
+    """Show the dual target for each participant and visit.
+
+    The states are: both, clinical only, imaging only, neither, not assessable.
+    """
     from sparcc_pipeline.app.trial_data.run import run_status
 
     run_status(trial_sources(clinical, scores, readings, None, ledger, work_folder), protocol, out, force=force)
@@ -148,7 +160,10 @@ def eligibility(
     out: OptionalOutFolder = None,
     force: ForceOption = False,
 ) -> None:
-    """Entry criteria by participant: met, not met, unknown, with the reasons."""
+    """Show the entry criteria for each participant.
+
+    Each is met, not met or unknown, with the reason.
+    """
     from sparcc_pipeline.app.trial_data.run import run_eligibility
 
     run_eligibility(trial_sources(clinical, scores, readings, None, ledger, work_folder), protocol, out, force=force)
@@ -157,15 +172,20 @@ def eligibility(
 @trial_app.command()
 def steps(
     clinical: ClinicalFiles,
-    allocation: Annotated[Path, typer.Option(metavar="FILE", help="Table of participant, arm.", readable=False)],
+    allocation: Annotated[
+        Path, typer.Option(metavar="FILE", help="Table with the columns participant, arm.", readable=False)
+    ],
     dosing: Annotated[
-        Path, typer.Option(metavar="FILE", help="Table of participant, visit, dose_step.", readable=False)
+        Path, typer.Option(metavar="FILE", help="Table with the columns participant, visit, dose_step.", readable=False)
     ],
     protocol: ProtocolFile = None,
     out: OptionalOutFolder = None,
     force: ForceOption = False,
 ) -> None:
-    """UNBLINDED: was the criterion of each recorded step of the taper arm met in the data?"""
+    """UNBLINDED: check each dose step of the taper arm.
+
+    Reports whether the data met the criterion of each recorded step.
+    """
     from sparcc_pipeline.app.trial_data.unblinded.run import run_steps
 
     run_steps(trial_sources(clinical), protocol, allocation, dosing, out, force=force)
@@ -187,15 +207,23 @@ def report(
     lang: Lang = LanguageName.ENGLISH,
     pdf: PdfOption = False,
     unblind: Annotated[
-        Path | None, typer.Option(metavar="ALLOCATION", help="By arm: table of participant, arm.", readable=False)
+        Path | None,
+        typer.Option(
+            metavar="ALLOCATION", help="UNBLINDED: report by arm, from this table of participant, arm.", readable=False
+        ),
     ] = None,
     dosing: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With --unblind: table of participant, visit, dose_step.", readable=False),
+        typer.Option(
+            metavar="FILE", help="With --unblind: table with the columns participant, visit, dose_step.", readable=False
+        ),
     ] = None,
     force: ForceOption = False,
 ) -> None:
-    """Flow, visits, target, change in SPARCC, agreement, data queries, a timeline a participant; blinded by default."""
+    """Write the report of a trial, blinded by default.
+
+    Shows flow, visits, target, change of SPARCC, agreement, data queries, and a timeline of each participant.
+    """
     sources = trial_sources(clinical, scores, readings, items, ledger, work_folder)
     if unblind is not None:
         from sparcc_pipeline.app.trial_data.unblinded.report import run_unblinded_report
@@ -203,7 +231,7 @@ def report(
         run_unblinded_report(sources, protocol, unblind, dosing, out, lang.value, pdf=pdf, force=force)
         return
     if dosing is not None:
-        raise typer.BadParameter("--dosing shows the arm: it goes with --unblind only")
+        raise typer.BadParameter("--dosing needs --unblind: dose steps show the arm")
     from sparcc_pipeline.app.trial_data.trial_report.command import run_report
 
     run_report(sources, protocol, out, lang.value, pdf=pdf, force=force)
@@ -213,14 +241,18 @@ def report(
 def simulate(
     out: ResultFolderOption,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same trials.")] = 1,
-    trials: Annotated[int, typer.Option(min=1, max=10000, help="How many trials.")] = 100,
+    trials: Annotated[int, typer.Option(min=1, max=10000, help="Number of trials to simulate.")] = 100,
     assumptions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Assumptions (TOML) instead of those installed.", readable=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="Assumptions file (TOML); by default the installed one.", readable=False),
     ] = None,
     protocol: ProtocolFile = None,
     force: ForceOption = False,
 ) -> None:
-    """How often noise of the score turns the imaging half round, by cut-off and readers; power of primary outcomes."""
+    """Estimate target errors and power of a trial by simulation.
+
+    Estimates how often scoring noise flips the imaging target, by cut-off and number of readers, and trial power.
+    """
     from sparcc_pipeline.app.trial_data.simulate.run import run_simulate
 
     run_simulate(out, seed, trials, assumptions, protocol, force=force)
@@ -229,12 +261,15 @@ def simulate(
 @trial_app.command()
 def demo(
     out: ResultFolderOption,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another trial.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random trial.")] = 1,
     lang: Lang = LanguageName.ENGLISH,
     pdf: PdfOption = False,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = True,
 ) -> None:
-    """A small simulated trial as files, some of its studies phantoms that are scored, and its report, opened."""
+    """Write a small simulated trial and open its report.
+
+    Some of its studies are phantoms that are scored.
+    """
     from sparcc_pipeline.app.trial_data.simulate.run import run_demo
 
     run_demo(out, seed, lang.value, pdf=pdf, show=show)

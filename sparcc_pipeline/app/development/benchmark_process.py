@@ -106,6 +106,7 @@ def _folder_of(series: SeriesCandidate) -> Path:
 
 def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
     from sparcc_pipeline.app.report.outputs import write_outputs
+    from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.results.score_document import score_document
     from sparcc_pipeline.app.study.score import is_nifti, read_study, score_slices, segment_study, six_slices
     from sparcc_pipeline.sparcc.joint import find_joints
@@ -120,7 +121,7 @@ def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
             with clock.step("score"):
                 scored = score_slices(segmented, six_slices(segmented, run.request))
             with clock.step("write"):
-                write_outputs(scored, score_document(scored, run), run, Path(folder), nifti=False, dicom=dicom)
+                write_outputs(scored, score_document(scored, run), run, Path(folder), Extras(dicom=dicom))
         # Once more, and outside of the total: segmenting has found them already.
         with clock.step("joint"):
             find_joints(segmented.tissue)

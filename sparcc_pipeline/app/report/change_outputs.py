@@ -1,15 +1,15 @@
-"""All files of a change, written into one folder."""
+"""Write all files of a change into one folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sparcc_pipeline.app.report.change_report import change_html
 from sparcc_pipeline.app.report.language import language
 from sparcc_pipeline.app.report.outputs import run_toml
 from sparcc_pipeline.app.report.pictures.change import draw_change
 from sparcc_pipeline.app.results.change_document import change_csv
+from sparcc_pipeline.app.results.change_types import ChangeDocument
 from sparcc_pipeline.app.results.score_document import json_text
 from sparcc_pipeline.app.results.store import CHANGE_FILE
 from sparcc_pipeline.app.study.compare import Comparison
@@ -18,16 +18,16 @@ from sparcc_pipeline.app.study.provenance import Run
 
 
 def write_change(
-    comparison: Comparison, document: dict[str, Any], run: Run, folder: Path, *, same_person: bool
+    comparison: Comparison, document: ChangeDocument, run: Run, folder: Path, *, same_person: bool
 ) -> None:
-    """The files of a change, into an empty folder.
+    """Write all files of a change into an empty folder.
 
     Raises
     ------
-    OutputError : one cannot be written
+    OutputError : a file cannot be written
     """
     words = language(run.config.lang)
     write_text(folder / "change.html", change_html(document, draw_change(comparison, words), words))
     write_text(folder / "change.csv", change_csv(document))
-    write_text(folder / "run.toml", run_toml(document, run, same_person=same_person))
+    write_text(folder / "run.toml", run_toml(document.provenance, run, same_person=same_person))
     write_text(folder / CHANGE_FILE, json_text(document))

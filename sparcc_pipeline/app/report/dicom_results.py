@@ -1,14 +1,14 @@
-"""The DICOM results of a scored study, written into its folder."""
+"""Write the DICOM results of a scored study into its folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from sparcc_pipeline.app.report.pictures.overlay import display_window, view_of
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.files import write_bytes
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.resources import codes_file
@@ -17,7 +17,7 @@ from sparcc_pipeline.errors import ConfigError
 
 
 def write_dicom_results(
-    scored: Scored, document: dict[str, Any], run: Run, pictures: list[Image.Image], folder: Path
+    scored: Scored, document: ScoreDocument, run: Run, pictures: list[Image.Image], folder: Path
 ) -> None:
     """Write segmentation, reports, overlays and presentation states.
 
@@ -28,19 +28,18 @@ def write_dicom_results(
 
     Raises
     ------
-    ConfigError : the study was read without its headers, or the installation's table of codes is damaged
+    ConfigError : the study was read without its headers, or the table of codes of the installation is damaged
     OutputError : a file cannot be written
     """
-    # highdicom costs half a second, which a score without DICOM results need not wait for.
+    # Importing highdicom takes half a second, which only DICOM results need.
     from sparcc_pipeline.dicom.output.codes import read_codes
     from sparcc_pipeline.dicom.output.result_header import Origin
     from sparcc_pipeline.dicom.output.results import Result, make_results
     from sparcc_pipeline.dicom.output.sr import Uncertainty
 
-    study, made = scored.study, document["provenance"]
-    if study.header is None:
+    study, made = scored.study, document.provenance
+    if study.header is None or made.model is None or made.input is None:
         raise ConfigError("expected a study that was read with its DICOM headers, found none; read it again with them")
-    interval = document.get("interval_90")
     result = Result(
         stir=study.stir,
         tissue=scored.tissue,
@@ -50,20 +49,20 @@ def write_dicom_results(
         pixels_per_mm=view_of(scored).pixels_per_mm,
         window=display_window(scored),
         uncertainty=Uncertainty(
-            expected=document.get("expected"),
-            interval_90=None if interval is None else (interval[0], interval[1]),
-            probability_remission=document.get("probability_remission"),
+            expected=document.expected,
+            interval_90=document.interval_90,
+            probability_remission=document.probability_remission,
         ),
         quadrants=run.config.dicom_quadrants,
     )
     origin = Origin(
-        software=made["software"]["name"],
-        software_version=made["software"]["version"],
-        model=made["model"]["name"],
-        model_version=made["model"]["version"],
-        model_sha256=made["model"]["sha256"],
-        settings_sha256=made["settings_sha256"],
-        input_sha256=made["input"]["sha256"],
+        software=made.software.name,
+        software_version=made.software.version,
+        model=made.model.name,
+        model_version=made.model.version,
+        model_sha256=made.model.sha256,
+        settings_sha256=made.settings_sha256,
+        input_sha256=made.input.sha256,
         created_at=run.created_at.astimezone(),
     )
     for file in make_results(study.header, result, origin, read_codes(codes_file().read_text(encoding="utf-8"))):

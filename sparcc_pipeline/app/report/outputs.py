@@ -1,10 +1,11 @@
-"""All files of a scored study, written into one folder."""
+"""Write all files of a scored study into one folder."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import tomli_w
@@ -16,33 +17,31 @@ from sparcc_pipeline.app.report.pdf import pdf_from
 from sparcc_pipeline.app.report.pictures.fonts import REPORT_FONT
 from sparcc_pipeline.app.report.pictures.overlay import draw_overlays, draw_thumbnails, png
 from sparcc_pipeline.app.report.score_report import ReportPictures, SeriesText, report_html
+from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.score_document import csv_text, json_text
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_bytes, write_text
-from sparcc_pipeline.app.study.provenance import Run, installed_versions
+from sparcc_pipeline.app.study.provenance import Provenance, Run, installed_versions
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.imaging.nifti import write_nifti
 
+NO_EXTRAS: Final = Extras()
+
 
 def write_outputs(
     scored: Scored,
-    document: dict[str, Any],
+    document: ScoreDocument,
     run: Run,
     folder: Path,
-    *,
-    nifti: bool,
-    pdf: bool = False,
-    dicom: bool = False,
+    extras: Extras = NO_EXTRAS,
 ) -> None:
-    """Write score, table, pictures, report, settings, what a comparison needs; if asked for, maps and DICOM results.
+    """Write score, table, pictures, report, settings and `study.npz`, and the extras.
 
     Parameters
     ----------
     document : content of `score.json`
     folder : an empty folder (see `store.ResultFolder`)
-    nifti : also the anatomy and edema maps in the geometry of the source
-    pdf : also the report as PDF
-    dicom : also the DICOM results; the study must have been read with its headers
 
     Raises
     ------
@@ -50,46 +49,47 @@ def write_outputs(
     OutputError : a file cannot be written
     """
     drawn = draw_overlays(scored, language(run.config.lang))
-    # What is compressed needs no Python meanwhile: it goes on beside the rest.
+    # Compression releases the GIL, so it runs in parallel.
     with ThreadPoolExecutor(run.config.threads) as pool:
         saved = pool.submit(save_study, scored, folder / STUDY_FILE)
         overlays = list(pool.map(png, drawn))
         for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
             write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
-        _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=pdf)
+        _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=extras.pdf)
         write_text(folder / "score.csv", csv_text(document))
-        write_text(folder / "run.toml", run_toml(document, run, nifti=nifti, pdf=pdf, dicom=dicom))
-        if nifti:
+        write_text(folder / "run.toml", run_toml(document.provenance, run, **asdict(extras)))
+        if extras.nifti:
             _write_maps(scored, folder)
-        if dicom:
+        if extras.dicom:
             write_dicom_results(scored, document, run, drawn, folder)
         saved.result()
     write_text(folder / SCORE_FILE, json_text(document))
 
 
-def run_toml(document: dict[str, Any], run: Run, **flags: bool) -> str:
-    """The resolved settings, the arguments, hashes and versions; no path, for a path may hold a patient's name.
+def run_toml(made: Provenance, run: Run, **flags: bool) -> str:
+    """Return settings, arguments, hashes and versions as TOML; no path, because a path may hold a patient's name.
 
-    `flags` are arguments of the command beyond the request.
+    Parameters
+    ----------
+    flags : arguments of the command beyond the request
     """
-    made = document["provenance"]
-    inputs = {} if made["input"] is None else {"input_sha256": made["input"]["sha256"]}
+    inputs = {} if made.input is None else {"input_sha256": made.input.sha256}
     arguments = {name: value for name, value in run.scoring_settings.items() if name != "engine" and value is not None}
     content = {
-        "run": {"created_at": made["created_at"], "research_use_only": True},
+        "run": {"created_at": made.created_at, "research_use_only": True},
         "settings": run.config.model_dump(),
         "arguments": {**arguments, **flags},
-        "hashes": {"settings_sha256": made["settings_sha256"], **inputs},
-        "model": made["model"],
-        "versions": {made["software"]["name"]: made["software"]["version"], **installed_versions()},
+        "hashes": {"settings_sha256": made.settings_sha256, **inputs},
+        "model": None if made.model is None else asdict(made.model),
+        "versions": {made.software.name: made.software.version, **installed_versions()},
     }
     return tomli_w.dumps(content)
 
 
 def _write_report(
-    scored: Scored, document: dict[str, Any], overlays: list[bytes], words: Language, folder: Path, *, pdf: bool
+    scored: Scored, document: ScoreDocument, overlays: list[bytes], words: Language, folder: Path, *, pdf: bool
 ) -> None:
-    """`report.html`, and `report.pdf` if asked for, from one template."""
+    """Write `report.html` and, with `pdf`, `report.pdf` from the same template."""
     study = scored.study
     series = SeriesText(study.stir.series.facts, study.chosen_because, study.passed_over)
     pictures = ReportPictures([png(picture) for picture in draw_thumbnails(scored)], overlays)
@@ -100,7 +100,7 @@ def _write_report(
 
 
 def _write_maps(scored: Scored, folder: Path) -> None:
-    """`anatomy.nii.gz` (1 sacrum, 2 right ilium, 3 left ilium), `edema.nii.gz`, `edema_probability.nii.gz`."""
+    """Write `anatomy.nii.gz` (1 sacrum, 2 right ilium, 3 left ilium), `edema.nii.gz`, `edema_probability.nii.gz`."""
     tissue, stir = scored.tissue, scored.study.stir
     shown = np.isin(tissue.anatomy, [AnatomyLabel.SACRUM, *ILIUM_LABEL.values()])
     write_nifti(np.where(shown, tissue.anatomy, np.uint8(AnatomyLabel.BACKGROUND)), stir, folder / "anatomy.nii.gz")

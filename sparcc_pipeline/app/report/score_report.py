@@ -1,6 +1,6 @@
-"""`report.html`: one file for a radiologist, without scripts, that needs no network; `report.pdf` is printed from it.
+"""`report.html`: one file for a radiologist, without scripts or network; `report.pdf` is printed from it.
 
-Page one is what is needed in ten seconds; what it rests on follows.
+Page one shows the result; the details follow.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.report.grid import GRID, ITEM_NAMES, points_text
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pages import embedded, percent, template
 from sparcc_pipeline.app.report.pictures.reference_marks import REFERENCE, REFERENCE_MARKS
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.depth import DEPTH_THRESHOLD_MM
 from sparcc_pipeline.sparcc.edema import SMALLEST_EDEMA_MM2
 from sparcc_pipeline.sparcc.intensity import REFERENCE_NAMES, SMALLEST_INTENSE_MM2
+from sparcc_pipeline.sparcc.points import evaluable_items, points_given
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE
 
 FACT_NAMES: Final = {
@@ -39,7 +41,7 @@ FACT_NAMES: Final = {
     "series_number": (Message("Series number"), ""),
     "transfer_syntax": (Message("Transfer syntax"), ""),
 }
-"""Facts of the series as a reader knows them, with their units; a fact without a name here is shown by its key."""
+"""Names and units of the facts of the series; a fact that is missing here is shown by its key."""
 
 CHOSEN_BY: Final = {
     "transitional slice": Message(
@@ -51,15 +53,15 @@ CHOSEN_BY: Final = {
 }
 
 DOUBTFUL: Final = (0.2, 0.8)
-"""Probabilities between which an item is called doubtful (project decision)."""
+"""Probabilities between which an item is called doubtful. Source: decision of this project."""
 
 MOST_DOUBTFUL: Final = 6
-"""Doubtful items that page one lists: more is no help in ten seconds."""
+"""Largest number of doubtful items on page one."""
 
 
 @dataclass(frozen=True)
 class SeriesText:
-    """What the report says of the series beyond `score.json`."""
+    """Facts of the series that the report shows and `score.json` lacks."""
 
     facts: Mapping[str, str | float]
     chosen_because: Sequence[str]
@@ -68,23 +70,24 @@ class SeriesText:
 
 @dataclass(frozen=True)
 class ReportPictures:
-    """PNG files of the six slices, anterior to posterior: small with the points, and large beside the plain image."""
+    """PNG files of the six slices, anterior to posterior: small ones, and large ones beside the plain image."""
 
     thumbnails: Sequence[bytes]
     overlays: Sequence[bytes]
 
 
-def report_html(document: Mapping[str, Any], series: SeriesText, pictures: ReportPictures, words: Language,
-                font_url: str | None = None) -> str:  # fmt: skip
-    """The report of a scored study.
+def report_html(
+    document: ScoreDocument, series: SeriesText, pictures: ReportPictures, words: Language, font_url: str | None = None
+) -> str:
+    """Return the report of a scored study.
 
     Parameters
     ----------
     document : content of `score.json`
     words : the language of the page
-    font_url : the page is for a PDF, and this font draws it
+    font_url : font of a page that becomes a PDF
     """
-    rows = [_row(document, place) for place in range(len(document["slices"]))]
+    rows = [_row(document, place) for place in range(len(document.slices))]
     return template("report.html", words, font_url).render(
         score=document,
         rows=rows,
@@ -92,12 +95,12 @@ def report_html(document: Mapping[str, Any], series: SeriesText, pictures: Repor
         item_names=ITEM_NAMES,
         sums={side.value: _sums(document, side) for side in Side},
         not_evaluable=sum(row["not_evaluable"] for row in rows),
-        interval=document.get("interval_90"),
-        expected=document.get("expected"),
-        remission=document.get("probability_remission"),
-        # A model that was not calibrated leaves every probability null: nothing is known to be certain then.
+        interval=document.interval_90,
+        expected=document.expected,
+        remission=document.probability_remission,
+        # Without calibration every probability is None; then the page must not call the items certain.
         has_probabilities=any(
-            value is not None for joint in document["joints"] for value in (joint.get("probability") or {}).values()
+            value is not None for joint in document.joints for value in vars(joint.probability).values()
         ),
         doubtful_limits=DOUBTFUL,
         doubtful=_doubtful(document),
@@ -110,7 +113,7 @@ def report_html(document: Mapping[str, Any], series: SeriesText, pictures: Repor
         reference_name=REFERENCE_NAMES,
         reference_key=(REFERENCE, REFERENCE_MARKS),
         marrow_range=_marrow_range(document),
-        chosen_by=CHOSEN_BY[document["chosen_by"]],
+        chosen_by=CHOSEN_BY[str(document.chosen_by)],
         facts=[_fact(name, value, words) for name, value in series.facts.items()],
         chosen_because=series.chosen_because,
         passed_over=series.passed_over,
@@ -119,79 +122,73 @@ def report_html(document: Mapping[str, Any], series: SeriesText, pictures: Repor
     )
 
 
-def _doubtful(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The evaluable items whose probability is nearest to a half, most doubtful first."""
+def _doubtful(document: ScoreDocument) -> list[dict[str, Any]]:
+    """Return the evaluable items with a probability near one half, the most doubtful first."""
     low, high = DOUBTFUL
     items = [
         {
-            "slice_index": document["slices"][joint["slice"]]["slice_index"],
-            "side": joint["side"],
+            "slice_index": document.slices[joint.slice].slice_index,
+            "side": joint.side,
             "item": item,
             "probability": probability,
-            "scored": {**joint["edema"], "intense": joint["intense"], "deep": joint["deep"]}[item],
+            "scored": joint.items[item],
         }
-        for joint in document["joints"]
-        for item, probability in (joint.get("probability") or {}).items()
+        for joint in document.joints
+        for item, probability in vars(joint.probability).items()
         if probability is not None and low <= probability <= high
     ]
     evaluable = [item for item in items if item["scored"] is not None]
     return sorted(evaluable, key=lambda item: abs(item["probability"] - 0.5))[:MOST_DOUBTFUL]
 
 
-def _reasons(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every point that was given, slice by slice, with what was measured for it; None where it does not apply."""
-    reasons = []
-    for joint in sorted(document["joints"], key=lambda joint: int(joint["slice"])):
-        where = {
-            "slice_index": document["slices"][joint["slice"]]["slice_index"],
-            "side": joint["side"],
-            "height_mm": joint["height_mm"],
+def _reasons(document: ScoreDocument) -> list[dict[str, Any]]:
+    """Return every point that was given, slice by slice, with its measurements."""
+    reasons: list[dict[str, Any]] = []
+    for joint in sorted(document.joints, key=lambda joint: joint.slice):
+        where: dict[str, Any] = {
+            "slice_index": document.slices[joint.slice].slice_index,
+            "side": joint.side,
+            "height_mm": joint.height_mm,
         }
         reasons += [
             where
             | {
                 "item": quadrant,
-                "edema_mm2": joint["edema_mm2"][quadrant],
-                "over_marrow": joint["signal_over_marrow"][quadrant],
+                "edema_mm2": getattr(joint.edema_mm2, quadrant),
+                "over_marrow": getattr(joint.signal_over_marrow, quadrant),
             }
-            for quadrant, point in joint["edema"].items()
+            for quadrant, point in vars(joint.edema).items()
             if point
         ]
-        if joint["intense"]:
-            reasons.append(where | {"item": "intense", "over_reference": joint["signal_over_reference"]})
-        if joint["deep"]:
-            reasons.append(where | {"item": "deep", "depth_mm": joint["depth_mm"]})
+        if joint.intense:
+            reasons.append(where | {"item": "intense", "over_reference": joint.signal_over_reference})
+        if joint.deep:
+            reasons.append(where | {"item": "deep", "depth_mm": joint.depth_mm})
     return reasons
 
 
-def _row(document: Mapping[str, Any], place: int) -> dict[str, Any]:
-    """One row of the grid: the slice, its two joints, its points."""
-    joints = {joint["side"]: joint for joint in document["joints"] if joint["slice"] == place}
-    items = [p for joint in joints.values() for p in (*joint["edema"].values(), joint["intense"], joint["deep"])]
+def _row(document: ScoreDocument, place: int) -> dict[str, Any]:
+    """Return one row of the grid: the slice, its two joints, its points."""
+    joints = {joint.side: joint for joint in document.joints if joint.slice == place}
+    items = [point for joint in joints.values() for point in joint.items.values()]
     return {
-        "slice": document["slices"][place],
+        "slice": document.slices[place],
         "joints": joints,
-        "points": sum(point or 0 for point in items),
-        "not_evaluable": sum(point is None for point in items),
+        "points": points_given(items),
+        "not_evaluable": len(items) - evaluable_items(items),
         "items": len(items),
     }
 
 
-def _sums(document: Mapping[str, Any], side: Side) -> dict[str, int]:
-    """Points of one side over all slices, by column of the grid."""
-    joints = [joint for joint in document["joints"] if joint["side"] == side.value]
-    sums = {quadrant.value: sum(joint["edema"][quadrant.value] or 0 for joint in joints) for quadrant in Quadrant}
-    return sums | {item: sum(joint[item] or 0 for joint in joints) for item in ("intense", "deep")}
+def _sums(document: ScoreDocument, side: Side) -> dict[str, int]:
+    """Return the points of one side over all slices, by column of the grid."""
+    items = [joint.items for joint in document.joints if joint.side == side.value]
+    return {item: points_given(each[item] for each in items) for item in ITEM_NAMES}
 
 
-def _marrow_range(document: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Lowest and highest normal marrow at the heights of the quadrants; None where it was not measured."""
-    values = [
-        value
-        for joint in document["joints"]
-        for value in (joint.get("marrow_signal") or {}).values()
-        if value is not None
-    ]
+def _marrow_range(document: ScoreDocument) -> tuple[float, float] | None:
+    """Return the lowest and highest normal marrow at the heights of the quadrants; None if it was not measured."""
+    values = [value for joint in document.joints for value in joint.marrow_signal.known]
     return (min(values), max(values)) if values else None
 
 

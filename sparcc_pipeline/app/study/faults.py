@@ -1,4 +1,4 @@
-"""What may be told of a fault of the program: its kind and its place. Its own words may quote a header or an answer."""
+"""Facts about an error that are safe to report: its kind and its place. Its text may quote a header or an answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from pathlib import Path
 
 
 def place_of(error: BaseException) -> tuple[str, int]:
-    """Name of the file and line where an error was raised; ("", 0) of one that was not."""
+    """Return the name of the file and the line where an error was raised; ("", 0) if it was not raised."""
     places = traceback.extract_tb(error.__traceback__)
     return (Path(places[-1].filename).name, places[-1].lineno or 0) if places else ("", 0)
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the kind of an error, for programs: "NotStir" for `NotStirError`."""
+    return type(error).__name__.removesuffix("Error")

@@ -6,14 +6,16 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import numpy as np
+from pydantic import Field
 
 from sparcc_pipeline import __version__
+from sparcc_pipeline.app.study.clock import utc_text
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.app.study.score import Request
 from sparcc_pipeline.volume import Volume
@@ -35,6 +37,7 @@ FAST_ENGINE: Final = ("openvino",)
 """Distribution of the extra `fast`."""
 
 SettingValue = str | bool | list[int] | None
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,46 @@ class Run:
 
 
 @dataclass(frozen=True)
+class SoftwareRef:
+    """This program."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """The model bundle, and the engine that ran it."""
+
+    name: str
+    version: str
+    sha256: str
+    engine: str
+
+    @classmethod
+    def of(cls, model: Mapping[str, str]) -> ModelRef:
+        """Return the model of a segmenter's provenance."""
+        return cls(model["name"], model["version"], model["sha256"], model["engine"])
+
+
+@dataclass(frozen=True)
 class InputRef:
     """The images that were read, without their place: a path may hold a patient's name."""
 
-    files: int
-    sha256: str
+    files: Annotated[int, Field(ge=1)]
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The `provenance` object of a result; `model` and `input` are None where they were not needed or not read."""
+
+    software: SoftwareRef
+    model: Annotated[ModelRef | None, Field(description="null where no model was needed.")]
+    settings_sha256: Annotated[Sha256, Field(description="Hash of the settings that can change a score.")]
+    input: Annotated[InputRef | None, Field(description="null where no series could be read.")]
+    created_at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", description="UTC.")]
+    research_use_only: Literal[True]
 
 
 def input_ref(volume: Volume, files: int) -> InputRef:
@@ -83,16 +121,16 @@ def input_ref(volume: Volume, files: int) -> InputRef:
     return InputRef(files, digest.hexdigest())
 
 
-def provenance(run: Run, model: Mapping[str, str] | None, source: InputRef | None) -> dict[str, object]:
-    """The `provenance` object of `score.json`; model and input are null where they were not reached."""
-    return {
-        "software": {"name": PACKAGE, "version": __version__},
-        "model": None if model is None else dict(model),
-        "settings_sha256": run.settings_sha256,
-        "input": None if source is None else asdict(source),
-        "created_at": run.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "research_use_only": True,
-    }
+def provenance(run: Run, model: Mapping[str, str] | None, source: InputRef | None) -> Provenance:
+    """Return where a result of this run comes from."""
+    return Provenance(
+        software=SoftwareRef(PACKAGE, __version__),
+        model=None if model is None else ModelRef.of(model),
+        settings_sha256=run.settings_sha256,
+        input=source,
+        created_at=utc_text(run.created_at),
+        research_use_only=True,
+    )
 
 
 def installed_versions(names: tuple[str, ...] = (*DEPENDENCIES, *FAST_ENGINE, *REFERENCE_ENGINE)) -> dict[str, str]:

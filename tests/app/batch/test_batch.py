@@ -313,8 +313,10 @@ def test_a_rerun_skips_what_is_finished(batch: Batch, tmp_path: Path) -> None:
 
     assert len(batch.segmenter.asked) == 2
     assert sorted((row["status"], row["earlier"]) for row in rows_of(out)) == [
-        ("rejected", "1"), ("scored", "0"), ("scored", "1"),
-    ]  # fmt: skip
+        ("rejected", "1"),
+        ("scored", "0"),
+        ("scored", "1"),
+    ]
     assert {path: path.stat().st_mtime_ns for path in first} == first
     assert "2 of them in an earlier run" in batch.out
 

@@ -54,9 +54,13 @@ class Machines:
         path = os.pathsep.join([str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             [sys.executable, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self._cwd,
-            env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self._cwd,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
         self._started.append(process)
         return process
 
@@ -73,9 +77,20 @@ class Machines:
 
     def worker(self, address: str) -> subprocess.Popen[str]:
         return self._start(
-            "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
-            "--host", "127.0.0.1", "--preload", str(self._preload), "--local-directory", str(self.folder / "scratch"),
-        )  # fmt: skip
+            "-m",
+            "distributed.cli.dask_worker",
+            address,
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--no-dashboard",
+            "--host",
+            "127.0.0.1",
+            "--preload",
+            str(self._preload),
+            "--local-directory",
+            str(self.folder / "scratch"),
+        )
 
     def batch(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return self._start("-c", RUN, str(self._preload), "batch", *map(str, arguments))
@@ -163,8 +178,9 @@ def test_a_killed_batch_goes_on_where_it_was(machines: Machines, studies: Path, 
     assert not list(out.rglob("*.partial"))
 
 
-def test_an_address_without_a_scheduler(machines: Machines, studies: Path, tmp_path: Path,
-                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_an_address_without_a_scheduler(
+    machines: Machines, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sparcc_pipeline.app.batch import cluster
     from sparcc_pipeline.errors import ConfigError
 
@@ -179,11 +195,23 @@ def test_the_installed_model_on_a_local_worker(tmp_path: Path) -> None:
     sample = Path(__file__).resolve().parents[3] / "data_samples" / "phantom_study"
     (tmp_path / "cwd").mkdir()
     batch = subprocess.Popen(
-        [sys.executable, "-m", "sparcc_pipeline.app.cli.main", "batch", str(sample), "--out", str(tmp_path / "out"),
-         "--workers", "1"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path / "cwd",
+        [
+            sys.executable,
+            "-m",
+            "sparcc_pipeline.app.cli.main",
+            "batch",
+            str(sample),
+            "--out",
+            str(tmp_path / "out"),
+            "--workers",
+            "1",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path / "cwd",
         env={**os.environ, "PYTHONPATH": str(sample.parents[1]), "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     said, complained = batch.communicate(timeout=180)
 
     assert (batch.returncode, complained) == (0, "")
@@ -199,11 +227,24 @@ def test_ctrl_c_on_a_terminal_ends_it_politely(tmp_path: Path) -> None:
     """The terminal sends it to the workers as well: none of them may show a traceback, or leave anything behind."""
     sample = Path(__file__).resolve().parents[3] / "data_samples" / "phantom_study"
     batch = subprocess.Popen(
-        [sys.executable, "-c", ON_A_TERMINAL, sys.executable, "-m", "sparcc_pipeline.app.cli.main", "batch",
-         str(sample), "--out", str(tmp_path / "out"), "--workers", "1"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [
+            sys.executable,
+            "-c",
+            ON_A_TERMINAL,
+            sys.executable,
+            "-m",
+            "sparcc_pipeline.app.cli.main",
+            "batch",
+            str(sample),
+            "--out",
+            str(tmp_path / "out"),
+            "--workers",
+            "1",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(sample.parents[1]), "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert batch.stdin is not None and batch.stdout is not None
     shown = b""
     while b"0/1" not in shown:

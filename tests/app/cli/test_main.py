@@ -101,8 +101,12 @@ def test_the_run_is_recorded_without_paths_or_names(sparcc: Sparcc, study: Path,
     run = tomllib.loads((tmp_path / "out" / "run.toml").read_text())
     assert run["settings"]["engine"] == "torch"
     assert run["arguments"] == {
-        "slices": [5, 10], "accept_fat_suppressed": False, "nifti": True, "pdf": False, "dicom": False
-    }  # fmt: skip
+        "slices": [5, 10],
+        "accept_fat_suppressed": False,
+        "nifti": True,
+        "pdf": False,
+        "dicom": False,
+    }
     assert run["versions"]["numpy"] == np.__version__
     score = json.loads((tmp_path / "out" / "score.json").read_text())
     assert run["hashes"] == {

@@ -29,6 +29,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # type: ignore[attr-defined]
 
 from sparcc_pipeline.app.report.outputs import write_outputs
+from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.results.send import run_send
 from sparcc_pipeline.app.study.config import load_config
@@ -84,7 +85,7 @@ def write_results(folder: Path, variant: str = "classic") -> Written:
     config = load_config().model_copy(update={"dicom_quadrants": variant == "quadrants"})
     run = Run(config, Request(), datetime(2026, 3, 1, 10, 0, tzinfo=UTC))
     (folder / "out").mkdir()
-    write_outputs(outcome, score_document(outcome, run), run, folder / "out", nifti=False, dicom=True)
+    write_outputs(outcome, score_document(outcome, run), run, folder / "out", Extras(dicom=True))
     return Written(folder / "out", outcome)
 
 
@@ -207,13 +208,20 @@ def running_orthanc(tmp_path: Path) -> Iterator[Orthanc]:
         pytest.skip("needs Orthanc with its DICOMweb plugin (scripts/peers installs them)")
     pacs = Orthanc(free_port(), free_port())
     configuration = {
-        "Name": "PACS", "DicomAet": "PACS", "DicomPort": pacs.dicom_port, "HttpPort": pacs.http_port,
-        "StorageDirectory": str(tmp_path / "store"), "IndexDirectory": str(tmp_path / "store"),
-        "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DicomAlwaysAllowGet": True,
+        "Name": "PACS",
+        "DicomAet": "PACS",
+        "DicomPort": pacs.dicom_port,
+        "HttpPort": pacs.http_port,
+        "StorageDirectory": str(tmp_path / "store"),
+        "IndexDirectory": str(tmp_path / "store"),
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowFind": True,
-        "DicomCheckCalledAet": True, "Plugins": [str(DICOMWEB_PLUGIN)],
+        "DicomCheckCalledAet": True,
+        "Plugins": [str(DICOMWEB_PLUGIN)],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
-    }  # fmt: skip
+    }
     (tmp_path / "orthanc.json").write_text(json.dumps(configuration))
     with (tmp_path / "orthanc.log").open("wb") as log:
         process = subprocess.Popen([ORTHANC, tmp_path / "orthanc.json"], stdout=log, stderr=log)
@@ -269,8 +277,13 @@ def retrieve_by_c_get(orthanc: Orthanc, study_uid: str) -> dict[str, Dataset]:
         uid = f"1.2.840.10008.5.1.4.1.1.{ending}"
         ae.add_requested_context(uid, "1.2.840.10008.1.2.1")
         roles.append(build_role(uid, scp_role=True))
-    association = ae.associate("127.0.0.1", orthanc.dicom_port, ae_title="PACS", ext_neg=roles,  # type: ignore[arg-type]
-                               evt_handlers=[(evt.EVT_C_STORE, keep)])  # fmt: skip
+    association = ae.associate(
+        "127.0.0.1",
+        orthanc.dicom_port,
+        ae_title="PACS",
+        ext_neg=roles,  # type: ignore[arg-type]
+        evt_handlers=[(evt.EVT_C_STORE, keep)],
+    )
     assert association.is_established
     query = Dataset()
     query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", study_uid

@@ -23,6 +23,7 @@ from sparcc_pipeline.app.report.pictures.change import ChangePictures, draw_chan
 from sparcc_pipeline.app.report.pictures.overlay import EDEMA, FOOTER_PIXELS, HEADER_PIXELS, JOINT_LINE, PIXELS_PER_MM
 from sparcc_pipeline.app.report.pictures.sheet import EMPTY
 from sparcc_pipeline.app.results.change_document import change_document
+from sparcc_pipeline.app.results.change_types import ChangeDocument
 from sparcc_pipeline.app.study.compare import Compared, Comparison, NotCompared, visit_name
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.score import Request, Scored, Segmented, Study, score_slices, segment_study, six_slices
@@ -39,6 +40,7 @@ from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
 
 from ..conftest import EDEMA as EDEMA_SIGNAL
 from ..conftest import MARROW, SPACING_MM, KnownSegmenter, make_stir, make_tissue
+from ..documents import as_dict, as_document
 
 LOST_IN_FRONT = 1
 """The follow-up's stack begins this many slices later, so its slice 5 shows what slice 6 showed at baseline."""
@@ -101,8 +103,9 @@ def _follow_up_study() -> Segmented:
     )
 
 
-def _compared(baseline: Scored, segmented: Segmented, name: str, transform: RigidTransform = MOVED,
-              missed: int | None = None) -> Compared:  # fmt: skip
+def _compared(
+    baseline: Scored, segmented: Segmented, name: str, transform: RigidTransform = MOVED, missed: int | None = None
+) -> Compared:
     """As `compare_studies` makes it, but with a known motion; the baseline slice at place `missed` is not shown."""
     geometry = segmented.study.stir.geometry
     found = match_six_slices(baseline.score.slices, baseline.joints, geometry, transform)
@@ -129,7 +132,7 @@ def _comparison(*, missed: int | None = None, follow_ups: int = 1) -> Comparison
 
 
 def _document(comparison: Comparison, run_at: Callable[[Request], Run]) -> dict[str, Any]:
-    return change_document(comparison, run_at(Request()))
+    return as_dict(change_document(comparison, run_at(Request())))
 
 
 @pytest.fixture
@@ -139,7 +142,8 @@ def document(run_at: Callable[[Request], Run]) -> dict[str, Any]:
 
 def _page(document: dict[str, Any], words: Language = ENGLISH) -> str:
     compared = sum(each["status"] == "compared" for each in document["follow_ups"])
-    return change_html(document, ChangePictures((b"row",) * 6, ((b"squares", b"edges"),) * compared), words)
+    change = as_document(ChangeDocument, document)
+    return change_html(change, ChangePictures((b"row",) * 6, ((b"squares", b"edges"),) * compared), words)
 
 
 def _words(page: str) -> str:
@@ -275,11 +279,13 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
 
     for expected in (
         "Follow-up 1 84 days after the baseline SPARCC, of 72 4 → 3 Change −1 better",
-        "Smallest important change (2.5): not reached", "Smallest detectable change (3.4): not reached",
+        "Smallest important change (2.5): not reached",
+        "Smallest detectable change (3.4): not reached",
         "Probability that the change is real: not known, this model gives no uncertainty",
-        "Research use only. Not for diagnosis or treatment.", "known 1.0 (onnx)",
+        "Research use only. Not for diagnosis or treatment.",
+        "known 1.0 (onnx)",
         "Baseline 1.3 mm not known: the study has no semicoronal T1-weighted series",
-    ):  # fmt: skip
+    ):
         assert expected in words, expected
     assert words.count("Research use only") == 2
 
@@ -287,25 +293,40 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("total", "important", "detectable", "direction", "expected"),
     [
-        (3, True, False, "worse", "Change +3 worse Smallest important change (2.5): reached Smallest detectable change "
-         "(3.4): not reached"),
-        (-4, True, True, "better", "Change −4 better Smallest important change (2.5): reached Smallest detectable "
-         "change (3.4): reached"),
+        (
+            3,
+            True,
+            False,
+            "worse",
+            "Change +3 worse Smallest important change (2.5): reached Smallest detectable change (3.4): not reached",
+        ),
+        (
+            -4,
+            True,
+            True,
+            "better",
+            "Change −4 better Smallest important change (2.5): reached Smallest detectable change (3.4): reached",
+        ),
         (0, False, False, "unchanged", "Change 0 unchanged Smallest important change (2.5): not reached"),
     ],
-)  # fmt: skip
-def test_the_sign_of_the_change(document: dict[str, Any], total: int, important: bool, detectable: bool,
-                                direction: str, expected: str) -> None:  # fmt: skip
+)
+def test_the_sign_of_the_change(
+    document: dict[str, Any], total: int, important: bool, detectable: bool, direction: str, expected: str
+) -> None:
     document["follow_ups"][0]["change"] |= {
-        "total": total, "important": important, "detectable": detectable, "direction": direction,
-    }  # fmt: skip
+        "total": total,
+        "important": important,
+        "detectable": detectable,
+        "direction": direction,
+    }
 
     assert expected in _words(_page(document))
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.874, "real: 87 %"), (0.9999, "real: > 99 %")])
-def test_the_probability_is_said_where_there_is_one(document: dict[str, Any], probability: float,
-                                                    expected: str) -> None:  # fmt: skip
+def test_the_probability_is_said_where_there_is_one(
+    document: dict[str, Any], probability: float, expected: str
+) -> None:
     document["follow_ups"][0]["change"]["probability"] = probability
 
     assert expected in _words(_page(document))
@@ -360,10 +381,13 @@ def test_the_alignment_is_told_with_its_limits(document: dict[str, Any]) -> None
     words = _words(_page(document))
 
     for expected in (
-        "Distance of the joint lines, mm at most 3.0 1.2", "(Dice) at least 0.80 0.92",
-        "Mutual information before → after, nats must not fall 0.23 → 0.71", "Shift of the joints left, mm +12.0",
-        "Turn of the patient, degrees at most 30 0.0", "Tilt of the slices against the baseline's, degrees at most 15 ",
-    ):  # fmt: skip
+        "Distance of the joint lines, mm at most 3.0 1.2",
+        "(Dice) at least 0.80 0.92",
+        "Mutual information before → after, nats must not fall 0.23 → 0.71",
+        "Shift of the joints left, mm +12.0",
+        "Turn of the patient, degrees at most 30 0.0",
+        "Tilt of the slices against the baseline's, degrees at most 15 ",
+    ):
         assert expected in words, expected
 
 
@@ -416,8 +440,11 @@ def test_unknown_days_and_movement_are_no_0(document: dict[str, Any]) -> None:
 
 def test_the_movement_to_t1_is_told(document: dict[str, Any]) -> None:
     document["baseline"]["t1"] = {
-        "series_uid": "1.2.3", "same_frame_of_reference": False, "moved_mm": 2.345, "angle_degrees": 0.71,
-    }  # fmt: skip
+        "series_uid": "1.2.3",
+        "same_frame_of_reference": False,
+        "moved_mm": 2.345,
+        "angle_degrees": 0.71,
+    }
 
     assert "Baseline 1.3 mm 2.3 mm, turned 0.7°; not in one frame of reference" in _words(_page(document))
 
@@ -450,9 +477,9 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
     quoted = '<span lang="en">Expected sides.</span>'
     said = page.replace(quoted, "") + " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
     names = {
-        "SPARCC", "STIR", "MRI", "Dice", "nat", "mm", "Maksymowych", "doi", "art", "known", "onnx", "sparcc",
-        "pipeline",
-    }  # fmt: skip
+        *("SPARCC", "STIR", "MRI", "Dice", "nat", "mm", "Maksymowych", "doi", "art"),
+        *("known", "onnx", "sparcc", "pipeline"),
+    }
 
     assert quoted in page, "the words of an error are those of change.json"
     assert "随访 2 未比较 无法给出变化：无法与基线配准。" in _words(page)

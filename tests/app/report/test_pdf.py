@@ -12,6 +12,7 @@ from pypdf.generic import DictionaryObject
 
 from sparcc_pipeline.app.report import pdf
 from sparcc_pipeline.app.report.outputs import write_outputs
+from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.config import load_config
@@ -34,7 +35,7 @@ def _written(scored: Scored, run: Run, folder: Path, lang: str) -> Path:
     folder.mkdir()
     config = load_config().model_copy(update={"lang": lang})
     run = Run(config, run.request, run.created_at)
-    write_outputs(scored, score_document(scored, run), run, folder, nifti=False, pdf=True)
+    write_outputs(scored, score_document(scored, run), run, folder, Extras(pdf=True))
     return folder
 
 

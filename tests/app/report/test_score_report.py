@@ -15,9 +15,12 @@ import pytest
 from sparcc_pipeline.app.report.language import ENGLISH, Language, language
 from sparcc_pipeline.app.report.score_report import ReportPictures, SeriesText, report_html
 from sparcc_pipeline.app.results.score_document import score_document
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.score import Request, Scored
 from sparcc_pipeline.message import Message
+
+from ..documents import as_dict, as_document
 
 THUMBNAIL, OVERLAY = b"\x89PNG small stand-in", b"\x89PNG stand-in"
 
@@ -55,12 +58,13 @@ class _Page(HTMLParser):
 
 @pytest.fixture
 def document(scored: Scored, run_at: Callable[[Request], Run]) -> dict[str, Any]:
-    return score_document(scored, run_at(Request()))
+    return as_dict(score_document(scored, run_at(Request())))
 
 
 def _render(document: dict[str, Any], words: Language = ENGLISH, **changes: Any) -> str:
     series = SeriesText({"kind": "STIR", "echo_time_ms": 38.0}, (Message("the only {kind} series", kind="STIR"),), ())
-    return report_html(document, replace(series, **changes), ReportPictures([THUMBNAIL] * 6, [OVERLAY] * 6), words)
+    score = as_document(ScoreDocument, document)
+    return report_html(score, replace(series, **changes), ReportPictures([THUMBNAIL] * 6, [OVERLAY] * 6), words)
 
 
 def _page_one(html: str) -> str:
@@ -72,11 +76,21 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
     words = _Page(_render(document)).words
 
     for expected in (
-        "SPARCC 4 of 72", "Edema 2 of 48", "Intensity 1 of 12", "Depth 1 of 12", "Reachable 72 of 72",
-        "MRI by ASAS negative", "Research use only", "900, median of the presacral vessels", "TE 38 ms",
-        "known 1.0 (onnx)", document["provenance"]["input"]["sha256"], document["series_uid"], "the only STIR series",
+        "SPARCC 4 of 72",
+        "Edema 2 of 48",
+        "Intensity 1 of 12",
+        "Depth 1 of 12",
+        "Reachable 72 of 72",
+        "MRI by ASAS negative",
+        "Research use only",
+        "900, median of the presacral vessels",
+        "TE 38 ms",
+        "known 1.0 (onnx)",
+        document["provenance"]["input"]["sha256"],
+        document["series_uid"],
+        "the only STIR series",
         "4 to 9, counted from 0 at the most anterior slice; together 24 mm",
-    ):  # fmt: skip
+    ):
         assert expected in words, expected
 
 
@@ -181,10 +195,9 @@ def test_a_slice_without_anything_evaluable_has_no_points(document: dict[str, An
 
 
 def test_uncertainty_is_said_where_there_is_some(document: dict[str, Any]) -> None:
-    for name in ("interval_90", "expected", "probability_remission"):
-        document.pop(name, None)
+    document |= dict.fromkeys(("interval_90", "expected", "probability_remission"))
     for joint in document["joints"]:
-        joint.pop("probability", None)
+        joint["probability"] = dict.fromkeys(joint["probability"])
     without = _page_one(_render(document))
     document |= {"interval_90": [2, 7], "expected": 4.26, "probability_remission": 0.004}
     words = _page_one(_render(document))
@@ -245,9 +258,9 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any]) -> None:
     page = _Page(re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
     said = page.words + " ".join(attributes.get("alt") or attributes.get("title") or "" for _, attributes in page.tags)
     names = {
-        "SPARCC", "STIR", "MRI", "ASAS", "UID", "NIfTI", "TE", "TI", "TR", "UTC", "Maksymowych", "doi", "art",
-        "known", "onnx", "sparcc", "pipeline", "mm", "ms",
-    }  # fmt: skip
+        *("SPARCC", "STIR", "MRI", "ASAS", "UID", "NIfTI", "TE", "TI", "TR", "UTC", "Maksymowych", "doi", "art"),
+        *("known", "onnx", "sparcc", "pipeline", "mm", "ms"),
+    }
     made = document["provenance"]
     hashes = (made["input"]["sha256"], made["settings_sha256"], made["model"]["sha256"])
     for each in hashes:
@@ -265,8 +278,8 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any]) -> None:
 
 
 def test_every_point_has_its_reason(document: dict[str, Any]) -> None:
-    right, left = (next(j for j in document["joints"] if j["slice"] == k and j["side"] == s)
-                   for k, s in ((1, "right"), (3, "left")))  # fmt: skip
+    joints = {(joint["slice"], joint["side"]): joint for joint in document["joints"]}
+    right, left = joints[1, "right"], joints[3, "left"]
     right["signal_over_marrow"]["upper_iliac"] = 1.873
     left["signal_over_reference"] = 1.094
 

@@ -1,4 +1,4 @@
-"""`score.json` keeps its published schema in all three states; `score.csv` says the same."""
+"""`score.json` follows its published schema in all three states; `score.csv` has the same content."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ import jsonschema
 import numpy as np
 import pytest
 
+from sparcc_pipeline.app.results.rows import score_row
 from sparcc_pipeline.app.results.score_document import (
     CSV_COLUMNS,
     SCHEMA_FILE,
     csv_text,
     json_text,
     score_document,
-    score_row,
 )
+from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import Run, input_ref
 from sparcc_pipeline.app.study.score import Rejected, Request, Scored, Unscorable, read_study, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
@@ -31,6 +32,7 @@ from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic
 from sparcc_pipeline.volume import StorageOrder
 
 from ..conftest import EDEMA, FIRST_OF_SIX, MARROW, VESSEL, KnownSegmenter, make_stir, make_tissue
+from ..documents import as_dict
 
 RunAt = Callable[[Request], Run]
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
@@ -41,19 +43,25 @@ CALIBRATION = Calibration(LINE, LINE, LINE, reading_sd=0.5)
 
 
 @pytest.fixture
-def document(scored: Scored, run_at: RunAt) -> dict[str, Any]:
+def score(scored: Scored, run_at: RunAt) -> ScoreDocument:
     return score_document(scored, run_at(Request()))
+
+
+@pytest.fixture
+def document(score: ScoreDocument) -> dict[str, Any]:
+    return as_dict(score)
 
 
 def test_the_schema_itself_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(VALIDATOR.schema)
 
 
-def test_a_calibrated_model_says_how_sure_it_is(study: Path, run_at: RunAt) -> None:
+def test_a_calibrated_model_reports_its_certainty(study: Path, run_at: RunAt) -> None:
     segmenter = KnownSegmenter(make_tissue(), CALIBRATION)
     outcome = score_study(study, Request(), lambda: segmenter, lambda _: None)
     assert isinstance(outcome, Scored)
-    document = score_document(outcome, run_at(Request()))
+    score = score_document(outcome, run_at(Request()))
+    document = as_dict(score)
     VALIDATOR.validate(document)
 
     right = document["joints"][2]["probability"]
@@ -63,36 +71,36 @@ def test_a_calibrated_model_says_how_sure_it_is(study: Path, run_at: RunAt) -> N
     assert low <= document["total"] <= high
     assert low <= document["expected"] <= high
     assert document["probability_remission"] < 0.1
-    row = next(csv.DictReader(io.StringIO(csv_text(document))))
+    row = next(csv.DictReader(io.StringIO(csv_text(score))))
     assert (row["interval_90_low"], row["interval_90_high"]) == (str(low), str(high))
 
 
-def test_a_model_that_was_not_calibrated_says_nothing_of_its_certainty(document: dict[str, Any]) -> None:
+def test_a_model_that_was_not_calibrated_reports_no_certainty(document: dict[str, Any]) -> None:
     assert document["expected"] is document["interval_90"] is document["probability_remission"] is None
     assert all(value is None for joint in document["joints"] for value in joint["probability"].values())
 
 
-def test_each_point_says_what_was_measured(study: Path, run_at: RunAt) -> None:
+def test_each_point_comes_with_its_measurements(study: Path, run_at: RunAt) -> None:
     segmenter = KnownSegmenter(replace(make_tissue(), normal_marrow=MARROW))
     outcome = score_study(study, Request(), lambda: segmenter, lambda _: None)
-    document = score_document(outcome, run_at(Request()))
+    document = as_dict(score_document(outcome, run_at(Request())))
 
     assert document["normal_marrow"] == MARROW
     assert document["bones_from"] == ["STIR"]
     right, left = document["joints"][2], document["joints"][7]
-    assert right["signal_over_marrow"] == {
-        "upper_iliac": EDEMA / MARROW, "lower_iliac": None, "upper_sacral": None, "lower_sacral": None
-    }  # fmt: skip
+    others = dict.fromkeys(("lower_iliac", "upper_sacral", "lower_sacral"))
+    assert right["signal_over_marrow"] == {"upper_iliac": EDEMA / MARROW, **others}
     assert right["signal_over_reference"] == pytest.approx(EDEMA / VESSEL, abs=0.01)
     assert left["signal_over_reference"] == pytest.approx((VESSEL + 300) / VESSEL, abs=0.01)
 
 
-def test_signal_is_held_against_marrow_at_the_same_height(study: Path, run_at: RunAt) -> None:
+def test_signal_is_compared_with_marrow_at_the_same_height(study: Path, run_at: RunAt) -> None:
     tissue = make_tissue()
     by_height = np.full(tissue.geometry.shape[:2], MARROW, dtype=np.float32)
     by_height[5, 32:42] = 1.25 * MARROW
     known = KnownSegmenter(replace(tissue, normal_marrow=MARROW, marrow_at_height=by_height))
-    document = score_document(score_study(study, Request(), lambda: known, lambda _: None), run_at(Request()))
+    outcome = score_study(study, Request(), lambda: known, lambda _: None)
+    document = as_dict(score_document(outcome, run_at(Request())))
 
     VALIDATOR.validate(document)
     right = document["joints"][2]
@@ -103,28 +111,29 @@ def test_signal_is_held_against_marrow_at_the_same_height(study: Path, run_at: R
 
 
 @pytest.mark.parametrize("kind", ["csf", "disc"])
-def test_another_reference_is_said(study: Path, run_at: RunAt, kind: str) -> None:
+def test_another_reference_is_reported(study: Path, run_at: RunAt, kind: str) -> None:
     """The vessels serve as the other tissue: the same points, another name, and a warning."""
     tissue = make_tissue()
     nothing, csf = np.zeros_like(tissue.vessel), kind == "csf"
     other = replace(tissue, vessel=nothing, csf=tissue.vessel if csf else nothing, disc=None if csf else tissue.vessel)
     known = KnownSegmenter(other)
     outcome = score_study(study, Request(), lambda: known, lambda _: None)
-    document = score_document(outcome, run_at(Request()))
+    score = score_document(outcome, run_at(Request()))
+    document = as_dict(score)
 
     VALIDATOR.validate(document)
     assert document["reference_signal"] == {"kind": kind, "value": 900.0, "slices": [3, 4, 5, 6, 7, 8]}
     assert document["intensity"] == 1
     assert any("no presacral vessel" in warning for warning in document["warnings"])
-    assert score_row(document)["reference_signal_kind"] == kind
+    assert score_row(score).reference_signal_kind == kind
 
 
-def test_t1_that_lies_elsewhere_is_said(scored: Scored, run_at: RunAt) -> None:
+def test_t1_that_does_not_fit_is_reported(scored: Scored, run_at: RunAt) -> None:
     with_t1 = replace(scored, study=replace(scored.study, t1=scored.study.stir))
     used = replace(with_t1, tissue=replace(with_t1.tissue, bones_from=("STIR", "T1")))
 
-    assert "T1" in score_document(with_t1, run_at(Request()))["warnings"][-1]
-    assert score_document(used, run_at(Request()))["warnings"] == score_document(scored, run_at(Request()))["warnings"]
+    assert "T1" in score_document(with_t1, run_at(Request())).warnings[-1]
+    assert score_document(used, run_at(Request())).warnings == score_document(scored, run_at(Request())).warnings
 
 
 def test_a_scored_study_keeps_the_schema(document: dict[str, Any], scored: Scored) -> None:
@@ -156,7 +165,8 @@ def test_not_evaluable_is_null_never_0(study: Path, run_at: RunAt) -> None:
     half_gone[5, 45:] = 0  # 28.8 mm are left
     known = KnownSegmenter(replace(tissue, anatomy=half_gone, vessel=np.zeros_like(tissue.vessel)))
     outcome = score_study(study, Request(), lambda: known, lambda _: None)
-    found = score_document(outcome, run_at(Request()))
+    score = score_document(outcome, run_at(Request()))
+    found = as_dict(score)
 
     VALIDATOR.validate(found)
     unseen, short = found["joints"][0], found["joints"][2]
@@ -168,13 +178,13 @@ def test_not_evaluable_is_null_never_0(study: Path, run_at: RunAt) -> None:
     assert short["intense"] is None
     assert found["reference_signal"] is None
     assert found["evaluable_maximum"] < 72
-    row = next(csv.DictReader(io.StringIO(csv_text(found))))
+    row = next(csv.DictReader(io.StringIO(csv_text(score))))
     assert (row["s0_right_upper_iliac"], row["s0_right_height_mm"], row["reference_signal_value"]) == ("", "", "")
 
 
 def test_an_unscorable_study_keeps_the_schema_and_its_series(study: Path, run_at: RunAt) -> None:
     error = JointNotVisibleError("expected a joint, found none; look")
-    found = score_document(Unscorable(error, read_study(study, Request())), run_at(Request()))
+    found = as_dict(score_document(Unscorable(error, read_study(study, Request())), run_at(Request())))
 
     VALIDATOR.validate(found)
     assert (found["status"], found["reason"], found["reason_kind"]) == ("unscorable", str(error), "JointNotVisible")
@@ -187,7 +197,7 @@ def test_an_unscorable_study_keeps_the_schema_and_its_series(study: Path, run_at
     "outcome", [Rejected(NotStirError("no STIR")), Unscorable(JointNotVisibleError("no joint"), None)]
 )
 def test_an_input_that_was_not_read_keeps_the_schema(outcome: Rejected | Unscorable, run_at: RunAt) -> None:
-    found = score_document(outcome, run_at(Request()))
+    found = as_dict(score_document(outcome, run_at(Request())))
 
     VALIDATOR.validate(found)
     assert found["study_uid"] is None
@@ -219,8 +229,8 @@ def test_the_schema_refuses_what_is_wrong(document: dict[str, Any], path: tuple[
         VALIDATOR.validate(spoilt)
 
 
-def test_the_table_has_one_row_that_says_the_same(document: dict[str, Any]) -> None:
-    header, row, *more = csv.reader(io.StringIO(csv_text(document)))
+def test_the_table_has_one_row_with_the_same_content(score: ScoreDocument) -> None:
+    header, row, *more = csv.reader(io.StringIO(csv_text(score)))
 
     assert more == []
     assert tuple(header) == CSV_COLUMNS
@@ -244,7 +254,7 @@ def test_unusual_spacing_is_warned_about(scored: Scored, run_at: RunAt, spacing:
 
     found = score_document(other, run_at(Request()))
 
-    assert any("not like for like" in warning for warning in found["warnings"]) is warned
+    assert any("not like for like" in warning for warning in found.warnings) is warned
 
 
 def test_the_input_hash_depends_on_the_images_not_on_how_they_are_stored(study: Path, tmp_path: Path) -> None:

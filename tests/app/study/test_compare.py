@@ -52,8 +52,16 @@ def textured() -> Volume:
     return replace(stir, signal=signal.clip(0).astype(np.float32))
 
 
-def visit(folder: Path, acquired: str, *, healed: bool = False, mirrored: bool = False, patient: str = "P0042",
-          motion: RigidTransform = MOTION, seed: str = "visit") -> Path:  # fmt: skip
+def visit(
+    folder: Path,
+    acquired: str,
+    *,
+    healed: bool = False,
+    mirrored: bool = False,
+    patient: str = "P0042",
+    motion: RigidTransform = MOTION,
+    seed: str = "visit",
+) -> Path:
     """One time point as DICOM."""
     stir = textured()
     signal: NDArray[Any] = stir.signal.copy()

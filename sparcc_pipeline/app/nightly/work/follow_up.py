@@ -91,8 +91,10 @@ def _compare(task: ChangeTask) -> dict[str, Any]:
     with ResultFolder(task.folder, force=True, kind=CHANGE_RESULT) as folder:
         write_change(comparison, document, run, folder.path, same_person=False)
         folder.publish()
-    found = document["follow_ups"][0]["change"]
-    return {name: found[name] for name in ("total", "common_total", "common_items", "important", "detectable")}
+    change = document.follow_ups[0].change
+    return {
+        name: getattr(change, name) for name in ("total", "common_total", "common_items", "important", "detectable")
+    }
 
 
 @dataclass

@@ -13,7 +13,7 @@ from functools import partial
 from threading import Event
 from typing import Final
 
-from sparcc_pipeline.app.batch.task import Row, StudyTask
+from sparcc_pipeline.app.batch.task import StudyTask
 from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import NEXT, State
 from sparcc_pipeline.app.nightly.work.follow_up import ChangeResult, ChangeTask, FollowUp
@@ -24,6 +24,7 @@ from sparcc_pipeline.app.nightly.work.scoring import Scoring
 from sparcc_pipeline.app.nightly.work.settle import Tally, run_step
 from sparcc_pipeline.app.nightly.work.staging import left_over, sweep
 from sparcc_pipeline.app.nightly.work.workers import Workers
+from sparcc_pipeline.app.results.rows import BatchRow
 
 FAILURES_IN_A_ROW: Final = 3
 """So many deliveries that fail one after the other are the PACS's fault: the others wait for the next round."""
@@ -36,7 +37,7 @@ class Steps:
     take_in: Callable[[Context], None]
     check_complete: Step
     deidentify: Step
-    score: Callable[[StudyTask], Row]
+    score: Callable[[StudyTask], BatchRow]
     compare: Callable[[ChangeTask], ChangeResult]
     deliver: Step
 

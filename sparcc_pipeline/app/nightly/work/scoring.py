@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from sparcc_pipeline.app.batch.sources import BatchStudy
-from sparcc_pipeline.app.batch.task import MESSAGES, Row, StudyTask
+from sparcc_pipeline.app.batch.task import StudyTask
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.work.heartbeat import Heartbeat
@@ -18,6 +18,8 @@ from sparcc_pipeline.app.nightly.work.reasons import failed_because, failure_of,
 from sparcc_pipeline.app.nightly.work.settle import Tally, outcome_of, settle
 from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, making_path, publish, unmake
 from sparcc_pipeline.app.nightly.work.workers import Workers
+from sparcc_pipeline.app.results.extras import Extras
+from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.study.score import Request
 from sparcc_pipeline.dicom.input.studies import FoundStudy
 from sparcc_pipeline.errors import OutputError
@@ -42,7 +44,7 @@ class Scoring:
     workers: Workers
     heartbeat: Heartbeat
     owner: str
-    score: Callable[[StudyTask], Row]
+    score: Callable[[StudyTask], BatchRow]
     stopped: Callable[[], bool]
     tally: Tally
     held: dict[str, StudyVersion] = field(default_factory=dict)
@@ -92,11 +94,11 @@ class Scoring:
             folder=making_folder(work, "study", version) / RESULT,
             config=self.workers.config,
             request=Request(accept_fat_suppressed=run.accept_fat_suppressed),
-            outputs=(("nifti", False), ("pdf", run.pdf), ("dicom", run.dicom)),
+            extras=Extras(pdf=run.pdf, dicom=run.dicom),
             model_sha256=self.workers.model_sha256,
         )
 
-    def _done(self, task: StudyTask, row: Row) -> None:
+    def _done(self, task: StudyTask, row: BatchRow) -> None:
         version = self.held[task.study.key]
         # Whoever lost the study by now publishes nothing; whoever did not holds it long enough to do so.
         if self.context.ledger.renew(version, self.heartbeat.lease):
@@ -104,14 +106,14 @@ class Scoring:
         else:
             self._let_go(task.study.key)
 
-    def _published(self, version: StudyVersion, task: StudyTask, row: Row) -> Outcome:
+    def _published(self, version: StudyVersion, task: StudyTask, row: BatchRow) -> Outcome:
         """The result at its place, if there is one, and what it says."""
-        facts = {name: row.get(name) for name in _FACTS}
+        facts = {name: getattr(row, name) for name in _FACTS}
         reason = _reason_of(row)
-        if row["status"] == "failed":
-            return Failed(failed_because(reason), {"reason_kind": row.get("reason_kind")})
+        if row.status == "failed":
+            return Failed(failed_because(reason), {"reason_kind": row.reason_kind})
         publish(task.folder, self.context.settings.paths.work_folder / str(version.result_folder))
-        if row["status"] == "scored":
+        if row.status == "scored":
             return Done(facts)
         return Rejected(refused_because(reason), facts)
 
@@ -129,7 +131,7 @@ class Scoring:
         return version
 
 
-def _reason_of(row: Row) -> str:
+def _reason_of(row: BatchRow) -> str:
     """Why a study has no score, as the message that it is if the row holds one; a batch's tables hold its English."""
-    told = (row.get(MESSAGES) or {}).get("reason") or ()
-    return next((from_plain(each) for each in told), str(row.get("reason") or ""))
+    stored = row.messages.get("reason", ())
+    return next((from_plain(each) for each in stored), row.reason or "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from sparcc_pipeline.app.reader.readings.content import ITEMS, Item
 from sparcc_pipeline.app.reader.readings.views import MachineJoint, MachineResult
-from sparcc_pipeline.app.results.store import SCHEMA_PREFIX
+from sparcc_pipeline.app.results.score_entries import JointEntry
+from sparcc_pipeline.app.results.score_types import ScoreDocument, score_from_json
 from sparcc_pipeline.app.study.files import SCORE_FILE
 from sparcc_pipeline.app.study.score import Segmented
 from sparcc_pipeline.errors import InputError
@@ -25,40 +25,35 @@ NOTHING: Final[dict[str, Any]] = dict.fromkeys(
 )  # fmt: skip
 
 
-def read_score(folder: Path) -> dict[str, Any]:
-    """The content of `score.json`.
+def read_score(folder: Path) -> ScoreDocument:
+    """Return the content of `score.json`.
 
     Raises
     ------
     InputError : there is none that can be read
     """
     try:
-        document = json.loads((folder / SCORE_FILE).read_text(encoding="utf-8"))
-        if not str(document["schema"]).startswith(SCHEMA_PREFIX):
-            raise ValueError(document["schema"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return score_from_json((folder / SCORE_FILE).read_bytes())
+    except (OSError, ValueError) as error:
         raise InputError(
             f"expected a folder of `sparcc score` with {SCORE_FILE}, found none that can be read; score the study "
             "again, or leave the cell `score` empty"
         ) from error
-    return dict(document)
 
 
-def machine_result(document: dict[str, Any], segmented: Segmented | None, slices: SixSlices | None) -> MachineResult:
+def machine_result(document: ScoreDocument, segmented: Segmented | None, slices: SixSlices | None) -> MachineResult:
     """The machine's result; doubt comes from probabilities, else from how near each item is to its point."""
     if segmented is None or slices is None:
-        return MachineResult(**NOTHING, reason=document.get("reason_kind") or document["status"], joints=[])
+        return MachineResult(**NOTHING, reason=document.reason_kind or document.status, joints=[])
     score = score_sparcc(segmented.study.stir, segmented.tissue, segmented.joints, slices)
     margins = item_margins(segmented.study.stir, segmented.tissue, segmented.joints, score)
-    interval = document["interval_90"]
     return MachineResult(
-        **{name: document[name] for name in NOTHING if name not in ("first", "interval_90")},
-        interval_90=None if interval is None else (interval[0], interval[1]),
+        **{name: getattr(document, name) for name in NOTHING if name != "first"},
         first=slices.first,
         reason=None,
         joints=[
-            _joint(joint, slices.indices[joint["slice"]], margin)
-            for joint, margin in zip(document["joints"], margins, strict=True)
+            _joint(joint, slices.indices[joint.slice], margin)
+            for joint, margin in zip(document.joints, margins, strict=True)
         ],
     )
 
@@ -68,16 +63,16 @@ def overlay_of(segmented: Segmented) -> NDArray[np.uint8]:
     return np.asarray(np.rint(segmented.tissue.edema_probability * np.float32(255)), dtype=np.uint8)
 
 
-def _joint(joint: dict[str, Any], slice_index: int, margin: JointSliceMargins) -> MachineJoint:
-    probability: dict[Item, float | None] = {item: joint["probability"][item] for item in ITEMS}
+def _joint(joint: JointEntry, slice_index: int, margin: JointSliceMargins) -> MachineJoint:
+    probability: dict[Item, float | None] = {item: getattr(joint.probability, item) for item in ITEMS}
     margins: dict[str, float | None] = {quadrant.value: value for quadrant, value in margin.edema.items()}
     margins |= {"intense": margin.intense, "deep": margin.deep}
     return MachineJoint(
         slice_index=slice_index,
-        joint=joint["side"],
-        **joint["edema"],
-        intense=joint["intense"],
-        deep=joint["deep"],
+        joint=joint.side,
+        **vars(joint.edema),
+        intense=joint.intense,
+        deep=joint.deep,
         probability=probability,
         doubt={item: _doubt(probability[item], margins[item]) for item in ITEMS},
     )

@@ -109,4 +109,4 @@ def _score(study: PhantomStudy, made_at: datetime, code: LanguageCode) -> None:
     scored = score_slices(segmented, six_slices(segmented, request))
     config = load_config(None).model_copy(update={"lang": code})
     run = Run(config, request, created_at=made_at)
-    write_outputs(scored, score_document(scored, run), run, study.folder, nifti=False)
+    write_outputs(scored, score_document(scored, run), run, study.folder)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparcc_pipeline.app.batch.task import Row, StudyTask
+from sparcc_pipeline.app.batch.task import StudyTask
 from sparcc_pipeline.app.ledger.database import connect
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.nightly.settings import NightlySettings
@@ -17,6 +17,7 @@ from sparcc_pipeline.app.nightly.work.night import Night, Steps
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.nightly.work.owner import this_process
 from sparcc_pipeline.app.nightly.work.steps import real_steps
+from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_text
 
@@ -70,10 +71,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _score(task: StudyTask) -> Row:
+def _score(task: StudyTask) -> BatchRow:
     content: dict[str, Any] = {"schema": "sparcc-score/1", "status": "scored"}
     with ResultFolder(task.folder, force=True) as result:
         write_text(result.path / SCORE_FILE, json.dumps(content))
         write_text(result.path / "seg.dcm", "of " + task.study.key)
         result.publish()
-    return {"status": "scored", "total": 1, "reason": None, "reason_kind": None}
+    return BatchRow(study=task.study.key, status="scored", total=1)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sparcc_pipeline.app.batch.task import Row, StudyTask
+from sparcc_pipeline.app.batch.task import StudyTask
 from sparcc_pipeline.app.ledger.database import connect
 from sparcc_pipeline.app.ledger.ledger import FileRecord, Ledger, StudyVersion, UploadRecord
 from sparcc_pipeline.app.ledger.states import NEXT, ChangeState, State, UploadState
@@ -21,6 +22,7 @@ from sparcc_pipeline.app.nightly.work.night import Night, Steps
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, Outcome, Quarantined, Rejected, Step
 from sparcc_pipeline.app.nightly.work.owner import this_process
 from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, publish, unmake
+from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.config import PipelineConfig, load_config
 from sparcc_pipeline.app.study.files import replace_bytes, write_text
@@ -133,17 +135,17 @@ class StubNight:
             context.ledger.assign(version.id, participant, visit)
             context.ledger.close_upload(name, UploadState.SORTED)
 
-    def _score(self, task: StudyTask) -> Row:
+    def _score(self, task: StudyTask) -> BatchRow:
         version = self.ledger.version(int(task.study.key.removeprefix("study-")))
         aside = _aside(self.context, version, State.DEIDENTIFIED)
-        row: Row = {"status": "scored", "total": version.id, "reason": None, "reason_kind": None}
+        row = BatchRow(study=task.study.key, status="scored", total=version.id)
         if aside == State.FAILED:
-            return row | {"status": "failed", "reason": "no memory", "reason_kind": "Output"}
+            return replace(row, status="failed", reason="no memory", reason_kind="Output")
         with ResultFolder(task.folder, force=True) as result:
             _fill(result.path)
             result.publish()
         if aside == State.REJECTED:
-            return row | {"status": "rejected", "reason": "no STIR", "reason_kind": "NotStir", "total": None}
+            return replace(row, status="rejected", reason="no STIR", reason_kind="NotStir", total=None)
         return row
 
     def _compare(self, task: ChangeTask) -> ChangeResult:

@@ -46,9 +46,7 @@ def test_the_reference_that_was_measured_is_outlined(scored: Scored) -> None:
     assert outlines[0].any()
     assert (outlines[0] == outlines[1]).all()
     assert not outlines[2].any()
-    assert [str(words) for _, words in reference_legend([scored, as_csf])][:2] == [
-        "reference vessels", "reference CSF"
-    ]  # fmt: skip
+    assert [str(words) for _, words in reference_legend([scored, as_csf])][:2] == ["reference vessels", "reference CSF"]
 
 
 def test_normal_marrow_is_written_at_its_height(scored: Scored) -> None:
