@@ -11,7 +11,7 @@ from sparcc_pipeline.message import Message
 
 @dataclass(frozen=True)
 class InputAccount:
-    """All files that were looked at, by base name. Files that a DICOMDIR lists and that are missing count as unreadable.
+    """All files that were looked at, by base name. A file that a DICOMDIR lists and that is missing is unreadable.
 
     Parameters
     ----------

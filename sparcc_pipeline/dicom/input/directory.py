@@ -22,6 +22,7 @@ class ListedFile:
     path: Path
     sop_instance_uid: str
     series_uid: str
+    study_uid: str = ""
 
 
 def is_directory(path: Path) -> bool:
@@ -39,15 +40,15 @@ def listed_files(path: Path) -> list[ListedFile]:
     try:
         with quiet_pydicom():
             directory = pydicom.dcmread(path, specific_tags=["DirectoryRecordSequence"], force=True)
-            found, series = [], ""
+            found, series, study = [], "", ""
             for record in directory.get("DirectoryRecordSequence") or ():
-                if text_of(record, "DirectoryRecordType") == "SERIES":
-                    series = text_of(record, "SeriesInstanceUID")
+                series = text_of(record, "SeriesInstanceUID") or series
+                study = text_of(record, "StudyInstanceUID") or study
                 names = texts_of(record, "ReferencedFileID", keep_case=True)
                 # A disc's list must not point outside the disc.
                 if names and not {"..", "/"} & set("/".join(names).split("/")):
                     uid = text_of(record, "ReferencedSOPInstanceUIDInFile")
-                    found.append(ListedFile(_existing(path.parent, names), uid, series))
+                    found.append(ListedFile(_existing(path.parent, names), uid, series, study))
             return found
     except PARSE_ERRORS:
         return []
@@ -70,15 +71,20 @@ def missing_files(listed: Iterable[ListedFile], found_uids: set[str], read: set[
 
     Parameters
     ----------
-    found_uids : SOP instance UIDs of all images that were read
+    found_uids : UIDs of all studies and images that were read
     read : places of all files that were looked at, whatever they were
 
-    A list that knows none of the images is that of another disc.
+    A list that knows none of the images is that of another disc; studies of which nothing was read are not looked for.
     """
-    listed = list(listed)
-    if not any(each.sop_instance_uid in found_uids or each.path in read for each in listed):
+    listed = [each for each in listed if not each.study_uid or each.study_uid in found_uids or each.path in read]
+    placed = any(each.path in read for each in listed)
+    if not placed and not any(each.sop_instance_uid in found_uids for each in listed):
         return []
-    return [each for each in listed if each.path not in read and each.sop_instance_uid not in found_uids]
+    return [
+        each
+        for each in listed
+        if each.path not in read and each.sop_instance_uid not in found_uids and (placed or each.sop_instance_uid)
+    ]
 
 
 def _existing(folder: Path, names: tuple[str, ...]) -> Path:

@@ -176,7 +176,7 @@ def discover(files: Iterable[Path]) -> Discovery:
     looked, paths = _Looked(), sorted(files)
     for path in paths:
         looked.add(path)
-    found = {header.sop_instance_uid for header in looked.headers}
+    found = {uid for header in looked.headers for uid in (header.study_uid, header.sop_instance_uid)}
     looked.unreadable += [
         Unreadable(printable_name(each.path), Message("missing (listed in the DICOMDIR)"), each.series_uid or None)
         for each in missing_files(looked.listed, found, set(paths))

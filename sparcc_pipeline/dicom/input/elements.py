@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import os
 import re
 import struct
 import warnings
@@ -23,6 +22,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag, Tag
+
+from sparcc_pipeline.message import printable
 
 PARSE_ERRORS: Final = (
     InvalidDicomError,
@@ -132,19 +133,8 @@ def _element_size(start: bytes, offset: int, order: str) -> int | None:
 
 
 def printable_name(path: Path) -> str:
-    """Return the last part of a path as text that can be printed and stored, whatever bytes it has on disk.
-
-    Archives from Chinese systems unpack to names in GB 18030 bytes.
-    """
-    name = os.fsencode(path.name)
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            text = name.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if text.isprintable():
-            return text
-    return name.decode("ascii", "backslashreplace")
+    """Return the last part of a path as text that can be printed and stored, whatever bytes it has on disk."""
+    return printable(path.name)
 
 
 _TEXT_VRS: Final = frozenset({"CS", "DA", "DT", "LO", "SH", "TM", "UI"})
