@@ -1,8 +1,8 @@
 """`scripts/soak`: nights under faults and load, and a table of figures.
 
-Five sites send at once by storescu of dcmtk, while node, nights and workers are killed, the PACS is away and the
-database is locked (SQLite) or crashes (PostgreSQL). Nights run until everything is delivered. What came of it is
-counted from the outside. The same command goes on where an earlier one was stopped.
+Five sites send at once by storescu of dcmtk, while node, nights and workers are killed, the PACS is down and the
+database is locked (SQLite) or crashes (PostgreSQL). Nights run until everything is delivered. The results are counted
+from the outside. The same command continues where an earlier one was stopped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STATE_FILE = "soak.json"
 
 
 class Progress:
-    """Lines with the time since the soak began."""
+    """Prints lines with the time since the soak began."""
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
@@ -45,10 +45,10 @@ class Progress:
 
 
 class Senders:
-    """Each site sends its studies one after the other; what was not taken whole is sent again."""
+    """Each site sends its studies one after the other, and sends again a study that was not accepted whole."""
 
-    def __init__(self, out: Path, port: int, studies: list[SoakStudy], say: Progress) -> None:
-        self._out, self._port, self._studies, self._say = out, port, studies, say
+    def __init__(self, out: Path, port: int, studies: list[SoakStudy], print_line: Progress) -> None:
+        self._out, self._port, self._studies, self._print_line = out, port, studies, print_line
         self._lock = threading.Lock()
         file = out / SENT_FILE
         self.sent: set[int] = set(json.loads(file.read_text())) if file.exists() else set()
@@ -56,14 +56,14 @@ class Senders:
         self.seconds = 0.0
 
     def run(self) -> None:
-        """Send all that is not sent."""
+        """Send every study that is not sent yet."""
         begun = time.monotonic()
         with ThreadPoolExecutor(len(SITES)) as pool:
             list(pool.map(self._site, SITES))
         self.seconds = time.monotonic() - begun
 
     def busy(self) -> bool:
-        """True while something is to be sent."""
+        """Return True while a study is not sent yet."""
         return len(self.sent) < len(self._studies)
 
     def _site(self, site: str) -> None:
@@ -77,26 +77,25 @@ class Senders:
             with self._lock:
                 self.sent.add(study.number)
                 (self._out / SENT_FILE).write_text(json.dumps(sorted(self.sent)))
-                self._say(
+                self._print_line(
                     f"{site} has sent {study.participant} {study.visit} ({len(self.sent)} of {len(self._studies)})"
                 )
 
     def _send(self, study: SoakStudy) -> bool:
-        command = [
-            "storescu", "--timeout", "10", "--acse-timeout", "10", "--dimse-timeout", "30", "-aet", f"AE_{study.site}",
-            "-aec", "SPARCC", "+sd", "+r", "127.0.0.1", str(self._port), str(self._out / study.folder),
-        ]  # fmt: skip
+        options = ["--timeout", "10", "--acse-timeout", "10", "--dimse-timeout", "30", "-aec", "SPARCC", "+sd", "+r"]
+        peer = ["-aet", f"AE_{study.site}", "127.0.0.1", str(self._port)]
+        command = ["storescu", *options, *peer, str(self._out / study.folder)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def main() -> int:
-    """Run a soak; 0 if nothing was lost."""
+    """Run a soak; return 0 if nothing was lost."""
     options = _options()
     for program in ("storescu", "storescp"):
         if shutil.which(program) is None:
             print(f"expected the program {program} of dcmtk, found none; install the Debian package dcmtk")
             return 2
-    say, out = Progress(), options.out
+    print_line, out = Progress(), options.out
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as ends:
         url, restart = None, None
@@ -112,7 +111,7 @@ def main() -> int:
                 time.sleep(3)
                 cluster.start()
 
-        studies = prepare(out, options.studies, say)
+        studies = prepare(out, options.studies, print_line)
         ports = _ports(out)
         file = write_settings(out, studies, ports, url)
         open_database(load_settings(file).database_url).dispose()
@@ -120,11 +119,11 @@ def main() -> int:
         machines.start()
         ends.callback(machines.stop)
         _wait_for(ports["receiver"])
-        senders = Senders(out, ports["receiver"], studies, say)
-        faults = Faults(machines, options.faults, options.seconds, options.seed, say, senders.busy)
-        complete = _soak(out, studies, senders, faults, machines, options.minutes, say)
+        senders = Senders(out, ports["receiver"], studies, print_line)
+        faults = Faults(machines, options.faults, options.seconds, options.seed, print_line, senders.busy)
+        complete = _soak(out, studies, senders, faults, machines, options.minutes, print_line)
         found = count(out, load_settings(file), studies)
-    _tell(found, senders, faults, machines, studies, say)
+    _print_table(found, senders, faults, machines, studies, print_line)
     (out / STATE_FILE).write_text(as_json(found))
     return 0 if complete and not found.wrong else 1
 
@@ -136,21 +135,21 @@ def _soak(
     faults: Faults,
     machines: Machines,
     minutes: float,
-    say: Progress,
+    print_line: Progress,
 ) -> bool:
-    """Send and work under faults, then work without; True if all was delivered in time."""
+    """Send and work under faults, then without faults; return True if all was delivered in time."""
     settings, end = load_settings(out / "nightly.toml"), time.monotonic() + 60 * minutes
     sending = threading.Thread(target=senders.run, daemon=True)
     sending.start()
     faults.start()
     over = threading.Event()
-    threading.Thread(target=_tell_progress, args=(open_ledger(settings), say, over), daemon=True).start()
+    threading.Thread(target=_print_progress, args=(open_ledger(settings), print_line, over), daemon=True).start()
     while time.monotonic() < end:
         how = machines.run_night()
         there = delivered(open_ledger(settings), studies, out)
-        say(f"a night: {how}; {len(there)} of {len(studies)} studies delivered")
+        print_line(f"a night: {how}; {len(there)} of {len(studies)} studies delivered")
         if len(there) == len(studies) and not sending.is_alive():
-            # Faults that there was no time for: the work is done, nothing more could be harmed.
+            # The work is done: further faults could harm nothing.
             break
         time.sleep(1)
     over.set()
@@ -162,8 +161,8 @@ def _soak(
     return time.monotonic() < end
 
 
-def _tell_progress(ledger: Ledger, say: Progress, over: threading.Event) -> None:
-    """How many studies are in which state, whenever that has changed."""
+def _print_progress(ledger: Ledger, print_line: Progress, over: threading.Event) -> None:
+    """Print how many studies are in each state, whenever that changes."""
     before: dict[str, int] = {}
     while not over.wait(10):
         try:
@@ -174,23 +173,23 @@ def _tell_progress(ledger: Ledger, say: Progress, over: threading.Event) -> None
             continue
         found = {state: number for state, number in counts.items() if number}
         if found != before:
-            say(", ".join(f"{number} {state}" for state, number in found.items()))
+            print_line(", ".join(f"{number} {state}" for state, number in found.items()))
             before = found
 
 
-def _tell(
-    found: Count, senders: Senders, faults: Faults, machines: Machines, studies: list[SoakStudy], say: Progress
+def _print_table(
+    found: Count, senders: Senders, faults: Faults, machines: Machines, studies: list[SoakStudy], print_line: Progress
 ) -> None:
     instances = sum(len(study.pixels) for study in studies)
     table = [
         ("studies, instances", f"{len(studies)}, {instances}"),
         *sorted((kind, str(times)) for kind, times in faults.done.items()),
         ("nights", ", ".join(f"{times} {how}" for how, times in sorted(machines.nights.items()))),
-        ("attempts to send that failed, and were made again", str(senders.again)),
+        ("failed attempts to send, tried again", str(senders.again)),
         ("seconds of sending", f"{senders.seconds:.0f}"),
         ("largest memory of the node, MB", f"{machines.node_peak_mb:.0f}"),
         *found.figures,
-        ("seconds in all", f"{time.monotonic() - say.begun:.0f}"),
+        ("seconds in all", f"{time.monotonic() - print_line.begun:.0f}"),
     ]
     width = max(len(name) for name, _ in table)
     print()
@@ -213,7 +212,7 @@ def _options() -> argparse.Namespace:
 
 
 def _ports(out: Path) -> dict[str, int]:
-    """Free ports, the same ones when a soak goes on."""
+    """Return free ports, the same ones when a soak continues."""
     file = out / "ports.json"
     if not file.exists():
         with socket.socket() as one, socket.socket() as other:
@@ -230,7 +229,7 @@ def _wait_for(port: int) -> None:
             if opened.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise SystemExit("expected the DICOM node to start within 30 s, found that it did not; see soak.log")
+    raise SystemExit("expected the DICOM node to start within 30 s, found that it did not start; see soak.log")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What came of a soak, counted from the outside: by pixels, files and rows, not by what the program says of itself."""
+"""The results of a soak, counted from the outside: by pixels, files and rows, not by the program's own reports."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from tests.soak.studies import SoakStudy, pixel_hash
 
 @dataclass
 class Count:
-    """Figures by their name, and what was wrong."""
+    """Figures by their name, and the wrong ones."""
 
     figures: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
-    def tell(self, name: str, value: object) -> None:
+    def add(self, name: str, value: object) -> None:
         self.figures.append((name, str(value)))
 
     def require(self, name: str, found: int, expected: int) -> None:
-        """A figure that must be what is expected."""
-        self.tell(name, f"{found} of {expected}" if expected else found)
+        """Add a figure that must equal the expected one."""
+        self.add(name, f"{found} of {expected}" if expected else found)
         if found != expected:
             self.wrong.append(f"{name}: {found}, expected {expected}")
 
 
 def open_ledger(settings: NightlySettings) -> Ledger:
-    """The ledger as it is; a database that is down is waited for."""
+    """Return the ledger as it is; it waits for a database that is down."""
     return Ledger(connect(settings.database_url), now, 60.0)
 
 
 def delivered(ledger: Ledger, studies: list[SoakStudy], out: Path) -> set[int]:
-    """Numbers of the studies whose newest version is delivered and holds all that was sent."""
+    """Return the numbers of the studies whose newest version is delivered and holds all sent images."""
     current = _current(ledger)
     return {
         s.number
@@ -71,13 +71,13 @@ def count(out: Path, settings: NightlySettings, studies: list[SoakStudy]) -> Cou
     found.require("studies delivered", len(done), len(studies))
     scored = Counter(e.version_id for e in ledger.history(event="moved") if e.to_state == State.SCORED)
     found.require("studies scored exactly once", sum(scored[v.id] == 1 for v in current.values()), len(studies))
-    found.tell(
+    found.add(
         "versions, superseded among them", f"{len(versions)}, {sum(v.superseded_by is not None for v in versions)}"
     )
     _count_files(found, work, versions)
     _count_pacs(found, out, done, work)
     _search_identity(found, out, studies)
-    _tell_times(found, list(current.values()))
+    _count_times(found, list(current.values()))
     return found
 
 
@@ -86,7 +86,7 @@ def _current(ledger: Ledger) -> dict[tuple[str, str | None, str | None], StudyVe
 
 
 def _count_files(found: Count, work: Path, versions: list[StudyVersion]) -> None:
-    """No half result, no result of nobody."""
+    """Count half-made results, and results without a study."""
     left = [path for path in work.rglob("*") if ".partial" in path.name or path.name.startswith(".sparcc-")]
     found.require("half-made files or folders left", len(left), 0)
     known = {v.result_folder for v in versions}
@@ -110,7 +110,7 @@ def _count_pacs(found: Count, out: Path, done: list[StudyVersion], work: Path) -
 
 
 def _search_identity(found: Count, out: Path, studies: list[SoakStudy]) -> None:
-    """No byte of a name, identifier, accession number or birth date outside of the identity folder."""
+    """Count files outside the identity folder with a name, identifier, accession number or birth date."""
     words = {word.encode() for s in studies for word in (s.name.partition("^")[0], s.patient_id, s.accession)}
     words |= {b"SOAKNAME", b"SOAKID", b"SOAKACC", b"19870605"}
     files = [f for part in ("work", "delivered", "pacs") for f in (out / part).rglob("*") if f.is_file()]
@@ -118,18 +118,18 @@ def _search_identity(found: Count, out: Path, studies: list[SoakStudy]) -> None:
     found.require(f"files with identity, of {len(files)} searched", hits, 0)
 
 
-def _tell_times(found: Count, current: list[StudyVersion]) -> None:
+def _count_times(found: Count, current: list[StudyVersion]) -> None:
     spans = [(v.scored_at - v.received_at).total_seconds() for v in current if v.scored_at is not None]
     if spans:
-        found.tell(
+        found.add(
             "from receipt to score, median and worst",
             f"{timedelta(seconds=round(median(spans)))}, {timedelta(seconds=round(max(spans)))}",
         )
     seconds = [float(v.facts["seconds"]) for v in current if v.facts.get("seconds") is not None]
     if seconds:
-        found.tell("seconds of scoring a study, median", f"{median(seconds):.1f}")
+        found.add("seconds of scoring a study, median", f"{median(seconds):.1f}")
 
 
 def as_json(found: Count) -> str:
-    """For the note of a run."""
+    """Return the figures as JSON."""
     return json.dumps({"figures": dict(found.figures), "wrong": found.wrong}, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""The processes of a soak, and what is done to them: killed, taken away, locked, doubled."""
+"""The processes of a soak and their faults: killed, taken away, locked, doubled."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PACS_DOWN_S: Final = 6.0
 
 
 class Machines:
-    """Node, PACS and nights of a soak. What dies is started again, as systemd would.
+    """Node, PACS and nights of a soak. A dead process is started again, as systemd would.
 
     Parameters
     ----------
-    restart_database : takes the database away and brings it back; None: it is SQLite, which is locked instead
+    restart_database : stops the database and starts it again; None: SQLite, which is locked instead
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Machines:
         self._keeper.start()
 
     def stop(self) -> None:
-        """End everything that was started."""
+        """End all processes of the soak."""
         self._stopping.set()
         self._keeper.join(20)
         self._measure_node()
@@ -65,16 +65,16 @@ class Machines:
         self._log.close()
 
     def run_night(self) -> str:
-        """One `sparcc nightly run`, to its end, whatever that is; how it ended."""
+        """Run `sparcc nightly run` to its end, and return how it ended."""
         self.night = self._sparcc("nightly", "run")
         how = _ended(self.night.wait())
         self.nights[how] += 1
         return how
 
     def kill_node(self) -> bool:
-        """kill -9, in the middle of an association where one comes within a while."""
+        """Kill the node with SIGKILL, during an association if one comes in time."""
         incoming, end = self._out / "identity/incoming", time.monotonic() + ASSOCIATION_S
-        # What an earlier kill has left is no association.
+        # Remains of an earlier kill are no association.
         before = set(incoming.glob("*/*.partial"))
         while time.monotonic() < end and {f.parent for f in incoming.glob("*/*.partial/*")} <= before:
             time.sleep(0.01)
@@ -82,11 +82,11 @@ class Machines:
         return _kill(self.node)
 
     def kill_night(self) -> bool:
-        """kill -9 of the run; its workers are left to themselves."""
+        """Kill the run with SIGKILL, but not its workers."""
         return _kill(self.night)
 
     def kill_worker(self) -> bool:
-        """kill -9 of one of the run's processes."""
+        """Kill one of the run's processes with SIGKILL."""
         if self.night is None or self.night.poll() is not None:
             return False
         found = _descendants(self.night.pid)
@@ -99,12 +99,12 @@ class Machines:
         return True
 
     def take_pacs_away(self) -> bool:
-        """The PACS is down for a while."""
+        """Stop the PACS for a while."""
         self._pacs_away_until = time.monotonic() + PACS_DOWN_S
         return _kill(self.pacs)
 
     def trouble_database(self) -> bool:
-        """SQLite is locked by another one for a while; PostgreSQL crashes and comes back."""
+        """Lock SQLite for a while, or restart PostgreSQL."""
         if self._restart_database is not None:
             self._restart_database()
             return True
@@ -123,7 +123,7 @@ class Machines:
         return True
 
     def start_second_night(self) -> bool:
-        """A second run while the first one works."""
+        """Start a second run while the first one works."""
         if self.night is None or self.night.poll() is not None or (self.second and self.second.poll() is None):
             return False
         self.second = self._sparcc("nightly", "run")
@@ -134,10 +134,9 @@ class Machines:
             if self.node is None or self.node.poll() is not None:
                 self.node = self._sparcc("receive")
             if (self.pacs is None or self.pacs.poll() is not None) and time.monotonic() >= self._pacs_away_until:
-                self.pacs = subprocess.Popen(
-                    ["storescp", "--fork", "--aetitle", "PACS", "-od", self._out / "pacs", str(self._ports["pacs"])],
-                    stdout=self._log, stderr=self._log,
-                )  # fmt: skip
+                store, port = str(self._out / "pacs"), str(self._ports["pacs"])
+                command = ["storescp", "--fork", "--aetitle", "PACS", "-od", store, port]
+                self.pacs = subprocess.Popen(command, stdout=self._log, stderr=self._log)
 
     def _sparcc(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "sparcc_pipeline.app.cli.main", *arguments, "--config", str(self._settings)]
@@ -145,7 +144,7 @@ class Machines:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._log, stderr=self._log)
 
     def _measure_node(self) -> None:
-        """The most memory that this node ever had."""
+        """Keep the largest memory of the node."""
         if self.node is not None and self.node.poll() is None:
             try:
                 status = Path(f"/proc/{self.node.pid}/status").read_text()
@@ -156,33 +155,38 @@ class Machines:
 
 
 class Faults(threading.Thread):
-    """Does something bad every few seconds, each kind as often as was asked for."""
+    """Causes a fault every few seconds, each kind as often as requested."""
 
     def __init__(
-        self, machines: Machines, times: int, seconds: float, seed: int, say: Callable[[str], None],
+        self,
+        machines: Machines,
+        times: int,
+        seconds: float,
+        seed: int,
+        print_line: Callable[[str], None],
         sending: Callable[[], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(daemon=True)
         self._kinds: dict[str, Callable[[], bool]] = {
             "node killed": machines.kill_node,
             "night killed": machines.kill_night,
             "worker killed": machines.kill_worker,
             "PACS down": machines.take_pacs_away,
-            "database locked or gone": machines.trouble_database,
+            "database locked or down": machines.trouble_database,
             "two nights at once": machines.start_second_night,
         }
-        self._times, self._seconds, self._say, self._sending = times, seconds, say, sending
+        self._times, self._seconds, self._print_line, self._sending = times, seconds, print_line, sending
         self._random = random.Random(seed)
         self._no_more = threading.Event()
         self.done: Counter[str] = Counter()
 
     @property
     def over(self) -> bool:
-        """Everything was done as often as was asked for."""
+        """True once every kind of fault happened as often as requested."""
         return all(self.done[kind] >= self._times for kind in self._kinds)
 
     def run(self) -> None:
-        """Until everything was done, or until `end`; the node is killed first, while sites are sending."""
+        """Cause faults until all are done or `end` is called; kill the node first, while sites are sending."""
         for _ in range(self._times):
             if self._no_more.wait(self._random.uniform(0.5, 1.5)) or not self._sending():
                 break
@@ -194,10 +198,10 @@ class Faults(threading.Thread):
     def _do(self, kind: str) -> None:
         if self._kinds[kind]():
             self.done[kind] += 1
-            self._say(f"fault: {kind}")
+            self._print_line(f"fault: {kind}")
 
     def end(self) -> None:
-        """No more of it."""
+        """Stop causing faults."""
         self._no_more.set()
 
 
@@ -209,7 +213,7 @@ def _kill(process: subprocess.Popen[bytes] | None) -> bool:
 
 
 def _descendants(pid: int) -> list[int]:
-    """All processes below one, by the parents that /proc tells."""
+    """Return all processes below one, by the parents in /proc."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

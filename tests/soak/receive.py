@@ -2,8 +2,8 @@
 
     python -m tests.soak.receive STUDY [--studies 200] [--folder DIR]
 
-STUDY is a folder with one series of real size. The same is sent to dcmtk's storescp on the same machine, before and
-after, for a rate to compare with. storescp does not sync to the disk, the node does before it acknowledges.
+STUDY is a folder with one series of real size. For comparison, dcmtk's storescp on the same machine gets the same
+before and after. storescp does not sync to the disk; the node does before it acknowledges.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SITES = 5
 
 
 def copies(study: Path, folder: Path, count: int) -> dict[Path, set[str]]:
-    """So many studies with UIDs of their own: folder -> SOP instance UIDs."""
+    """Write `count` copies of a study with UIDs of their own; return the SOP instance UIDs of each folder."""
     sources = [pydicom.dcmread(path) for path in sorted(study.iterdir()) if path.is_file()]
     found: dict[Path, set[str]] = {}
     for number in range(count):
@@ -47,7 +47,7 @@ def copies(study: Path, folder: Path, count: int) -> dict[Path, set[str]]:
 
 
 def send_all(studies: list[Path], port: int) -> float:
-    """All studies, five senders at once, an association a study; how many seconds it took."""
+    """Send all studies from five senders at once, with an association for each study; return the seconds."""
 
     def send(site: int) -> None:
         for place in studies[site::SITES]:
@@ -61,8 +61,8 @@ def send_all(studies: list[Path], port: int) -> float:
 
 
 @contextmanager
-def our_node(folder: Path) -> Iterator[tuple[int, int]]:
-    """`sparcc receive` as a process of its own: (port, pid)."""
+def sparcc_node(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run `sparcc receive` as a process; yield port and process number."""
     port = free_port()
     sites = "".join(
         f'[[site]]\ncode = "S{n}"\nname = "Site {n}"\nae_title = "SITE{n}"\nmanifest = "m{n}.csv"\n'
@@ -79,7 +79,7 @@ def our_node(folder: Path) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def dcmtk_node(folder: Path) -> Iterator[tuple[int, int]]:
-    """dcmtk's storescp, a process for each association as five senders need it."""
+    """Run dcmtk's storescp, with a process for each association as five senders need it."""
     port, store = free_port(), folder / "storescp"
     store.mkdir()
     with running(["storescp", "--fork", "-aet", "SPARCC", "-od", str(store), str(port)], port) as pid:
@@ -109,7 +109,7 @@ def free_port() -> int:
 
 
 def memory_mib(pid: int) -> float:
-    """The most memory that a process has held."""
+    """Return the largest memory of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
 
@@ -119,12 +119,16 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--folder", type=Path, default=Path("runs/soak_receive"))
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _arguments()
     folder: Path = arguments.folder
     shutil.rmtree(folder, ignore_errors=True)
     sent = copies(arguments.study, folder / "sent", arguments.studies)
@@ -141,7 +145,7 @@ def main() -> None:
         rates.append(("storescp --fork", seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
 
     compare()
-    with our_node(folder) as (port, pid):
+    with sparcc_node(folder) as (port, pid):
         idle = memory_mib(pid)
         seconds = send_all(studies, port)
         rates.append(("sparcc receive", seconds, cpu_s(pid)))

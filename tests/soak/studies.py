@@ -1,4 +1,4 @@
-"""The studies of a soak: synthetic, of real size, each with an identity of its own, and the settings of five sites."""
+"""The studies of a soak, synthetic and of real size, each with its own identity; and the settings of five sites."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sparcc_pipeline.volume import Volume
 
 SITES: Final = ("S01", "S02", "S03", "S04", "S05")
 PHANTOMS: Final = 4
-"""So many different bodies; what makes every slice of every study another one is its noise. Visits share a body."""
+"""Number of different bodies. Noise makes every slice of every study different. Visits share a body."""
 
 SPACING_MM: Final = 3.3
 PIXEL_MM: Final = 0.6
@@ -33,7 +33,7 @@ class SoakStudy:
     Parameters
     ----------
     folder : relative to the folder of the soak
-    name, patient_id, accession : the identity that must not come out of the intake
+    name, patient_id, accession : the identity that must not leave the intake
     pixels : SHA-256 of the pixel data of each instance; the same after de-identification
     """
 
@@ -48,8 +48,8 @@ class SoakStudy:
     pixels: tuple[str, ...]
 
 
-def prepare(out: Path, count: int, say: Callable[[str], None]) -> list[SoakStudy]:
-    """Make what is missing of the studies; those that an earlier soak made stay."""
+def prepare(out: Path, count: int, print_line: Callable[[str], None]) -> list[SoakStudy]:
+    """Make the missing studies; those of an earlier soak stay."""
     plan = out / PLAN_FILE
     stored = json.loads(plan.read_text()) if plan.exists() else []
     known = {each["number"]: SoakStudy(**{**each, "pixels": tuple(each["pixels"])}) for each in stored}
@@ -62,12 +62,12 @@ def prepare(out: Path, count: int, say: Callable[[str], None]) -> list[SoakStudy
                 bodies[seed] = make_phantom(spec).volume
             known[number] = _make(out, number, bodies[seed])
             plan.write_text(json.dumps([asdict(study) for study in known.values()]))
-            say(f"study {number + 1} of {count} made")
+            print_line(f"study {number + 1} of {count} made")
     return [known[number] for number in range(count)]
 
 
 def write_settings(out: Path, studies: list[SoakStudy], ports: dict[str, int], database_url: str | None) -> Path:
-    """`nightly.toml`, and the manifest of each site: it knows its studies by accession number."""
+    """Write `nightly.toml` and the manifest of each site, with its studies by accession number."""
     for site in SITES:
         rows = [f"{s.accession},{s.participant},{s.visit}\n" for s in studies if s.site == site]
         (out / f"{site}.csv").write_text("accession,participant,visit\n" + "".join(rows))
@@ -89,7 +89,7 @@ def write_settings(out: Path, studies: list[SoakStudy], ports: dict[str, int], d
 
 
 def pixel_hash(file: Path) -> str:
-    """What an instance shows, whatever its header says."""
+    """Return the hash of an instance's pixels, whatever its header."""
     return hashlib.sha256(pydicom.dcmread(file).PixelData).hexdigest()
 
 
@@ -99,16 +99,12 @@ def _make(out: Path, number: int, body: Volume) -> SoakStudy:
     name, patient_id, accession = f"SOAKNAME{number // 2:04d}^GIVEN", f"SOAKID{number // 2:04d}", f"SOAKACC{number:04d}"
     noise = np.random.default_rng(number).uniform(0.99, 1.01, body.signal.shape)
     folder = Path("sent") / f"{number:04d}"
-    write_mr_series(
-        replace(body, signal=(body.signal * noise).astype(np.float32)), out / folder, style="siemens",
-        patient_id=patient_id, seed=f"soak {number}",
-    )  # fmt: skip
+    noisy = replace(body, signal=(body.signal * noise).astype(np.float32))
+    write_mr_series(noisy, out / folder, style="siemens", patient_id=patient_id, seed=f"soak {number}")
     pixels = []
     for file in sorted((out / folder).iterdir()):
         ds = pydicom.dcmread(file)
         ds.PatientName, ds.AccessionNumber, ds.PatientBirthDate = name, accession, "19870605"
         ds.save_as(file)
         pixels.append(hashlib.sha256(ds.PixelData).hexdigest())
-    return SoakStudy(
-        number, site, participant, visit, str(folder), name, patient_id, accession, tuple(pixels)
-    )  # fmt: skip
+    return SoakStudy(number, site, participant, visit, str(folder), name, patient_id, accession, tuple(pixels))

@@ -119,10 +119,10 @@ def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
 @nightly_app.command()
 def retry(study: Study, config: SettingsFile = DEFAULT_FILE, by: MaybeBy = None) -> None:
     """Try a failed or rejected study again at the next run."""
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
-        told(ledger.retry(study, by or getuser()))
+        print_state(ledger.retry(study, by or getuser()))
 
 
 @nightly_app.command()
@@ -136,11 +136,11 @@ def release(
 
     The next run continues with the step at which it was held.
     """
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
         if study.isdecimal():
-            told(ledger.release(int(study), reason, by))
+            print_state(ledger.release(int(study), reason, by))
         else:
             upload = ledger.release_upload(study, reason, by)
             typer.echo(f"{upload.id}: upload of {upload.site} {upload.state}")
@@ -152,10 +152,10 @@ def reject(study: Study, reason: Reason, by: By, config: SettingsFile = DEFAULT_
 
     Its site must send other images.
     """
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
-        told(ledger.refuse(study, reason, by))
+        print_state(ledger.refuse(study, reason, by))
 
 
 @nightly_app.command()
@@ -169,8 +169,8 @@ def supersede(
 
     Both are kept; only NEW counts. NEW leaves quarantine if it is there.
     """
-    from sparcc_pipeline.app.nightly.status import open_ledger, told
+    from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
         for version in ledger.supersede(old, new, by or getuser()):
-            told(version)
+            print_state(version)

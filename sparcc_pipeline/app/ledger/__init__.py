@@ -1,1 +1,1 @@
-"""The ledger: which studies came, what became of each, and why. It holds no identity."""
+"""The ledger: the studies received, the state of each, and the reason. It holds no identity."""

@@ -1,4 +1,4 @@
-"""The ledger's part for changes: every follow-up that is scored is compared with the baseline that is scored."""
+"""The part of the ledger for changes: each scored follow-up is compared with its scored baseline."""
 
 from __future__ import annotations
 
@@ -7,158 +7,130 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, insert, not_, or_, select
 
-from sparcc_pipeline.app.ledger.leases import LeaseLostError, claim_row, is_free, renew_row, settle_row
-from sparcc_pipeline.app.ledger.records import Change, StudyVersion, change_of, version_of
-from sparcc_pipeline.app.ledger.repository import Book
+from sparcc_pipeline.app.ledger.leases import CHANGES, LeaseLostError, LeaseRepository
+from sparcc_pipeline.app.ledger.records import Change, StudyVersion, version_of
 from sparcc_pipeline.app.ledger.states import ChangeState
 from sparcc_pipeline.app.ledger.tables import change, study_version
-from sparcc_pipeline.message import Message, to_plain
+from sparcc_pipeline.message import Message
 
 CHANGES_FOLDER: Final = "changes"
 
 
-class ChangeBook(Book):
-    """Changes are planned from what is scored, whichever visit came first, so that none can be lost."""
+class ChangeRepository(LeaseRepository):
+    """Changes are planned from scored studies, whichever visit came first, so none is lost."""
 
     def plan_changes(self, baseline_visit: str) -> int:
-        """Note every pair of a scored baseline and a scored follow-up that is not noted yet; says how many."""
+        """Add a change for each new pair of a scored baseline and a scored follow-up; return how many."""
         baseline, follow_up = study_version.alias("baseline"), study_version.alias("follow_up")
-        noted = select(change.c.id).where(
+        known = select(change.c.id).where(
             change.c.baseline_id == baseline.c.id, change.c.follow_up_id == follow_up.c.id
         )
-        pairs = select(baseline.c.id, follow_up.c.id, follow_up.c.site, follow_up.c.participant,
-                       baseline.c.visit, baseline.c.version, follow_up.c.visit, follow_up.c.version).where(
-            *(_has_score(each) for each in (baseline, follow_up)),
-            baseline.c.visit == baseline_visit, follow_up.c.visit != baseline_visit,
-            baseline.c.site == follow_up.c.site, baseline.c.participant == follow_up.c.participant,
-            not_(noted.exists()),
-        ).order_by(baseline.c.id, follow_up.c.id)  # fmt: skip
+        one_participant = (
+            baseline.c.site == follow_up.c.site,
+            baseline.c.participant == follow_up.c.participant,
+            baseline.c.visit == baseline_visit,
+            follow_up.c.visit != baseline_visit,
+        )
+        pairs = (
+            select(
+                baseline.c.id.label("baseline_id"),
+                follow_up.c.id.label("follow_up_id"),
+                follow_up.c.site,
+                follow_up.c.participant,
+                baseline.c.visit.label("baseline_visit"),
+                baseline.c.version.label("baseline_version"),
+                follow_up.c.visit,
+                follow_up.c.version,
+            )
+            .where(_has_score(baseline), _has_score(follow_up), *one_participant, not_(known.exists()))
+            .order_by(baseline.c.id, follow_up.c.id)
+        )
 
         def work(connection: Connection) -> int:
             found = connection.execute(pairs).all()
-            for first, second, site, participant, *visits in found:
-                name = "{}-v{}_{}-v{}".format(*visits)
-                number = connection.execute(
-                    insert(change)
-                    .values(
-                        baseline_id=first, follow_up_id=second, state=ChangeState.DUE, due_at=self._clock(), facts={},
-                        change_folder=f"{CHANGES_FOLDER}/{site}/{participant}/{name}",
-                    )
-                    .returning(change.c.id)
-                ).scalar_one()  # fmt: skip
-                self._tell(connection, "due", "ledger", change_id=number, version_id=second, to_state=ChangeState.DUE)
+            for pair in found:
+                self._add_change(connection, pair)
             return len(found)
 
         return self._session.write(work)
 
     def claim_change(self, owner: str, lease: timedelta, attempts: int) -> Change | None:
-        """The change that waits longest; None where none is due. Those of a superseded visit are not."""
+        """Claim the oldest change that is due; return None if none is due. Changes of superseded visits are not due.
+
+        Parameters: see `WorkRepository.claim`.
+        """
         current = select(study_version.c.id).where(study_version.c.superseded_by.is_(None))
         columns = change.c
-        due = and_(
-            columns.baseline_id.in_(current),
-            columns.follow_up_id.in_(current),
-            or_(
-                and_(columns.state == ChangeState.DUE, columns.attempts < attempts),
-                and_(columns.state == ChangeState.FAILED, columns.next_try_at.is_not(None)),
-            ),
-        )
-
-        def work(connection: Connection) -> Change | None:
-            values = {"state": ChangeState.DUE, "reason": None}
-            claimed = claim_row(connection, change, due, self._clock(), lease, owner, values)
-            if claimed is None:
-                return None
-            before, row = claimed
-            self._tell(connection, "claimed", owner, change_id=row.id, version_id=row.follow_up_id, from_state=before,
-                       to_state=ChangeState.DUE, facts={"claim": row.claim})  # fmt: skip
-            return change_of(row)
-
-        return self._session.write(work)
+        waits = and_(columns.state == ChangeState.DUE, columns.attempts < attempts)
+        failed = and_(columns.state == ChangeState.FAILED, columns.next_try_at.is_not(None))
+        due = and_(columns.baseline_id.in_(current), columns.follow_up_id.in_(current), or_(waits, failed))
+        return self._claim_row(CHANGES, due, owner, lease, {"state": ChangeState.DUE, "reason": None})
 
     def renew_change(self, held: Change, lease: timedelta) -> bool:
-        """Hold a claimed change for another while; False if it was given to another worker."""
-        return self._session.write(lambda connection: renew_row(connection, change, held, self._clock(), lease))
+        """Renew the lease of a claimed change; return False if the change went to another worker."""
+        return self._renew_row(CHANGES, held, lease)
 
     def finish_change(self, held: Change, facts: Mapping[str, Any]) -> None:
-        """A claimed change was made.
+        """Record that a claimed change was computed.
 
         Raises
         ------
-        LeaseLostError : it was given to another worker
+        LeaseLostError : the change went to another worker
         """
-        self._settle(held, ChangeState.MADE, None, facts, {"made_at": self._clock(), "attempts": 0})
+        values = {"made_at": self._clock(), "attempts": 0}
+        self._finish_row(CHANGES, held, ChangeState.MADE, None, facts, values)
 
     def refuse_change(self, held: Change, reason: Message, facts: Mapping[str, Any]) -> None:
-        """The two visits cannot be compared (errors: see `finish_change`)."""
-        self._settle(held, ChangeState.REFUSED, reason, facts, {"attempts": 0})
+        """Record that the two visits cannot be compared (errors: see `finish_change`)."""
+        self._finish_row(CHANGES, held, ChangeState.REFUSED, reason, facts, {"attempts": 0})
 
     def fail_change(self, held: Change, reason: Message, next_try_at: datetime | None) -> None:
-        """A claimed change failed; None: it is not tried again by itself (errors: see `finish_change`)."""
-        self._settle(held, ChangeState.FAILED, reason, {}, {"next_try_at": next_try_at})
+        """Record that a claimed change failed (errors: see `finish_change`).
 
-    def give_back_change(self, held: Change) -> None:
-        """Claim a change no more: nothing became of it, and whoever comes next may have it."""
+        Parameters
+        ----------
+        next_try_at : earliest time of the next attempt; None: there is none
+        """
+        self._finish_row(CHANGES, held, ChangeState.FAILED, reason, {}, {"next_try_at": next_try_at})
 
-        def work(connection: Connection) -> None:
-            if settle_row(connection, change, held, {"attempts": max(0, held.attempts - 1)}):
-                self._tell(connection, "given back", str(held.lease_owner), change_id=held.id,
-                           version_id=held.follow_up_id)  # fmt: skip
-
+    def release_change(self, held: Change) -> None:
+        """Release a claimed change at once; it was no attempt. Does nothing if it went to another worker."""
         with suppress(LeaseLostError):
-            self._session.write(work)
+            self._release_row(CHANGES, held, "given back")
 
     def give_up_changes(self, attempts: int) -> int:
-        """Set aside the changes whose workers died so often; says how many."""
-
-        def work(connection: Connection) -> int:
-            worn = select(change).where(
-                change.c.state == ChangeState.DUE, change.c.attempts >= attempts, is_free(change, self._clock())
-            )
-            rows = connection.execute(worn.with_for_update(skip_locked=True)).all()
-            for row in rows:
-                reason = Message("{attempts} workers ended while they had it", attempts=row.attempts)
-                connection.execute(
-                    update(change)
-                    .where(change.c.id == row.id)
-                    .values(state=ChangeState.FAILED, next_try_at=None, reason=to_plain(reason), lease_owner=None,
-                            leased_at=None, lease_until=None)
-                )  # fmt: skip
-                self._tell(connection, "moved", "ledger", reason=reason, change_id=row.id,
-                           version_id=row.follow_up_id, from_state=row.state, to_state=ChangeState.FAILED)  # fmt: skip
-            return len(rows)
-
-        return self._session.write(work)
+        """Fail the changes whose workers died `attempts` times; return how many."""
+        waits = change.c.state == ChangeState.DUE
+        return len(self._expire_rows(CHANGES, waits, attempts, {"state": ChangeState.FAILED}))
 
     def pair_of(self, held: Change) -> tuple[StudyVersion, StudyVersion]:
-        """Baseline and follow-up of a change."""
+        """Return baseline and follow-up of a change."""
+        pair = study_version.c.id.in_((held.baseline_id, held.follow_up_id))
 
         def work(connection: Connection) -> tuple[StudyVersion, StudyVersion]:
-            columns = study_version.c
-            rows = connection.execute(
-                select(study_version).where(columns.id.in_((held.baseline_id, held.follow_up_id)))
-            ).all()
-            found = {row.id: version_of(row) for row in rows}
+            found = {row.id: version_of(row) for row in connection.execute(select(study_version).where(pair))}
             return found[held.baseline_id], found[held.follow_up_id]
 
         return self._session.read(work)
 
-    def _settle(
-        self, held: Change, state: ChangeState, reason: Message | None, facts: Mapping[str, Any],
-        values: Mapping[str, Any],
-    ) -> None:  # fmt: skip
-        def work(connection: Connection) -> None:
-            plain = None if reason is None else to_plain(reason)
-            changed = {"state": state, "reason": plain, "facts": {**held.facts, **facts}, **values}
-            if settle_row(connection, change, held, changed):
-                self._tell(connection, "moved", str(held.lease_owner), reason=reason, facts=facts, change_id=held.id,
-                           version_id=held.follow_up_id, from_state=held.state, to_state=state)  # fmt: skip
+    def _add_change(self, connection: Connection, pair: Any) -> None:
+        """Add the change of one pair, due now."""
+        visits = f"{pair.baseline_visit}-v{pair.baseline_version}_{pair.visit}-v{pair.version}"
+        values = {
+            "baseline_id": pair.baseline_id,
+            "follow_up_id": pair.follow_up_id,
+            "state": ChangeState.DUE,
+            "due_at": self._clock(),
+            "facts": {},
+            "change_folder": f"{CHANGES_FOLDER}/{pair.site}/{pair.participant}/{visits}",
+        }
+        number = connection.execute(insert(change).values(values).returning(change.c.id)).scalar_one()
+        place = {"change_id": number, "version_id": pair.follow_up_id}
+        self._record_event(connection, "due", "ledger", to_state=ChangeState.DUE, **place)
 
-        self._session.write(work)
 
-
-def _has_score(versions: Any) -> Any:
-    """The newest version of a visit, scored."""
+def _has_score(versions: FromClause) -> ColumnElement[bool]:
+    """Return the condition "the newest version of a visit, scored"."""
     return and_(versions.c.scored_at.is_not(None), versions.c.superseded_by.is_(None))

@@ -1,7 +1,7 @@
-"""The database of the ledger: SQLite or PostgreSQL by URL, always with the newest tables.
+"""The database of the ledger: SQLite or PostgreSQL by URL, with the newest tables.
 
-SQLite writes ahead (WAL) and waits for its lock; every transaction that may write takes the lock at once, so that two
-never wait for each other. PostgreSQL needs the extra `postgres`.
+SQLite uses a write-ahead log (WAL) and waits for its lock; every transaction that may write takes the lock at its
+begin, so that two never wait for each other. PostgreSQL needs the extra `postgres`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 READ_ONLY: Final = "sparcc_read_only"
-"""Execution option of a connection that will not write."""
+"""Execution option of a connection that only reads."""
 
 SQLITE_BUSY_MS: Final = 5000
-"""How long SQLite itself waits for a lock; beyond that the ledger tries again (see `Ledger`)."""
+"""How long SQLite waits for a lock; after that the ledger tries again (see `Session`)."""
 
 _UPGRADE_LOCK: Final = 0x5BA2CC
-"""PostgreSQL advisory lock under which tables are made or upgraded: two machines may start at once."""
+"""PostgreSQL advisory lock for creating or upgrading tables: two machines may start at once."""
 
 
 def open_database(url: str, *, upgrade: bool = True) -> Engine:
-    """An engine on the database, which is made or upgraded where it is missing or old.
+    """Return an engine on the database; create or upgrade its tables if needed.
 
     Raises
     ------
-    ConfigError : no such URL, or the driver for it is not installed
-    OutputError : the database does not answer or cannot be written, or is newer than this program
+    ConfigError : the URL is invalid, or its driver is not installed
+    OutputError : the database does not answer, cannot be written, or is newer than this program
     """
     engine = connect(url)
     if upgrade:
@@ -55,12 +55,12 @@ def open_database(url: str, *, upgrade: bool = True) -> Engine:
 
 
 def connect(url: str) -> Engine:
-    """An engine on the database as it is.
+    """Return an engine on the database as it is.
 
     Raises
     ------
-    ConfigError : no such URL, or the driver for it is not installed
-    OutputError : the folder of a SQLite file cannot be made
+    ConfigError : the URL is invalid, or its driver is not installed
+    OutputError : the folder of a SQLite file cannot be created
     """
     try:
         parsed = make_url(url)
@@ -73,7 +73,7 @@ def connect(url: str) -> Engine:
                 parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10, "client_encoding": "utf8"}
             )
     except (ArgumentError, NoSuchModuleError) as error:
-        # The URL may hold a password: it is not told.
+        # The URL may hold a password: it is not shown.
         raise ConfigError(
             "expected a URL such as sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME as [database] url, found "
             f"another ({type(error).__name__}); change it"
@@ -88,16 +88,16 @@ def connect(url: str) -> Engine:
 
 
 def shown(engine: Engine) -> str:
-    """The URL of a database, without its password."""
+    """Return the URL of a database without its password."""
     return engine.url.render_as_string(hide_password=True)
 
 
 def upgrade_tables(connection: Connection) -> None:
-    """Bring the tables to the newest migration, in the transaction of this connection.
+    """Upgrade the tables to the newest migration, in the transaction of this connection.
 
     Raises
     ------
-    OutputError : the tables are those of a newer program
+    OutputError : the tables belong to a newer program
     """
     with as_file(files("sparcc_pipeline.app.ledger") / "migrations") as folder:
         config = migration_config(folder)
@@ -110,15 +110,14 @@ def upgrade_tables(connection: Connection) -> None:
             return
         if found is not None and found not in {each.revision for each in script.walk_revisions()}:
             raise OutputError(
-                f"expected a ledger with tables of at most version {newest}, found {found}; install the newer program "
-                "that made it"
+                f"expected a ledger with tables of at most version {newest}, found {found}; install the newer program"
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 def migration_config(folder: Path) -> Config:
-    """What Alembic must know: where the migrations are."""
+    """Return Alembic's configuration with the folder of the migrations."""
     config = Config()
     config.set_main_option("script_location", str(folder))
     return config
@@ -137,7 +136,7 @@ def _make_folder(file: str | None) -> None:
 
 
 def _sqlite(engine: Engine) -> Engine:
-    """SQLite as the ledger needs it: foreign keys, write-ahead log, and transactions that begin where they say."""
+    """Set SQLite up for the ledger: foreign keys, write-ahead log, and transactions that begin at `BEGIN`."""
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
@@ -146,7 +145,7 @@ def _sqlite(engine: Engine) -> Engine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
         cursor.execute("PRAGMA journal_mode = WAL")
-        # After a power cut the newest commits must be there: their files are.
+        # The newest commits must survive a power cut, as their files do.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 

@@ -1,4 +1,4 @@
-"""The ledger's part for people: what a coordinator decides about studies that wait."""
+"""The part of the ledger for people: a coordinator's decisions about studies that wait."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from sparcc_pipeline.app.ledger.records import StudyVersion, Upload, upload_of
-from sparcc_pipeline.app.ledger.repository import Book, find_version
+from sparcc_pipeline.app.ledger.repository import Repository, find_version
 from sparcc_pipeline.app.ledger.states import ASIDE, State, UploadState
 from sparcc_pipeline.app.ledger.tables import study_version, upload
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message, to_plain
 
 
-class DecisionBook(Book):
-    """Decisions name who made them; each is a line of the history."""
+class DecisionRepository(Repository):
+    """Each decision is a line of the history, with the name of the person."""
 
     def release(self, number: int, reason: str, by: str) -> StudyVersion:
-        """Let a study out of quarantine: it goes on with the step that put it there.
+        """Release a study from quarantine; the step that held it runs again.
 
         That step finds `released` in the facts of the study.
 
@@ -37,7 +37,7 @@ class DecisionBook(Book):
         return self._session.write(work)
 
     def retry(self, number: int, by: str) -> StudyVersion:
-        """Try a study again that failed or was rejected, at once and with all its attempts.
+        """Retry a failed or rejected study at once, with all its attempts.
 
         Raises
         ------
@@ -53,11 +53,11 @@ class DecisionBook(Book):
         return self._session.write(work)
 
     def refuse(self, number: int, reason: str, by: str) -> StudyVersion:
-        """Reject a study that waits in quarantine or failed: its site must send something else.
+        """Reject a study in quarantine, or one that failed: its site must send something else.
 
         Raises
         ------
-        ConfigError : there is no such study, or it does not wait
+        ConfigError : there is no such study, or it neither is in quarantine nor failed
         """
 
         def work(connection: Connection) -> StudyVersion:
@@ -65,19 +65,19 @@ class DecisionBook(Book):
             if version.state not in (State.QUARANTINED, State.FAILED):
                 raise ConfigError(_expected("a study in quarantine, or one that failed", version))
             why = Message("rejected by {by}: {reason}", by=by, reason=reason)
-            values = {"state": State.REJECTED, "reason": to_plain(why), "next_try_at": None}
-            return self._decide(connection, version, values, why, by, State.REJECTED)
+            values = {"reason": to_plain(why), "next_try_at": None}
+            return self._decide(connection, version, State.REJECTED, values, why, by)
 
         return self._session.write(work)
 
     def supersede(self, old: int, new: int, by: str) -> tuple[StudyVersion, StudyVersion]:
-        """Of two studies of one visit, `new` counts; if it was in quarantine, it is released.
+        """Make `new` the study of a visit that counts instead of `old`; release it if it is in quarantine.
 
-        A decision the other way round is taken back by this.
+        Swapping the two numbers reverses the decision.
 
         Raises
         ------
-        ConfigError : there is no such study, they are not of one visit, or one was superseded by a third
+        ConfigError : there is no such study, the two are not of one visit, or a third superseded one of them
         """
 
         def work(connection: Connection) -> tuple[StudyVersion, StudyVersion]:
@@ -88,7 +88,7 @@ class DecisionBook(Book):
             connection.execute(
                 update(study_version).where(study_version.c.id == new).values(supersedes=old, superseded_by=None)
             )
-            self._tell(connection, "superseded", by, version_id=old, facts={"by": new})
+            self._record_event(connection, "superseded", by, version_id=old, facts={"by": new})
             if after.state == State.QUARANTINED:
                 self._release(connection, after, Message("it supersedes study {old}", old=old), by)
             return find_version(connection, old), find_version(connection, new)
@@ -96,7 +96,7 @@ class DecisionBook(Book):
         return self._session.write(work)
 
     def release_upload(self, upload_id: str, reason: str, by: str) -> Upload:
-        """Have an upload sorted again that was quarantined or rejected as a whole.
+        """Sort a quarantined or rejected upload again.
 
         Raises
         ------
@@ -113,7 +113,9 @@ class DecisionBook(Book):
             why = Message("released: {reason}", reason=reason)
             state = UploadState.RECEIVED
             connection.execute(update(upload).where(upload.c.id == upload_id).values(state=state, reason=None))
-            self._tell(connection, "moved", by, reason=why, upload_id=upload_id, from_state=row.state, to_state=state)
+            self._record_event(
+                connection, "moved", by, reason=why, upload_id=upload_id, from_state=row.state, to_state=state
+            )
             return upload_of(connection.execute(chosen).one())
 
         return self._session.write(work)
@@ -125,27 +127,34 @@ class DecisionBook(Book):
     def _resume(
         self, connection: Connection, version: StudyVersion, why: Message, by: str, facts: Mapping[str, Any]
     ) -> StudyVersion:
-        """Back to the state whose step it waits for."""
+        """Move a study back to the state whose step is next."""
         state = version.resume
         if state is None or version.state not in ASIDE:
             raise ConfigError(_expected("a study that waits", version))
-        values = {
-            "state": state, "resume": None, "reason": None, "attempts": 0, "next_try_at": None,
-            "facts": {**version.facts, **facts},
-        }  # fmt: skip
-        return self._decide(connection, version, values, why, by, state)
+        cleared = {"resume": None, "reason": None, "attempts": 0, "next_try_at": None}
+        values = {**cleared, "facts": {**version.facts, **facts}}
+        return self._decide(connection, version, state, values, why, by)
 
     def _decide(
-        self, connection: Connection, version: StudyVersion, values: Mapping[str, Any], why: Message, by: str,
+        self,
+        connection: Connection,
+        version: StudyVersion,
         state: State,
-    ) -> StudyVersion:  # fmt: skip
-        connection.execute(update(study_version).where(study_version.c.id == version.id).values(**values))
-        self._tell(connection, "moved", by, reason=why, version_id=version.id, from_state=version.state, to_state=state)
+        values: Mapping[str, Any],
+        why: Message,
+        by: str,
+    ) -> StudyVersion:
+        """Move a study to a state and set `values`."""
+        statement = update(study_version).where(study_version.c.id == version.id).values(state=state, **values)
+        connection.execute(statement)
+        self._record_event(
+            connection, "moved", by, reason=why, version_id=version.id, from_state=version.state, to_state=state
+        )
         return find_version(connection, version.id)
 
 
 def _require_one_visit(old: StudyVersion, new: StudyVersion) -> None:
-    """Refuse a decision that makes no sense."""
+    """Raise ConfigError unless these are two current studies of one visit."""
     if old.id == new.id:
         raise ConfigError(f"expected two studies, found {old.id} twice; name the old one, then the new one")
     if old.participant is None or (old.site, old.participant, old.visit) != (new.site, new.participant, new.visit):

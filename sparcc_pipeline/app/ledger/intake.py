@@ -1,4 +1,4 @@
-"""The ledger's part for what comes in: uploads, their files, and the study versions that are made of them."""
+"""The part of the ledger for intake: uploads, their files, and study versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, select, update
 
 from sparcc_pipeline.app.ledger.records import StudyVersion, Upload, UploadRecord, upload_of, version_of
-from sparcc_pipeline.app.ledger.repository import INTAKE, Book, find_version, one_at_a_time
+from sparcc_pipeline.app.ledger.repository import INTAKE, Repository, find_version, one_at_a_time
 from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
 from sparcc_pipeline.app.ledger.tables import study_version, upload, upload_file, version_upload
 from sparcc_pipeline.message import Message, to_plain
@@ -17,11 +17,11 @@ STUDIES_FOLDER: Final = "studies"
 RESULTS_FOLDER: Final = "results"
 
 
-class IntakeBook(Book):
+class IntakeRepository(Repository):
     """What intake writes."""
 
     def record_upload(self, record: UploadRecord) -> Upload:
-        """Record an upload and its files; one that is known by its id is left as it is."""
+        """Record an upload and its files; do nothing if its id is known."""
 
         def work(connection: Connection) -> Upload:
             known = connection.execute(select(upload).where(upload.c.id == record.id)).one_or_none()
@@ -51,13 +51,13 @@ class IntakeBook(Book):
                         for file in record.files
                     ],
                 )
-            self._tell(connection, "received", INTAKE, upload_id=record.id, to_state=UploadState.RECEIVED)
+            self._record_event(connection, "received", INTAKE, upload_id=record.id, to_state=UploadState.RECEIVED)
             return upload_of(connection.execute(select(upload).where(upload.c.id == record.id)).one())
 
         return self._session.write(work)
 
     def close_upload(self, upload_id: str, state: UploadState, reason: Message | None = None) -> None:
-        """Say what became of an upload; saying it twice is once."""
+        """Record the final state of an upload; do nothing if it has that state and reason."""
 
         def work(connection: Connection) -> None:
             found = connection.execute(select(upload).where(upload.c.id == upload_id).with_for_update()).one()
@@ -65,25 +65,29 @@ class IntakeBook(Book):
             if found.state == state and found.reason == plain:
                 return
             connection.execute(update(upload).where(upload.c.id == upload_id).values(state=state, reason=plain))
-            self._tell(
+            self._record_event(
                 connection, "moved", INTAKE, reason=reason, upload_id=upload_id, from_state=found.state, to_state=state
             )
 
         self._session.write(work)
 
     def record_study(
-        self, site: str, study_key: str, content_key: str, upload_ids: Sequence[str],
+        self,
+        site: str,
+        study_key: str,
+        content_key: str,
+        upload_ids: Sequence[str],
         facts: Mapping[str, Any] | None = None,
-    ) -> StudyVersion:  # fmt: skip
-        """The study version with this content: the one that is known, one that grew, or a new one.
+    ) -> StudyVersion:
+        """Return the study version with this content: a known one, one that grew, or a new one.
 
-        While a study is not complete its newest version grows; later, more of it is a new version that supersedes the
-        one before.
+        While a study is not complete, its newest version grows. Later, more content makes a new version that
+        supersedes the one before.
 
         Parameters
         ----------
-        study_key : keyed hash of the site and the study's own UID
-        content_key : keyed hash over all instances known of the study, sorted; those of earlier versions included
+        study_key : keyed hash of the site and the study's UID
+        content_key : keyed hash over all known instances of the study, sorted, those of earlier versions included
         """
 
         def work(connection: Connection) -> StudyVersion:
@@ -101,11 +105,11 @@ class IntakeBook(Book):
         return self._session.write(work)
 
     def assign(self, number: int, participant: str, visit: str) -> StudyVersion:
-        """Say whose a study is, and of which visit; gives it its version number and its folders.
+        """Assign a study to a participant and a visit; set its version number and its folders.
 
         Raises
         ------
-        ValueError : it is already de-identified as another one's
+        ValueError : it is already de-identified for another participant or visit
         """
 
         def work(connection: Connection) -> StudyVersion:
@@ -134,10 +138,8 @@ class IntakeBook(Book):
                     result_folder=f"{RESULTS_FOLDER}/{place}",
                 )
             )
-            self._tell(
-                connection, "assigned", INTAKE, version_id=number,
-                facts={"participant": participant, "visit": visit, "version": count},
-            )  # fmt: skip
+            facts = {"participant": participant, "visit": visit, "version": count}
+            self._record_event(connection, "assigned", INTAKE, version_id=number, facts=facts)
             return find_version(connection, number)
 
         return self._session.write(work)
@@ -145,7 +147,7 @@ class IntakeBook(Book):
     def _more_of(
         self, connection: Connection, site: str, study_key: str, content_key: str, facts: dict[str, Any]
     ) -> int:
-        """Number of the version that has this content from now on."""
+        """Return the number of the version that has this content from now on."""
         columns = study_version.c
         row = connection.execute(
             select(study_version)
@@ -156,47 +158,52 @@ class IntakeBook(Book):
         ).one_or_none()
         before = None if row is None else version_of(row)
         if before is not None and _still_grows(before):
-            # Another claim number: whoever looks at the smaller study just now may not call it complete.
-            connection.execute(
-                update(study_version)
-                .where(columns.id == before.id)
-                .values(
-                    content_key=content_key, facts={**before.facts, **facts}, claim=columns.claim + 1,
-                    lease_owner=None, leased_at=None, lease_until=None, next_try_at=None,
-                    state=State.RECEIVED, resume=None, reason=None, attempts=0,
-                )
-            )  # fmt: skip
-            self._tell(
-                connection, "grew", INTAKE, version_id=before.id, facts=facts,
-                from_state=before.state, to_state=State.RECEIVED,
-            )  # fmt: skip
+            self._grow(connection, before, content_key, facts)
             return before.id
-        number: int = connection.execute(
-            insert(study_version)
-            .values(
-                site=site, study_key=study_key, content_key=content_key, state=State.RECEIVED, facts=facts,
-                received_at=self._clock(), supersedes=None if before is None else before.id,
-            )
-            .returning(columns.id)
-        ).scalar_one()  # fmt: skip
-        self._tell(connection, "received", INTAKE, version_id=number, to_state=State.RECEIVED, facts=facts)
+        new = {
+            "site": site,
+            "study_key": study_key,
+            "content_key": content_key,
+            "state": State.RECEIVED,
+            "facts": facts,
+            "received_at": self._clock(),
+            "supersedes": None if before is None else before.id,
+        }
+        number: int = connection.execute(insert(study_version).values(new).returning(columns.id)).scalar_one()
+        self._record_event(connection, "received", INTAKE, version_id=number, to_state=State.RECEIVED, facts=facts)
         if before is not None and before.superseded_by is None:
             connection.execute(update(study_version).where(columns.id == before.id).values(superseded_by=number))
-            self._tell(connection, "superseded", INTAKE, version_id=before.id, facts={"by": number})
+            self._record_event(connection, "superseded", INTAKE, version_id=before.id, facts={"by": number})
         return number
 
+    def _grow(self, connection: Connection, before: StudyVersion, content_key: str, facts: dict[str, Any]) -> None:
+        """Give an incomplete study more content, and start it again."""
+        cleared = ("lease_owner", "leased_at", "lease_until", "next_try_at", "resume", "reason")
+        values = {
+            **dict.fromkeys(cleared),
+            "content_key": content_key,
+            "facts": {**before.facts, **facts},
+            # A new claim number: the worker that checks the smaller study now cannot record it as complete.
+            "claim": study_version.c.claim + 1,
+            "state": State.RECEIVED,
+            "attempts": 0,
+        }
+        connection.execute(update(study_version).where(study_version.c.id == before.id).values(values))
+        place: dict[str, Any] = {"version_id": before.id, "from_state": before.state, "to_state": State.RECEIVED}
+        self._record_event(connection, "grew", INTAKE, facts=facts, **place)
+
     def _link(self, connection: Connection, number: int, upload_id: str) -> None:
-        """Remember that an upload holds instances of this version."""
+        """Record that an upload holds instances of this version."""
         columns = version_upload.c
         known = connection.execute(
             select(columns.version_id).where(columns.version_id == number, columns.upload_id == upload_id)
         ).one_or_none()
         if known is None:
             connection.execute(insert(version_upload).values(version_id=number, upload_id=upload_id))
-            self._tell(connection, "uploaded", INTAKE, version_id=number, upload_id=upload_id)
+            self._record_event(connection, "uploaded", INTAKE, version_id=number, upload_id=upload_id)
 
 
 def _still_grows(version: StudyVersion) -> bool:
-    """True for a study that was not complete yet, whatever it waits for."""
+    """Return True for a study that was never complete."""
     first = next(iter(NEXT))
     return version.completed_at is None and first in (version.state, version.resume)

@@ -1,10 +1,11 @@
-"""The rows of the ledger as values: what steps and reports read."""
+"""The rows of the ledger as values, for steps and reports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row
@@ -20,7 +21,7 @@ class FileRecord:
     Parameters
     ----------
     content_key : keyed hash of its bytes
-    instance_key : keyed hash of its SOP instance UID; None: it is no DICOM instance
+    instance_key : keyed hash of its SOP instance UID; None: not a DICOM instance
     """
 
     content_key: str
@@ -30,11 +31,11 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class UploadRecord:
-    """An upload as intake tells of it.
+    """An upload as intake reports it.
 
     Parameters
     ----------
-    id : name of its folder; made by intake, never by a site
+    id : name of its folder; chosen by intake, never by a site
     way : "dicom", "inbox" or "pull"
     """
 
@@ -46,7 +47,7 @@ class UploadRecord:
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload and what became of it."""
+    """An upload and its state."""
 
     id: str
     site: str
@@ -60,16 +61,17 @@ class Upload:
 
 @dataclass(frozen=True)
 class Leased:
-    """What rows that are worked at have in common.
+    """The common part of rows that workers claim.
 
     Parameters
     ----------
-    claim : number of the claim that this value is from; it ends when somebody else claims the row
-    attempts : claims since the last step that succeeded
-    next_try_at : not before; None: at once, and of a failed one: not by itself
+    claim : number of the claim that returned this value; it ends when another worker claims the row
+    attempts : claims since the last successful step
+    next_try_at : earliest time of the next attempt; None: at once, or for a failed row: never without a person
     """
 
     id: int
+    state: StrEnum
     claim: int
     attempts: int
     next_try_at: datetime | None
@@ -81,14 +83,16 @@ class Leased:
 
 @dataclass(frozen=True)
 class StudyVersion(Leased):
-    """One version of a study; whoever it belongs to is known by the trial's codes only.
+    """One version of a study, known by the trial's codes only.
+
+    It has a field for each column of the table `study_version`, hence more than ten.
 
     Parameters
     ----------
-    study_key, content_key : keyed hashes: which study it is, and which instances it is made of
-    version : counts the versions of a visit, from 1; None until intake has assigned participant and visit
+    study_key, content_key : keyed hashes of the study's UID and of its instances
+    version : number of the version of its visit, from 1; None until intake has assigned participant and visit
     supersedes, superseded_by : id of the version before and after it
-    resume : the state whose step it waits for while it is quarantined, rejected or failed
+    resume : while it is quarantined, rejected or failed: the state whose step is next
     study_folder, result_folder : relative to the work folder
     """
 
@@ -112,14 +116,17 @@ class StudyVersion(Leased):
 
     @property
     def name(self) -> str:
-        """How people are told of it, for instance "S01/P007/week12 v2"."""
+        """The name that people see, for instance "S01/P007/week12 v2"."""
         place = "/".join(part or "?" for part in (self.site, self.participant, self.visit))
         return f"{place} v{self.version}" if self.version is not None else place
 
 
 @dataclass(frozen=True)
 class Change(Leased):
-    """The comparison of a follow-up with its baseline; `change_folder` is relative to the work folder."""
+    """The comparison of a follow-up with its baseline; `change_folder` is relative to the work folder.
+
+    It has a field for each column of the table `change`, hence more than ten.
+    """
 
     baseline_id: int
     follow_up_id: int
@@ -131,12 +138,12 @@ class Change(Leased):
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the history.
+    """One line of the history; a field for each column of its table, hence more than ten.
 
     Parameters
     ----------
     event : "received", "grew", "assigned", "claimed", "moved", "postponed", "superseded", ...
-    by : the worker, or the person
+    by : the worker or the person who caused it
     """
 
     id: int
@@ -153,24 +160,24 @@ class Event:
 
 
 def upload_of(row: Row[Any]) -> Upload:
-    """The value of a row of `upload`."""
+    """Return the value of a row of `upload`."""
     return Upload(**_plain(row, state=UploadState))
 
 
 def version_of(row: Row[Any]) -> StudyVersion:
-    """The value of a row of `study_version`."""
+    """Return the value of a row of `study_version`."""
     values = _plain(row, state=State)
     values["resume"] = None if row.resume is None else State(row.resume)
     return StudyVersion(**values)
 
 
 def change_of(row: Row[Any]) -> Change:
-    """The value of a row of `change`."""
+    """Return the value of a row of `change`."""
     return Change(**_plain(row, state=ChangeState))
 
 
 def event_of(row: Row[Any]) -> Event:
-    """The value of a row of `history`."""
+    """Return the value of a row of `history`."""
     return Event(**_plain(row))
 
 

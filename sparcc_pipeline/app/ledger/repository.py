@@ -1,4 +1,4 @@
-"""What every part of the ledger stands on: its transactions, its clock, its history."""
+"""The base of every part of the ledger: transactions, clock and history."""
 
 from __future__ import annotations
 
@@ -15,30 +15,36 @@ from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message, to_plain
 
 INTAKE: Final = "intake"
-"""Who records what comes in."""
+"""The name of intake in the history."""
 
 _INTAKE_LOCK: Final = 0x5BA2CD
-"""PostgreSQL advisory lock of those who record what comes in: two uploads may hold parts of one study."""
+"""PostgreSQL advisory lock of intake: two uploads may hold parts of one study."""
 
 
-class Book:
+class Repository:
     """The base of the ledger's parts.
 
     Parameters
     ----------
-    clock : the time now, UTC
-    patience_s : how long a database that is locked or gone is waited for
+    clock : returns the time now, UTC
+    patience_s : how long to wait for a database that is locked or unavailable
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], patience_s: float = 120.0) -> None:
         self._session = Session(engine, patience_s)
         self._clock = clock
 
-    def _tell(
-        self, connection: Connection, event: str, by: str, *, reason: Message | None = None,
-        facts: Mapping[str, Any] | None = None, **place: Any,
-    ) -> None:  # fmt: skip
-        """Add a line to the history; `place` are its other columns."""
+    def _record_event(
+        self,
+        connection: Connection,
+        event: str,
+        by: str,
+        *,
+        reason: Message | None = None,
+        facts: Mapping[str, Any] | None = None,
+        **place: Any,
+    ) -> None:
+        """Add a line to the history; `place` holds its other columns."""
         plain = None if reason is None else to_plain(reason)
         connection.execute(
             insert(history).values(at=self._clock(), event=event, by=by, reason=plain, facts=dict(facts or {}), **place)
@@ -46,19 +52,24 @@ class Book:
 
 
 def one_at_a_time(connection: Connection) -> None:
-    """Keep others from recording what comes in until this transaction ends; SQLite has one writer anyway."""
+    """Lock intake's tables for other writers until this transaction ends; SQLite has only one writer."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INTAKE_LOCK})
 
 
-def find_version(connection: Connection, number: int) -> StudyVersion:
-    """The study version with this number, locked until the transaction ends.
+def find_version(connection: Connection, number: int, *, lock: bool = True) -> StudyVersion:
+    """Return the study version with this number.
+
+    Parameters
+    ----------
+    lock : keep other writers from its row until the transaction ends
 
     Raises
     ------
-    ConfigError : there is none
+    ConfigError : there is no such version
     """
-    row = connection.execute(select(study_version).where(study_version.c.id == number).with_for_update()).one_or_none()
+    chosen = select(study_version).where(study_version.c.id == number)
+    row = connection.execute(chosen.with_for_update() if lock else chosen).one_or_none()
     if row is None:
         raise ConfigError(f"expected the number of a study, found {number}; `sparcc nightly status` lists them")
     return version_of(row)

@@ -1,4 +1,4 @@
-"""Transactions that wait for a database that is locked or gone for a while."""
+"""Transactions that wait while the database is locked or unavailable."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ FIRST_WAIT_SECONDS: Final = 0.05
 LONGEST_WAIT_SECONDS: Final = 5.0
 
 RACES: Final = 5
-"""How often two who record the same thing at once may collide before that is an error."""
+"""How often two writers of the same row may collide before that is an error."""
 
 
 class LedgerLostError(OutputError):
-    """The database was locked or gone for longer than it is waited for."""
+    """The database was locked or unavailable for longer than the program waits."""
 
 
 class Session:
     """Runs transactions on an engine.
 
-    A transaction may be run again after its commit, where the answer was lost: what it does must come out the same.
+    A transaction may run again after its commit, when the answer was lost: it must be idempotent.
 
     Parameters
     ----------
-    patience_s : how long a database that is locked or gone is waited for
+    patience_s : how long to wait for a database that is locked or unavailable
     """
 
     def __init__(self, engine: Engine, patience_s: float) -> None:
         self._engine, self._patience_s = engine, patience_s
 
     def write(self, work: Callable[[Connection], Value]) -> Value:
-        """What `work` returns, committed.
+        """Run `work` in a transaction, commit it, and return its value.
 
         Raises
         ------
-        LedgerLostError : the database was locked or gone for too long
+        LedgerLostError : the database was locked or unavailable for too long
         """
         return self._run(self._engine, work)
 
     def read(self, work: Callable[[Connection], Value]) -> Value:
-        """What `work` reads (errors: see `write`)."""
+        """Run `work`, which only reads, and return its value (errors: see `write`)."""
         return self._run(self._engine.execution_options(**{READ_ONLY: True}), work)
 
     def _run(self, engine: Engine, work: Callable[[Connection], Value]) -> Value:
@@ -58,7 +58,7 @@ class Session:
                 with engine.begin() as connection:
                     return work(connection)
             except IntegrityError:
-                # Another one recorded the same just now: next time it is found.
+                # Another writer recorded the same row just now; the next try finds it.
                 races += 1
                 if races == RACES:
                     raise
@@ -67,13 +67,13 @@ class Session:
                     raise
                 if time.monotonic() - begun > self._patience_s:
                     raise LedgerLostError(
-                        f"expected the ledger at {shown(self._engine)} to answer, found it locked or gone for "
-                        f"{self._patience_s:.0f} s; see that the database runs and its disk has room, then run again"
+                        f"expected the ledger at {shown(self._engine)} to answer, found it locked or unavailable for "
+                        f"{self._patience_s:.0f} s; check that the database runs and its disk has room, then run again"
                     ) from error
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
 
 def _passes(error: DBAPIError) -> bool:
-    """True for what may be over when it is tried again."""
+    """Return True for an error that may pass when the transaction runs again."""
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

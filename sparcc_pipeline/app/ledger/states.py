@@ -1,4 +1,4 @@
-"""The states of a study version and the ways between them."""
+"""The states of a study version and the transitions between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """What became of a study version so far."""
+    """The state of a study version."""
 
     RECEIVED = "received"
     COMPLETE = "complete"
@@ -26,13 +26,13 @@ NEXT: Final[Mapping[State, State]] = {
     State.DEIDENTIFIED: State.SCORED,
     State.SCORED: State.DELIVERED,
 }
-"""Where a step that succeeds leads; each key is a state with a step."""
+"""The state after a successful step; each key is a state with a step."""
 
 ASIDE: Final = (State.QUARANTINED, State.REJECTED, State.FAILED)
-"""Where a study waits for a person, for its site, or for another attempt; it remembers the step that it waits for."""
+"""States in which a study waits for a person, its site, or another attempt. It keeps the step that comes next."""
 
 _LEFT_FOR: Final = frozenset(
-    # What a person decides about is found by intake or on delivery; scoring refuses or fails.
+    # Only intake and delivery ask a person to decide; scoring rejects or fails.
     {(state, aside) for state in NEXT for aside in ASIDE} - {(State.DEIDENTIFIED, State.QUARANTINED)}
 )
 
@@ -45,12 +45,11 @@ TRANSITIONS: Final = frozenset(
         (State.FAILED, State.REJECTED),
     }
 )
-"""Every transition that the ledger makes; from aside only back to the step that the study waits for, or to `rejected`
-by a person."""
+"""Every transition in the ledger. From `ASIDE` a study goes back to its next step, or a person rejects it."""
 
 
 class UploadState(StrEnum):
-    """What became of an upload: of the files as they came."""
+    """The state of an upload: of the files as they came."""
 
     RECEIVED = "received"
     SORTED = "sorted"
@@ -59,7 +58,7 @@ class UploadState(StrEnum):
 
 
 class ChangeState(StrEnum):
-    """What became of the comparison of a follow-up with its baseline."""
+    """The state of the comparison of a follow-up with its baseline."""
 
     DUE = "due"
     MADE = "made"

@@ -1,4 +1,4 @@
-"""The tables of the ledger. What they hold of a person: the trial's own code, and keyed hashes."""
+"""The tables of the ledger. Of a person they hold the trial's code and keyed hashes only."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from sparcc_pipeline.app.ledger.states import ChangeState, State, UploadState
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time that knows its zone on the way in and out; SQLite has none of its own."""
+    """A time with its zone; SQLite stores no zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The time in UTC.
+        """Return the time in UTC.
 
         Raises
         ------
-        ValueError : it has no zone
+        ValueError : the time has no zone
         """
         if value is not None and value.tzinfo is None:
             raise ValueError(f"expected a time with a zone, found {value}")
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The time with its zone."""
+        """Return the time with its zone."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -68,7 +68,7 @@ def _states(column: str, states: type[State] | type[UploadState] | type[ChangeSt
 
 
 def _lease() -> list[Column[Any]]:
-    """Who works at a row, until when; `claim` counts claims, so that a worker that lost its lease is known."""
+    """Return the columns of a lease; `claim` counts claims, so that a worker that lost its lease cannot write."""
     return [
         Column("claim", Integer, nullable=False, server_default="0"),
         Column("attempts", Integer, nullable=False, server_default="0"),
@@ -175,4 +175,4 @@ history = Table(
     Index(None, "version_id"),
     Index(None, "at"),
 )
-"""Append-only: the database itself refuses to change or delete a row (see the migration)."""
+"""Append-only: the database refuses to change or delete a row (see the migration)."""

@@ -1,1 +1,1 @@
-"""Nightly processing of what sites send: ways in, de-identification, scoring, delivery, the morning's report."""
+"""Nightly processing of studies that sites send: intake, de-identification, scoring, delivery, morning report."""

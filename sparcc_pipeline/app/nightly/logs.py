@@ -1,8 +1,8 @@
-"""Logs as JSON lines without identity: one object a line, only fields of a list, only values of a plain form.
+"""Logs as JSON lines without identity: one object a line, with listed fields and plain values only.
 
-`work_folder/log/YYYY-MM-DD-NAME.jsonl`, one file a day (UTC) and program. Several processes may write the same file:
-a line is one write to its end. An event is a constant text: arguments are never filled in, since a value may be a name;
-what shall be seen is a field, by one of the names in `FIELDS`:
+`work_folder/log/YYYY-MM-DD-NAME.jsonl` is one file for each day (UTC) and program. Several processes may write to it:
+each line is one write. An event is a constant text without arguments, since a value may be a name; values are fields
+with one of the names in `FIELDS`:
 
     log("study scored", site="S01", study=12, seconds=8.1)
 """
@@ -23,37 +23,37 @@ from sparcc_pipeline.app.nightly.work.outcome import Clock, Log
 from sparcc_pipeline.app.study.faults import place_of
 
 LOGGER: Final = "sparcc.nightly"
-"""Above the loggers of the programs of a night."""
+"""The parent of the loggers of a night."""
 
 FIELDS: Final = frozenset(
-    {
-        "site", "study", "version", "upload", "state", "from_state", "attempt", "owner", "step", "kind", "reason_kind",
-        "count", "files", "bytes", "seconds", "studies", "scored", "failed", "port", "peer_title", "exit_code", "pid",
-        "left_out",
-    }
-)  # fmt: skip
-"""Names that a line may hold beside time, level, logger, event and what is said of an exception."""
+    (
+        *("site", "study", "version", "upload", "state", "from_state", "attempt", "owner", "step"),
+        *("kind", "reason_kind", "exit_code", "port", "peer_title", "pid"),
+        *("count", "files", "bytes", "seconds", "studies", "scored", "failed", "left_out"),
+    )
+)
+"""Fields that a line may hold beside time, level, logger, event, and class and place of an exception."""
 
 KEPT_DAYS: Final = 90
 
 REFUSED: Final = "(left out)"
-"""What stands where a value was not of a plain form."""
+"""Replaces a value that is not plain."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
-"""Codes, states, titles and keys. Blanks, carets and other letters, as names have them, are not among these."""
+"""Codes, states, titles and keys. Names have blanks, carets or other letters, which do not match."""
 _FILE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})-[a-z]+\.jsonl")
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON, without any value that is not in `FIELDS`."""
+    """Formats a record as one line of JSON with the fields of `FIELDS` only."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Time, level, logger, event, the fields allowed and, of an exception, its class and place."""
+        """Return time, level, logger, event, the allowed fields and, of an exception, class and place."""
         line: dict[str, Any] = {
             "time": _time(record).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            # The template: arguments are not filled in.
+            # The template, without its arguments.
             "event": record.msg if isinstance(record.msg, str) else type(record.msg).__name__,
         }
         line |= {name: _plain(record.__dict__[name]) for name in sorted(FIELDS & record.__dict__.keys())}
@@ -63,9 +63,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class DailyFile(logging.Handler):
-    """Appends lines to the file of their day; files of more than `KEPT_DAYS` days ago are removed.
+    """Appends lines to the file of their day, and removes files older than `KEPT_DAYS` days.
 
-    A full disk or missing rights stop no work: the line is lost, and standard error is told so, without its content.
+    A full disk or missing rights stop no work: the line is lost, and standard error reports that without its content.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -108,13 +108,13 @@ class DailyFile(logging.Handler):
 
 
 def open_log(settings: NightlySettings, clock: Clock, program: str = "run") -> Log:
-    """`log(event, **fields)`: writes a line below the work folder; a constant event, fields by the names in `FIELDS`.
+    """Return `log(event, **fields)`, which writes a line below the work folder: a constant event and `FIELDS`.
 
-    A field by another name is not written; the line says how many there were.
+    Other fields are not written; the line has their number as `left_out`.
 
     Parameters
     ----------
-    program : in small letters, for instance "run" or "receive"; part of the file's name
+    program : name in small letters, for instance "run" or "receive"; part of the file's name
     """
     logger = logging.getLogger(f"{LOGGER}.{program}")
     for earlier in list(logger.handlers):
@@ -135,7 +135,7 @@ def open_log(settings: NightlySettings, clock: Clock, program: str = "run") -> L
 
 
 def _time(record: logging.LogRecord) -> datetime:
-    """By the clock that the program was given, or else by the machine's."""
+    """Return the time by the clock of the program, or else by that of the machine."""
     given = getattr(record, "clock", None)
     return given.astimezone(UTC) if isinstance(given, datetime) else datetime.fromtimestamp(record.created, UTC)
 
@@ -153,6 +153,6 @@ def _plain(value: object) -> object:
 
 
 def _exception(error: BaseException) -> dict[str, str]:
-    """Class and place. An exception's own words may quote a header, a path or a query."""
+    """Return class and place only: the text of an exception may quote a header, a path or a query."""
     file, line = place_of(error)
     return {"exception": type(error).__name__, "where": f"{file}:{line}" if file else ""}

@@ -1,4 +1,4 @@
-"""What the programs of a night have in common: the machine's clock, and a polite end."""
+"""The clock and the end of the programs of a night."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The time of this machine, UTC."""
+    """Return the time of this machine, UTC."""
     return datetime.now(UTC)
 
 
 @contextmanager
 def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and Ctrl-C ask for the end; a second Ctrl-C does not wait for it."""
+    """Set `stop` on SIGTERM and Ctrl-C; a second Ctrl-C ends the program at once."""
 
     def ask(number: int, frame: object) -> None:
         if stop.is_set() and number == signal.SIGINT:

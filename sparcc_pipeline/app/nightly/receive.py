@@ -1,4 +1,4 @@
-"""`sparcc receive`: the DICOM node alone. It needs neither ledger nor model, and loads neither."""
+"""`sparcc receive`: the DICOM node alone. It loads neither ledger nor model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparcc_pipeline.app.nightly.settings import load_settings
 
 
 def run_receiver(file: Path) -> None:
-    """Be the DICOM node until SIGTERM or Ctrl-C.
+    """Run the DICOM node until SIGTERM or Ctrl-C.
 
     Raises
     ------

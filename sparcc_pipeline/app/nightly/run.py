@@ -1,4 +1,4 @@
-"""`sparcc nightly run` and `watch`: the night from outside."""
+"""`sparcc nightly run` and `sparcc nightly watch`."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from sparcc_pipeline.app.nightly.work.night import Night, Part
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.nightly.work.owner import this_process
 from sparcc_pipeline.app.nightly.work.reasons import failure_of
-from sparcc_pipeline.app.nightly.work.settle import Tally
+from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.nightly.work.steps import real_steps
 from sparcc_pipeline.app.nightly.work.workers import DaskWorkers
 from sparcc_pipeline.errors import OutputError, SparccError
 
 SECONDS_BETWEEN_REPORTS: Final = 3600.0
-"""How old the figures may grow while nothing moves."""
+"""How old the report may be while nothing moves."""
 
 FAILED_CODE: Final = OutputError.exit_code
 
-_TOLD: Final = (State.SCORED, State.DELIVERED, State.QUARANTINED, State.REJECTED, State.FAILED)
+_SUMMARIZED: Final = (State.SCORED, State.DELIVERED, State.QUARANTINED, State.REJECTED, State.FAILED)
 
 
 @contextmanager
 def open_context(settings: NightlySettings, program: str) -> Iterator[Context]:
-    """What every step gets, with the ledger opened.
+    """Open the ledger, and yield the context of every step.
 
     Raises
     ------
-    ConfigError, OutputError : the ledger or the work folder cannot be used
+    ConfigError, OutputError : the ledger or the work folder is not usable
     """
     engine = open_database(settings.database_url)
     try:
@@ -56,12 +56,12 @@ def run_night(file: Path, part: Part) -> int:
 
     Returns
     -------
-    0 where every study has a result or waits for a person or its site; 6 where some failed and are tried again; that of
-    the error where something else than a study was at fault
+    0 if every study has a result or waits for a person or its site; 6 if some failed and are tried again; the code of
+    the error if something other than a study failed
 
     Raises
     ------
-    ConfigError, OutputError : the settings or the ledger cannot be used, or the ledger was lost
+    ConfigError, OutputError : the settings or the ledger are not usable, or the ledger was lost
     """
     settings, stop = load_settings(file), threading.Event()
     with open_context(settings, "run") as context, stopped_by_signals(stop), ExitStack() as ends:
@@ -78,22 +78,22 @@ def run_night(file: Path, part: Part) -> int:
                 context.log("the report was not written", error=error)
                 problems.append(error)
         code = _code(tally, problems)
-        context.ledger.note_run(this_process(), {**tally.as_facts(), "exit_code": code})
+        context.ledger.record_run(this_process(), {**tally.as_facts(), "exit_code": code})
         for line in _summary(tally, problems):
             typer.echo(line)
     return code
 
 
 def watch_night(file: Path, part: Part, *, receive: bool) -> None:
-    """Work until SIGTERM or Ctrl-C; what is being scored then is brought to an end first.
+    """Work until SIGTERM or Ctrl-C; studies in the workers are finished first.
 
     Parameters
     ----------
-    receive : also be the DICOM node
+    receive : also run the DICOM node
 
     Raises
     ------
-    ConfigError, OutputError : the settings or the ledger cannot be used when it starts
+    ConfigError, OutputError : the settings or the ledger are not usable at the start
     """
     settings, stop = load_settings(file), threading.Event()
     with open_context(settings, "watch") as context, stopped_by_signals(stop), ExitStack() as ends:
@@ -109,9 +109,9 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
         while not stop.is_set():
             try:
                 tally = night.round()
-                reporter.tell(tally, night.problems)
+                reporter.report(tally, night.problems)
             except Exception as error:
-                # The ledger, or the report: the service outlives both.
+                # The ledger or the report failed: the service continues.
                 context.log("the round was not finished", error=error)
                 tally = Tally()
             if not tally.moved:
@@ -121,13 +121,13 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
 
 
 class _Reporter:
-    """Writes the report when something moved, and at least every hour."""
+    """Writes the report when a study moved, and at least every hour."""
 
     def __init__(self, context: Context, part: Part) -> None:
         self._context, self._part = context, part
         self._written: datetime | None = None
 
-    def tell(self, tally: Tally, problems: Sequence[Exception]) -> None:
+    def report(self, tally: Tally, problems: Sequence[Exception]) -> None:
         if self._part == Part.INTAKE:
             return
         time = self._context.clock()
@@ -143,8 +143,8 @@ def _code(tally: Tally, problems: Sequence[Exception]) -> int:
 
 
 def _summary(tally: Tally, problems: Sequence[Exception]) -> list[str]:
-    """A few lines for the log of cron."""
-    states = ", ".join(f"{tally.states[state]} {state}" for state in _TOLD if tally.states[state])
+    """Return a few lines for the log of cron."""
+    states = ", ".join(f"{tally.states[state]} {state}" for state in _SUMMARIZED if tally.states[state])
     changes = ", ".join(f"{count} {state}" for state, count in tally.changes.items() if count)
     lines = [f"Studies: {states or 'none was scored or set aside'}", *([f"Changes: {changes}"] if changes else [])]
     return [*lines, *(f"Problem: {failure_of(each)}" for each in problems)]

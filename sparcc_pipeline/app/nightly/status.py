@@ -1,4 +1,4 @@
-"""`sparcc nightly status`, and what a coordinator decides: retry, release, reject, supersede."""
+"""`sparcc nightly status`, and the ledger for a coordinator's commands: retry, release, reject, supersede."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WAITING: Final = (State.QUARANTINED, State.REJECTED, State.FAILED)
 
 @contextmanager
 def open_ledger(file: Path) -> Iterator[Ledger]:
-    """The ledger of these settings (errors: see `database.open_database`)."""
+    """Open the ledger of these settings (errors: see `database.open_database`)."""
     settings = load_settings(file)
     engine = open_database(settings.database_url)
     try:
@@ -31,7 +31,7 @@ def open_ledger(file: Path) -> Iterator[Ledger]:
 
 
 def show_status(file: Path, *, as_json: bool) -> None:
-    """Print how many studies of each site are in each state, and which wait and why."""
+    """Print how many studies of each site are in each state, and which studies wait and why."""
     with open_ledger(file) as ledger:
         versions, uploads = ledger.versions(), ledger.uploads()
     if as_json:
@@ -44,7 +44,7 @@ def show_status(file: Path, *, as_json: bool) -> None:
 
 
 def _table(versions: list[StudyVersion]) -> Iterator[str]:
-    """A row a site, a column a state."""
+    """Yield a row for each site, with a column for each state."""
     sites = sorted({each.site for each in versions})
     if not sites:
         yield "No study so far."
@@ -61,7 +61,7 @@ def _count(versions: list[StudyVersion], site: str, state: State) -> str:
 
 
 def _waiting(versions: list[StudyVersion], uploads: list[Upload]) -> Iterator[str]:
-    """What is at work, and what waits, with its reason."""
+    """Yield the studies in work, and those that wait with their reasons."""
     for each in versions:
         if each.state in _WAITING:
             yield f"{each.id}: {each.name} {each.state}{_until(each)}: {each.reason}"
@@ -81,28 +81,20 @@ def _until(version: StudyVersion) -> str:
 
 
 def _plain(version: StudyVersion) -> dict[str, Any]:
-    times = (
-        "received_at",
-        "completed_at",
-        "deidentified_at",
-        "scored_at",
-        "delivered_at",
-        "next_try_at",
-        "lease_until",
-    )
-    names = ("id", "site", "participant", "visit", "version", "supersedes", "superseded_by", "state", "resume",
-             "attempts", "reason", "facts", "study_folder", "result_folder")  # fmt: skip
-    found = {name: getattr(version, name) for name in names}
-    return found | {name: (time := getattr(version, name)) and time.isoformat() for name in times}
+    study = ("id", "site", "participant", "visit", "version", "supersedes", "superseded_by")
+    work = ("state", "resume", "attempts", "reason", "facts", "study_folder", "result_folder")
+    steps = ("received_at", "completed_at", "deidentified_at", "scored_at", "delivered_at")
+    found = {name: getattr(version, name) for name in (*study, *work)}
+    times = {name: getattr(version, name) for name in (*steps, "next_try_at", "lease_until")}
+    return found | {name: time and time.isoformat() for name, time in times.items()}
 
 
 def _plain_upload(upload: Upload) -> dict[str, Any]:
-    return {
-        "id": upload.id, "site": upload.site, "way": upload.way, "state": upload.state, "files": upload.files,
-        "bytes": upload.bytes, "received_at": upload.received_at.isoformat(), "reason": upload.reason,
-    }  # fmt: skip
+    names = ("id", "site", "way", "state", "files", "bytes")
+    found = {name: getattr(upload, name) for name in names}
+    return {**found, "received_at": upload.received_at.isoformat(), "reason": upload.reason}
 
 
-def told(version: StudyVersion) -> None:
-    """Say where a study is now."""
+def print_state(version: StudyVersion) -> None:
+    """Print the state of a study."""
     typer.echo(f"{version.id}: {version.name} {version.state}")

@@ -1,4 +1,4 @@
-"""A ledger on each kind of database, with a clock that tests move."""
+"""A ledger on each kind of database, with a clock that tests set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ATTEMPTS = 3
 
 
 class Clock:
-    """A clock that is where it was put."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
@@ -28,8 +28,8 @@ class Clock:
         self.time += timedelta(**by)
 
 
-class Books:
-    """A ledger with short names for what tests do often."""
+class Driver:
+    """Drives a ledger through the steps that tests need often."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self.ledger, self.clock = ledger, clock
@@ -37,23 +37,23 @@ class Books:
     def study(
         self, name: str = "a", site: str = "S01", visit: str = "baseline", participant: str = "P1"
     ) -> StudyVersion:
-        """A study version, received and assigned."""
+        """Record and assign a study version."""
         self.ledger.record_upload(UploadRecord(f"upload-{site}-{name}", site, "inbox", [FileRecord(f"file-{name}", 7)]))
         version = self.ledger.record_study(site, f"study-{name}", f"content-{name}", [f"upload-{site}-{name}"])
         return self.ledger.assign(version.id, participant, visit)
 
     def claim(self, state: State, owner: str = "worker") -> StudyVersion:
-        """The study that is due in this state."""
+        """Claim the study that is due in this state."""
         version = self.ledger.claim(state, owner, LEASE, ATTEMPTS)
         assert version is not None
         return version
 
     def idle(self, state: State) -> bool:
-        """True if nothing is due in this state."""
+        """Return True if nothing is due in this state."""
         return self.ledger.claim(state, "idle", LEASE, ATTEMPTS) is None
 
     def score(self, *args: str, **more: str) -> StudyVersion:
-        """A study that went all the way to `scored`; nothing else may be due."""
+        """Bring a study to `scored`; nothing else may be due."""
         self.study(*args, **more)
         for state in (State.RECEIVED, State.COMPLETE, State.DEIDENTIFIED):
             version = self.ledger.finish(self.claim(state))
@@ -61,8 +61,8 @@ class Books:
 
 
 @pytest.fixture
-def books(ledger_url: str) -> Iterator[Books]:
+def driver(ledger_url: str) -> Iterator[Driver]:
     engine = open_database(ledger_url)
     clock = Clock()
-    yield Books(Ledger(engine, clock, patience_s=5), clock)
+    yield Driver(Ledger(engine, clock, patience_s=5), clock)
     engine.dispose()

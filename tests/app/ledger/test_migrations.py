@@ -1,4 +1,4 @@
-"""The tables are those of the migrations, on both kinds of database, from whatever is there."""
+"""The migrations give the tables of the program, on both kinds of database, from every earlier version."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+import sparcc_pipeline.app.reader.tables  # noqa: F401 (adds its tables to the metadata)
 from sparcc_pipeline.app.ledger.database import connect, migration_config, open_database
 from sparcc_pipeline.app.ledger.tables import metadata
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -92,10 +93,10 @@ def test_a_database_that_cannot_be_used_is_an_error_without_its_password(tmp_pat
 
     with pytest.raises(OutputError, match="not usable"):
         open_database(f"sqlite:///{tmp_path / 'no_database'}")
-    with pytest.raises(OutputError) as gone:
+    with pytest.raises(OutputError) as unreachable:
         open_database(f"postgresql+psycopg://me:secret@/none?host={tmp_path}")
     for url in ("mysql://me:secret@host/name", "nonsense", "sqlite://", "oracle+thin://x"):
         with pytest.raises(ConfigError) as wrong:
             open_database(url)
         assert "secret" not in str(wrong.value)
-    assert "secret" not in str(gone.value)
+    assert "secret" not in str(unreachable.value)

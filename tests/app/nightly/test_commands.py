@@ -1,4 +1,4 @@
-"""The night as its user calls it: settings, status, decisions, a run from upload to report, and a polite end."""
+"""The commands of the night: settings, status, decisions, a run from upload to report, and the end by a signal."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_example_is_valid_and_shows_the_defaults() -> None:
         ("[intake]", "[receive]\nprot = 1\n[intake]", r"nightly\.toml, found 'receive\.prot'"),
         ('code = "S01"', 'code = "../S01"', r"valid 'site\.0\.code' in .*found '\.\./S01'"),
         ('name = "One"', "", r"the key 'site\.0\.name' in .*found none; add it"),
-        ('work_folder = "work"', 'work_folder = "identity/work"', "must lie apart"),
+        ('work_folder = "work"', 'work_folder = "identity/work"', "must be apart"),
         ('name = "One"', 'name = "One"\nae_title = "A\\\\B"', r"site\.0\.ae_title"),
         ("[deliver]", '[[pull]]\nsite = "S09"\npacs = "A@b:1"\ndays = 1\n[deliver]', "not listed: s09"),
         (
@@ -128,16 +128,15 @@ def test_status_and_decisions_as_a_coordinator_sees_them(settings: Path, tmp_pat
     with pytest.raises(ConfigError, match="failed or was rejected"):
         _call("nightly", "retry", 2, "--config", settings)
 
-    told = json.loads(_call("nightly", "status", "--json", "--config", settings))
-    assert [(each["id"], each["state"], each["superseded_by"]) for each in told["studies"]] == [
-        (1, "received", 2), (2, "received", None),
-    ]  # fmt: skip
+    document = json.loads(_call("nightly", "status", "--json", "--config", settings))
+    found = [(each["id"], each["state"], each["superseded_by"]) for each in document["studies"]]
+    assert found == [(1, "received", 2), (2, "received", None)]
     assert {each.by for each in ledger.history() if each.event == "superseded"} == {"Li"}
     engine.dispose()
 
 
 def test_from_upload_to_delivered_result_and_report(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All real: intake, de-identification, the installed model, delivery, report. Only the worker is this process."""
+    """Intake, de-identification, installed model, delivery and report are real; this process is the worker."""
     folder = settings.parent
 
     class Here(InlineWorkers):
@@ -149,14 +148,14 @@ def test_from_upload_to_delivered_result_and_report(settings: Path, monkeypatch:
     shutil.make_archive(str(folder / "inbox" / "ZHANG San 1970-01-01"), "zip", PHANTOM)
     shutil.copytree(PHANTOM, folder / "inbox" / "the same again")
 
-    said = _call("nightly", "run", "--config", settings)
+    text = _call("nightly", "run", "--config", settings)
 
-    assert said.endswith("Studies: 1 scored, 1 delivered\n")
+    assert text.endswith("Studies: 1 scored, 1 delivered\n")
     result = folder / "work" / "results" / "S01" / "P001" / "baseline" / "v1"
     assert json.loads((result / "score.json").read_text())["status"] == "scored"
     assert (result / "seg.dcm").is_file()
     assert any((folder / "delivered").rglob("score.json"))
-    assert Path(said.splitlines()[0].removeprefix("Report: ")).is_file()
+    assert Path(text.splitlines()[0].removeprefix("Report: ")).is_file()
     (study,) = json.loads(_call("nightly", "status", "--json", "--config", settings))["studies"]
     assert (study["state"], study["facts"]["status"], study["attempts"]) == ("delivered", "scored", 0)
     for file in (*(folder / "work").rglob("*"), *(folder / "delivered").rglob("*")):
@@ -166,7 +165,7 @@ def test_from_upload_to_delivered_result_and_report(settings: Path, monkeypatch:
     assert _call("nightly", "run", "--config", settings).endswith("Studies: none was scored or set aside\n")
 
 
-def test_watch_and_receive_end_politely(settings: Path) -> None:
+def test_watch_ends_on_a_signal(settings: Path) -> None:
     program = "from sparcc_pipeline.app.cli.main import main; main()"
     watch = subprocess.Popen(
         [sys.executable, "-c", program, "nightly", "watch", "--config", str(settings)], env=os.environ

@@ -1,4 +1,4 @@
-"""Logs of the night: JSON lines in which no identity can stand."""
+"""Logs of the night: JSON lines that cannot hold identity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 
 import sparcc_pipeline
 from sparcc_pipeline.app.nightly.logs import FIELDS, REFUSED, open_log
-from sparcc_pipeline.app.nightly.settings import NightlySettings, Paths, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import Paths, SiteSettings
 from sparcc_pipeline.errors import OutputError
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, 500_000, tzinfo=UTC)
@@ -38,10 +39,9 @@ def test_a_line_holds_time_event_and_the_fields_allowed(tmp_path: Path) -> None:
     log("study scored", site="S01", study=12, seconds=8.12345, attempt=None)
 
     (line,) = lines(tmp_path)
-    assert line == {
-        "time": "2026-11-25T23:59:59.500+00:00", "level": "info", "logger": "sparcc.nightly.run",
-        "event": "study scored", "attempt": None, "seconds": 8.123, "site": "S01", "study": 12,
-    }  # fmt: skip
+    head = {"time": "2026-11-25T23:59:59.500+00:00", "level": "info", "logger": "sparcc.nightly.run"}
+    fields = {"attempt": None, "seconds": 8.123, "site": "S01", "study": 12}
+    assert line == {**head, "event": "study scored", **fields}
 
 
 def test_no_identity_gets_in_by_any_field(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_every_event_of_the_program_is_a_constant_text_with_known_fields() -> No
     assert calls > 1
 
 
-def test_a_day_has_its_file_and_old_days_go(tmp_path: Path) -> None:
+def test_each_day_has_its_file_and_old_files_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "work/log"
     folder.mkdir(parents=True)
     for name in ("2026-08-01-run.jsonl", "2026-11-01-run.jsonl", "notes.txt"):
@@ -132,11 +132,11 @@ def test_a_log_that_cannot_be_written_stops_nothing(
 
     log("an event", site="S01")
 
-    said = capsys.readouterr().err
-    assert "could not be written (OSError)" in said and NAME not in said
+    text = capsys.readouterr().err
+    assert "could not be written (OSError)" in text and NAME not in text
 
 
-def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_log_is_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "work/log"
     folder.mkdir(parents=True)
     (tmp_path / "elsewhere").write_text("")

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that it was given (see `database.upgrade_tables`)."""
+"""Alembic runs this file: it runs the migrations on a given connection (see `database.upgrade_tables`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The last step of a study: its results to the PACS and the folder of the protocol, each looked at again afterwards.
+"""The last step of a study: send its results to the PACS and copy them to the folder of deliveries, and verify both.
 
-Safe to repeat at any point: a result has the same UIDs each time, and a copied folder appears whole. What fails is
-tried again later by the ledger. A PACS that gives no sign of life is left alone for a minute, so that hundreds of
-studies do not wait for it one after the other.
+The step is idempotent: a result has the same UIDs each time, and a copied folder appears whole. The ledger tries a
+failed delivery again later. A PACS that does not respond is not asked again for a minute, so that hundreds of studies
+do not wait for it one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sparcc_pipeline.app.ledger.records import StudyVersion
 from sparcc_pipeline.app.nightly.delivery.folder_copy import copy_results
-from sparcc_pipeline.app.nightly.settings import DeliverSettings
+from sparcc_pipeline.app.nightly.settings_tables import DeliverSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome
 from sparcc_pipeline.app.results.send import find_results
 from sparcc_pipeline.dicom.network.send import Entity, Outgoing, Receipt, WebService, parse_target, read_outgoing
@@ -24,20 +24,20 @@ from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 from sparcc_pipeline.message import Message
 
 PAUSE: Final = timedelta(minutes=1)
-"""For so long a PACS without a sign of life is not asked again by this process."""
+"""How long this process does not ask a PACS that did not respond."""
 
 _silent_until: dict[str, datetime] = {}
-"""When a PACS may be asked again, by its address."""
+"""When to ask a PACS again, by its address."""
 
 
 class _SilentError(OutputError):
-    """The PACS gives no sign of life."""
+    """The PACS does not respond."""
 
 
 def deliver(context: Context, version: StudyVersion) -> Outcome:
-    """Bring the results of one scored study to where the settings say.
+    """Deliver the results of one scored study to the targets in the settings.
 
-    A superseded version goes nowhere: the fuller one takes its place, and both stay in the work folder.
+    A superseded version is not delivered: the newer one takes its place, and both stay in the work folder.
     """
     settings = context.settings.deliver
     if version.superseded_by is not None:
@@ -67,7 +67,7 @@ def deliver(context: Context, version: StudyVersion) -> Outcome:
 
 def _failed(error: SparccError, facts: dict[str, Any]) -> Failed:
     words = " ".join(str(error).split())
-    # A damaged result is no fault of the site either: nothing of a delivery is ever rejected.
+    # A damaged result is not the site's fault: a failed delivery never rejects a study.
     kind = "Config" if isinstance(error, ConfigError) else "Output"
     reason = Message("the results could not be delivered: {error}", error=words)
     return Failed(reason, {**facts, "reason_kind": kind})
@@ -75,18 +75,18 @@ def _failed(error: SparccError, facts: dict[str, Any]) -> Failed:
 
 def _known(folder: str | None) -> str:
     if folder is None:
-        raise OutputError("expected a scored study with its folders, found none in the ledger; retry the study")
+        raise OutputError("expected a scored study with its folders in the ledger, found none; retry the study")
     return folder
 
 
 def _to_pacs(settings: DeliverSettings, address: str, result: Path, source: Path) -> Receipt:
-    """Send all DICOM results, behind the source images where those are wanted and not there."""
+    """Send all DICOM results, after the source images if the settings ask for them and the PACS lacks them."""
     target = parse_target(address)
     _require_life(target, settings)
     objects = read_outgoing(find_results(result))
     if settings.source_images:
         images = read_outgoing(sorted(file for file in source.rglob("*") if file.is_file()))
-        # Where it cannot be asked they are sent: the same images again change nothing.
+        # If the PACS takes no queries, send the images: the same images again change nothing.
         if _lacking(images, target, settings) != 0:
             objects = [*images, *objects]
     if isinstance(target, Entity):
@@ -109,11 +109,11 @@ def _lacking(images: Sequence[Outgoing], target: Entity | WebService, settings: 
 
 
 def _require_life(target: Entity | WebService, settings: DeliverSettings) -> None:
-    """A connection, and from a DICOM node a C-ECHO.
+    """Check that the PACS takes a connection and, as a DICOM node, answers C-ECHO.
 
     Raises
     ------
-    _SilentError : there is none
+    _SilentError : it does not
     """
     try:
         socket.create_connection(_place(target), settings.timeout_seconds).close()

@@ -1,7 +1,7 @@
-"""A folder of results copied in one step, and read back: it appears whole, or not at all.
+"""Copies a folder of results and reads it back: the copy appears whole, or not at all.
 
-A copy that was killed leaves `.sparcc-NAME.partial` beside its place, which the next attempt removes. In the very
-moment of replacing, an earlier result may be in `.sparcc-NAME.replaced`, which the next attempt puts back or removes.
+A killed copy leaves `.sparcc-NAME.partial` beside its place, which the next attempt removes. While it is replaced, an
+earlier result may be in `.sparcc-NAME.replaced`, which the next attempt puts back or removes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _CHUNK_BYTES: Final = 2**20
 
 
 def copy_results(source: Path, target: Path) -> int:
-    """Copy a folder of results to `target`, replacing an earlier result; the number of files.
+    """Copy a folder of results to `target`, replacing an earlier result, and return the number of files.
 
-    The copy is written through to the disk, read back and compared by hash before it takes its place. Where `target`
-    already is the same, nothing is written. Only one process at a time may copy to one target.
+    The copy is synced to the disk, read back and compared by hash before it takes its place. If `target` is already
+    the same, nothing is written. Only one process at a time may copy to one target.
 
     Raises
     ------
-    OutputError : disk full, no rights, the target holds something that is no result, or a file came back otherwise
+    OutputError : the disk is full, rights are missing, the target is no result, or a file read back differs
     """
     partial = target.with_name(f"{PARTIAL_PREFIX}{target.name}{PARTIAL_SUFFIX}")
     replaced = target.with_name(f"{PARTIAL_PREFIX}{target.name}{_REPLACED_SUFFIX}")
@@ -44,8 +44,8 @@ def copy_results(source: Path, target: Path) -> int:
                 _copy_file(source / file, partial / file)
             if _hashes(partial) != hashes:
                 raise OutputError(
-                    f"expected the copy below {target.parent} to be what was written, found other content when it was "
-                    "read back; check that disk, it is tried again"
+                    f"expected the copy below {target.parent} to hold the written content, found other content when it "
+                    "was read back; check that disk, it is tried again"
                 )
             _put_in_place(partial, target, replaced)
         finally:
@@ -59,7 +59,7 @@ def copy_results(source: Path, target: Path) -> int:
 
 
 def _clean_up(target: Path, partial: Path, replaced: Path) -> None:
-    """Remove what a killed copy left."""
+    """Remove the remains of a killed copy."""
     if partial.exists():
         shutil.rmtree(partial)
     if replaced.exists():
@@ -91,12 +91,12 @@ def _copy_file(source: Path, target: Path) -> None:
         shutil.copyfileobj(old, new, _CHUNK_BYTES)
         new.flush()
         os.fsync(new.fileno())
-        # So that reading back asks the disk and not the memory that holds what was just written.
+        # Reading back must read the disk, not the memory that still holds the content.
         os.posix_fadvise(new.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """Hash of each file by its place; empty where there is no folder."""
+    """Return the hash of each file by its place; empty if there is no folder."""
     found = {}
     for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if file.is_file():
@@ -106,7 +106,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def sync(path: Path) -> None:
-    """A file, or the names in a folder, are on the disk when this returns."""
+    """Sync a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""`sparcc doctor --config FILE`: can the night run as its settings say? Looks, and changes nothing.
+"""`sparcc doctor --config FILE`: check whether the night can run with its settings. Changes nothing.
 
-Each check tells what it found, as a line: ok, a warning (it runs, but not for long or not as meant) or FAILED, with
-what to do. One check that fails keeps no other from being made.
+Each check prints a line: ok, a warning (it runs, but perhaps not for long or not as intended) or FAILED, with what to
+do. A failing check does not block the others.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _WORDS: Final = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED
 
 @dataclass(frozen=True)
 class Examined:
-    """All findings by the name of their check, and the error of the first that failed."""
+    """All findings by the name of their check, and the error of the first failed check."""
 
     findings: tuple[tuple[str, Finding], ...]
     error: SparccError | None
@@ -53,7 +53,7 @@ def run_night_doctor(file: Path) -> None:
 
     Raises
     ------
-    SparccError : the first check that failed, after all were said
+    SparccError : the first check that failed, after all lines are printed
     """
     examined = examine(file)
     for name, finding in examined.findings:
@@ -63,7 +63,7 @@ def run_night_doctor(file: Path) -> None:
 
 
 def examine(file: Path) -> Examined:
-    """Make every check that the settings allow."""
+    """Run every check that the settings allow."""
     try:
         settings = load_settings(file)
     except SparccError as error:
@@ -86,4 +86,4 @@ def _first_failed(findings: list[tuple[str, Finding]]) -> SparccError | None:
 
 def _pdf(_: NightlySettings) -> Iterator[Finding]:
     require_pdf()
-    yield Finding(Level.OK, "the libraries that draw reports as PDF are there")
+    yield Finding(Level.OK, "the libraries for reports as PDF are installed")

@@ -1,4 +1,4 @@
-"""What a check of `sparcc doctor` tells."""
+"""The findings of the checks of `sparcc doctor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 
 
 class Level(Enum):
-    """How bad it is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,11 +18,11 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was found and, unless it is fine, what to do.
+    """One line: the finding and, unless it is ok, what to do.
 
     Parameters
     ----------
-    by_settings : of a failure: the settings or rights are to be mended, rather than a disk or a network
+    by_settings : for a failure: the settings or rights must be corrected, rather than a disk or a network
     """
 
     level: Level
@@ -30,5 +30,5 @@ class Finding:
     by_settings: bool = True
 
     def as_error(self) -> SparccError:
-        """The error that a command ends with."""
+        """Return the error with which a command ends."""
         return ConfigError(self.text) if self.by_settings else OutputError(self.text)

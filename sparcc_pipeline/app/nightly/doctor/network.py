@@ -1,4 +1,4 @@
-"""Checks of whatever is asked over a network: our own node, its certificate, PACS, mail; see `doctor`."""
+"""Checks over the network: the DICOM node, its certificate, PACS, mail; see `checks`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sparcc_pipeline.dicom.network.send import Entity, parse_target
 from sparcc_pipeline.errors import ConfigError, SparccError
 
 EXPIRY_WARNING: Final = timedelta(days=30)
-"""So long before a certificate ends somebody should be told."""
+"""How long before its end a certificate is a warning."""
 
 TIMEOUT_S: Final = 10.0
-"""A check waits no longer, whatever the settings allow a night."""
+"""The longest wait of a check, whatever the settings allow a night."""
 
 
 def receiver(settings: NightlySettings) -> Iterator[Finding]:
-    """Its port is free, or our own node answers there."""
+    """Check that the port of the DICOM node is free, or that this program's node answers there."""
     receive, title = settings.receive, next((s.ae_title for s in settings.site if s.ae_title is not None), None)
     place = f"{receive.host}, port {receive.port}"
     if title is None:
-        yield Finding(Level.OK, "no site has an ae_title, so nobody sends by C-STORE")
+        yield Finding(Level.OK, "no site has an ae_title, so no site sends by C-STORE")
         return
     if receive.host in ("0.0.0.0", "::") and receive.tls_certificate is None:
         yield Finding(Level.WARNING, f"{place} listens on all networks without TLS; name one address, or set TLS")
@@ -37,24 +37,24 @@ def receiver(settings: NightlySettings) -> Iterator[Finding]:
         return
     here = "127.0.0.1" if receive.host == "0.0.0.0" else "::1" if receive.host == "::" else receive.host
     if receive.tls_certificate is not None:
-        yield Finding(Level.OK, f"{place} is in use; whether by our node cannot be asked, for it speaks TLS")
+        yield Finding(Level.OK, f"{place} is in use; with TLS this check cannot ask whether by the DICOM node")
         return
     from sparcc_pipeline.dicom.network.cstore import echo
 
     try:
         echo(Entity(receive.ae_title, here, receive.port), title, TIMEOUT_S)
     except SparccError as error:
-        text = f"{place} is in use, and not by our node ({error}); end that program, or change port in [receive]"
+        text = f"{place} is in use, but not by the DICOM node ({error}); end that program, or change port in [receive]"
         yield Finding(Level.FAILED, text)
         return
     yield Finding(Level.OK, f"{place} answers as {receive.ae_title} to {title}")
 
 
 def certificate(settings: NightlySettings) -> Iterator[Finding]:
-    """It fits its key, and does not end soon."""
+    """Check that the certificate fits its key, and does not end soon."""
     receive = settings.receive
     if receive.tls_certificate is None or receive.tls_key is None:
-        yield Finding(Level.OK, "none is set: the node speaks no TLS")
+        yield Finding(Level.OK, "none is set: the node uses no TLS")
         return
     ends = certificate_end(receive.tls_certificate, receive.tls_key)
     left = ends - datetime.now(UTC)
@@ -66,7 +66,7 @@ def certificate(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def delivery(settings: NightlySettings) -> Iterator[Finding]:
-    """PACS and folder of the protocol can be reached."""
+    """Check that the PACS and the folder of deliveries can be reached."""
     deliver = settings.deliver
     if deliver.pacs is None and deliver.folder is None:
         yield Finding(Level.OK, "results stay in the work folder")
@@ -80,29 +80,29 @@ def delivery(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def pull(settings: NightlySettings) -> Iterator[Finding]:
-    """Every PACS that studies are fetched from can be reached."""
+    """Check that every PACS of a pull can be reached."""
     for each in settings.pull:
         found = _reached(each.pacs, each.ae_title, each.timeout_seconds)
         yield Finding(found.level, f"{each.site}: {found.text}", found.by_settings)
 
 
 def mail(settings: NightlySettings) -> Iterator[Finding]:
-    """The mail server takes our login; no mail is sent."""
+    """Check that the mail server accepts the login; no mail is sent."""
     if settings.mail.host is None:
         yield Finding(Level.OK, "none is set: the report is not mailed")
         return
     greet(settings.mail.model_copy(update={"timeout_seconds": min(settings.mail.timeout_seconds, TIMEOUT_S)}))
-    yield Finding(Level.OK, f"{settings.mail.host}, port {settings.mail.port} is there and takes our login")
+    yield Finding(Level.OK, f"{settings.mail.host}, port {settings.mail.port} answers and accepts the login")
 
 
 def certificate_end(file: Path, key: Path) -> datetime:
-    """When a certificate ends.
+    """Return when a certificate ends.
 
-    It is shown to a client in memory that trusts this one only, since the standard library tells dates of no other.
+    `ssl` exposes dates only for verified peers, hence a handshake in memory with a client that trusts this certificate.
 
     Raises
     ------
-    ConfigError : it cannot be read, does not fit its key, or has ended
+    ConfigError : the certificate cannot be read, does not fit its key, or has ended
     """
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
@@ -124,7 +124,7 @@ def certificate_end(file: Path, key: Path) -> datetime:
 
 
 def _shown_certificate(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, object]:
-    """What the client sees of the server; both are in this process."""
+    """Return the certificate that the client gets from the server; both are in this process."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(to_client, to_server)
     answering = server.wrap_bio(to_server, to_client, server_side=True)
@@ -142,7 +142,7 @@ def _shown_certificate(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[s
 def _is_free(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as opened:
-        # As servers do: what is left of connections that have ended does not count.
+        # As servers do: remains of ended connections do not count.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((host, port))

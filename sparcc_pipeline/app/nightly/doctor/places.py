@@ -1,4 +1,4 @@
-"""Checks of folders, files, the database and the clock; see `doctor`."""
+"""Checks of folders, files, the database and the clock; see `checks`."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.errors import ConfigError, SparccError
 
 STUDY_BYTES: Final = 40 * 10**6
-"""What one study of two series takes in all, rounded up: raw and de-identified images 12 MB each, results 9 MB."""
+"""Room for one study of two series, rounded up: raw and de-identified images 12 MB each, results 9 MB."""
 
 STUDY_FILES: Final = 150
-"""Files of one study in all, rounded up: 50 images twice, 26 results, folders."""
+"""Files of one study, rounded up: 50 images twice, 26 results, folders."""
 
 WARN_STUDIES: Final = 500
 FAIL_STUDIES: Final = 20
 """Room for fewer studies is a warning, or a failure."""
 
 DRIFT: Final = timedelta(seconds=60)
-"""A clock that is further behind what was written before is wrong; NTP keeps it within a second."""
+"""A clock further behind the newest row of the ledger is wrong; NTP keeps clocks within a second."""
 
 FILE_DRIFT_S: Final = 5.0
-"""How far the clock of a file server may be off."""
+"""The largest allowed difference of a file server's clock."""
 
 
 def identity_folder(settings: NightlySettings) -> Iterator[Finding]:
-    """Folder, key and map are there, for their owner only."""
+    """Check that folder, key and map exist, for their owner only."""
     folder = settings.paths.identity_folder
     if not folder.exists():
-        yield Finding(Level.WARNING, f"{folder} is not there yet; the intake makes it with its key")
+        yield Finding(Level.WARNING, f"{folder} does not exist yet; the intake creates it with its key")
         return
     try:
         paths = [(folder, 0o700), *((folder / name, 0o600) for name in (KEY_FILE, MAP_FILE))]
@@ -60,27 +60,27 @@ def identity_folder(settings: NightlySettings) -> Iterator[Finding]:
         return
     owner = folder.stat().st_uid
     if has_map and not has_key:
-        yield Finding(Level.FAILED, f"the key is gone from {folder}; put it back from a copy before anything comes in")
+        yield Finding(Level.FAILED, f"the key is missing in {folder}; put it back from a copy before any study comes")
     elif owner != os.geteuid():
         yield Finding(Level.WARNING, f"{folder} belongs to user {owner}, this is user {os.geteuid()}; run as its owner")
     else:
-        later = "" if has_key else "; its key is made when needed"
+        later = "" if has_key else "; the intake creates its key"
         yield Finding(Level.OK, f"{folder} is for its owner only{later}")
 
 
 def work_folder(settings: NightlySettings) -> Iterator[Finding]:
-    """It can be written, and not by everybody."""
+    """Check that this user can write the work folder, and others cannot."""
     folder = settings.paths.work_folder
     if not folder.exists():
-        yield Finding(Level.WARNING, f"{folder} is not there yet; the first run makes it")
+        yield Finding(Level.WARNING, f"{folder} does not exist yet; the first run creates it")
         return
     if stat.S_IMODE(folder.stat().st_mode) & 0o002:
-        yield Finding(Level.FAILED, f"{folder} may be written by everybody; run chmod o-w on it")
+        yield Finding(Level.FAILED, f"{folder} may be written by all users; run chmod o-w on it")
     yield _written(folder)
 
 
 def disk(settings: NightlySettings) -> Iterator[Finding]:
-    """Room and inodes for hundreds of studies wherever something is written."""
+    """Check for room and inodes for hundreds of studies on every disk that the night writes to."""
     wanted = [settings.paths.identity_folder, settings.paths.work_folder, settings.deliver.folder]
     seen: set[int] = set()
     for folder in wanted:
@@ -90,7 +90,7 @@ def disk(settings: NightlySettings) -> Iterator[Finding]:
         seen.add(place.stat().st_dev)
         found = os.statvfs(place)
         free = found.f_bavail * found.f_frsize
-        # File systems without a fixed number of inodes tell 0 of 0.
+        # File systems without a fixed number of inodes report 0 of 0.
         by_inodes = found.f_favail // STUDY_FILES if found.f_files else free // STUDY_BYTES
         studies = min(free // STUDY_BYTES, by_inodes)
         level = Level.FAILED if studies < FAIL_STUDIES else Level.WARNING if studies < WARN_STUDIES else Level.OK
@@ -99,18 +99,18 @@ def disk(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def inboxes(settings: NightlySettings) -> Iterator[Finding]:
-    """Each is a folder of its own that can be read and emptied."""
+    """Check that each inbox is a folder, no link, and can be read and emptied."""
     named = [site for site in settings.site if site.inbox is not None]
     if not named:
         yield Finding(Level.OK, "no site has one")
     for site in named:
         inbox = site.inbox
         if inbox is None or not inbox.is_dir():
-            yield Finding(Level.FAILED, f"{site.code}: {inbox} is no folder; make it, or change inbox of that site")
+            yield Finding(Level.FAILED, f"{site.code}: {inbox} is no folder; create it, or change inbox of that site")
         elif inbox.is_symlink():
             yield Finding(Level.FAILED, f"{site.code}: {inbox} is a link; name the folder itself")
         elif stat.S_IMODE(inbox.stat().st_mode) & 0o002:
-            yield Finding(Level.WARNING, f"{site.code}: {inbox} may be written by everybody; run chmod o-w on it")
+            yield Finding(Level.WARNING, f"{site.code}: {inbox} may be written by all users; run chmod o-w on it")
         elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
             yield Finding(Level.FAILED, f"{site.code}: {inbox} cannot be read and emptied; change its rights")
         else:
@@ -118,7 +118,7 @@ def inboxes(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def manifests(settings: NightlySettings) -> Iterator[Finding]:
-    """Each can be read; its rows are counted, not shown."""
+    """Check that each manifest can be read; count its rows without showing them."""
     for site in settings.site:
         try:
             rows = len(read_manifest(site.manifest).rows)
@@ -131,10 +131,10 @@ def manifests(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def database(settings: NightlySettings) -> Iterator[Finding]:
-    """It answers and has the tables of this program; nothing is upgraded here."""
+    """Check that the database answers and has the tables of this program; upgrade nothing."""
     file = _sqlite_file(settings)
     if file is not None and not file.exists():
-        yield Finding(Level.WARNING, f"{file} is not there yet; the first run makes it")
+        yield Finding(Level.WARNING, f"{file} does not exist yet; the first run creates it")
         return
     engine = connect(settings.database_url)
     try:
@@ -159,7 +159,7 @@ def database(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def clock(settings: NightlySettings) -> Iterator[Finding]:
-    """The zone is known, and this machine's clock is behind neither the ledger nor the file system."""
+    """Check that the zone is known, and that the clock is not behind the ledger or the file system."""
     now = datetime.now(UTC)
     zone = report_zone(settings, now)
     yield Finding(Level.OK, f"{now.astimezone(zone):%Y-%m-%d %H:%M} in the zone of the reports ({zone})")
@@ -168,7 +168,7 @@ def clock(settings: NightlySettings) -> Iterator[Finding]:
         yield Finding(
             Level.FAILED,
             f"the clock is {(newest - now).total_seconds():.0f} s behind the newest row of the ledger; set it by NTP: "
-            "waits and leases go by it",
+            "waits and leases depend on it",
         )
     folder = settings.paths.work_folder
     if os.access(folder, os.W_OK):
@@ -180,7 +180,7 @@ def clock(settings: NightlySettings) -> Iterator[Finding]:
 
 
 def _newest_row(settings: NightlySettings) -> datetime | None:
-    """When the ledger was last written; None where that cannot be asked (see `database`)."""
+    """Return when the ledger was last written; None if it does not answer (see `database`)."""
     file = _sqlite_file(settings)
     if file is not None and not file.exists():
         return None
@@ -197,7 +197,7 @@ def _newest_row(settings: NightlySettings) -> datetime | None:
 
 
 def _sqlite_file(settings: NightlySettings) -> Path | None:
-    """The file of the ledger; None where it is on a server, or its URL is none (which `connect` tells)."""
+    """Return the file of the ledger; None if it is on a server or its URL is invalid (`connect` reports that)."""
     try:
         url = make_url(settings.database_url)
     except ArgumentError:
@@ -216,7 +216,7 @@ def _written(folder: Path) -> Finding:
 
 
 def delivery_folder(folder: Path) -> Finding:
-    """The folder that results are copied to: there, or to be made in one that can be written."""
+    """Check the folder of deliveries: it exists, or can be created in a folder that can be written."""
     place = next(each for each in (folder, *folder.parents) if each.exists())
     if not place.is_dir():
         raise ConfigError(f"expected a folder at {folder}, found {place} is none; change folder in [deliver]")

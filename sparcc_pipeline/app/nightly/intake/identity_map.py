@@ -1,6 +1,6 @@
-"""The identity map: which file, patient and UID of a site stands behind which code. A database of its own.
+"""The identity map: a database of the files, patients and UIDs of a site and their codes.
 
-It lies in the identity folder beside the key, so that one owner and one mode guard both. The ledger never sees it.
+It is in the identity folder beside the key, so that one owner and one mode guard both. The ledger never reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sparcc_pipeline.errors import ConfigError, OutputError
 
 SCHEMA_VERSION: Final = 1
 PATIENCE_S: Final = 30.0
-"""How long a map that another program writes is waited for."""
+"""How long to wait for a map that another program writes."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS instance (
@@ -42,7 +42,10 @@ PRAGMA user_version = 1;
 
 @dataclass(frozen=True)
 class Instance:
-    """One DICOM file of an upload; `arrived_at` in seconds since 1970, `file` relative to the upload's folder."""
+    """One DICOM file of an upload; `arrived_at` in seconds since 1970, `file` relative to the upload's folder.
+
+    It has a field for each column of the table `instance`, hence more than ten.
+    """
 
     site: str
     upload: str
@@ -63,12 +66,12 @@ _COLUMNS: Final = ", ".join(each.name for each in fields(Instance))
 
 
 class IdentityMap:
-    """The open map; every call is a transaction of its own, safe with several programs at once.
+    """The open map; every call is a transaction, safe with several programs at once.
 
     Raises
     ------
-    ConfigError : it was made by a newer version
-    OutputError (from every call) : it is locked for too long, damaged, or cannot be written
+    ConfigError : a newer program made the map
+    OutputError (from every call) : the map is locked for too long, damaged, or cannot be written
     """
 
     def __init__(self, file: Path) -> None:
@@ -84,7 +87,7 @@ class IdentityMap:
         file.chmod(0o600)
 
     def add(self, instances: Iterable[Instance]) -> None:
-        """Remember the files of an upload; those that are known stay as they are."""
+        """Store the files of an upload; known files stay as they are."""
         marks = ", ".join("?" * len(fields(Instance)))
         with self._open() as database:
             database.executemany(
@@ -92,10 +95,10 @@ class IdentityMap:
             )
 
     def instances(self, site: str, study_key: str) -> list[Instance]:
-        """The files that make up a study now, each image once.
+        """Return the files of a study, each image once.
 
-        An image that came again in a later upload replaces the earlier one. Different images under one UID in one
-        upload stay all: reading the stack will say what is wrong.
+        An image that came again in a later upload replaces the earlier one. Different images with one UID in one
+        upload all stay: reading the stack reports the error.
         """
         with self._open() as database:
             rows = database.execute(
@@ -111,7 +114,7 @@ class IdentityMap:
         return [each for same in newest.values() for each in same.values()]
 
     def uploads(self, site: str, study_key: str) -> list[str]:
-        """The uploads that hold files of a study."""
+        """Return the uploads that hold files of a study."""
         with self._open() as database:
             rows = database.execute(
                 "SELECT DISTINCT upload FROM instance WHERE site = ? AND study_key = ? ORDER BY upload",
@@ -120,7 +123,7 @@ class IdentityMap:
         return [str(row[0]) for row in rows]
 
     def remember(self, site: str, patient_id: str, participant: str, days: int, uids: Mapping[str, str]) -> None:
-        """Remember whom a participant's code stands for, by how many days dates were moved, and new UIDs."""
+        """Store the patient of a participant's code, the shift of dates in days, and the new UIDs."""
         with self._open() as database:
             database.execute(
                 "INSERT OR REPLACE INTO participant VALUES (?, ?, ?, ?)", (site, patient_id, participant, days)
@@ -130,13 +133,13 @@ class IdentityMap:
             )
 
     def original_uid(self, pseudonym: str) -> tuple[str, str] | None:
-        """(site, original UID) of a new UID; None where it is not ours."""
+        """Return (site, original UID) of a new UID; None for a foreign UID."""
         with self._open() as database:
             row = database.execute("SELECT site, original FROM uid WHERE pseudonym = ?", (pseudonym,)).fetchone()
         return None if row is None else (str(row[0]), str(row[1]))
 
     def patients(self, participant: str) -> list[tuple[str, str, int]]:
-        """(site, patient identifier, days that dates were moved) of a participant."""
+        """Return (site, patient identifier, shift of dates in days) of a participant."""
         with self._open() as database:
             rows = database.execute(
                 "SELECT site, patient_id, days FROM participant WHERE participant = ? ORDER BY site, patient_id",
@@ -145,12 +148,12 @@ class IdentityMap:
         return [(str(site), str(patient), int(days)) for site, patient, days in rows]
 
     def expect(self, site: str, study_key: str, count: int | None) -> None:
-        """Remember how many images a PACS says that a study has; None: it does not say."""
+        """Store how many images of a study a PACS reports; None: it reports no number."""
         with self._open() as database:
             database.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?)", (site, study_key, count))
 
     def expected(self, site: str, study_key: str) -> int | None:
-        """How many images a study must have, as far as a PACS said."""
+        """Return how many images of a study a PACS reported; None: unknown."""
         with self._open() as database:
             row = database.execute(
                 "SELECT expected FROM pulled WHERE site = ? AND study_key = ?", (site, study_key)
@@ -163,7 +166,7 @@ class IdentityMap:
             with closing(sqlite3.connect(self._file, timeout=PATIENCE_S)) as database, database:
                 yield database
         except sqlite3.Error as error:
-            # The error's own words may quote a value.
+            # The text of the error may quote a value.
             raise OutputError(
                 f"expected to use the identity map at {self._file}, found that impossible "
                 f"({getattr(error, 'sqlite_errorname', type(error).__name__)}); free space, check its owner, or put "

@@ -1,7 +1,7 @@
-"""The identity perimeter: one folder that holds the key, the identity map, and files as sites sent them.
+"""The identity store: one folder with the key, the identity map, and files as sites sent them.
 
-`Perimeter.open` is the only door. Nothing downstream of the intake has a reason to call it, and whoever may not read
-the folder cannot tell whose a de-identified image is.
+`IdentityStore.open` is the only way in, and only intake calls it. Without access to the folder, a de-identified image
+does not lead to a person.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
-class Perimeter:
+class IdentityStore:
     """An open identity folder."""
 
     folder: Path
@@ -37,12 +37,12 @@ class Perimeter:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open the identity folder, and make it with its key where there is none yet.
+        """Open the identity folder; create it with its key if it is missing.
 
         Raises
         ------
-        ConfigError : others may enter the folder or read the key; the key is gone or damaged
-        OutputError : it cannot be made or written
+        ConfigError : other users may enter the folder or read the key; the key is missing or damaged
+        OutputError : the folder cannot be created or written
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,8 +57,11 @@ class Perimeter:
         return cls(folder, key, identities)
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Whether this process alone takes in what came, for as long as the context lasts; a killed one lets go."""
+    def lock(self) -> Iterator[bool]:
+        """Yield True if this process holds the lock of the intake while the context lasts.
+
+        The lock of a killed process is free.
+        """
         descriptor = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
@@ -71,25 +74,25 @@ class Perimeter:
             os.close(descriptor)
 
     def incoming(self, site: str) -> Path:
-        """Where the uploads of a site lie, each in a folder of its own; made if absent."""
+        """Return the folder of a site's uploads, one folder for each; create it if absent."""
         return incoming_folder(self.folder, site)
 
 
 def incoming_folder(identity_folder: Path, site: str) -> Path:
-    """Where the uploads of a site lie, below the identity folder; made if absent.
+    """Return the folder of a site's uploads below the identity folder; create it if absent.
 
     Raises
     ------
-    OutputError : it cannot be made
+    OutputError : the folder cannot be created
     """
     folder = identity_folder / INCOMING / site
     try:
-        # One after the other: the mode is for the last one only.
+        # One after the other: `mkdir` sets the mode of the last folder only.
         for each in (identity_folder, identity_folder / INCOMING, folder):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"expected to make {folder}, found that impossible ({(error.strerror or '').lower()}); change its owner"
+            f"expected to create {folder}, found that impossible ({(error.strerror or '').lower()}); change its owner"
         ) from error
     return folder
 
@@ -98,13 +101,13 @@ def _require_private(path: Path, mode: int) -> None:
     found = stat.S_IMODE(path.stat().st_mode)
     if found & 0o077:
         raise ConfigError(
-            f"expected {path} for its owner only (mode {mode:o}), found {found:o}: others may learn who the "
-            f"participants are; run chmod {mode:o} on it"
+            f"expected {path} for its owner only (mode {mode:o}), found {found:o}, with which others may learn who "
+            f"the participants are; run chmod {mode:o} on it"
         )
 
 
 def _read_key(file: Path, *, may_make: bool) -> bytes:
-    """The key, made once: with another one, images that come later would belong to nobody known."""
+    """Return the key, created once: with another key, later images would not match their participants."""
     if not file.exists():
         if not may_make:
             raise ConfigError(
@@ -120,7 +123,7 @@ def _read_key(file: Path, *, may_make: bool) -> bytes:
 
 
 def _make_key(file: Path) -> None:
-    """Written beside its place and linked, so that of two programs that start at once one key remains."""
+    """Write a key beside its place and link it, so that one key remains if two programs start at once."""
     partial = file.with_name(f".{file.name}-{secrets.token_hex(4)}{PARTIAL}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

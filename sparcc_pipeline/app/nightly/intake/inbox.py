@@ -1,7 +1,7 @@
 """Inbox folders: zips and folders that sites drop by SFTP or on a share, copied into the identity folder when whole.
 
-An inbox is written by others, also while it is read: nothing is followed or trusted there. What cannot be taken is left
-where it lies, is said once, and keeps nothing else waiting.
+Others write to an inbox, even while it is read: no link is followed, and nothing is trusted. A refused upload stays
+where it is, is reported once, and does not delay the others.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL
-from sparcc_pipeline.app.nightly.settings import IntakeSettings
+from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
 from sparcc_pipeline.dicom.input.archive import archive_files, unpack
 from sparcc_pipeline.errors import OutputError, UnreadablePixelsError, UnsafeArchiveError
 from sparcc_pipeline.message import Message
 
 UNFINISHED_SUFFIXES: Final = (".part", ".partial", ".filepart", ".tmp", ".crdownload", ".uploading")
-"""What programs that copy call a file until it is whole."""
+"""Suffixes that copying programs give to a file until it is whole."""
 
 LARGEST_DEPTH: Final = 24
 _ZIP_START: Final = b"PK\x03\x04"
@@ -29,7 +29,7 @@ _CHUNK: Final = 2**20
 
 
 class RefusedUpload(Exception):
-    """An upload that is not taken, and why."""
+    """An upload is refused, for this `reason`."""
 
     def __init__(self, reason: Message) -> None:
         super().__init__(reason)
@@ -42,8 +42,8 @@ class Entry:
 
     Parameters
     ----------
-    changed_at : when anything of it was last changed, seconds since 1970; no sender can set it
-    mark : the same as long as nothing of it changes
+    changed_at : time of its last change, seconds since 1970; no sender can set it
+    mark : text that changes with any change of the entry
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Entry:
 
 
 def list_entries(inbox: Path, most_files: int) -> list[Entry]:
-    """What lies in an inbox, the oldest first; names that are hidden or of unfinished copies are passed over.
+    """Return the entries of an inbox, the oldest first, without hidden names and unfinished copies.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def list_entries(inbox: Path, most_files: int) -> list[Entry]:
         try:
             marks = [_mark(path), *(_mark(below) for below in _walk(path, most_files))]
         except OSError:
-            continue  # it changes just now
+            continue  # it is changing now
         found.append(Entry(path, max(changed for changed, _ in marks), "|".join(mark for _, mark in marks)))
     return sorted(found, key=lambda entry: entry.changed_at)
 
@@ -83,12 +83,12 @@ def list_entries(inbox: Path, most_files: int) -> list[Entry]:
 def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
     """Copy an entry into `folder`, which must not exist: under neutral names, zips unpacked, all or nothing.
 
-    The copies are dated as the entry was last changed: that is when they arrived.
+    The copies get the time of the entry's last change as their time of arrival.
 
     Raises
     ------
-    RefusedUpload : it holds links or devices, too much, or a zip that is damaged, locked or unsafe
-    OutputError : there is no room
+    RefusedUpload : the entry holds links or devices, too much, or a zip that is damaged, locked or unsafe
+    OutputError : the disk is full
     """
     partial = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
@@ -107,7 +107,7 @@ def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
 
 
 def remove(entry: Entry) -> None:
-    """Remove an entry that was taken; if it may not be removed it is known by its mark and taken no second time."""
+    """Remove an entry that was taken. If that fails, its mark keeps it from being taken again."""
     if entry.path.is_dir() and not entry.path.is_symlink():
         shutil.rmtree(entry.path, ignore_errors=True)
     else:
@@ -118,7 +118,7 @@ def remove(entry: Entry) -> None:
 
 
 def _walk(path: Path, most_files: int) -> Iterator[Path]:
-    """All below a folder, links not followed; one more than allowed at most."""
+    """Yield everything below a folder without following links, at most one entry more than allowed."""
     if path.is_symlink() or not path.is_dir():
         return
     count = 0
@@ -133,7 +133,7 @@ def _walk(path: Path, most_files: int) -> Iterator[Path]:
 
 def _mark(path: Path) -> tuple[float, str]:
     found = path.lstat()
-    # The time of the last change of the inode: copying programs set the other one back.
+    # The change time of the inode: copying programs set the modification time back.
     changed = max(found.st_ctime, found.st_mtime if found.st_mtime <= found.st_ctime else 0.0)
     return changed, f"{path.name}:{found.st_ino}:{found.st_size}:{found.st_ctime_ns}"
 
@@ -166,7 +166,7 @@ class _Left:
 
 
 def _copy_folder(descriptor: int, folder: Path, limits: IntakeSettings, left: _Left, depth: int) -> None:
-    """Copy all files below an open folder; what it holds is opened by its descriptor: no path can be exchanged."""
+    """Copy all files below an open folder. Its entries are opened by descriptor, so that no path can be exchanged."""
     if depth > LARGEST_DEPTH:
         raise RefusedUpload(Message("the upload's folders are nested too deeply: send the study's folder only"))
     for name in sorted(os.listdir(descriptor)):
@@ -185,13 +185,13 @@ def _copy_folder(descriptor: int, folder: Path, limits: IntakeSettings, left: _L
 
 
 def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
-    """Open for reading what is no link; of pipes and devices nothing is waited for."""
+    """Open a file or folder for reading, never a link; pipes and devices do not block."""
     try:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
     except FileNotFoundError as error:
         raise OutputError(
-            "expected an upload that nobody changes any more, found that a part of it went while it was copied; it is "
-            "tried again"
+            "expected an upload that does not change, found that a part of it was removed during the copy; it is tried "
+            "again"
         ) from error
     except OSError as error:
         raise RefusedUpload(
@@ -200,7 +200,7 @@ def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
 
 
 def _copy_file(descriptor: int, folder: Path, limits: IntakeSettings, left: _Left) -> None:
-    """Copy an open file under the next number; closes it."""
+    """Copy an open file under the next number, and close it."""
     with os.fdopen(descriptor, "rb") as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
             raise RefusedUpload(
@@ -234,7 +234,7 @@ def _unpack(zipped: Path, folder: Path, limits: IntakeSettings) -> None:
             if sum(sizes) > limits.max_bytes or max(sizes, default=0) > limits.max_file_bytes:
                 raise RefusedUpload(_too_large(limits))
         unpack(zipped, folder)
-        # Names within the zip may be those of patients.
+        # Names within the zip may name patients.
         for number, file in enumerate(sorted(path for path in folder.rglob("*") if path.is_file()), start=1):
             file.rename(folder / f"{number:06d}.dcm")
             file.parent.rmdir()

@@ -1,7 +1,7 @@
-"""The manifest of a site: which study is of which participant and visit, by rule. Nothing is guessed from names.
+"""The manifest of a site: it assigns studies to participants and visits by rule. Nothing is guessed from names.
 
-A table (CSV in UTF-8 or GB 18030, or Excel) or a TOML file with a `[[study]]` for each row. A row names the site's
-patient identifier, the accession number, or both, and may bound the day of the study; the columns are `COLUMNS`.
+A table (CSV in UTF-8 or GB 18030, or Excel) or a TOML file with a `[[study]]` for each row. A row has the site's
+patient identifier, the accession number, or both, and may limit the day of the study; the columns are `COLUMNS`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COLUMNS: Final = {
     "participant": ("participant", "participant_id", "subject", "受试者编号", "受试者", "入组编号", "随机号"),
     "visit": ("visit", "访视", "访视名称", "访视点"),
 }
-"""Columns, and the headers under which each is known. Days are inclusive."""
+"""The columns, and the accepted headers of each. Days are inclusive."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
@@ -54,11 +54,11 @@ class Row:
     visit: str
 
     def knows(self, patient_id: str, accession: str) -> bool:
-        """True if the row is of this patient or examination, whatever the day."""
+        """Return True if the row is for this patient or examination, whatever the day."""
         return self.patient_id in ("", _plain(patient_id)) and self.accession in ("", _plain(accession))
 
     def spans(self, day: date | None) -> bool:
-        """True if the day lies within the row's; a study without a day lies only within a row without bounds."""
+        """Return True if the row includes the day; a study without a day fits only a row without limits."""
         if day is None:
             return self.study_from is None and self.study_to is None
         return (self.study_from or day) <= day <= (self.study_to or day)
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Assigned:
-    """Whose a study is, and of which visit."""
+    """The participant and visit of a study."""
 
     participant: str
     visit: str
@@ -79,11 +79,11 @@ class Manifest:
     rows: tuple[Row, ...] = field(repr=False)
 
     def assign(self, patient_id: str, accession: str, study_date: str) -> Assigned | Message:
-        """Participant and visit of a study, or why they cannot be told, without a word of identity.
+        """Return participant and visit of a study, or the reason why they are unknown, without identity.
 
         Parameters
         ----------
-        study_date : as DICOM writes it (YYYYMMDD)
+        study_date : day in the format of DICOM (YYYYMMDD)
         """
         day = _dicom_day(study_date)
         known = [row for row in self.rows if row.knows(patient_id, accession)]
@@ -111,7 +111,7 @@ def read_manifest(file: Path) -> Manifest:
 
     Raises
     ------
-    InputError : it is missing or damaged, a column is missing, or a row lacks an identifier, code or valid day
+    InputError : the file is missing or damaged, a column is missing, or a row lacks an identifier, code or valid day
     """
     raw = _toml_rows(file) if file.suffix.lower() == ".toml" else _table_rows(file)
     rows = [_row(number, cells, file.name) for number, cells in raw]
@@ -149,7 +149,7 @@ def _table_rows(file: Path) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _row(number: int, cells: dict[str, Any], file: str) -> Row:
-    """A checked row. Its identifiers are not quoted in an error."""
+    """Return a checked row. Errors do not quote its identifiers."""
     patient, accession = _plain(cells.get("patient_id")), _plain(cells.get("accession"))
     participant, visit = (_text(cells.get(column)) for column in ("participant", "visit"))
     if not (patient or accession):
@@ -169,14 +169,14 @@ def _row(number: int, cells: dict[str, Any], file: str) -> Row:
 
 
 def _text(cell: Any) -> str:
-    """A cell as text; a spreadsheet turns a code of digits into a number."""
+    """Return a cell as text; a spreadsheet turns a code of digits into a number."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return "" if cell is None else str(cell).strip()
 
 
 def _plain(cell: Any) -> str:
-    """An identifier without case, width and surrounding space: sites retype them."""
+    """Return an identifier without differences of case, width and surrounding space: sites retype them."""
     return " ".join(unicodedata.normalize("NFKC", _text(cell)).casefold().split())
 
 

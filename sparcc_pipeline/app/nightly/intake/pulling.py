@@ -1,4 +1,4 @@
-"""Fetching studies from PACS: only those that a site's manifest knows, and each until all of it is here."""
+"""Fetches studies from PACS: only those in a site's manifest, and each until all its images are here."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.receiving import new_name, serve
 from sparcc_pipeline.app.nightly.intake.sorting import PULL_WAY, study_key
-from sparcc_pipeline.app.nightly.settings import PullSettings
+from sparcc_pipeline.app.nightly.settings_tables import PullSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.results.table_reader import compact, read_table
 from sparcc_pipeline.dicom.network.pull import (
@@ -31,16 +31,16 @@ from sparcc_pipeline.errors import ConfigError, InputError, OutputError, SparccE
 ACCESSION_HEADERS: Final = ("accession", "accession_number", "检查号", "检查编号")
 
 
-def pull_all(context: Context, perimeter: Perimeter) -> None:
-    """Ask every PACS of the settings and fetch what is missing. One that fails keeps no other waiting."""
+def pull_all(context: Context, store: IdentityStore) -> None:
+    """Ask every PACS of the settings and fetch missing studies. A failing PACS does not block the others."""
     for pull in context.settings.pull:
         try:
-            _pull(context, perimeter, pull)
+            _pull(context, store, pull)
         except SparccError as error:
             context.log("studies could not be fetched from the PACS", site=pull.site, error=error)
 
 
-def _pull(context: Context, perimeter: Perimeter, pull: PullSettings) -> None:
+def _pull(context: Context, store: IdentityStore, pull: PullSettings) -> None:
     target, caller = parse_target(pull.pacs), Caller(pull.ae_title, pull.timeout_seconds)
     queries = list(_queries(context, pull))
     listed = (
@@ -48,7 +48,7 @@ def _pull(context: Context, perimeter: Perimeter, pull: PullSettings) -> None:
         if isinstance(target, Entity)
         else list_web_studies(target, caller, queries)
     )
-    missing = [study for study in listed if _is_missing(context, perimeter, pull.site, study)]
+    missing = [study for study in listed if _is_missing(context, store, pull.site, study)]
     if not missing:
         return
     context.log("studies are fetched from the PACS", site=pull.site, studies=len(missing))
@@ -57,14 +57,14 @@ def _pull(context: Context, perimeter: Perimeter, pull: PullSettings) -> None:
             if isinstance(target, Entity):
                 sent = move_study(target, caller, study.study_uid, context.settings.receive.ae_title)
             else:
-                sent = _fetch(context, perimeter, pull.site, target, caller, study)
-            key = study_key(perimeter, pull.site, study.study_uid)
-            perimeter.identities.expect(pull.site, key, study.count if study.count is not None else sent)
+                sent = _fetch(context, store, pull.site, target, caller, study)
+            key = study_key(store, pull.site, study.study_uid)
+            store.identities.expect(pull.site, key, study.count if study.count is not None else sent)
 
 
 def _queries(context: Context, pull: PullSettings) -> Iterator[Query]:
     if pull.days is not None:
-        # A day more at each end: the PACS's clock and zone are its own.
+        # One more day at each end: the PACS may have another clock and zone.
         today = context.clock().date()
         yield Query(today - timedelta(days=pull.days + 1), today + timedelta(days=1))
     if pull.accessions is not None:
@@ -77,26 +77,26 @@ def _queries(context: Context, pull: PullSettings) -> Iterator[Query]:
                 yield Query(accession=str(row.cells[column]))
 
 
-def _is_missing(context: Context, perimeter: Perimeter, site: str, study: RemoteStudy) -> bool:
-    """True for a study of a known participant of which not all images are here. Others are none of our business."""
+def _is_missing(context: Context, store: IdentityStore, site: str, study: RemoteStudy) -> bool:
+    """Return True for a study with missing images. Studies of unknown participants are ignored."""
     manifest = read_manifest(context.settings.site_of(site).manifest)
     if not isinstance(manifest.assign(study.patient_id, study.accession, study.study_date), Assigned):
         return False
-    key = study_key(perimeter, site, study.study_uid)
-    here = len(perimeter.identities.instances(site, key))
+    key = study_key(store, site, study.study_uid)
+    here = len(store.identities.instances(site, key))
     return here == 0 or (study.count is not None and here < study.count)
 
 
 @contextmanager
 def _listening(context: Context, target: Entity | WebService) -> Iterator[None]:
-    """For C-MOVE our own node must run: it does already (`sparcc receive`), or it is started for as long."""
+    """Run this program's node for C-MOVE, unless `sparcc receive` already does."""
     if isinstance(target, WebService):
         yield
         return
     try:
         receiver = serve(context.settings, context.clock, context.log)
     except ConfigError:
-        # The port is in use: by the node that runs. If by something else, the PACS will say that it could not send.
+        # The port is in use, by the running node. If another program uses it, the PACS reports that it could not send.
         yield
         return
     with receiver:
@@ -104,10 +104,10 @@ def _listening(context: Context, target: Entity | WebService) -> Iterator[None]:
 
 
 def _fetch(
-    context: Context, perimeter: Perimeter, site: str, service: WebService, caller: Caller, study: RemoteStudy
+    context: Context, store: IdentityStore, site: str, service: WebService, caller: Caller, study: RemoteStudy
 ) -> int:
-    """Fetch a study into a folder that gets its name when all of it is there."""
-    folder = perimeter.incoming(site) / new_name(PULL_WAY, context.clock)
+    """Fetch a study into a folder that gets its name when it is whole; return the number of images."""
+    folder = store.incoming(site) / new_name(PULL_WAY, context.clock)
     partial = folder.with_name(folder.name + PARTIAL)
     try:
         partial.mkdir(mode=0o700)

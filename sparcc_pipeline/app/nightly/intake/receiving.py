@@ -1,4 +1,4 @@
-"""The DICOM node of the night: who may send, where it goes, and what of it is logged."""
+"""The DICOM node of the night: its senders, their folders, and its limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparcc_pipeline.dicom.network.send import Entity, parse_target
 from sparcc_pipeline.errors import ConfigError
 
 DICOM_WAY: Final = "dicom"
-"""First part of the name of a reception's folder, and the way of its upload."""
+"""First part of the name of a reception's folder, and the `way` of its upload."""
 
 
 def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
@@ -23,7 +23,7 @@ def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
 
     Raises
     ------
-    ConfigError : nobody may send, a title belongs to two sites, the port is in use, or a certificate cannot be used
+    ConfigError : there is no sender, a title belongs to two sites, the port is in use, or a certificate is not usable
     OutputError : the identity folder cannot be written
     """
     receive = settings.receive
@@ -54,12 +54,12 @@ def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
 
 
 def new_name(way: str, clock: Clock) -> str:
-    """A name for an upload's folder, and its id in the ledger: way, time and chance."""
+    """Return a name for an upload's folder, which is its id in the ledger: way, time and a random part."""
     return f"{way}-{clock():%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
 
 
 def _senders(settings: NightlySettings) -> dict[str, Path]:
-    """Calling titles and where their images go: those of sites, and of the PACS that sites' studies are moved from."""
+    """Return the folder of each calling title: of sites, and of PACS that send studies by C-MOVE."""
     titles = [(site.ae_title, site.code) for site in settings.site if site.ae_title is not None]
     for pull in settings.pull:
         target = parse_target(pull.pacs)

@@ -1,6 +1,6 @@
-"""From uploads to studies: what lies in the incoming folders is read once, and told to the ledger by keyed hashes.
+"""Sorts uploads into studies: reads each incoming folder once, and records it in the ledger by keyed hashes.
 
-May be killed at any point and run again, and by two programs at once: every write says the same thing again.
+A killed program may run again, and two programs may run at once: every write is idempotent.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 from sparcc_pipeline.app.ledger.ledger import FileRecord, UploadRecord
 from sparcc_pipeline.app.ledger.states import UploadState
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
-from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
-from sparcc_pipeline.app.nightly.settings import SiteSettings
+from sparcc_pipeline.app.nightly.settings_tables import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.dicom.deidentify.incoming import IncomingFile, content_digest, file_digest, read_incoming
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_hash
@@ -27,38 +27,38 @@ INBOX_WAY: Final = "inbox"
 PULL_WAY: Final = "pull"
 
 
-def study_key(perimeter: Perimeter, site: str, study_uid: str) -> str:
-    """How the ledger knows a study. The site is in it: two sites may send one UID."""
-    return keyed_hash(perimeter.key, "study", site, study_uid).hex()
+def study_key(store: IdentityStore, site: str, study_uid: str) -> str:
+    """Return the key of a study in the ledger. It includes the site: two sites may send the same UID."""
+    return keyed_hash(store.key, "study", site, study_uid).hex()
 
 
-def content_key(perimeter: Perimeter, site: str, instances: Iterable[Instance]) -> str:
-    """How the ledger knows what a study is made of, whatever the order and the names of the files."""
+def content_key(store: IdentityStore, site: str, instances: Iterable[Instance]) -> str:
+    """Return the key of a study's content in the ledger, whatever the order and the names of the files."""
     parts = sorted(f"{each.instance_key} {each.digest}" for each in instances)
-    return keyed_hash(perimeter.key, "contents", site, *parts).hex()
+    return keyed_hash(store.key, "contents", site, *parts).hex()
 
 
-def take_from_inboxes(context: Context, perimeter: Perimeter) -> None:
-    """Take in what lies in the inboxes and was not changed for the quiet period.
+def take_from_inboxes(context: Context, store: IdentityStore) -> None:
+    """Take the entries of all inboxes that did not change in the quiet period.
 
-    One site's trouble keeps no other site waiting: it is logged and tried again in the next round.
+    A failing inbox does not block other sites: the error is logged, and the next round tries again.
     """
     for site in context.settings.site:
         if site.inbox is None:
             continue
         try:
-            _take_from_inbox(context, perimeter, site, site.inbox)
+            _take_from_inbox(context, store, site, site.inbox)
         except SparccError as error:
             context.log("inbox could not be read", site=site.code, error=error)
 
 
-def _take_from_inbox(context: Context, perimeter: Perimeter, site: SiteSettings, inbox: Path) -> None:
+def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings, inbox: Path) -> None:
     limits, ledger = context.settings.intake, context.ledger
     known = {upload.id: upload.state for upload in ledger.uploads()}
     quiet_before = context.clock().timestamp() - limits.quiet_minutes * 60
     for entry in list_entries(inbox, limits.max_files):
-        upload = f"{INBOX_WAY}-{keyed_code(perimeter.key, 'entry', site.code, entry.mark)}"
-        folder = perimeter.incoming(site.code) / upload
+        upload = f"{INBOX_WAY}-{keyed_code(store.key, 'entry', site.code, entry.mark)}"
+        folder = store.incoming(site.code) / upload
         if entry.changed_at > quiet_before or known.get(upload) in (UploadState.REJECTED, UploadState.QUARANTINED):
             continue
         if not folder.exists() and known.get(upload) != UploadState.SORTED:
@@ -73,30 +73,30 @@ def _take_from_inbox(context: Context, perimeter: Perimeter, site: SiteSettings,
         remove(entry)
 
 
-def sort_uploads(context: Context, perimeter: Perimeter) -> None:
-    """Read every upload that is whole and not sorted yet, and record its studies."""
+def sort_uploads(context: Context, store: IdentityStore) -> None:
+    """Read every whole upload that is not sorted yet, and record its studies."""
     done = {upload.id for upload in context.ledger.uploads() if upload.state != UploadState.RECEIVED}
     for site in context.settings.site:
-        for folder in sorted(perimeter.incoming(site.code).iterdir()):
+        for folder in sorted(store.incoming(site.code).iterdir()):
             if folder.is_dir() and not folder.name.endswith(PARTIAL) and folder.name not in done:
-                _sort_upload(context, perimeter, site.code, folder)
+                _sort_upload(context, store, site.code, folder)
 
 
-def _sort_upload(context: Context, perimeter: Perimeter, site: str, folder: Path) -> None:
+def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path) -> None:
     found: list[Instance] = []
     records: list[FileRecord] = []
     now = context.clock().timestamp()
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         incoming = read_incoming(file)
         if incoming is None:
-            key = keyed_hash(perimeter.key, "file", file_digest(file)).hex()
+            key = keyed_hash(store.key, "file", file_digest(file)).hex()
             records.append(FileRecord(key, file.stat().st_size))
             continue
         place = str(file.relative_to(folder))
-        instance = _instance(perimeter, site, folder.name, file, place, incoming, now)
+        instance = _instance(store, site, folder.name, file, place, incoming, now)
         found.append(instance)
         records.append(FileRecord(instance.digest, file.stat().st_size, instance.instance_key))
-    perimeter.identities.add(found)
+    store.identities.add(found)
     ledger, way = context.ledger, folder.name.split("-")[0]
     ledger.record_upload(UploadRecord(folder.name, site, way, records))
     if not found:
@@ -107,49 +107,49 @@ def _sort_upload(context: Context, perimeter: Perimeter, site: str, folder: Path
         ledger.close_upload(folder.name, UploadState.REJECTED, reason)
         return
     for key in sorted({each.study_key for each in found}):
-        instances = perimeter.identities.instances(site, key)
+        instances = store.identities.instances(site, key)
         facts = {"instances": len(instances), "series": len({each.series_uid for each in instances})}
-        ledger.record_study(site, key, content_key(perimeter, site, instances), [folder.name], facts)
+        ledger.record_study(site, key, content_key(store, site, instances), [folder.name], facts)
     ledger.close_upload(folder.name, UploadState.SORTED)
-    context.log("upload sorted", site=site, upload=folder.name, files=len(records),
-                studies=len({each.study_key for each in found}))  # fmt: skip
+    studies = len({each.study_key for each in found})
+    context.log("upload sorted", site=site, upload=folder.name, files=len(records), studies=studies)
 
 
 def _instance(
-    perimeter: Perimeter, site: str, upload: str, file: Path, place: str, incoming: IncomingFile, now: float
+    store: IdentityStore, site: str, upload: str, file: Path, place: str, incoming: IncomingFile, now: float
 ) -> Instance:
     return Instance(
         site=site,
         upload=upload,
         file=place,
-        study_key=study_key(perimeter, site, incoming.study_uid),
-        instance_key=keyed_hash(perimeter.key, "instance", site, incoming.sop_instance_uid).hex(),
-        digest=content_digest(file, incoming, perimeter.key),
+        study_key=study_key(store, site, incoming.study_uid),
+        instance_key=keyed_hash(store.key, "instance", site, incoming.sop_instance_uid).hex(),
+        digest=content_digest(file, incoming, store.key),
         study_uid=incoming.study_uid,
         series_uid=incoming.series_uid,
         patient_id=incoming.patient_id,
         accession=incoming.accession,
         study_date=incoming.study_date,
-        # A clock that was wrong when the file came must not make it wait for years.
+        # If the clock was wrong when the file came, it must not wait for years.
         arrived_at=min(file.stat().st_mtime, now),
         modality=incoming.modality,
     )
 
 
-def raw_files(perimeter: Perimeter, instances: Iterable[Instance]) -> list[Path]:
-    """Where the files of these instances lie."""
-    return [perimeter.incoming(each.site) / each.upload / each.file for each in instances]
+def raw_files(store: IdentityStore, instances: Iterable[Instance]) -> list[Path]:
+    """Return the paths of these instances."""
+    return [store.incoming(each.site) / each.upload / each.file for each in instances]
 
 
-def clean_raw(context: Context, perimeter: Perimeter) -> None:
-    """Delete raw uploads that are older than the settings keep them and all of whose studies are done with.
+def clean_raw(context: Context, store: IdentityStore) -> None:
+    """Delete raw uploads past `keep_raw_days` whose studies are delivered or superseded, and remains of killed copies.
 
-    And what copies that were killed left. Receptions are not among these: the node finishes them.
+    Receptions stay: the node finishes them.
     """
     for site in context.settings.site:
         for way in (INBOX_WAY, PULL_WAY):
-            # Only one process takes in at a time: these are nobody's.
-            for partial in perimeter.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
+            # Intake holds the lock, so no process owns these.
+            for partial in store.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
                 shutil.rmtree(partial, ignore_errors=True)
     days = context.settings.intake.keep_raw_days
     if days is None:
@@ -158,17 +158,17 @@ def clean_raw(context: Context, perimeter: Perimeter) -> None:
     waiting: dict[str, int] = defaultdict(int)
     for version in context.ledger.versions():
         if version.delivered_at is None and version.superseded_by is None:
-            for name in perimeter.identities.uploads(version.site, version.study_key):
+            for name in store.identities.uploads(version.site, version.study_key):
                 waiting[name] += 1
     for upload in context.ledger.uploads(UploadState.SORTED):
-        folder = perimeter.incoming(upload.site) / upload.id
+        folder = store.incoming(upload.site) / upload.id
         if upload.received_at.timestamp() < before and not waiting[upload.id] and folder.exists():
             remove_folder(folder)
             context.log("raw files deleted", site=upload.site, upload=upload.id)
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove an upload's folder: renamed first, so that none is ever found half deleted."""
-    gone = folder.with_name(folder.name + PARTIAL)
-    folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    """Remove an upload's folder. It is renamed first, so that no half-deleted folder has its name."""
+    renamed = folder.with_name(folder.name + PARTIAL)
+    folder.rename(renamed)
+    shutil.rmtree(renamed, ignore_errors=True)

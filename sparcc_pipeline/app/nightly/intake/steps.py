@@ -1,8 +1,7 @@
-"""The intake: from what sites send to de-identified studies of known participants. The only part that sees identity.
+"""Intake: from uploads to de-identified studies of known participants. The only part that reads identity.
 
-`take_in` brings uploads into the ledger; `check_complete` and `deidentify` are the first two steps of a study. What
-they say of a study holds no word of identity: an error that was met in a site's own files may quote its names or UIDs:
-its words never leave here.
+`take_in` brings uploads into the ledger; `check_complete` and `deidentify` are the first two steps of a study. Their
+reasons hold no identity: the text of an error in a site's files may quote names or UIDs, so it stays here.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from typing import Any, Final
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.pulling import pull_all
 from sparcc_pipeline.app.nightly.intake.sorting import clean_raw, raw_files, sort_uploads, take_from_inboxes
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, publish, unmake
+from sparcc_pipeline.app.nightly.work.staging import RESULT, publish, remove_staging, staging_folder
 from sparcc_pipeline.dicom.deidentify.image import SetAside, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import days_shifted
 from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, discover
@@ -31,10 +30,10 @@ from sparcc_pipeline.errors import IncompleteSeriesError, InputError, SparccErro
 from sparcc_pipeline.message import Message
 
 WAITS_FOR: Final = "waits_for"
-"""Fact that says which check put a study into quarantine: a release lets it pass that one."""
+"""Fact with the check that quarantined a study; a release lets the study pass that check."""
 
 BY_ITSELF: Final = "intake"
-"""Who releases a study that waited for what is there now; no person has looked at it."""
+"""The name of the releases by this program, without a person."""
 
 MANIFEST: Final = "manifest"
 RAW_FILES: Final = "raw_files"
@@ -44,45 +43,45 @@ BURNT_IN: Final = "burnt_in"
 
 
 def take_in(context: Context) -> None:
-    """Take in what came by every way; give back studies that waited for what is there now.
+    """Take in uploads from all sources, and release studies whose manifest row or files have come.
 
-    Where another process is at it, it does that for this one, too.
+    If another process holds the lock, return.
     """
-    perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    with perimeter.alone() as alone:
-        if not alone:
+    store = IdentityStore.open(context.settings.paths.identity_folder)
+    with store.lock() as locked:
+        if not locked:
             return
-        take_from_inboxes(context, perimeter)
-        pull_all(context, perimeter)
-        sort_uploads(context, perimeter)
-        _look_again(context, perimeter)
-        clean_raw(context, perimeter)
+        take_from_inboxes(context, store)
+        pull_all(context, store)
+        sort_uploads(context, store)
+        _look_again(context, store)
+        clean_raw(context, store)
 
 
 def check_complete(context: Context, version: StudyVersion) -> Outcome:
-    """Whether all of a study is there: it is quiet, its STIR stack has no gap, and the PACS has no more of it."""
-    perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    instances = perimeter.identities.instances(version.site, version.study_key)
+    """Check that a study is complete: no file came lately, its STIR stack has no gap, and the PACS has no more."""
+    store = IdentityStore.open(context.settings.paths.identity_folder)
+    instances = store.identities.instances(version.site, version.study_key)
     quiet = timedelta(minutes=context.settings.intake.quiet_minutes)
     arrived = datetime.fromtimestamp(max(each.arrived_at for each in instances), UTC)
-    # A clock that was set back meanwhile is not waited for.
+    # Do not wait for a clock that was set back.
     if arrived <= context.clock() < arrived + quiet:
         return NotYet(arrived + quiet)
-    expected = perimeter.identities.expected(version.site, version.study_key)
+    expected = store.identities.expected(version.site, version.study_key)
     if expected is not None and len(instances) < expected:
         return Failed(
             Message(
-                "{count} of the {expected} images that the PACS holds of this study came: it is fetched again",
+                "only {count} of the {expected} images of this study in the PACS came: it is fetched again",
                 count=len(instances),
                 expected=expected,
             )
         )
     if len({each.patient_id.strip().casefold() for each in instances}) > 1 and not _passes(version, PATIENTS):
         reason = Message(
-            "the images of this study carry different patient identifiers: the site should say whose it is"
+            "the images of this study carry different patient identifiers: the site should name the right patient"
         )
         return Quarantined(reason, {WAITS_FOR: PATIENTS})
-    files = raw_files(perimeter, instances)
+    files = raw_files(store, instances)
     if not all(file.is_file() for file in files):
         reason = Message(
             "more of this study came after its first files had been deleted (keep_raw_days): the site should send the "
@@ -96,7 +95,7 @@ def check_complete(context: Context, version: StudyVersion) -> Outcome:
 
 
 def _gap(context: Context, discovery: Discovery) -> Message | None:
-    """What shows that slices have not come; None if nothing does. Whether it is STIR at all, scoring will say."""
+    """Return the sign of missing slices; None if there is none. Scoring checks that the series is STIR."""
     stir: SeriesCandidate | None = None
     try:
         stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
@@ -114,9 +113,9 @@ def _gap(context: Context, discovery: Discovery) -> Message | None:
 
 
 def deidentify(context: Context, version: StudyVersion) -> Outcome:
-    """Say by the manifest whose a study is, and write it de-identified into the work folder, as a whole."""
-    perimeter = Perimeter.open(context.settings.paths.identity_folder)
-    instances = perimeter.identities.instances(version.site, version.study_key)
+    """Assign a study by the manifest, and publish it de-identified in the work folder."""
+    store = IdentityStore.open(context.settings.paths.identity_folder)
+    instances = store.identities.instances(version.site, version.study_key)
     assigned = _assigned(context.settings, version.site, instances)
     if isinstance(assigned, Message):
         return Quarantined(assigned, {WAITS_FOR: MANIFEST})
@@ -124,37 +123,37 @@ def deidentify(context: Context, version: StudyVersion) -> Outcome:
     if rivals := context.ledger.rivals(version):
         return Quarantined(
             Message(
-                "participant {participant} already has study {others} for visit {visit}: say which one counts (sparcc "
-                "nightly supersede OLD NEW), or correct the manifest",
+                "participant {participant} already has study {others} for visit {visit}: choose which one counts "
+                "(sparcc nightly supersede OLD NEW), or correct the manifest",
                 participant=assigned.participant,
                 others=tuple(rival.id for rival in rivals),
                 visit=assigned.visit,
             )
         )
     work = context.settings.paths.work_folder
-    folder = making_folder(work, "study", version)
+    folder = staging_folder(work, "study", version)
     try:
-        outcome = _write(context, perimeter, version, instances, folder / RESULT)
+        outcome = _write(context, store, version, instances, folder / RESULT)
         if isinstance(outcome, Done):
             publish(folder / RESULT, work / (version.study_folder or ""))
         return outcome
     finally:
-        unmake(folder)
+        remove_staging(folder)
 
 
 def _write(
-    context: Context, perimeter: Perimeter, version: StudyVersion, instances: list[Instance], folder: Path
+    context: Context, store: IdentityStore, version: StudyVersion, instances: list[Instance], folder: Path
 ) -> Outcome:
-    """Write every image that passes; the facts of what was written."""
+    """Write every image that passes the checks, and return the facts of the written images."""
     participant, visit = version.participant or "", version.visit or ""
-    days = days_shifted(perimeter.key, participant)
+    days = days_shifted(store.key, participant)
     subject = Subject(context.settings.intake.trial, version.site, participant, visit, days)
     folder.mkdir()
     aside: Counter[str] = Counter()
     uids: dict[str, str] = {}
-    for number, file in enumerate(raw_files(perimeter, instances), start=1):
+    for number, file in enumerate(raw_files(store, instances), start=1):
         try:
-            made = deidentify_file(file, subject, perimeter.key, released=_passes(version, BURNT_IN))
+            made = deidentify_file(file, subject, store.key, released=_passes(version, BURNT_IN))
         except InputError:
             return Rejected(
                 Message("an image of this study is damaged or cannot be decoded: the site should send it again")
@@ -165,15 +164,17 @@ def _write(
             aside[made.reason] += 1
             continue
         uids |= made.uids
-        # Numbers, for two images may carry one UID; the order is that of the pseudonyms.
+        # The number keeps two images with one UID apart; files sort by their pseudonyms.
         (folder / f"{made.sop_instance_uid}-{number}.dcm").write_bytes(made.content)
     if not uids:
+        count = len(instances)
         return Rejected(
-            Message("none of the {count} objects of this study is an MR image: the site should send the images",
-                    count=len(instances))
-        )  # fmt: skip
+            Message(
+                "none of the {count} objects of this study is an MR image: the site should send the images", count=count
+            )
+        )
     for patient in {each.patient_id for each in instances}:
-        perimeter.identities.remember(version.site, patient, participant, days, uids)
+        store.identities.remember(version.site, patient, participant, days, uids)
     return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
 
 
@@ -185,7 +186,7 @@ def _burnt_in() -> Message:
 
 
 def _facts(context: Context, folder: Path) -> dict[str, Any]:
-    """What reports say of a study, from its de-identified files."""
+    """Return the facts for reports from the de-identified files."""
     discovery = discover(folder.iterdir())
     facts: dict[str, Any] = {"instances": discovery.files, "series": len(discovery.series), "modality": "MR"}
     try:
@@ -206,13 +207,13 @@ def _facts(context: Context, folder: Path) -> dict[str, Any]:
 
 
 def _passes(version: StudyVersion, check: str) -> bool:
-    """True if a person let the study pass this check."""
+    """Return True if a person let the study pass this check."""
     released = version.facts.get("released") or {}
     return released.get("by") not in (None, BY_ITSELF) and version.facts.get(WAITS_FOR) == check
 
 
 def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -> Assigned | Message:
-    """By the manifest as it is now. A manifest that cannot be read holds its site's studies, and no others."""
+    """Assign by the present manifest. An unreadable manifest stops the studies of its site only."""
     try:
         manifest = read_manifest(settings.site_of(site).manifest)
     except InputError as error:
@@ -221,23 +222,23 @@ def _assigned(settings: NightlySettings, site: str, instances: list[Instance]) -
     return manifest.assign(newest.patient_id, newest.accession, newest.study_date)
 
 
-def _look_again(context: Context, perimeter: Perimeter) -> None:
-    """Studies that waited for a row of the manifest, or for files that had been deleted, go on when these are there."""
+def _look_again(context: Context, store: IdentityStore) -> None:
+    """Release studies that waited for a row of the manifest, or for deleted files, once these are there."""
     for version in context.ledger.versions(state=State.QUARANTINED):
         waits_for = version.facts.get(WAITS_FOR)
         if version.superseded_by is not None or waits_for not in (MANIFEST, RAW_FILES):
             continue
-        instances = perimeter.identities.instances(version.site, version.study_key)
+        instances = store.identities.instances(version.site, version.study_key)
         if waits_for == MANIFEST:
             there = isinstance(_assigned(context.settings, version.site, instances), Assigned)
         else:
-            there = all(file.is_file() for file in raw_files(perimeter, instances))
+            there = all(file.is_file() for file in raw_files(store, instances))
         if there:
-            context.ledger.release(version.id, "what it waited for is there now", BY_ITSELF)
+            context.ledger.release(version.id, "the missing row or files are there now", BY_ITSELF)
 
 
 def whose(settings: NightlySettings, version: StudyVersion) -> list[tuple[str, str, str]]:
-    """(patient identifier, accession number, study date) that the files of a study carry: for a coordinator's eyes."""
-    perimeter = Perimeter.open(settings.paths.identity_folder)
-    instances = perimeter.identities.instances(version.site, version.study_key)
+    """Return (patient identifier, accession number, study date) of a study's files, for the coordinator only."""
+    store = IdentityStore.open(settings.paths.identity_folder)
+    instances = store.identities.instances(version.site, version.study_key)
     return sorted({(each.patient_id, each.accession, each.study_date) for each in instances})

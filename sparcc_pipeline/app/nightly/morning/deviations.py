@@ -1,7 +1,7 @@
-"""Where a study departs from the protocol of its images: spacing, coverage, T1, field strength.
+"""Deviations of a study from the imaging protocol: spacing, coverage, T1, field strength.
 
-No limit is made up here: they are in `[report]` of the settings, with the published one as default or none, and all
-else is a change against the participant's own baseline. A deviation is told, and stops nothing.
+The limits are in `[report]` of the settings; every other check compares with the participant's own baseline. A
+deviation is listed in the report, and stops nothing.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from sparcc_pipeline.app.nightly.settings import ReportSettings
+from sparcc_pipeline.app.nightly.settings_tables import ReportSettings
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import SAME_SPACING
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
 FIELD_STEP_T: Final = 0.5
-"""Headers give the field of a 3 T scanner as 3 or as 2.89: two fields are the same where they are the same in steps of
-half a tesla. That 1.5 T and 3 T need other sequences: clinical reference, section 7."""
+"""Headers give the field of a 3 T scanner as 3 or as 2.89: fields are compared in steps of half a tesla. STIR at 1.5 T
+needs other echo and inversion times than at 3 T, so the field should not change (decision of this project)."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What was acquired, as the ledger keeps it; None where the images do not say.
+    """The acquisition, as the ledger keeps it; None where the headers lack it.
 
     Parameters
     ----------
-    spacing_mm : from slice to slice
+    spacing_mm : distance from slice to slice
     stack_mm : depth of the whole stack
     has_t1 : the study has a semicoronal T1-weighted series
     """
@@ -38,7 +38,7 @@ class ImageFacts:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """The facts of a study version."""
+        """Return the acquisition in the facts of a study version."""
 
         def number(name: str) -> float | None:
             value = facts.get(name)
@@ -54,11 +54,11 @@ class ImageFacts:
 
 
 def deviations(facts: ImageFacts, baseline: ImageFacts | None, limits: ReportSettings) -> tuple[Message, ...]:
-    """What to tell of one study; the most serious first.
+    """Return the deviations of one study, the most serious first.
 
     Parameters
     ----------
-    baseline : of the same participant; None for the baseline itself, or where there is none yet
+    baseline : baseline of the same participant; None for the baseline itself, or if there is none yet
     """
     before = ImageFacts(None, None, None, None) if baseline is None else baseline
     return (
@@ -106,7 +106,8 @@ def _of_spacing(here: float | None, baseline: float | None, limits: tuple[float,
             )
         )
     if baseline is not None and abs(here / baseline - 1) > SAME_SPACING:
-        # Totals from different spacings are not like for like (clinical reference, section 2, "Coverage").
+        # Six slices at another spacing cover another part of the joint: totals are not comparable (decision of this
+        # project).
         found.append(
             Message(
                 "six slices cover {here:.0f} mm, at baseline {baseline:.0f} mm: use the spacing of the baseline",
@@ -132,5 +133,5 @@ def _of_t1(has_t1: bool | None, *, expected: bool) -> list[Message]:
 
 
 def _nominal(field_strength_t: float) -> int:
-    """In steps of `FIELD_STEP_T`."""
+    """Return the field in steps of `FIELD_STEP_T`."""
     return round(field_strength_t / FIELD_STEP_T)

@@ -1,4 +1,4 @@
-"""The ledger and the settings -> what a morning report is made of. There: `morning_of`."""
+"""Reads a morning report from the ledger and the settings: `morning_of`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion, Upload
 from sparcc_pipeline.app.ledger.states import ChangeState, State, UploadState
 from sparcc_pipeline.app.nightly.morning.deviations import ImageFacts, deviations
-from sparcc_pipeline.app.nightly.morning.model import Delivery, Morning, Reason, Site, Standing, StudyNow
+from sparcc_pipeline.app.nightly.morning.model import Morning
+from sparcc_pipeline.app.nightly.morning.studies import Delivery, Reason, Site, Standing, StudyNow
 from sparcc_pipeline.app.nightly.morning.words import BY_KIND
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.errors import ConfigError
@@ -31,11 +32,15 @@ _UPLOADS: Final = {
     UploadState.REJECTED: Standing.REJECTED,
     UploadState.RECEIVED: Standing.IN_WORK,
 }
-"""Uploads of which no study was made (yet); those that were sorted are told of as their studies."""
+"""Uploads without studies; sorted uploads appear as their studies."""
 
 
 def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problems: tuple[Message, ...] = ()) -> Morning:
-    """All that the ledger knows, as it stands now.
+    """Return everything that the ledger holds now.
+
+    Parameters
+    ----------
+    problems : errors of the night as a whole
 
     Raises
     ------
@@ -50,11 +55,7 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         for each in versions
         if each.visit == settings.run.baseline_visit and each.superseded_by is None
     }
-    not_compared = {
-        each.follow_up_id: _reason(each.reason, each.facts.get("reason_kind"))
-        for each in ledger.changes()
-        if each.state in (ChangeState.REFUSED, ChangeState.FAILED) and each.reason is not None
-    }
+    not_compared = _not_compared(ledger)
     studies = [
         _study(
             each,
@@ -76,12 +77,21 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
     )
 
 
+def _not_compared(ledger: Ledger) -> dict[int, Reason]:
+    """Return why a change could not be computed, by the number of the follow-up."""
+    return {
+        each.follow_up_id: _reason(each.reason, each.facts.get("reason_kind"))
+        for each in ledger.changes()
+        if each.state in (ChangeState.REFUSED, ChangeState.FAILED) and each.reason is not None
+    }
+
+
 def report_zone(settings: NightlySettings, now: datetime) -> tzinfo:
-    """The zone in which the report shows times.
+    """Return the zone in which the report shows times.
 
     Raises
     ------
-    ConfigError : the settings name one that is not known
+    ConfigError : the settings name an unknown zone
     """
     name = settings.report.time_zone
     if name is None:
@@ -153,7 +163,7 @@ def _delivery(version: StudyVersion) -> Delivery:
 
 
 def _reason(reason: Message, kind: object) -> Reason:
-    """In general words where it quotes an error of a known kind, with the error's own beside it; else what was said."""
+    """Return the general reason of an error of a known kind, with its sentence quoted; else the reason itself."""
     known = BY_KIND.get(kind) if isinstance(kind, str) else None
     error = reason.fields.get("error") if isinstance(reason, Message) else None
     if known is None or error is None:

@@ -1,6 +1,6 @@
-"""The morning report by e-mail: a short text, and the page as attachment. No mail ever stops a night.
+"""The morning report by e-mail: a short text with the page attached. No mail stops a night.
 
-The password is never in the settings: it is in a variable of the environment or a file of its own.
+The password is never in the settings, but in an environment variable or a file of its own.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from sparcc_pipeline.app.nightly.settings import MailSettings
+from sparcc_pipeline.app.nightly.settings_tables import MailSettings
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 
 @dataclass(frozen=True)
 class Letter:
-    """One mail: to whom, its words, and files as (name, media type, content)."""
+    """One mail: recipients, text, and attachments as (name, media type, content)."""
 
     to: Sequence[str]
     subject: str
@@ -29,7 +29,7 @@ class Letter:
 
 
 def read_password(settings: MailSettings) -> str | None:
-    """The password from the environment variable or the file that the settings name; None if they name none.
+    """Return the password from the environment variable or file in the settings; None if they name neither.
 
     Raises
     ------
@@ -54,17 +54,17 @@ def read_password(settings: MailSettings) -> str | None:
         ) from error
     if others or not found:
         what = "a file that other users may read" if others else "an empty first line"
-        raise ConfigError(f"expected the password for mail in {file} with the rights 0600, found {what}; mend it")
+        raise ConfigError(f"expected the password for mail in {file} with the rights 0600, found {what}; correct it")
     return found
 
 
 def send_letter(letter: Letter, settings: MailSettings) -> None:
-    """Hand one mail in; every recipient gets it, or it is an error.
+    """Send one mail to all its recipients.
 
     Raises
     ------
-    ConfigError : no server or sender, an address that is none, no password, or one that would go unprotected
-    OutputError : no connection, refused, a certificate that is not trusted; may be tried again
+    ConfigError : no server or sender, an invalid address, no password, or a password without TLS
+    OutputError : no connection, mail or a recipient refused, or an untrusted certificate; another try may succeed
     """
     sender = settings.sender or ""
     try:
@@ -73,7 +73,7 @@ def send_letter(letter: Letter, settings: MailSettings) -> None:
         raise ConfigError(
             "expected addresses such as NAME@HOST in the settings, found one with other characters; change it"
         ) from error
-    with _told(settings), _logged_in(settings) as connection:
+    with _as_output_error(settings), _logged_in(settings) as connection:
         refused = connection.send_message(message, sender, list(letter.to))
     if refused:
         raise OutputError(
@@ -83,17 +83,17 @@ def send_letter(letter: Letter, settings: MailSettings) -> None:
 
 
 def greet(settings: MailSettings) -> None:
-    """Connect and log in, and send nothing (errors: see `send_letter`)."""
-    with _told(settings), _logged_in(settings):
+    """Connect and log in without sending (errors: see `send_letter`)."""
+    with _as_output_error(settings), _logged_in(settings):
         pass
 
 
 def as_message(letter: Letter, sender: str) -> EmailMessage:
-    """The mail as it is sent (RFC 5322, MIME)."""
+    """Return the mail in the format of RFC 5322 and MIME."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, ", ".join(letter.to), letter.subject
     message["Date"], message["Message-ID"] = formatdate(localtime=True), make_msgid(domain=sender.rpartition("@")[2])
-    # Mailing systems answer such mail neither with "out of office" nor with a receipt (RFC 3834).
+    # With this header, mail systems send no "out of office" and no receipt (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text)
     for name, media_type, content in letter.attachments:
@@ -103,8 +103,8 @@ def as_message(letter: Letter, sender: str) -> EmailMessage:
 
 
 @contextmanager
-def _told(settings: MailSettings) -> Iterator[None]:
-    """What goes wrong with the server, as an error of ours."""
+def _as_output_error(settings: MailSettings) -> Iterator[None]:
+    """Raise errors of the server as OutputError."""
     try:
         yield
     except (OSError, smtplib.SMTPException) as error:
@@ -145,7 +145,7 @@ def _connect(settings: MailSettings, host: str) -> smtplib.SMTP:
 
 
 def _fault(error: Exception, timeout_s: float) -> str:
-    """What went wrong, without the server's own words, which may quote an address."""
+    """Return the fault without the server's own text, which may quote an address."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return "user or password refused"

@@ -1,166 +1,26 @@
-"""What a morning report is made of, and how it is counted. Nothing here knows a database, a file or a language.
-
-A study stands where its newest version stands. "Needs somebody" means: nothing more happens to it until a person acts.
-"""
+"""A morning report before it is written in a language: which studies it lists, and how it counts them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from enum import Enum
 from statistics import median
 from typing import Final
 
-from sparcc_pipeline.app.study.config import LanguageCode
+from sparcc_pipeline.app.nightly.morning.studies import (
+    NEEDS_ATTENTION,
+    Counts,
+    Delivery,
+    NightCounts,
+    Site,
+    Standing,
+    StudyNow,
+)
 from sparcc_pipeline.message import Message
 
 NIGHT: Final = timedelta(hours=24)
-"""What one report looks back on; the nights before are as long."""
-
-
-class Standing(Enum):
-    """Where a study version stands, by what it means for the people who read the report."""
-
-    IN_WORK = "in work"
-    SCORED = "scored"
-    UNSCORABLE = "unscorable"
-    QUARANTINED = "quarantined"
-    REJECTED = "rejected"
-    RETRYING = "retrying"
-    GIVEN_UP = "failed"
-
-
-class Delivery(Enum):
-    """Where the results of a scored study are."""
-
-    NONE = "none"
-    PENDING = "pending"
-    DONE = "delivered"
-    GIVEN_UP = "failed"
-
-
-NEEDS_SOMEBODY: Final = (Standing.QUARANTINED, Standing.REJECTED, Standing.GIVEN_UP)
-"""In the order in which a coordinator should look at them."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a study does not go on.
-
-    Parameters
-    ----------
-    what : what was found
-    remedy : what to do, for whom can do it; None where there is nothing to do
-    quoted : the program's own English words, where `what` says it in general
-    """
-
-    what: Message
-    remedy: Message | None = None
-    quoted: str = ""
-
-
-@dataclass(frozen=True)
-class StudyNow:
-    """One study version as the report shows it; it holds nothing that identifies a person.
-
-    Parameters
-    ----------
-    study : how the commands call it
-    participant, visit : None until the manifest has said
-    since : when it came to stand where it does
-    next_try : when a failed step is tried again
-    not_compared : why the change since baseline could not be computed
-    is_upload : an upload that is not sorted into studies; `study` is then its ID
-    waits_for_manifest : it goes on by itself once the manifest knows it
-    """
-
-    study: str
-    site: str
-    version: int
-    participant: str | None
-    visit: str | None
-    standing: Standing
-    received_at: datetime
-    since: datetime
-    files: int = 0
-    reasons: tuple[Reason, ...] = ()
-    scored_at: datetime | None = None
-    total: int | None = None
-    attempts: int = 0
-    next_try: datetime | None = None
-    delivery: Delivery = Delivery.NONE
-    delivery_reason: Reason | None = None
-    deviations: tuple[Message, ...] = ()
-    not_compared: Reason | None = None
-    superseded: bool = False
-    is_upload: bool = False
-    waits_for_manifest: bool = False
-
-    @property
-    def to_score(self) -> timedelta | None:
-        """From the last file to the score."""
-        return None if self.scored_at is None else self.scored_at - self.received_at
-
-
-@dataclass(frozen=True)
-class Site:
-    """One hospital."""
-
-    code: str
-    name: str
-    language: LanguageCode
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Figures of one site, or of all: of the night what came and was done, of the present what waits.
-
-    Parameters
-    ----------
-    to_score_median, to_score_worst : of what was scored in the night
-    oldest_waiting : age of the oldest study that is still to be scored
-    superseded : versions that a fuller one replaced in the night
-    """
-
-    received: int
-    scored: int
-    unscorable: int
-    delivered: int
-    quarantined: int
-    rejected: int
-    failed: int
-    retrying: int
-    in_work: int
-    deliveries_pending: int
-    superseded: int
-    deviations: int
-    to_score_median: timedelta | None
-    to_score_worst: timedelta | None
-    oldest_waiting: timedelta | None
-
-    @property
-    def needs_somebody(self) -> int:
-        """Studies that go nowhere until a person acts."""
-        return self.quarantined + self.rejected + self.failed
-
-
-@dataclass(frozen=True)
-class NightCounts:
-    """One bar of the plot: what was received in one night, by where it stands now, and how long scoring took."""
-
-    ends: datetime
-    scored: int
-    unscorable: int
-    waiting: int
-    needs_somebody: int
-    to_score_median: timedelta | None
-    to_score_worst: timedelta | None
-
-    @property
-    def received(self) -> int:
-        """All of the night."""
-        return self.scored + self.unscorable + self.waiting + self.needs_somebody
+"""The time that one report covers; earlier nights are as long."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +29,11 @@ class Morning:
 
     Parameters
     ----------
-    made_at : the report looks back from here
-    zone : in which times are shown
-    studies : all versions that are known, of all sites
+    made_at : end of the night that the report covers
+    zone : zone of the times that it shows
+    studies : all known versions of all sites
     nights_shown : bars of the plot
-    problems : what is wrong with the night as a whole, such as a step that could not run
+    problems : errors of the night as a whole, such as a step that could not run
     """
 
     made_at: datetime
@@ -185,11 +45,11 @@ class Morning:
 
     @property
     def began(self) -> datetime:
-        """Begin of the night."""
+        """The begin of the night."""
         return self.made_at - NIGHT
 
     def of_site(self, code: str) -> Morning:
-        """The same for one site alone, without what concerns the whole."""
+        """Return the report of one site, without the problems of the night."""
         return Morning(
             self.made_at,
             self.zone,
@@ -199,57 +59,58 @@ class Morning:
         )
 
     def in_night(self, moment: datetime | None) -> bool:
-        """True if it happened in the night that the report looks back on."""
+        """Return True for a time in the night that the report covers."""
         return moment is not None and self.began < moment <= self.made_at
 
-    def needing_somebody(self) -> list[StudyNow]:
-        """Quarantined, rejected, failed; in each group first those of this night, then what has waited longest.
+    def needing_attention(self) -> list[StudyNow]:
+        """Return the studies that wait for a person: in each group first those of this night, then the oldest.
 
-        A rejected study is settled, and not listed, when the same visit has been scored from what was sent since.
+        A rejected study is left out once its visit is scored from images that came later.
         """
-        settled: dict[tuple[str, str | None, str | None], datetime] = {
+        scored_since: dict[tuple[str, str | None, str | None], datetime] = {
             (s.site, s.participant, s.visit): max(s.received_at, s.scored_at or s.received_at)
             for s in self.studies
             if s.standing is Standing.SCORED and s.participant is not None
         }
+
+        def last_scored(study: StudyNow) -> datetime:
+            return scored_since.get((study.site, study.participant, study.visit), study.received_at)
+
         listed = [
             study
             for study in self.studies
-            if study.standing in NEEDS_SOMEBODY
+            if study.standing in NEEDS_ATTENTION
             and not study.superseded
-            and not (
-                study.standing is Standing.REJECTED
-                and settled.get((study.site, study.participant, study.visit), study.received_at) > study.received_at
-            )
+            and not (study.standing is Standing.REJECTED and last_scored(study) > study.received_at)
         ]
         return sorted(
-            listed, key=lambda s: (NEEDS_SOMEBODY.index(s.standing), not self.in_night(s.since), s.since, s.study)
+            listed, key=lambda s: (NEEDS_ATTENTION.index(s.standing), not self.in_night(s.since), s.since, s.study)
         )
 
     def stuck_deliveries(self) -> list[StudyNow]:
-        """Scored studies whose delivery has failed at least once; given up ones first, then the oldest."""
+        """Return scored studies whose delivery failed: first those given up, then the oldest."""
         stuck = [s for s in self.studies if s.delivery_reason is not None and s.delivery is not Delivery.DONE]
         return sorted(stuck, key=lambda s: (s.delivery is not Delivery.GIVEN_UP, s.since, s.study))
 
     def deviating(self) -> list[StudyNow]:
-        """Studies scored in the night with a deviation from the protocol."""
+        """Return studies scored in the night with a deviation from the imaging protocol."""
         found = [s for s in self.studies if s.deviations and self.in_night(s.scored_at) and not s.superseded]
         return sorted(found, key=lambda s: (s.site, s.participant or "", s.visit or "", s.study))
 
     def not_compared(self) -> list[StudyNow]:
-        """Follow-ups scored in the night whose change since baseline could not be computed."""
+        """Return follow-ups scored in the night whose change since baseline could not be computed."""
         found = [s for s in self.studies if s.not_compared and self.in_night(s.scored_at) and not s.superseded]
         return sorted(found, key=lambda s: (s.site, s.participant or "", s.visit or "", s.study))
 
     def without_score(self) -> list[StudyNow]:
-        """Studies of the night to which the method does not apply."""
+        """Return studies of the night to which the method does not apply."""
         found = [s for s in self.studies if s.standing is Standing.UNSCORABLE and self.in_night(s.since)]
         return sorted(found, key=lambda s: (s.site, s.since, s.study))
 
     def counts(self) -> Counts:
-        """The figures of all sites of this report together."""
+        """Return the figures of all sites of this report together."""
         current = [study for study in self.studies if not study.superseded]
-        needing = self.needing_somebody()
+        needing = self.needing_attention()
         seconds = self._to_score()
         waiting = [s for s in current if s.standing in (Standing.IN_WORK, Standing.RETRYING)]
 
@@ -278,7 +139,7 @@ class Morning:
         )
 
     def nights(self) -> tuple[NightCounts, ...]:
-        """The last nights, the oldest first; a night ends at the time of day at which this report was made."""
+        """Return the last nights, the oldest first; each ends at the time of day of this report."""
         ends = [self.made_at - NIGHT * back for back in reversed(range(self.nights_shown))]
         return tuple(_night(end, [s for s in self.studies if end - NIGHT < s.received_at <= end]) for end in ends)
 
@@ -298,7 +159,7 @@ def _night(ends: datetime, studies: Sequence[StudyNow]) -> NightCounts:
         scored=number(Standing.SCORED),
         unscorable=number(Standing.UNSCORABLE),
         waiting=number(Standing.IN_WORK, Standing.RETRYING),
-        needs_somebody=number(*NEEDS_SOMEBODY),
+        needs_attention=number(*NEEDS_ATTENTION),
         to_score_median=timedelta(seconds=median(seconds)) if seconds else None,
         to_score_worst=timedelta(seconds=max(seconds)) if seconds else None,
     )

@@ -1,4 +1,4 @@
-"""The page and the tables of a morning report. What they show is decided in `report_model`."""
+"""The page of a morning report; `model` decides what it shows."""
 
 from __future__ import annotations
 
@@ -8,29 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sparcc_pipeline import __version__
-from sparcc_pipeline.app.nightly.morning.model import Counts, Delivery, Morning, Reason, Site, Standing, StudyNow
+from sparcc_pipeline.app.nightly.morning.model import Morning
 from sparcc_pipeline.app.nightly.morning.plot import nights_plot
+from sparcc_pipeline.app.nightly.morning.studies import Counts, Delivery, Reason, Site, Standing, StudyNow
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.pages import template
 from sparcc_pipeline.app.report.plots import picture
-from sparcc_pipeline.app.results.tables import rows_as_csv
 from sparcc_pipeline.message import Message
 
 FIRST_SHOWN: Final = 6
-"""So many studies of each group stand at the top of the page; the others follow in full below."""
-
-SITE_COLUMNS: Final = (
-    "site", "received", "scored", "method_does_not_apply", "delivered", "quarantined", "rejected", "failed", "retrying",
-    "not_processed_yet", "deliveries_pending", "versions_superseded", "protocol_deviations", "to_score_median_minutes",
-    "to_score_worst_minutes", "oldest_waiting_hours",
-)  # fmt: skip
-"""Columns of `sites.csv`."""
-
-STUDY_COLUMNS: Final = (
-    "study", "site", "participant", "visit", "version", "standing", "superseded", "received_at", "since", "scored_at",
-    "total", "delivery", "attempts", "next_try", "reason", "remedy", "deviations",
-)  # fmt: skip
-"""Columns of `studies.csv`. Times are UTC."""
+"""So many studies of each group are at the top of the page; the others follow below."""
 
 STANDINGS: Final[Mapping[Standing, Message]] = {
     Standing.IN_WORK: Message("not processed yet"),
@@ -45,28 +32,23 @@ STANDINGS: Final[Mapping[Standing, Message]] = {
 _GROUPS: Final = (
     (Standing.QUARANTINED, Message("Decide: in quarantine")),
     (Standing.REJECTED, Message("Ask the site to send again")),
-    (Standing.GIVEN_UP, Message("Mend: failed for good")),
+    (Standing.GIVEN_UP, Message("Correct: failed for good")),
 )
 _SITE_GROUPS: Final = (
-    (Standing.QUARANTINED, Message("In quarantine until mended, or until the coordinator decides")),
+    (Standing.QUARANTINED, Message("In quarantine until corrected, or until the coordinator decides")),
     (Standing.REJECTED, Message("Please send again")),
     (Standing.GIVEN_UP, Message("Nothing to do for you: the program failed")),
 )
 
 
 def morning_page(morning: Morning, words: Language, links: Mapping[str, str], site: Site | None = None) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Parameters
     ----------
-    links : pages beside this one, by their names; of the coordinator's page only
-    site : whose page it is; None is that of the coordinator, who sees all sites and what to type
+    links : other pages by their names; for the coordinator's page only
+    site : the site of the page; None: the coordinator's page, with all sites and with commands
     """
-    groups = [
-        {"standing": standing.value, "name": name, "studies": [_shown(s, morning, words, site) for s in found]}
-        for standing, name in (_GROUPS if site is None else _SITE_GROUPS)
-        if (found := [s for s in morning.needing_somebody() if s.standing is standing])
-    ]
     counts = morning.counts()
     stuck = [] if site is not None else [_shown_delivery(s, morning, words) for s in morning.stuck_deliveries()]
     return template("morning.html", words).render(
@@ -78,8 +60,8 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
         counts=counts,
         figures=_figures(counts, words),
         rows=[_site_row(each, morning.of_site(each.code).counts(), words) for each in morning.sites],
-        groups=groups,
-        needing=counts.needs_somebody + len(stuck),
+        groups=_groups(morning, words, site),
+        needing=counts.needs_attention + len(stuck),
         first_shown=FIRST_SHOWN,
         nights=morning.nights_shown,
         stuck=stuck,
@@ -97,8 +79,17 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
     )
 
 
+def _groups(morning: Morning, words: Language, site: Site | None) -> list[dict[str, Any]]:
+    """Return the studies that need attention, in their groups."""
+    return [
+        {"standing": standing.value, "name": name, "studies": [_shown(s, morning, words, site) for s in found]}
+        for standing, name in (_GROUPS if site is None else _SITE_GROUPS)
+        if (found := [s for s in morning.needing_attention() if s.standing is standing])
+    ]
+
+
 def summary_text(morning: Morning, words: Language) -> str:
-    """The report in a few lines, for a mail: figures, and the first of what needs somebody."""
+    """Return the report in a few lines for a mail: figures, and the first studies that need attention."""
     counts = morning.counts()
     lines = [
         words.say("Night until {ended}", ended=_local(morning.made_at, morning)),
@@ -107,7 +98,7 @@ def summary_text(morning: Morning, words: Language) -> str:
         *(f"{words.say(name)}: {value}" for name, value in _figures(counts, words)),
     ]
     for standing, name in _GROUPS:
-        found = [s for s in morning.needing_somebody() if s.standing is standing]
+        found = [s for s in morning.needing_attention() if s.standing is standing]
         if found:
             lines += ["", f"{words.say(name)} ({len(found)})"]
             lines += [f"- {_label(s, words)}: {_reason_words(s.reasons, words)}" for s in found[:FIRST_SHOWN]]
@@ -117,39 +108,8 @@ def summary_text(morning: Morning, words: Language) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sites_csv(morning: Morning) -> str:
-    """One row a site, figures of the night."""
-    rows = []
-    for site in morning.sites:
-        c = morning.of_site(site.code).counts()
-        values = (
-            site.code, c.received, c.scored, c.unscorable, c.delivered, c.quarantined, c.rejected, c.failed, c.retrying,
-            c.in_work, c.deliveries_pending, c.superseded, c.deviations, _number(c.to_score_median, 60),
-            _number(c.to_score_worst, 60), _number(c.oldest_waiting, 3600),
-        )  # fmt: skip
-        rows.append(dict(zip(SITE_COLUMNS, values, strict=True)))
-    return rows_as_csv(SITE_COLUMNS, rows)
-
-
-def studies_csv(morning: Morning) -> str:
-    """One row a study: of the night, or still open."""
-    needing = set(morning.needing_somebody())
-    listed = [
-        s
-        for s in morning.studies
-        if s in needing
-        or morning.in_night(s.received_at)
-        or morning.in_night(s.since)
-        or s.standing in (Standing.IN_WORK, Standing.RETRYING)
-        or s.delivery in (Delivery.PENDING, Delivery.GIVEN_UP)
-    ]
-    return rows_as_csv(
-        STUDY_COLUMNS, [_study_row(s) for s in sorted(listed, key=lambda s: (s.site, s.received_at, s.study))]
-    )
-
-
 def duration(span: timedelta | None, words: Language) -> str:
-    """A span as people say it: minutes, hours or days."""
+    """Return a span in minutes, hours or days."""
     if span is None:
         return "–"
     minutes = span.total_seconds() / 60
@@ -203,7 +163,7 @@ def _plot(morning: Morning, words: Language) -> str | None:
 
 
 def _for_whom(reason: Reason, study: StudyNow, site: Site | None) -> Reason:
-    """Where the program failed, what is to be done concerns no site."""
+    """Return the reason without its remedy if the program failed: a site has nothing to do then."""
     return replace(reason, remedy=None) if site is not None and study.standing is Standing.GIVEN_UP else reason
 
 
@@ -218,7 +178,7 @@ def _shown_delivery(study: StudyNow, morning: Morning, words: Language) -> dict[
 
 
 def _commands(study: StudyNow) -> list[str]:
-    """What a coordinator may type about a study."""
+    """Return the commands that a coordinator may type for a study."""
     whose = [] if study.is_upload else [f"sparcc nightly whose {study.study}"]
     match study.standing:
         case Standing.QUARANTINED if study.waits_for_manifest:
@@ -232,7 +192,7 @@ def _commands(study: StudyNow) -> list[str]:
 
 
 def _label(study: StudyNow, words: Language, *, with_site: bool = True) -> str:
-    """Participant and visit where they are known, else that they are not."""
+    """Return participant and visit, or a text for a study without them."""
     site = f"{study.site} · " if with_site else ""
     if study.participant is None:
         return f"{site}{words.say('not assigned to a participant')}"
@@ -240,39 +200,9 @@ def _label(study: StudyNow, words: Language, *, with_site: bool = True) -> str:
 
 
 def _reason_words(reasons: Iterable[Reason], words: Language) -> str:
-    said = [words.say(r.what) + (f" -> {words.say(r.remedy)}" if r.remedy is not None else "") for r in reasons]
-    return "; ".join(said)
-
-
-def _study_row(study: StudyNow) -> dict[str, object]:
-    return {
-        "study": study.study,
-        "site": study.site,
-        "participant": study.participant,
-        "visit": study.visit,
-        "version": study.version,
-        "standing": study.standing.value,
-        "superseded": int(study.superseded),
-        "received_at": _utc(study.received_at),
-        "since": _utc(study.since),
-        "scored_at": _utc(study.scored_at),
-        "total": study.total,
-        "delivery": study.delivery.value,
-        "attempts": study.attempts,
-        "next_try": _utc(study.next_try),
-        "reason": " | ".join(str(reason.what) for reason in study.reasons),
-        "remedy": " | ".join(str(reason.remedy) for reason in study.reasons if reason.remedy is not None),
-        "deviations": " | ".join(study.deviations),
-    }
+    parts = [words.say(r.what) + (f" -> {words.say(r.remedy)}" if r.remedy is not None else "") for r in reasons]
+    return "; ".join(parts)
 
 
 def _local(moment: datetime, morning: Morning, form: str = "%Y-%m-%d %H:%M") -> str:
     return moment.astimezone(morning.zone).strftime(form)
-
-
-def _utc(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _number(span: timedelta | None, unit_s: float) -> float | None:
-    return None if span is None else round(span.total_seconds() / unit_s, 1)

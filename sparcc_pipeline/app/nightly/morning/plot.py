@@ -1,6 +1,6 @@
-"""The last nights as a plot (SVG): what came and where it stands, and how long scoring took.
+"""The plot of the last nights (SVG): studies received by their standing, and the time to score.
 
-A color is also said by a hatch or by its place in the bar; the colors are those of Okabe and Ito.
+A hatch or the place in the bar repeats each color; the colors are those of Okabe and Ito.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sparcc_pipeline.app.nightly.morning.model import NightCounts
+from sparcc_pipeline.app.nightly.morning.studies import NightCounts
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import BLUE, INK, ORANGE, SOFT, plot_style
 
@@ -25,13 +25,13 @@ _SIZE: Final = (10.4, 3.5)
 _WAITING: Final = "#c9d1d8"
 _UNSCORABLE: Final = "#56B4E9"
 _LABELLED_NIGHTS: Final = 5
-"""Every so many nights, from the last one back, the date is written."""
+"""The date is written every so many nights, from the last one back."""
 
 _LEAST_SCALE_MINUTES: Final = 1.0
 
 
 def nights_plot(nights: Sequence[NightCounts], zone: tzinfo, words: Language) -> str:
-    """Two panels over the same nights: studies received as bars, minutes from receipt to score as points."""
+    """Return two panels over the same nights: studies received as bars, minutes from receipt to score as points."""
     with plot_style():
         figure = Figure(figsize=_SIZE, layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.1, 1))
@@ -52,11 +52,13 @@ def _bars(axes: Axes, nights: Sequence[NightCounts], words: Language) -> None:
         (words.say("scored"), BLUE, "", [night.scored for night in nights]),
         (words.say("method does not apply"), _UNSCORABLE, "....", [night.unscorable for night in nights]),
         (words.say("not processed yet"), _WAITING, "", [night.waiting for night in nights]),
-        (words.say("needs somebody"), ORANGE, "////", [night.needs_somebody for night in nights]),
+        (words.say("needs attention"), ORANGE, "////", [night.needs_attention for night in nights]),
     )
     for label, color, hatch, values in layers:
-        axes.bar(places, values, bottom=bottom, color=color, hatch=hatch, edgecolor="white" if hatch else color,
-                 linewidth=0, width=0.78, label=label)  # fmt: skip
+        edge = "white" if hatch else color
+        bars = axes.bar(places, values, bottom=bottom, width=0.78, label=label, color=color, edgecolor=edge)
+        for bar in bars:
+            bar.set(hatch=hatch, linewidth=0)
         bottom += np.array(values)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_ylim(0, max(1.0, 1.05 * float(bottom.max())))

@@ -1,7 +1,7 @@
-"""The morning, `write_report`: the report as files, figures for monitoring, mail.
+"""The morning report as files, metrics and mail: `write_report`.
 
-`work_folder/reports/DATE/` is made anew each time and appears as a whole: `report.en.html`, `report.zh.html`,
-`site-CODE.html` in the language of the site, `sites.csv`, `studies.csv`, `morning.json`.
+Each call replaces `work_folder/reports/DATE/` as a whole: `report.en.html`, `report.zh.html`, `site-CODE.html` in the
+language of the site, `sites.csv`, `studies.csv`, `morning.json`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.nightly.morning.figures import night_metrics
 from sparcc_pipeline.app.nightly.morning.ledger import morning_of
 from sparcc_pipeline.app.nightly.morning.mail import Letter, send_letter
 from sparcc_pipeline.app.nightly.morning.metrics import write_metrics
-from sparcc_pipeline.app.nightly.morning.model import Morning, Site
-from sparcc_pipeline.app.nightly.morning.page import morning_page, sites_csv, studies_csv, summary_text
+from sparcc_pipeline.app.nightly.morning.model import Morning
+from sparcc_pipeline.app.nightly.morning.page import morning_page, summary_text
+from sparcc_pipeline.app.nightly.morning.studies import Site
+from sparcc_pipeline.app.nightly.morning.tables import sites_csv, studies_csv
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Log
 from sparcc_pipeline.app.report.language import language
@@ -41,43 +42,39 @@ LANGUAGES: Final[dict[LanguageCode, str]] = {"en": "English", "zh": "中文"}
 """The languages of the coordinator's page, by their own names."""
 
 MAILED_FOLDER: Final = "mailed"
-"""Below `reports`: an empty file for each mail that was handed in, so that a second run mails nothing twice."""
+"""Below `reports`: an empty file for each mail sent, so that a second run sends nothing twice."""
 
 
 def write_report(context: Context, problems: Sequence[Message] = ()) -> Path:
-    """Write report and figures, and mail the report where it was not mailed today; the page of the coordinator.
+    """Write report and metrics, mail the report unless it was mailed today, and return the coordinator's page.
 
     Parameters
     ----------
-    problems : what is wrong with the night as a whole
-
-    Raises
-    ------
-    ConfigError, OutputError : see `write_morning_report`
-    """
-    now = context.clock()
-    page = write_morning_report(context.settings, context.ledger, now, problems)
-    update_metrics(context.settings, context.ledger, now)
-    mailed = mail_report(context.settings, context.ledger, now, context.log)
-    context.log("report written", step="report", count=mailed)
-    return page
-
-
-def write_morning_report(
-    settings: NightlySettings, ledger: Ledger, now: datetime, problems: Sequence[Message] = ()
-) -> Path:
-    """Write the report of the date, replacing an earlier one; the page of the coordinator in their language.
-
-    Parameters
-    ----------
-    problems : what is wrong with the night as a whole
+    problems : errors of the night as a whole
 
     Raises
     ------
     ConfigError : the settings name an unknown time zone
-    OutputError : the ledger does not answer, or a file cannot be written; an earlier report is then still there
+    OutputError : the ledger does not answer, or a file cannot be written
     """
-    morning = morning_of(ledger, settings, now, tuple(problems))
+    settings, ledger = context.settings, context.ledger
+    morning = morning_of(ledger, settings, context.clock(), tuple(problems))
+    page = write_morning_report(settings, morning)
+    runs = ledger.history(event="run")
+    work = settings.paths.work_folder
+    write_metrics(night_metrics(morning, work, runs[-1] if runs else None), work / "metrics")
+    mailed = mail_report(settings, morning, context.log)
+    context.log("report written", step="report", count=mailed)
+    return page
+
+
+def write_morning_report(settings: NightlySettings, morning: Morning) -> Path:
+    """Write the report of the date, replacing an earlier one, and return the coordinator's page in their language.
+
+    Raises
+    ------
+    OutputError : a file cannot be written; an earlier report stays
+    """
     folder = _folder(settings, morning)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -93,32 +90,13 @@ def write_morning_report(
     return folder / f"report.{settings.run.lang}.html"
 
 
-def update_metrics(settings: NightlySettings, ledger: Ledger, now: datetime) -> Path:
-    """Write the figures for monitoring, as they are now.
+def mail_report(settings: NightlySettings, morning: Morning, log: Log) -> int:
+    """Mail the written report to the coordinator and the sites, and return how many mails were sent.
 
-    Raises
-    ------
-    OutputError : the ledger does not answer, or the file cannot be written
-    """
-    work = settings.paths.work_folder
-    runs = ledger.history(event="run")
-    metrics = night_metrics(morning_of(ledger, settings, now), work, runs[-1] if runs else None)
-    return write_metrics(metrics, work / "metrics")
-
-
-def mail_report(settings: NightlySettings, ledger: Ledger, now: datetime, log: Log) -> int:
-    """Mail the report of the date, as it was written, to the coordinator and the sites; how many mails were handed in.
-
-    Each mail is handed in once a date; one that failed is tried again by the next call. No failure of a mail goes
-    beyond the log.
+    Each mail is sent once a date; the next call tries a failed one again. A failure of a mail is logged, never raised.
     """
     mail, sent = settings.mail, 0
-    try:
-        morning = morning_of(ledger, settings, now)
-    except SparccError as error:
-        log("report could not be mailed", step="mail", error=error)
-        return 0
-    if mail.host is None or now.astimezone(morning.zone).hour < mail.from_hour:
+    if mail.host is None or morning.made_at.astimezone(morning.zone).hour < mail.from_hour:
         return 0
     folder = _folder(settings, morning)
     sites = {site.code: site for site in morning.sites}
@@ -142,7 +120,7 @@ def _folder(settings: NightlySettings, morning: Morning) -> Path:
 
 
 def _files(morning: Morning) -> dict[str, str]:
-    """Name -> content of every file of the folder."""
+    """Return the content of every file of the folder by its name."""
     files = {}
     sites = {site.name: f"site-{site.code}.html" for site in morning.sites}
     for code in LANGUAGES:
@@ -171,7 +149,7 @@ def _document(morning: Morning) -> dict[str, Any]:
 
 
 def _plain(counts: dict[str, Any]) -> dict[str, Any]:
-    """Spans as seconds."""
+    """Return the figures with spans as seconds."""
     return {name: value.total_seconds() if isinstance(value, timedelta) else value for name, value in counts.items()}
 
 
@@ -181,7 +159,7 @@ def _letter(morning: Morning, to: list[str], site: Site | None, folder: Path, co
     subject = words.say(
         "SPARCC {date}: {count} need you, {received} received, {scored} scored",
         date=folder.name,
-        count=seen.counts().needs_somebody,
+        count=seen.counts().needs_attention,
         received=seen.counts().received,
         scored=seen.counts().scored,
     )

@@ -1,11 +1,11 @@
-"""What a report says of each kind of error, for the site and for the coordinator: what was found, and what to do."""
+"""The words of a report for each kind of error: the finding, and what to do, for the site and the coordinator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from sparcc_pipeline.app.nightly.morning.model import Reason
+from sparcc_pipeline.app.nightly.morning.studies import Reason
 from sparcc_pipeline.message import Message
 
 BY_KIND: Final[Mapping[str, Reason]] = {
@@ -14,12 +14,12 @@ BY_KIND: Final[Mapping[str, Reason]] = {
         Message("send the semicoronal STIR series of this visit"),
     ),
     "AmbiguousSeries": Reason(
-        Message("more than one STIR series that could be meant"),
-        Message("send only the series that shall be scored"),
+        Message("more than one STIR series fits"),
+        Message("send only the series to be scored"),
     ),
     "NotStir": Reason(
         Message("the series is not STIR"),
-        Message("send the STIR series; where only another fat suppression was acquired, tell the coordinator"),
+        Message("send the STIR series; if only another fat suppression was acquired, ask the coordinator"),
     ),
     "IncompleteSeries": Reason(
         Message("slices of the series are missing or doubled"),
@@ -54,7 +54,7 @@ BY_KIND: Final[Mapping[str, Reason]] = {
         Message("have a reader look at the images; the program gives no score"),
     ),
     "Registration": Reason(
-        Message("the follow-up could not be laid on its baseline"),
+        Message("the follow-up could not be aligned with its baseline"),
         Message("check that both visits are of this participant"),
     ),
     "Model": Reason(
@@ -63,17 +63,11 @@ BY_KIND: Final[Mapping[str, Reason]] = {
     ),
     "Output": Reason(
         Message("a disk, a network or a PACS did not take what was written"),
-        Message("run sparcc doctor with these settings: it says what to mend"),
+        Message("run sparcc doctor with these settings: it reports what to correct"),
     ),
     "Config": Reason(
         Message("the settings are wrong"),
         Message("run sparcc doctor with these settings"),
     ),
 }
-"""By the class of the error without "Error", as results and the ledger store it."""
-
-WITH_PROGRAMMER: Final = Reason(
-    Message("the program could not process it"),
-    Message("report it with the study's number to who runs the program"),
-)
-"""For everything else."""
+"""By the name of the error's class without "Error", as results and the ledger store it."""

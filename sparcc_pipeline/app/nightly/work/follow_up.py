@@ -1,14 +1,13 @@
-"""Follow-up in place: as soon as baseline and follow-up of a participant are scored, whichever came first, the
-follow-up is laid on the baseline and the change computed, from the two finished results."""
+"""Changes: once baseline and follow-up of a participant are scored, the follow-up is aligned with the baseline and the
+change is computed from the two finished results. It does not matter which visit came first."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,18 +16,16 @@ from sparcc_pipeline.app.ledger.leases import LeaseLostError
 from sparcc_pipeline.app.ledger.ledger import Change
 from sparcc_pipeline.app.ledger.states import ChangeState
 from sparcc_pipeline.app.nightly.delivery.folder_copy import copy_results
-from sparcc_pipeline.app.nightly.work.heartbeat import Heartbeat
-from sparcc_pipeline.app.nightly.work.outcome import Context
+from sparcc_pipeline.app.nightly.work.leased_tasks import LeasedTasks
 from sparcc_pipeline.app.nightly.work.reasons import failure_of, kind_of, refused_because
-from sparcc_pipeline.app.nightly.work.settle import Tally, next_try
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, making_path, publish, unmake
-from sparcc_pipeline.app.nightly.work.workers import Workers
+from sparcc_pipeline.app.nightly.work.recording import next_try
+from sparcc_pipeline.app.nightly.work.staging import publish
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.errors import InputError, OutputError, RegistrationError, UnscorableError
 from sparcc_pipeline.message import Message, words_of
 
 _ONE_AT_A_TIME: Final = threading.Lock()
-"""A worker of someone else's cluster may have several threads."""
+"""A worker of an existing cluster may have several threads."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,8 @@ class ChangeTask:
 
     Parameters
     ----------
-    folder : where the change shall be
+    key : name of the change in the stored run
+    folder : where to write the change
     """
 
     key: str
@@ -49,7 +47,7 @@ class ChangeTask:
 
 @dataclass(frozen=True)
 class ChangeResult:
-    """What became of a change: made, or for a reason refused (the visits do not fit) or failed (to be tried again)."""
+    """The result of a change: made; refused, since the visits cannot be compared; or failed, and tried again."""
 
     state: ChangeState
     reason: Message | None = None
@@ -57,7 +55,7 @@ class ChangeResult:
 
 
 def change_task(task: ChangeTask) -> ChangeResult:
-    """Compare two finished scores and write the folder. Never raises: what went wrong is in the result."""
+    """Compare two finished scores and write the folder. Never raises: the result holds the error."""
     with _ONE_AT_A_TIME:
         try:
             return ChangeResult(ChangeState.MADE, facts=_compare(task))
@@ -97,95 +95,62 @@ def _compare(task: ChangeTask) -> dict[str, Any]:
     }
 
 
-@dataclass
-class FollowUp:
-    """Claims changes one by one as workers have room, and records each as it ends (see `scoring.Scoring`)."""
+class FollowUp(LeasedTasks[Change, ChangeTask, ChangeResult]):
+    """Compares scored follow-ups with their baselines; the function is `change_task`."""
 
-    context: Context
-    workers: Workers
-    heartbeat: Heartbeat
-    owner: str
-    compare: Callable[[ChangeTask], ChangeResult]
-    stopped: Callable[[], bool]
-    tally: Tally
-    held: dict[str, Change] = field(default_factory=dict)
+    kind = "change"
 
     def run(self) -> None:
-        """Make every change that is due.
+        """Plan every new change and compute every change that is due (errors: see `LeasedTasks.run`)."""
+        self._ledger.plan_changes(self.crew.context.settings.run.baseline_visit)
+        super().run()
 
-        Raises
-        ------
-        ConfigError : no worker can be started
-        OutputError : the ledger or the cluster was lost
-        """
-        self.context.ledger.plan_changes(self.context.settings.run.baseline_visit)
-        tasks = self._tasks()
-        try:
-            first = next(tasks, None)
-            if first is not None:
-                self.workers.run(self.compare, chain([first], tasks), self._done, self._lost)
-        finally:
-            for key in list(self.held):
-                self.context.ledger.give_back_change(self._let_go(key))
+    def _claim(self) -> Change | None:
+        crew = self.crew
+        return self._ledger.claim_change(crew.owner, crew.heartbeat.lease, crew.context.settings.run.attempts)
 
-    def _tasks(self) -> Iterator[ChangeTask]:
-        ledger, work = self.context.ledger, self.context.settings.paths.work_folder
-        while not self.stopped():
-            change = ledger.claim_change(self.owner, self.heartbeat.lease, self.context.settings.run.attempts)
-            if change is None:
-                return
-            key = f"change-{change.id}"
-            self.held[key] = change
-            self.heartbeat.hold(key, partial(ledger.renew_change, change))
-            baseline, follow_up = (work / str(each.result_folder) for each in ledger.pair_of(change))
-            try:
-                folder = making_folder(work, "change", change) / RESULT
-                yield ChangeTask(key, baseline, follow_up, folder, self.workers.config)
-            except OutputError as error:
-                self._settle(key, ChangeResult(ChangeState.FAILED, failure_of(error)))
+    def _renew(self, held: Change, lease: timedelta) -> bool:
+        return self._ledger.renew_change(held, lease)
 
-    def _done(self, task: ChangeTask, result: ChangeResult) -> None:
-        change = self.held[task.key]
-        if not self.context.ledger.renew_change(change, self.heartbeat.lease):
-            self._let_go(task.key)
-            return
+    def _release(self, held: Change) -> None:
+        self._ledger.release_change(held)
+
+    def _task(self, held: Change) -> ChangeTask:
+        baseline, follow_up = (self._work / str(each.result_folder) for each in self._ledger.pair_of(held))
+        folder = self._result_folder(held)
+        return ChangeTask(f"change-{held.id}", baseline, follow_up, folder, self.crew.workers.config)
+
+    def _finish(self, held: Change, task: ChangeTask, result: ChangeResult) -> None:
         try:
             if result.state == ChangeState.MADE:
-                publish(task.folder, self.context.settings.paths.work_folder / str(change.change_folder))
-                self._deliver(str(change.change_folder))
+                publish(task.folder, self._work / str(held.change_folder))
+                self._deliver(str(held.change_folder))
         except OutputError as error:
             result = ChangeResult(ChangeState.FAILED, failure_of(error))
-        self._settle(task.key, result)
+        self._record(held, result)
 
     def _deliver(self, place: str) -> None:
-        """A copy for the folder of the protocol, beside the participant's results; for a PACS a change is no object."""
-        folder = self.context.settings.deliver.folder
+        """Copy a change to the folder of deliveries, beside the participant's results; it has no DICOM object."""
+        folder = self.crew.context.settings.deliver.folder
         if folder is not None:
             _, site, participant, name = Path(place).parts
-            source = self.context.settings.paths.work_folder / place
-            copy_results(source, folder / site / participant / CHANGES_FOLDER / name)
+            copy_results(self._work / place, folder / site / participant / CHANGES_FOLDER / name)
 
-    def _lost(self, task: ChangeTask, error: OutputError) -> None:
-        self._settle(task.key, ChangeResult(ChangeState.FAILED, failure_of(error)))
+    def _record_failure(self, held: Change, error: OutputError) -> None:
+        self._record(held, ChangeResult(ChangeState.FAILED, failure_of(error)))
 
-    def _settle(self, key: str, result: ChangeResult) -> None:
-        change, ledger = self.held[key], self.context.ledger
+    def _record(self, held: Change, result: ChangeResult) -> None:
+        ledger, context = self._ledger, self.crew.context
         try:
             if result.reason is None:
-                ledger.finish_change(change, result.facts)
+                ledger.finish_change(held, result.facts)
             elif result.state == ChangeState.REFUSED:
-                ledger.refuse_change(change, result.reason, result.facts)
+                ledger.refuse_change(held, result.reason, result.facts)
             else:
-                again = next_try(self.context.settings.run, change.attempts, self.context.clock())
-                ledger.fail_change(change, result.reason, again)
-            self.tally.changes[result.state] += 1
-            self.context.log("change settled", study=change.follow_up_id, state=result.state)
+                again = next_try(context.settings.run, held.attempts, context.clock())
+                ledger.fail_change(held, result.reason, again)
         except LeaseLostError:
-            self.context.log("lease lost", study=change.follow_up_id)
-        self._let_go(key)
-
-    def _let_go(self, key: str) -> Change:
-        self.heartbeat.drop(key)
-        change = self.held.pop(key)
-        unmake(making_path(self.context.settings.paths.work_folder, "change", change))
-        return change
+            context.log("lease lost", study=held.follow_up_id)
+            return
+        self.crew.tally.changes[result.state] += 1
+        context.log("change moved", study=held.follow_up_id, state=result.state)

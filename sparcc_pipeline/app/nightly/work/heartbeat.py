@@ -1,4 +1,4 @@
-"""Keeps what is claimed while it is worked at: a thread renews the leases of a process."""
+"""A thread that renews the leases of this process while it works."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Final, Self
 from sparcc_pipeline.errors import OutputError
 
 _RENEWALS: Final = 3
-"""How often a lease is renewed before it would end: two renewals may fail."""
+"""How often a lease is renewed before it ends: two renewals may fail."""
 
 
 class Heartbeat:
-    """Renews while its context is open.
+    """Renews leases while its context is open.
 
     Parameters
     ----------
-    lease : how long a renewal holds
+    lease : duration of a renewed lease
     """
 
     def __init__(self, lease: timedelta) -> None:
@@ -41,18 +41,18 @@ class Heartbeat:
         self._thread.join()
 
     def hold(self, key: object, renew: Callable[[timedelta], bool]) -> None:
-        """Renew this lease from now on."""
+        """Start to renew a lease."""
         with self._lock:
             self._held[key] = renew
 
     def drop(self, key: object) -> None:
-        """Renew it no more."""
+        """Stop renewing a lease."""
         with self._lock:
             self._held.pop(key, None)
 
     @contextmanager
     def holding(self, key: object, renew: Callable[[timedelta], bool]) -> Iterator[None]:
-        """Renew while the context is open."""
+        """Renew a lease while the context is open."""
         self.hold(key, renew)
         try:
             yield
@@ -66,6 +66,6 @@ class Heartbeat:
             for key, renew in held:
                 try:
                     if not renew(self.lease):
-                        self.drop(key)  # whoever finishes it is told by the ledger
+                        self.drop(key)  # when the step ends, the ledger reports that the lease was lost
                 except OutputError:
-                    continue  # the ledger does not answer: there is another renewal before the lease ends
+                    continue  # the ledger does not answer: another renewal follows before the lease ends

@@ -1,6 +1,6 @@
-"""The night in one screen: what comes in is taken in, and every study goes as far as it can.
+"""The night: take in what came, then move every study as far as it can go.
 
-Two nights may run at once, on one machine or on several: whatever they work at is claimed in the ledger first.
+Several nights may run at once, on one machine or more: each claims a study in the ledger before it works on it.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import NEXT, State
 from sparcc_pipeline.app.nightly.work.follow_up import ChangeResult, ChangeTask, FollowUp
 from sparcc_pipeline.app.nightly.work.heartbeat import Heartbeat
+from sparcc_pipeline.app.nightly.work.leased_tasks import Crew
 from sparcc_pipeline.app.nightly.work.outcome import Context, Failed, Step
 from sparcc_pipeline.app.nightly.work.owner import is_dead
+from sparcc_pipeline.app.nightly.work.recording import Tally, run_step
 from sparcc_pipeline.app.nightly.work.scoring import Scoring
-from sparcc_pipeline.app.nightly.work.settle import Tally, run_step
-from sparcc_pipeline.app.nightly.work.staging import left_over, sweep
+from sparcc_pipeline.app.nightly.work.staging import find_staging, sweep
 from sparcc_pipeline.app.nightly.work.workers import Workers
 from sparcc_pipeline.app.results.rows import BatchRow
 
 FAILURES_IN_A_ROW: Final = 3
-"""So many deliveries that fail one after the other are the PACS's fault: the others wait for the next round."""
+"""After so many failed deliveries in a row the PACS is at fault: the other studies wait for the next round."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What is done with a study, step by step; see `steps.real_steps`."""
+    """The steps of a study; see `steps.real_steps`."""
 
     take_in: Callable[[Context], None]
     check_complete: Step
@@ -43,7 +44,7 @@ class Steps:
 
 
 class Part(StrEnum):
-    """Which steps a process does: intake alone may read what names a person, and may run as a user of its own."""
+    """The steps that a process does. Only intake reads identity, and it may run as its own user."""
 
     ALL = "all"
     INTAKE = "intake"
@@ -51,14 +52,14 @@ class Part(StrEnum):
 
 
 class Night:
-    """Everything that is due, again and again until nothing is.
+    """Runs everything that is due.
 
     Parameters
     ----------
     owner : who claims (see `owner.this_process`)
-    stop : set once no more shall be begun
+    stop : set it, and no further study begins
 
-    `problems` are the errors of the latest round that were no single study's.
+    `problems` holds the errors of the latest round that concern no single study.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Night:
         self.problems: list[Exception] = []
 
     def run(self) -> Tally:
-        """Rounds until nothing moves any more, or until it is to stop.
+        """Run rounds until nothing moves any more, or `stop` is set.
 
         Raises
         ------
@@ -85,28 +86,27 @@ class Night:
         return tally
 
     def round(self) -> Tally:
-        """Take in what came, then every step for every study that is due (errors: see `run`).
+        """Take in what came, then run every step for every study that is due (errors: see `run`).
 
-        What keeps one kind of step from being done, such as a missing model, keeps no other.
+        A failing kind of step, such as scoring without a model, does not block the others.
         """
-        tally, self.problems = Tally(), []
+        tally, self.problems, steps = Tally(), [], self._steps
         with Heartbeat(self._lease) as heartbeat:
-            rest = (self._context, self._workers, heartbeat, self._owner)
-            drain = partial(self._drain, heartbeat, tally)
-            steps, stopped = self._steps, self._stop.is_set
+            crew = Crew(self._context, self._workers, heartbeat, self._owner, stopped=self._stop.is_set, tally=tally)
+            drain = partial(self._drain, crew)
             self._phase("clear up", lambda: self._clear_up(tally))
             if self._part != Part.RESULTS:
                 self._phase("take in", lambda: steps.take_in(self._context))
                 self._phase("check", lambda: drain(State.RECEIVED, steps.check_complete))
                 self._phase("deidentify", lambda: drain(State.COMPLETE, steps.deidentify))
             if self._part != Part.INTAKE:
-                self._phase("score", lambda: Scoring(*rest, steps.score, stopped, tally).run())
-                self._phase("compare", lambda: FollowUp(*rest, steps.compare, stopped, tally).run())
+                self._phase("score", Scoring(crew, steps.score).run)
+                self._phase("compare", FollowUp(crew, steps.compare).run)
                 self._phase("deliver", lambda: drain(State.SCORED, steps.deliver))
         return tally
 
     def _phase(self, name: str, work: Callable[[], object]) -> None:
-        """One kind of step; its own errors are told and kept."""
+        """Run one kind of step; log and keep its error."""
         try:
             work()
         except LedgerLostError:
@@ -115,33 +115,33 @@ class Night:
             self.problems.append(error)
             self._context.log("a step could not be done", error=error, step=name)
 
-    def _drain(self, heartbeat: Heartbeat, tally: Tally, state: State, step: Step) -> None:
-        """One step of every study that waits for it, one after the other."""
+    def _drain(self, crew: Crew, state: State, step: Step) -> None:
+        """Run one step of every study that waits for it, one after the other."""
         ledger, attempts, failures = self._context.ledger, self._context.settings.run.attempts, 0
         while not self._stop.is_set() and failures < FAILURES_IN_A_ROW:
             version = ledger.claim(state, self._owner, self._lease, attempts)
             if version is None:
                 return
-            with heartbeat.holding(version.id, partial(ledger.renew, version)):
+            with crew.heartbeat.holding(version.id, partial(ledger.renew, version)):
                 try:
-                    outcome = run_step(self._context, version, step, tally)
+                    outcome = run_step(self._context, version, step, crew.tally)
                 except BaseException:
-                    ledger.give_back(version)
+                    ledger.release_lease(version)
                     raise
             failures = failures + 1 if NEXT[state] == State.DELIVERED and isinstance(outcome, Failed) else 0
 
     def _clear_up(self, tally: Tally) -> None:
-        """What workers that died left behind: their claims, their half-made results, and studies that ended them."""
+        """Release the claims of dead workers, remove their staging folders, and fail studies that killed workers."""
         ledger, settings = self._context.ledger, self._context.settings
         for owner in ledger.owners():
             if is_dead(owner):
-                ledger.bury(owner)
-        found = left_over(settings.paths.work_folder)
+                ledger.release_leases_of(owner)
+        found = find_staging(settings.paths.work_folder)
         alive = {
             *(("study", each.id, each.claim) for each in ledger.versions() if each.lease_owner is not None),
             *(("change", each.id, each.claim) for each in ledger.changes() if each.lease_owner is not None),
         }
         if removed := sweep(alive, found):
-            self._context.log("half-made results removed", count=removed)
+            self._context.log("staging folders removed", count=removed)
         tally.states[State.FAILED] += len(ledger.give_up(settings.run.attempts))
         tally.changes["failed"] += ledger.give_up_changes(settings.run.attempts)

@@ -1,4 +1,4 @@
-"""What a step of the night says of a study, and what it gets to work with."""
+"""The outcome of a step of the night, and the context that each step gets."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.message import Message
 
 if TYPE_CHECKING:
-    # The DICOM node logs, and knows no ledger.
+    # The DICOM node logs, and loads no ledger.
     from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion
 
 Clock = Callable[[], datetime]
-"""The time now, UTC."""
+"""Returns the time now, UTC."""
 
 Log = Callable[..., None]
-"""`log(event, **fields)`: one structured line; fields are codes, numbers and states, never identity."""
+"""`log(event, **fields)` writes one structured line; fields are codes, numbers and states, never identity."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every step gets.
+    """The context of every step.
 
     Parameters
     ----------
-    clock : the time now, UTC; a step asks it and no other
-    log : one structured line
+    clock : returns the time now, UTC; a step uses no other clock
+    log : writes one structured line
     """
 
     settings: NightlySettings
@@ -39,21 +39,21 @@ class Context:
 
 @dataclass(frozen=True)
 class Done:
-    """The study goes on to its next state; `facts` are added to its own."""
+    """The study moves to its next state; `facts` are added to its facts."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class NotYet:
-    """Nothing is wrong: look again at `until` (a quiet period that is not over). It is no attempt."""
+    """Nothing is wrong: check again at `until`, for instance after a quiet period. It is no attempt."""
 
     until: datetime
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A person must decide: `reason` says what about."""
+    """A person must decide, for this `reason`."""
 
     reason: Message
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The site must send something else: `reason` says what."""
+    """The site must send something else, for this `reason`."""
 
     reason: Message
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Failed:
-    """It may succeed when it is tried again: a disk, a network, a PACS."""
+    """Another attempt may succeed: a disk, a network or a PACS failed."""
 
     reason: Message
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -78,6 +78,5 @@ class Failed:
 Outcome = Done | NotYet | Quarantined | Rejected | Failed
 
 Step = Callable[[Context, "StudyVersion"], Outcome]
-"""One step of one study. It may raise: a `SparccError` becomes `Rejected` (InputError) or `Failed` (all others), any
-other exception `Failed` with its kind and place, never its words. It is run again after a crash at any point of it:
-what it leaves behind must not be in its own way."""
+"""One step of one study. An InputError becomes `Rejected`, any other error `Failed`; of errors outside `SparccError`
+only kind and place are kept, never the text. Steps must be idempotent: one that crashed runs again."""

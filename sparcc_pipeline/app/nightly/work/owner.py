@@ -1,4 +1,4 @@
-"""Who works: a name for this process that no other has, and whether the process behind such a name still lives."""
+"""The owner of a lease: a unique name for this process, and a check whether the process of a name has ended."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _PROC: Final = Path("/proc")
 
 
 def this_process() -> str:
-    """Host, start of the machine, process, start of the process."""
+    """Return the name of this process: host, start of the machine, process, start of the process."""
     pid = os.getpid()
     return f"{socket.gethostname()}:{_boot()}:{pid}:{started(pid)}"
 
 
 def is_dead(owner: str) -> bool:
-    """True for a process of this host that is certainly no more; of other hosts nothing is known."""
+    """Return True if the owner was a process of this host that has exited."""
     host, _, rest = owner.partition(":")
     boot, _, process = rest.partition(":")
     pid, _, begun = process.partition(":")
@@ -34,11 +34,11 @@ def _boot() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process started, in ticks since the machine did; a number is used again by a later one."""
+    """Return when a process started, in ticks since the machine did; process numbers are reused."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return "gone"
-    # Behind the name, which may hold blanks and brackets, the start is the 20th value; Z is a process that ended.
+        return "ended"
+    # After the name, which may hold blanks and brackets, the start is the 20th value; Z means a process that ended.
     values = stat.rpartition(")")[2].split()
-    return "gone" if values[0] == "Z" else values[19]
+    return "ended" if values[0] == "Z" else values[19]

@@ -1,7 +1,7 @@
-"""Why a step of a study did not succeed, as the ledger keeps it.
+"""The reason why a step failed, as the ledger keeps it.
 
-The words of an error are the field `error`, a message of their own where the error was raised with one; what a
-coordinator can do about it goes by its kind, which the study's facts hold as `reason_kind` (see `report_words`).
+The text of an error is the field `error`, a Message if the error was raised with one. What a coordinator can do depends
+on the kind of the error, which the study's facts hold as `reason_kind` (see `morning.words`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from sparcc_pipeline.message import Message, words_of
 
 
 def kind_of(error: Exception) -> str:
-    """The kind of an error, as rows of a batch name it."""
+    """Return the kind of an error, as rows of a batch name it."""
     return type(error).__name__.removesuffix("Error")
 
 
 def refused_because(sentence: str) -> Message:
-    """The images were refused, with the sentence of the error that says why."""
+    """Return the reason of refused images, with the sentence of the error."""
     return Message("the images were refused: {error}", error=_one_line(sentence))
 
 
 def failed_because(sentence: str) -> Message:
-    """A step failed, with the sentence of the error that says why."""
+    """Return the reason of a failed step, with the sentence of the error."""
     return Message("it failed: {error}", error=_one_line(sentence))
 
 
@@ -31,11 +31,16 @@ def _one_line(sentence: str) -> str:
 
 
 def failure_of(error: Exception) -> Message:
-    """Why a step failed: the sentence of an error of ours; of any other only its kind and place, for it may quote."""
+    """Return why a step failed: the sentence of a SparccError; of any other error kind and place only.
+
+    The text of another error may quote identity.
+    """
     if isinstance(error, SparccError):
         return failed_because(words_of(error))
     file, line = place_of(error)
     return Message(
-        "a fault of the program: {kind} in {file}, line {line}; it should be reported with this line",
-        kind=type(error).__name__, file=file, line=line,
-    )  # fmt: skip
+        "a fault of the program: {kind} in {file}, line {line}; report it with this line",
+        kind=type(error).__name__,
+        file=file,
+        line=line,
+    )

@@ -1,6 +1,6 @@
-"""Where results are made before they are published: one folder a claim, so that no two workers ever share one.
+"""Staging folders: results are written there before they are published. Each claim has its own.
 
-`work_folder/.making/STUDY-CLAIM/`. A worker that lost its study may go on writing there, and nobody ever looks.
+`work_folder/.staging/STUDY-CLAIM/`. A worker that lost its lease may go on writing there; nothing reads it.
 """
 
 from __future__ import annotations
@@ -9,32 +9,34 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sparcc_pipeline.app.ledger.records import Leased
 from sparcc_pipeline.app.nightly.delivery.folder_copy import sync
 from sparcc_pipeline.app.study.files import PARTIAL_PREFIX
 from sparcc_pipeline.errors import OutputError
 
-MAKING_FOLDER: Final = ".making"
+RowKind = Literal["study", "change"]
+
+STAGING_FOLDER: Final = ".staging"
 RESULT: Final = "result"
 _REPLACED: Final = "replaced"
 _NAME: Final = re.compile(r"(study|change)-(\d+)-(\d+)")
 
 
-def making_path(work: Path, kind: str, held: Leased) -> Path:
-    """Where the folder of one claim is; `kind` is "study" or "change"."""
-    return work / MAKING_FOLDER / f"{kind}-{held.id}-{held.claim}"
+def staging_path(work: Path, kind: RowKind, held: Leased) -> Path:
+    """Return the path of the staging folder of a claim."""
+    return work / STAGING_FOLDER / f"{kind}-{held.id}-{held.claim}"
 
 
-def making_folder(work: Path, kind: str, held: Leased) -> Path:
-    """The folder of one claim, made empty.
+def staging_folder(work: Path, kind: RowKind, held: Leased) -> Path:
+    """Create the empty staging folder of a claim and return its path.
 
     Raises
     ------
-    OutputError : it cannot be made
+    OutputError : the folder cannot be created
     """
-    folder = making_path(work, kind, held)
+    folder = staging_path(work, kind, held)
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -46,20 +48,20 @@ def making_folder(work: Path, kind: str, held: Leased) -> Path:
     return folder
 
 
-def publish(made: Path, place: Path) -> None:
-    """Move what was made to its place as a whole; what an earlier attempt left there is moved out of the way.
+def publish(finished: Path, place: Path) -> None:
+    """Move a finished folder to its place in one step; an earlier folder there moves out of the way.
 
     Raises
     ------
-    OutputError : it cannot be moved, or there is nothing to move
+    OutputError : the folder cannot be moved, or there is none
     """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        for path in (made, *made.rglob("*")):
+        for path in (finished, *finished.rglob("*")):
             sync(path)
         if place.exists():
-            place.rename(made.with_name(_REPLACED))
-        made.rename(place)
+            place.rename(finished.with_name(_REPLACED))
+        finished.rename(place)
         sync(place.parent)
     except OSError as error:
         raise OutputError(
@@ -68,22 +70,22 @@ def publish(made: Path, place: Path) -> None:
         ) from error
 
 
-def unmake(folder: Path) -> None:
-    """Remove the folder of a claim that is over."""
+def remove_staging(folder: Path) -> None:
+    """Remove the staging folder of a claim that ended."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 Claim = tuple[str, int, int]
-"""Kind, number and claim of a row that is worked at."""
+"""Kind, number and claim of a row."""
 
 
-def left_over(work: Path) -> list[tuple[Claim | None, Path]]:
-    """What lies in the folder of the making, and of which claim it is; ask the ledger afterwards which are over.
+def find_staging(work: Path) -> list[tuple[Claim | None, Path]]:
+    """Return each staging folder with its claim; ask the ledger afterwards which claims ended.
 
-    None: of a worker that went on after its claim was over and its folder was gone.
+    None instead of a claim: a worker left it that wrote on after its claim had ended and its folder was removed.
     """
     try:
-        entries = sorted((work / MAKING_FOLDER).iterdir())
+        entries = sorted((work / STAGING_FOLDER).iterdir())
     except FileNotFoundError:
         return []
     found: list[tuple[Claim | None, Path]] = []
@@ -96,10 +98,10 @@ def left_over(work: Path) -> list[tuple[Claim | None, Path]]:
 
 
 def sweep(alive: Iterable[Claim], found: Iterable[tuple[Claim | None, Path]]) -> int:
-    """Remove what was found of claims that are over; says how many folders that were."""
-    living, removed = set(alive), 0
+    """Remove the found folders of claims that ended; return how many."""
+    live, removed = set(alive), 0
     for claim, folder in found:
-        if claim not in living:
-            unmake(folder)
+        if claim not in live:
+            remove_staging(folder)
             removed += 1
     return removed

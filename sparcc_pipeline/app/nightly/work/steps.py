@@ -1,4 +1,4 @@
-"""The steps as they really are; each is imported when a night begins."""
+"""The real steps of a night; each is imported when a night begins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sparcc_pipeline.app.nightly.work.night import Steps
 
 
 def real_steps() -> Steps:
-    """What a night does with studies."""
+    """Return the steps of a night."""
     from sparcc_pipeline.app.batch.task import score_task
     from sparcc_pipeline.app.nightly.delivery.deliver import deliver
     from sparcc_pipeline.app.nightly.intake.steps import check_complete, deidentify, take_in

@@ -1,4 +1,4 @@
-"""The processes that score, started when there is work and ended when there is none; the same as those of a batch."""
+"""The processes that score, as in a batch; they start when there is work and end when there is none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sparcc_pipeline.app.batch import cluster
-from sparcc_pipeline.app.nightly.settings import RunSettings
+from sparcc_pipeline.app.nightly.settings_tables import RunSettings
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import PipelineConfig, load_config
 from sparcc_pipeline.errors import OutputError
@@ -20,21 +20,24 @@ Result = TypeVar("Result")
 
 
 class Workers(Protocol):
-    """What runs tasks, and with which settings and model."""
+    """Runs tasks in worker processes, with one set of settings and one model."""
 
     @property
     def config(self) -> PipelineConfig:
-        """The settings that every study is scored with."""
+        """The settings for every study."""
 
     @property
     def model_sha256(self) -> str:
-        """Hash of the model that scores."""
+        """Hash of the model."""
 
     def run(
-        self, function: Callable[[Task], Result], tasks: Iterator[Task], done: Callable[[Task, Result], None],
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterator[Task],
+        done: Callable[[Task, Result], None],
         lost: Callable[[Task, OutputError], None],
-    ) -> None:  # fmt: skip
-        """Run every task on some worker (see `cluster.run_tasks`)."""
+    ) -> None:
+        """Run every task on some worker; take the next task when a worker has room (see `cluster.run_tasks`)."""
 
     def close(self) -> None:
         """End the workers; a later `run` starts new ones."""
@@ -45,7 +48,7 @@ class DaskWorkers:
 
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
-        # A worker has one thread: two workers of one thread do more than one worker of two.
+        # One thread a worker: two workers of one thread do more than one worker of two.
         self.config = load_config().model_copy(update={"threads": 1, "lang": settings.lang})
         self._client: Client | None = None
         self._open = ExitStack()
@@ -57,17 +60,20 @@ class DaskWorkers:
 
         Raises
         ------
-        ModelError : there is none that can be used
+        ModelError : no usable model is installed
         """
         if self._model is None:
             self._model = installation.load_installed_segmenter(self.config).provenance["sha256"]
         return self._model
 
     def run(
-        self, function: Callable[[Task], Result], tasks: Iterator[Task], done: Callable[[Task, Result], None],
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterator[Task],
+        done: Callable[[Task, Result], None],
         lost: Callable[[Task, OutputError], None],
-    ) -> None:  # fmt: skip
-        """Run every task on some worker (see `cluster.run_tasks`), and start the workers if there are none.
+    ) -> None:
+        """Run every task on some worker (see `cluster.run_tasks`); start the workers if there are none.
 
         Raises
         ------

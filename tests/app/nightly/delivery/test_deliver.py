@@ -1,4 +1,4 @@
-"""Delivery of results: to a PACS that is there, down, back, refuses, drops or is slow; to a folder that fills up."""
+"""Delivery of results: to a PACS that works, is down, returns, refuses, drops or is slow; to a folder that fills up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.delivery import deliver as step
 from sparcc_pipeline.app.nightly.delivery.deliver import PAUSE, deliver
 from sparcc_pipeline.app.nightly.delivery.folder_copy import copy_results
-from sparcc_pipeline.app.nightly.settings import DeliverSettings, NightlySettings, Paths, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import DeliverSettings, Paths, SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet
 from sparcc_pipeline.dicom.network import cstore, stow
 from sparcc_pipeline.errors import OutputError
@@ -58,11 +59,32 @@ def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 VERSION = StudyVersion(
-    id=1, claim=1, attempts=1, next_try_at=None, lease_owner="me", lease_until=None, reason=None, facts={}, site="S01",
-    study_key="k", content_key="c", participant="P001", visit="baseline", version=1, supersedes=None,
-    superseded_by=None, state=State.SCORED, resume=None, received_at=NOW, completed_at=NOW, deidentified_at=NOW,
-    scored_at=NOW, delivered_at=None, study_folder=f"studies/{FOLDER}", result_folder=f"results/{FOLDER}",
-)  # fmt: skip
+    id=1,
+    state=State.SCORED,
+    resume=None,
+    claim=1,
+    attempts=1,
+    next_try_at=None,
+    lease_owner="me",
+    lease_until=None,
+    reason=None,
+    facts={},
+    site="S01",
+    study_key="k",
+    content_key="c",
+    participant="P001",
+    visit="baseline",
+    version=1,
+    supersedes=None,
+    superseded_by=None,
+    received_at=NOW,
+    completed_at=NOW,
+    deidentified_at=NOW,
+    scored_at=NOW,
+    delivered_at=None,
+    study_folder=f"studies/{FOLDER}",
+    result_folder=f"results/{FOLDER}",
+)
 
 
 class Clock:
@@ -120,7 +142,7 @@ def test_storescp_of_dcmtk_gets_every_object(made: Path, tmp_path: Path) -> None
         process.terminate()
         process.wait(10)
 
-    # It offers no queries: its answers are all that is known, and the images are sent to be sure.
+    # It offers no queries: the step knows only its answers, and sends the images in any case.
     assert outcome == Done({"delivered_to": ["pacs"], "sent_objects": 24, "found_again": None})
     assert len(list(store.iterdir())) == 24
 
@@ -136,7 +158,7 @@ def wait_for(port: int) -> None:
 
 @contextmanager
 def pacs_on(port: int, answer: Any, title: str = "PACS") -> Iterator[list[str]]:
-    """A PACS that takes C-STORE and says what `answer` says."""
+    """Run a PACS that takes C-STORE and returns the status that `answer` returns."""
     stored: list[str] = []
 
     def store(event: evt.Event) -> int:
@@ -159,7 +181,7 @@ def pacs_on(port: int, answer: Any, title: str = "PACS") -> Iterator[list[str]]:
         server.shutdown()
 
 
-def test_a_pacs_that_is_down_is_left_alone_and_gets_all_when_it_is_back(made: Path) -> None:
+def test_a_pacs_that_is_down_is_not_asked_again_and_gets_all_when_it_is_back(made: Path) -> None:
     port, clock = free_port(), Clock()
     night = context(made, clock, pacs=f"PACS@127.0.0.1:{port}")
 
@@ -185,7 +207,7 @@ def test_a_pacs_that_refuses_one_object_keeps_nothing_else_back(made: Path) -> N
         second = deliver(night, VERSION)
 
     assert isinstance(first, Failed) and "status A700, out of resources" in first.reason
-    # Its next answer is asked for at once: it is alive.
+    # The step asks it again at once: it responds.
     assert isinstance(second, Done) and len(set(stored)) == 10
 
 
@@ -239,7 +261,7 @@ def test_a_superseded_version_goes_nowhere(made: Path, tmp_path: Path) -> None:
     assert outcome == Done({"delivered_to": []}) and not (tmp_path / "out").exists()
 
 
-def test_without_a_target_it_is_delivered_where_it_is(made: Path) -> None:
+def test_without_a_target_a_result_is_delivered_where_it_is(made: Path) -> None:
     assert deliver(context(made), VERSION) == Done({"delivered_to": []})
 
 
@@ -302,7 +324,7 @@ def test_a_full_disk_leaves_nothing_and_the_earlier_result(
     assert content(tmp_path / "out" / FOLDER) == content(source)
 
 
-def test_a_disk_that_gives_back_something_else_is_noticed(
+def test_a_disk_that_returns_other_content_is_an_error(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied = shutil.copyfileobj

@@ -1,4 +1,4 @@
-"""`sparcc doctor` with the settings of the night: whatever is wrong is said with its remedy, and nothing is changed."""
+"""`sparcc doctor` with the settings of the night: it reports each fault with its remedy, and changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from sqlalchemy import text
+from sqlalchemy import text as sql
 from typer.testing import CliRunner
 
 from sparcc_pipeline.app.cli import doctor as plain_doctor
@@ -23,7 +23,7 @@ from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.nightly.doctor.checks import CHECKS, Examined, examine
 from sparcc_pipeline.app.nightly.doctor.findings import Level
 from sparcc_pipeline.app.nightly.doctor.network import certificate_end
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.receiving import serve
 from sparcc_pipeline.app.nightly.settings import load_settings
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -55,11 +55,11 @@ class Installed:
             **tables,
         }
         site = '[[site]]\ncode = "S01"\nname = "One"\nae_title = "ONE"\ninbox = "inbox"\nmanifest = "m.csv"\n'
-        said = "".join(f"[{name}]\n{lines}\n" for name, lines in content.items())
-        self.file.write_text(said + site)
+        tables_text = "".join(f"[{name}]\n{lines}\n" for name, lines in content.items())
+        self.file.write_text(tables_text + site)
 
     def worst(self, check: str) -> tuple[Level, str]:
-        """The worst finding of one check."""
+        """Return the worst finding of one check."""
         found = [finding for name, finding in examine(self.file).findings if name == check]
         order = [Level.OK, Level.WARNING, Level.FAILED]
         worst = max(found, key=lambda finding: order.index(finding.level))
@@ -73,7 +73,7 @@ def night(tmp_path: Path) -> Installed:
     (tmp_path / "work").mkdir()
     (tmp_path / "inbox").mkdir()
     (tmp_path / "m.csv").write_text(MANIFEST)
-    Perimeter.open(tmp_path / "identity")
+    IdentityStore.open(tmp_path / "identity")
     open_database(load_settings(found.file).database_url).dispose()
     return found
 
@@ -125,9 +125,8 @@ def test_without_settings_of_the_night_it_is_as_before(monkeypatch: pytest.Monke
     ended = CliRunner().invoke(app, ["doctor"])
 
     assert ended.exit_code == 0
-    assert [line[:12].strip() for line in ended.output.splitlines()[-4:]] == [
-        "dependencies", "settings", "model", "writing",
-    ]  # fmt: skip
+    checks = [line[:12].strip() for line in ended.output.splitlines()[-4:]]
+    assert checks == ["dependencies", "settings", "model", "writing"]
 
 
 # Places
@@ -135,22 +134,21 @@ def test_without_settings_of_the_night_it_is_as_before(monkeypatch: pytest.Monke
 
 def test_an_identity_folder_or_key_that_others_may_read(night: Installed) -> None:
     (night.folder / "identity/key").chmod(0o644)
-    assert night.worst("identity") == (
-        Level.FAILED, f"{night.folder}/identity/key may be read by others (mode 644); run chmod 600 on it",
-    )  # fmt: skip
+    text = f"{night.folder}/identity/key may be read by others (mode 644); run chmod 600 on it"
+    assert night.worst("identity") == (Level.FAILED, text)
     (night.folder / "identity").chmod(0o750)
-    level, said = night.worst("identity")
-    assert level is Level.FAILED and "chmod 700" in said
+    level, text = night.worst("identity")
+    assert level is Level.FAILED and "chmod 700" in text
 
 
-def test_a_key_that_is_gone(night: Installed) -> None:
-    Perimeter.open(night.folder / "identity")
+def test_a_missing_key(night: Installed) -> None:
+    IdentityStore.open(night.folder / "identity")
     (night.folder / "identity/identity.sqlite").touch(mode=0o600)
     (night.folder / "identity/key").unlink()
 
-    level, said = night.worst("identity")
+    level, text = night.worst("identity")
 
-    assert level is Level.FAILED and "put it back" in said
+    assert level is Level.FAILED and "put it back" in text
 
 
 def test_little_room_and_no_room(night: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,15 +160,21 @@ def test_little_room_and_no_room(night: Installed, monkeypatch: pytest.MonkeyPat
         sizes[4], sizes[5], sizes[7] = blocks, max(inodes, 1), inodes
         monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(sizes))
 
-    for blocks, inodes, level in ((10**8, 10**7, Level.OK), (10**6, 10**7, Level.WARNING), (10**8, 9999, Level.WARNING),
-                                  (100, 10**7, Level.FAILED), (10**8, 0, Level.FAILED)):  # fmt: skip
+    cases = [
+        (10**8, 10**7, Level.OK),
+        (10**6, 10**7, Level.WARNING),
+        (10**8, 9999, Level.WARNING),
+        (100, 10**7, Level.FAILED),
+        (10**8, 0, Level.FAILED),
+    ]
+    for blocks, inodes, level in cases:
         with_room(blocks, inodes)
         assert night.worst("disk")[0] is level, (blocks, inodes)
-    # A full disk is nobody's wrong setting: it may be tried again.
+    # A full disk is no wrong setting: another attempt may succeed.
     assert isinstance(examine(night.file).error, OutputError)
 
 
-def test_inboxes_and_manifests_that_are_not_there_or_open_to_all(night: Installed) -> None:
+def test_inboxes_and_manifests_that_are_missing_or_open_to_all(night: Installed) -> None:
     (night.folder / "inbox").chmod(0o777)
     assert night.worst("inboxes")[0] is Level.WARNING
     (night.folder / "inbox").rmdir()
@@ -182,34 +186,34 @@ def test_inboxes_and_manifests_that_are_not_there_or_open_to_all(night: Installe
     (night.folder / "m.csv").write_text(MANIFEST.partition("\n")[0] + "\n")
     assert night.worst("manifests") == (Level.WARNING, "S01: no row, so every study will be quarantined")
     (night.folder / "m.csv").write_text("name,born\nZhang,1980\n")
-    level, said = night.worst("manifests")
-    assert level is Level.FAILED and "Zhang" not in said
+    level, text = night.worst("manifests")
+    assert level is Level.FAILED and "Zhang" not in text
 
 
-def test_a_database_that_is_newer_old_damaged_or_gone(night: Installed) -> None:
+def test_a_database_that_is_newer_old_damaged_or_away(night: Installed) -> None:
     engine = open_database(load_settings(night.file).database_url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sql("UPDATE alembic_version SET version_num = '9999'"))
     assert night.worst("database")[0] is Level.FAILED and "newer program" in night.worst("database")[1]
     with engine.begin() as connection:
-        connection.execute(text("DELETE FROM alembic_version"))
+        connection.execute(sql("DELETE FROM alembic_version"))
     assert night.worst("database")[0] is Level.WARNING and "upgrades" in night.worst("database")[1]
     engine.dispose()
     (night.folder / "work/ledger.sqlite").write_bytes(b"no database at all, and long enough to be read as one" * 9)
     assert night.worst("database")[0] is Level.FAILED
     night.write(database=f'url = "postgresql://sparcc:secret@127.0.0.1:{free_port()}/x"')
-    level, said = night.worst("database")
-    assert level is Level.FAILED and "secret" not in said
+    level, text = night.worst("database")
+    assert level is Level.FAILED and "secret" not in text
 
 
 def test_a_clock_that_went_back(night: Installed) -> None:
     engine = open_database(load_settings(night.file).database_url)
-    Ledger(engine, lambda: datetime.now(UTC) + timedelta(hours=2), 1.0).note_run("me", {})
+    Ledger(engine, lambda: datetime.now(UTC) + timedelta(hours=2), 1.0).record_run("me", {})
     engine.dispose()
 
-    level, said = night.worst("clock")
+    level, text = night.worst("clock")
 
-    assert level is Level.FAILED and "NTP" in said
+    assert level is Level.FAILED and "NTP" in text
     night.write(report='time_zone = "Mars/Olympus"')
     assert night.worst("clock")[0] is Level.FAILED and "Mars/Olympus" in night.worst("clock")[1]
 
@@ -217,7 +221,7 @@ def test_a_clock_that_went_back(night: Installed) -> None:
 # Network
 
 
-def test_our_node_is_known_from_another_program_on_its_port(night: Installed) -> None:
+def test_the_dicom_node_is_known_from_another_program_on_its_port(night: Installed) -> None:
     receiver = serve(load_settings(night.file), lambda: datetime.now(UTC), lambda *_, **__: None)
     try:
         assert night.worst("receiver") == (Level.OK, f"127.0.0.1, port {night.port} answers as SPARCC to ONE")
@@ -228,9 +232,9 @@ def test_our_node_is_known_from_another_program_on_its_port(night: Installed) ->
     other.add_supported_context(Verification)
     server = other.start_server(("127.0.0.1", night.port), block=False)
     assert server is not None
-    level, said = night.worst("receiver")
+    level, text = night.worst("receiver")
     server.shutdown()
-    assert level is Level.FAILED and "not by our node" in said
+    assert level is Level.FAILED and "not by the DICOM node" in text
     night.write(receive=f'port = {night.port}\nhost = "192.0.2.1"')
     assert "192.0.2.1" in night.worst("receiver")[1]
 
@@ -257,15 +261,13 @@ def certificate(folder: Path, name: str, days: int) -> tuple[Path, Path]:
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
     key, file = folder / f"{name}.key", folder / f"{name}.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-         str(days), "-keyout", key, "-out", file, "-subj", f"/CN={name}"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    command = f"openssl req -x509 {new_key} -keyout {key.name} -days {days} -out {file.name} -subj /CN={name}"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return file, key
 
 
-def test_a_certificate_is_told_before_it_ends(night: Installed) -> None:
+def test_a_certificate_is_a_warning_before_it_ends(night: Installed) -> None:
     file, key = certificate(night.folder, "node", 90)
     _, other = certificate(night.folder, "soon", 5)
 
@@ -273,5 +275,5 @@ def test_a_certificate_is_told_before_it_ends(night: Installed) -> None:
     with pytest.raises(ConfigError, match="not belonging together"):
         certificate_end(file, other)
     night.write(receive=f'port = {night.port}\ntls_certificate = "soon.pem"\ntls_key = "soon.key"')
-    level, said = night.worst("certificate")
-    assert level is Level.WARNING and "renew" in said
+    level, text = night.worst("certificate")
+    assert level is Level.WARNING and "renew" in text

@@ -1,4 +1,4 @@
-"""Two sites with inboxes, a real ledger and the real intake; the night behind it is the real one, too, if asked for."""
+"""Two sites with inboxes, a real ledger and the real intake; `night` also runs the real night after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class IntakeNight:
 
     Parameters
     ----------
-    tables : further tables of the settings
+    tables : more tables of the settings
     """
 
     def __init__(self, folder: Path, **tables: Any) -> None:
@@ -39,10 +39,8 @@ class IntakeNight:
         for code in ("S01", "S02"):
             (folder / f"inbox-{code}").mkdir()
             manifest = self.identity / f"{code}.csv"
-            sites.append(
-                {"code": code, "name": code, "ae_title": f"AE-{code}", "inbox": folder / f"inbox-{code}",
-                 "manifest": manifest, "language": "zh"}
-            )  # fmt: skip
+            names = {"code": code, "name": code, "ae_title": f"AE-{code}", "language": "zh"}
+            sites.append({**names, "inbox": folder / f"inbox-{code}", "manifest": manifest})
         content = {"paths": {"identity_folder": self.identity, "work_folder": self.work}, "site": sites} | tables
         self.settings = NightlySettings.model_validate(content)
         self.engine = open_database(self.settings.database_url)
@@ -55,7 +53,7 @@ class IntakeNight:
         return Context(self.settings, self.ledger, clock, log)
 
     def clock(self) -> datetime:
-        """Real time, and an hour more, so that what was just dropped is quiet already."""
+        """Return the real time plus an hour, so that a new upload is quiet already."""
         return datetime.now(UTC) + self._offset
 
     def pass_time(self, **duration: float) -> None:
@@ -65,14 +63,14 @@ class IntakeNight:
         self.logged.append((event, fields))
 
     def manifest(self, site: str, *rows: tuple[str, str, str, str, str]) -> None:
-        """Rows of patient, first and last day, participant and visit."""
+        """Write rows of patient, first and last day, participant and visit."""
         with (self.identity / f"{site}.csv").open("w", encoding="utf-8") as opened:
             writer = csv.writer(opened)
             writer.writerow(["patient_id", "study_from", "study_to", "participant", "visit"])
             writer.writerows(rows)
 
     def drop(self, source: Path, name: str, site: str = "S01", *, zipped: bool = False) -> None:
-        """A folder into a site's inbox, as folder or zip."""
+        """Put a folder into a site's inbox, as folder or zip."""
         target = self.folder / f"inbox-{site}" / name
         if zipped:
             shutil.make_archive(str(target), "zip", source)
@@ -83,7 +81,7 @@ class IntakeNight:
         return Night(self.context, real_steps(), InlineWorkers(), this_process(), Event(), part)
 
     def run(self) -> list[StudyVersion]:
-        """The intake until nothing moves; all study versions then."""
+        """Run the intake until nothing moves; return all study versions."""
         night = self.night(Part.INTAKE)
         night.run()
         assert night.problems == []
@@ -100,6 +98,6 @@ class IntakeNight:
 def write_study(
     folder: Path, patient: str = "P1", acquired: str = "2026-03-01", seed: str = "intake", **more: Any
 ) -> Path:
-    """A small study whose score is known."""
+    """Write a small study whose score is known."""
     write_mr_series(make_stir(), folder, style="siemens", patient_id=patient, seed=seed, acquired=acquired, **more)
     return folder

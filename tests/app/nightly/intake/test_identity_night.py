@@ -1,4 +1,4 @@
-"""Identity: a study with a person's name in every place goes through a whole night; nothing that comes out holds it."""
+"""Identity: a study with a person's name in every place goes through a whole night; no output holds the name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ...conftest import KnownSegmenter, make_tissue
 from .intake_night import IntakeNight, write_study
 
 SALTED = 3
-"""Slices with a secret in every element of the dictionary, one a character set; the others have the usual ones."""
+"""Slices with a secret in every element of the dictionary, one slice for each character set."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IntakeNig
 
 
 def salted_study(folder: Path, **more: str) -> Path:
-    """A study of one person, whose UIDs hold the person's number."""
+    """Write a study of one person, whose UIDs hold the person's number."""
     write_study(folder, **more)
     for index, path in enumerate(sorted(folder.iterdir())):
         ds = pydicom.dcmread(path)
@@ -47,11 +47,11 @@ def salted_study(folder: Path, **more: str) -> Path:
 
 
 def lose_nothing(night: IntakeNight) -> None:
-    """What lies outside the identity folder, the inboxes among it, holds no secret."""
+    """Check that nothing outside the identity folder holds a secret, the inboxes included."""
     assert findings(night.folder, apart_from=(night.identity, night.folder / "source")) == []
 
 
-def test_nothing_that_comes_out_of_a_night_holds_a_word_of_identity(night: IntakeNight) -> None:
+def test_no_output_of_a_night_holds_identity(night: IntakeNight) -> None:
     night.manifest("S01", (NUMBER, "", "", "T01", "baseline"))
     source = salted_study(night.folder / "source")
     night.drop(source, f"{NAME} {CHINESE_NAME}", zipped=True)
@@ -77,7 +77,7 @@ def waiting(night: IntakeNight) -> list[StudyVersion]:
     return night.ledger.versions()
 
 
-def test_nor_does_what_waits_or_is_sent_back(night: IntakeNight) -> None:
+def test_waiting_and_rejected_studies_show_no_identity(night: IntakeNight) -> None:
     night.manifest("S01", ("another", "", "", "T01", "baseline"))
     night.manifest("S02", (NUMBER, "", "", "T02", "baseline"))
     source = salted_study(night.folder / "source" / "a")
@@ -93,7 +93,7 @@ def test_nor_does_what_waits_or_is_sent_back(night: IntakeNight) -> None:
     lose_nothing(night)
 
 
-def test_nor_does_a_faulty_manifest(night: IntakeNight) -> None:
+def test_a_faulty_manifest_shows_no_identity(night: IntakeNight) -> None:
     (night.identity / "S01.csv").write_text(
         f"patient_id,participant,visit\n{NUMBER},{CHINESE_NAME},x\n", encoding="utf-8"
     )
@@ -106,7 +106,7 @@ def test_nor_does_a_faulty_manifest(night: IntakeNight) -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_the_search_finds_each_secret_wherever_it_lies(tmp_path: Path, secret: str) -> None:
+def test_the_search_finds_each_secret_wherever_it_is(tmp_path: Path, secret: str) -> None:
     import gzip
     import zipfile
 

@@ -11,24 +11,37 @@ from pathlib import Path
 import pytest
 
 from sparcc_pipeline.app.nightly.intake.identity_map import IdentityMap, Instance
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.errors import ConfigError, OutputError
 
-INSTANCE = Instance("S01", "dicom-1", "000001.dcm", "study", "instance", "digest", "1.2", "1.3", "4711", "A1",
-                    "20260101", 100.0, "MR")  # fmt: skip
+INSTANCE = Instance(
+    site="S01",
+    upload="dicom-1",
+    file="000001.dcm",
+    study_key="study",
+    instance_key="instance",
+    digest="digest",
+    study_uid="1.2",
+    series_uid="1.3",
+    patient_id="4711",
+    accession="A1",
+    study_date="20260101",
+    arrived_at=100.0,
+    modality="MR",
+)
 
 
-def test_everything_in_it_is_for_its_owner_only(tmp_path: Path) -> None:
-    perimeter = Perimeter.open(tmp_path / "identity")
-    perimeter.identities.add([INSTANCE])
+def test_the_store_is_for_its_owner_only(tmp_path: Path) -> None:
+    store = IdentityStore.open(tmp_path / "identity")
+    store.identities.add([INSTANCE])
 
-    for path in (perimeter.folder, perimeter.incoming("S01"), *perimeter.folder.rglob("*")):
+    for path in (store.folder, store.incoming("S01"), *store.folder.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
 
 
-def test_the_key_is_made_once_also_by_many_at_once(tmp_path: Path) -> None:
+def test_many_processes_at_once_make_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(lambda _: Perimeter.open(tmp_path / "identity").key, range(16)))
+        keys = set(pool.map(lambda _: IdentityStore.open(tmp_path / "identity").key, range(16)))
 
     assert len(keys) == 1 and len(keys.pop()) == 32
     assert list((tmp_path / "identity").glob(".key*")) == []
@@ -37,43 +50,43 @@ def test_the_key_is_made_once_also_by_many_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "mode"), [("", 0o750), ("", 0o701), ("key", 0o640), ("key", 0o604)])
 def test_wider_rights_are_refused(tmp_path: Path, name: str, mode: int) -> None:
     folder = tmp_path / "identity"
-    Perimeter.open(folder)
+    IdentityStore.open(folder)
     (folder / name).chmod(mode)
 
     with pytest.raises(ConfigError, match="chmod"):
-        Perimeter.open(folder)
+        IdentityStore.open(folder)
 
 
 def test_a_lost_key_is_not_replaced_by_another(tmp_path: Path) -> None:
     folder = tmp_path / "identity"
-    Perimeter.open(folder)
+    IdentityStore.open(folder)
     (folder / "key").unlink()
 
     with pytest.raises(ConfigError, match="put the key back"):
-        Perimeter.open(folder)
+        IdentityStore.open(folder)
 
 
 def test_a_damaged_key_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "identity"
-    Perimeter.open(folder)
+    IdentityStore.open(folder)
     (folder / "key").write_bytes(b"short")
 
     with pytest.raises(ConfigError, match="32 bytes"):
-        Perimeter.open(folder)
+        IdentityStore.open(folder)
 
 
-def test_it_does_not_show_what_it_holds(tmp_path: Path) -> None:
-    perimeter = Perimeter.open(tmp_path / "identity")
+def test_its_repr_shows_no_identity(tmp_path: Path) -> None:
+    store = IdentityStore.open(tmp_path / "identity")
 
-    assert perimeter.key.hex() not in repr(perimeter) and repr(perimeter.key) not in repr(perimeter)
+    assert store.key.hex() not in repr(store) and repr(store.key) not in repr(store)
     assert not any(word in repr(INSTANCE) for word in ("4711", "A1'", "20260101", "1.2'"))
 
 
 def test_one_process_takes_in_at_a_time(tmp_path: Path) -> None:
-    perimeter = Perimeter.open(tmp_path / "identity")
-    with perimeter.alone() as first, Perimeter.open(tmp_path / "identity").alone() as second:
+    store = IdentityStore.open(tmp_path / "identity")
+    with store.lock() as first, IdentityStore.open(tmp_path / "identity").lock() as second:
         assert (first, second) == (True, False)
-    with perimeter.alone() as again:
+    with store.lock() as again:
         assert again
 
 

@@ -1,4 +1,4 @@
-"""Inboxes: what is whole is taken once; what is harmful is refused, said, and stops nothing."""
+"""Inboxes: a whole upload is taken once; a harmful one is refused with a reason, and stops nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
-from sparcc_pipeline.app.nightly.settings import IntakeSettings
+from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
 
 LIMITS = IntakeSettings(max_files=20, max_bytes=2_000_000, max_file_bytes=1_000_000)
 
@@ -24,7 +24,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def taken(inbox: Path, tmp_path: Path, limits: IntakeSettings = LIMITS) -> list[bytes]:
-    """The contents of all files of the only entry."""
+    """Take the only entry and return the contents of its files."""
     (entry,) = list_entries(inbox, limits.max_files)
     take(entry, tmp_path / "upload", limits)
     return sorted(path.read_bytes() for path in (tmp_path / "upload").rglob("*") if path.is_file())
@@ -72,7 +72,7 @@ def test_hidden_and_unfinished_names_are_passed_over(inbox: Path) -> None:
     assert list_entries(inbox, 10) == []
 
 
-def test_an_upload_is_as_old_as_its_last_change_whatever_its_dates_say(inbox: Path) -> None:
+def test_the_age_of_an_upload_is_that_of_its_last_change_whatever_its_dates(inbox: Path) -> None:
     make_study(inbox)
     file = inbox / "张三" / "S1" / "a.dcm"
     before = list_entries(inbox, 10)[0]
@@ -168,7 +168,7 @@ def test_too_much_and_too_deep_is_refused(inbox: Path, tmp_path: Path) -> None:
     assert "deeply" in refusal(inbox, tmp_path, LIMITS.model_copy(update={"max_files": 100}))
 
 
-def test_a_second_attempt_clears_what_a_killed_one_left(inbox: Path, tmp_path: Path) -> None:
+def test_a_second_attempt_removes_the_remains_of_a_killed_one(inbox: Path, tmp_path: Path) -> None:
     make_study(inbox)
     (tmp_path / "upload.partial").mkdir()
     (tmp_path / "upload.partial" / "half").write_bytes(b"half")

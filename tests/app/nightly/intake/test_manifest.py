@@ -1,4 +1,4 @@
-"""Manifests: by rule and never by guess, in the tables that sites write."""
+"""Manifests assign by rule and never by guess, from the tables that sites write."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_row_that_fits_assigns(
         ("", "", "20260101", "no row"),
     ],
 )
-def test_what_is_unknown_or_ambiguous_is_said_without_identity(
+def test_an_unknown_or_ambiguous_study_has_a_reason_without_identity(
     manifest: Manifest, patient: str, accession: str, day: str, words: str
 ) -> None:
     reason = manifest.assign(patient, accession, day)
@@ -83,13 +83,13 @@ def test_chinese_headers_in_the_encodings_of_excel(tmp_path: Path, encoding: str
     assert read_manifest(file).assign("00123", "", "20260109") == Assigned("P01", "baseline")
 
 
-def test_excel_and_toml_say_the_same(tmp_path: Path) -> None:
-    book = Workbook()
-    sheet = book.active
+def test_excel_and_toml_assign_the_same(tmp_path: Path) -> None:
+    workbook = Workbook()
+    sheet = workbook.active
     assert sheet is not None
     for row in (["影像号", "受试者", "访视"], [1007, "P01", "baseline"]):
         sheet.append(row)
-    book.save(tmp_path / "m.xlsx")
+    workbook.save(tmp_path / "m.xlsx")
     (tmp_path / "m.toml").write_text('[[study]]\npatient_id = "1007"\nparticipant = "P01"\nvisit = "baseline"\n')
 
     for name in ("m.xlsx", "m.toml"):

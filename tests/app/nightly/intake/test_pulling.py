@@ -1,4 +1,4 @@
-"""Fetching from a real PACS (Orthanc): by C-MOVE into our own node, and by DICOMweb."""
+"""Fetching from a real PACS (Orthanc): by C-MOVE into this program's node, and by DICOMweb."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .intake_night import IntakeNight, write_study
 
 @pytest.fixture(scope="module")
 def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """A PACS with the baseline of a participant, and a study of somebody else."""
+    """A PACS with the baseline of a participant, and a study of another person."""
     folder = tmp_path_factory.mktemp("pacs")
     with running_orthanc(folder) as found:
         for patient, accession in (("P1", "ACC1"), ("P9", "ACC9")):
@@ -49,7 +49,7 @@ def post(pacs: Orthanc, path: str, content: bytes, method: str = "POST") -> None
 
 @pytest.fixture
 def make_night(tmp_path: Path, pacs: Orthanc) -> Iterator[Any]:
-    """`make_night(pacs address, **keys of [[pull]])`, with our node known to the PACS."""
+    """Return `make_night(pacs address, **keys of [[pull]])`; the PACS knows this program's node."""
     nights = []
     port = free_port()
     target = {"AET": "SPARCC", "Host": "127.0.0.1", "Port": port}
@@ -98,7 +98,7 @@ def test_a_node_that_runs_already_is_used(pacs: Orthanc, make_night: Any, tmp_pa
     assert version.state == State.DEIDENTIFIED
 
 
-def test_what_the_pacs_holds_more_of_is_fetched_again(pacs: Orthanc, make_night: Any, tmp_path: Path) -> None:
+def test_a_study_with_more_images_in_the_pacs_is_fetched_again(pacs: Orthanc, make_night: Any, tmp_path: Path) -> None:
     put(pacs, write_study(tmp_path / "first", "P2"), "ACC2")
     (tmp_path / "list.csv").write_text("accession\nACC2\n")
     night = make_night(pacs.dicomweb, accessions=tmp_path / "list.csv")
@@ -111,7 +111,7 @@ def test_what_the_pacs_holds_more_of_is_fetched_again(pacs: Orthanc, make_night:
     assert len(night.files(new)) == 28
 
 
-# pynetdicom leaves a socket that was refused to the garbage collector.
+# pynetdicom leaves a refused socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_pacs_that_is_down_stops_nothing_else(pacs: Orthanc, make_night: Any, tmp_path: Path) -> None:
     night = make_night(f"PACS@127.0.0.1:{free_port()}", days=3, timeout_seconds=1.0)
@@ -123,7 +123,7 @@ def test_a_pacs_that_is_down_stops_nothing_else(pacs: Orthanc, make_night: Any, 
     assert any(event == "studies could not be fetched from the PACS" for event, _ in night.logged)
 
 
-def test_an_unknown_destination_is_said(pacs: Orthanc) -> None:
+def test_an_unknown_destination_is_an_error_without_identity(pacs: Orthanc) -> None:
     entity, caller = Entity("PACS", "127.0.0.1", pacs.dicom_port), Caller("SPARCC", 10)
     (study,) = list_studies(entity, caller, [Query(accession="ACC1")])
 

@@ -1,4 +1,4 @@
-"""From what a site drops to a de-identified study of a known participant, and what goes wrong on the way."""
+"""From an upload to a de-identified study of a known participant, and what goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, SecondaryCaptureImageStorag
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly.intake import steps as intake
-from sparcc_pipeline.app.nightly.intake.identity_store import Perimeter
+from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.work.outcome import Failed, NotYet
 from sparcc_pipeline.app.study.score import Request, Scored, score_study
 from sparcc_pipeline.dicom.input.discover import discover
@@ -167,7 +167,7 @@ def test_intervals_between_visits_stay_whichever_comes_first(night: IntakeNight,
 
     assert (dates["week12"] - dates["baseline"]).days == 84
     assert dates["baseline"].year < 2026
-    assert Perimeter.open(night.identity).identities.patients("T01") == [
+    assert IdentityStore.open(night.identity).identities.patients("T01") == [
         ("S01", "P1", (dates["baseline"] - date(2026, 3, 1)).days)
     ]
 
@@ -178,14 +178,14 @@ def test_burnt_in_text_waits_for_a_person_who_may_let_it_pass(night: IntakeNight
     (waiting,) = night.run()
 
     assert waiting.state == State.QUARANTINED and "burnt" in (waiting.reason or "")
-    assert not (night.work / "studies").exists() and list((night.work / ".making").iterdir()) == []
+    assert not (night.work / "studies").exists() and list((night.work / ".staging").iterdir()) == []
     night.ledger.release(waiting.id, "no name in them", "Li")
     (released,) = night.run()
 
     assert released.state == State.DEIDENTIFIED
 
 
-def test_what_the_manifest_released_does_not_let_burnt_in_text_pass(night: IntakeNight, study: Path) -> None:
+def test_a_release_by_the_manifest_does_not_let_burnt_in_text_pass(night: IntakeNight, study: Path) -> None:
     edit(study, BurnedInAnnotation="YES")
     night.manifest("S01")
     night.drop(study, "x")
@@ -222,7 +222,7 @@ def test_two_patients_in_one_study_wait(night: IntakeNight, study: Path) -> None
     assert version.state == State.QUARANTINED and "different patient" in (version.reason or "")
 
 
-def test_a_damaged_image_sends_the_study_back_without_a_word_of_it(night: IntakeNight, study: Path) -> None:
+def test_a_damaged_image_rejects_the_study_and_publishes_nothing(night: IntakeNight, study: Path) -> None:
     path = sorted(study.iterdir())[3]
     path.write_bytes(path.read_bytes()[:-500])
     night.drop(study, "x")
@@ -233,7 +233,7 @@ def test_a_damaged_image_sends_the_study_back_without_a_word_of_it(night: Intake
     assert not (night.work / "studies").exists()
 
 
-def test_a_site_that_does_harm_stops_no_other(night: IntakeNight, study: Path) -> None:
+def test_a_harmful_site_stops_no_other(night: IntakeNight, study: Path) -> None:
     (night.folder / "inbox-S01" / "link").symlink_to(night.identity)
     (night.folder / "inbox-S01" / "text").mkdir()
     (night.folder / "inbox-S01" / "text" / "readme.txt").write_text("no image")
@@ -249,11 +249,11 @@ def test_a_site_that_does_harm_stops_no_other(night: IntakeNight, study: Path) -
     assert all(upload.reason for upload in refused)
     assert (night.folder / "inbox-S01" / "link").is_symlink()
     assert sum(event == "upload refused" for event, _ in night.logged) == 1
-    assert any(event == "inbox could not be read" and said["site"] == "S02" for event, said in night.logged)
+    assert any(event == "inbox could not be read" and fields["site"] == "S02" for event, fields in night.logged)
 
 
 def test_a_study_is_not_complete_while_it_may_still_come(night: IntakeNight, study: Path) -> None:
-    folder = Perimeter.open(night.identity).incoming("S01") / "dicom-1"
+    folder = IdentityStore.open(night.identity).incoming("S01") / "dicom-1"
     shutil.copytree(study, folder)
     arrived = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
     for path in folder.iterdir():
@@ -266,7 +266,7 @@ def test_a_study_is_not_complete_while_it_may_still_come(night: IntakeNight, stu
     assert intake.check_complete(context, version) == NotYet(arrived + timedelta(minutes=10))
     times["now"] = arrived + timedelta(minutes=10)
     assert not isinstance(intake.check_complete(context, version), NotYet)
-    # Set back by a year: it would wait that long.
+    # With the clock set back by a year, it would wait that long.
     times["now"] = arrived - timedelta(days=365)
     assert not isinstance(intake.check_complete(context, version), NotYet)
 
@@ -275,32 +275,32 @@ def test_fewer_images_than_the_pacs_holds_are_fetched_again(night: IntakeNight, 
     night.drop(study, "x")
     intake.take_in(night.context)
     (version,) = night.ledger.versions()
-    identities = Perimeter.open(night.identity).identities
+    identities = IdentityStore.open(night.identity).identities
     identities.expect("S01", version.study_key, 99)
     assert isinstance(intake.check_complete(night.context, version), Failed)
     identities.expect("S01", version.study_key, len(list(study.iterdir())))
     assert not isinstance(intake.check_complete(night.context, version), Failed)
 
 
-def test_done_twice_is_done_once(night: IntakeNight, study: Path) -> None:
+def test_a_step_that_runs_twice_changes_nothing(night: IntakeNight, study: Path) -> None:
     night.drop(study, "x")
     (version,) = night.run()
     before = {path.name: path.read_bytes() for path in night.files(version)}
-    # As if it was killed after the folder had its name and before the ledger knew.
+    # As if killed after the folder had its name and before the ledger recorded it.
     intake.take_in(night.context)
     intake.deidentify(night.context, replace(version, state=State.COMPLETE))
 
     assert {path.name: path.read_bytes() for path in night.files(version)} == before
-    assert list((night.work / ".making").iterdir()) == []
+    assert list((night.work / ".staging").iterdir()) == []
     assert len(night.ledger.versions()) == 1
 
 
-def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: IntakeNight, study: Path) -> None:
+def test_raw_files_are_deleted_once_their_study_is_delivered_and_not_before(night: IntakeNight, study: Path) -> None:
     limits = night.settings.intake.model_copy(update={"keep_raw_days": 7})
     night.context = replace(night.context, settings=night.settings.model_copy(update={"intake": limits}))
     night.drop(study, "x")
     (version,) = night.run()
-    incoming = Perimeter.open(night.identity).incoming("S01")
+    incoming = IdentityStore.open(night.identity).incoming("S01")
     night.pass_time(days=8)
     night.run()
     assert len(list(incoming.iterdir())) == 1
@@ -314,10 +314,10 @@ def test_raw_files_go_when_their_study_is_done_with_and_not_before(night: Intake
     assert len(night.ledger.versions()) == 1
 
 
-def test_more_of_a_study_whose_raw_files_are_gone_needs_all_of_it_again(night: IntakeNight, study: Path) -> None:
+def test_more_images_of_a_study_without_its_raw_files_need_all_of_it_again(night: IntakeNight, study: Path) -> None:
     night.drop(study, "stir")
     night.run()
-    for upload in Perimeter.open(night.identity).incoming("S01").iterdir():
+    for upload in IdentityStore.open(night.identity).incoming("S01").iterdir():
         shutil.rmtree(upload)
     more = night.folder / "more"
     write_mr_series(make_stir(), more, style="siemens", patient_id="P1", seed="intake", series_number=9)
@@ -333,12 +333,12 @@ def test_more_of_a_study_whose_raw_files_are_gone_needs_all_of_it_again(night: I
 
 
 class KilledError(BaseException):
-    """Ends a process in the middle, as far as this process can."""
+    """Ends the work in the middle, in place of a kill."""
 
 
 @pytest.mark.parametrize("call", ["record_upload", "record_study", "close_upload", "assign"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_at_any_write_to_the_ledger_it_says_the_same_again(
+def test_intake_killed_at_any_write_to_the_ledger_records_the_same_again(
     night: IntakeNight, study: Path, monkeypatch: pytest.MonkeyPatch, call: str, moment: str
 ) -> None:
     night.drop(study, "x")
@@ -357,12 +357,12 @@ def test_killed_at_any_write_to_the_ledger_it_says_the_same_again(
     assert (version.state, version.name) == (State.DEIDENTIFIED, "S01/T01/baseline v1")
     assert len(night.files(version)) == 14
     assert [upload.state for upload in night.ledger.uploads()] == [UploadState.SORTED]
-    assert list((night.work / ".making").iterdir()) == []
+    assert list((night.work / ".staging").iterdir()) == []
 
 
 def test_while_another_process_takes_in_this_one_does_not(night: IntakeNight, study: Path) -> None:
     night.drop(study, "x")
-    with Perimeter.open(night.identity).alone():
+    with IdentityStore.open(night.identity).lock():
         assert night.run() == []
     assert len(night.run()) == 1
 

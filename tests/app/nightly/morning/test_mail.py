@@ -1,4 +1,4 @@
-"""Mail of the morning report, handed in to a real SMTP server on loopback."""
+"""Mail of the morning report, sent to a real SMTP server on loopback."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.nightly.morning.ledger import morning_of
 from sparcc_pipeline.app.nightly.morning.mail import Letter, send_letter
 from sparcc_pipeline.app.nightly.morning.report import mail_report, write_morning_report
-from sparcc_pipeline.app.nightly.settings import MailSettings, NightlySettings, Paths, ReportSettings, SiteSettings
+from sparcc_pipeline.app.nightly.settings import NightlySettings
+from sparcc_pipeline.app.nightly.settings_tables import MailSettings, Paths, ReportSettings, SiteSettings
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 from .morning_builders import NOW
@@ -34,7 +36,7 @@ LETTER = Letter(
 
 
 class Post:
-    """Keeps mails; refuses recipients with "nobody" in them."""
+    """Keeps mails; refuses recipients with "unknown" in them."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -42,7 +44,7 @@ class Post:
         self.logins: list[tuple[bytes, bytes]] = []
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, to: str, options: Any) -> str:
-        if "nobody" in to:
+        if "unknown" in to:
             return "550 no such mailbox"
         envelope.rcpt_tos.append(to)
         return "250 OK"
@@ -68,15 +70,17 @@ def free_port() -> int:
 
 @contextmanager
 def listening(post: Post, certificate: Path | None = None, *, tls: bool = False) -> Iterator[int]:
-    """An SMTP server; with a certificate it asks for a login, behind STARTTLS or in TLS from the first byte."""
+    """Run an SMTP server; with a certificate it asks for a login, after STARTTLS or in TLS from the first byte."""
     rest: dict[str, Any] = {}
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, certificate.with_suffix(".key"))
         rest = {"authenticator": post.authenticate, "auth_required": True}
-        # What is TLS from the first byte the server does not know for TLS: it must not ask for it once more.
-        rest |= {"tls_context": context, "require_starttls": True} if not tls else {
-            "ssl_context": context, "auth_require_tls": False, "auth_required": False}  # fmt: skip
+        if tls:
+            # The server does not see TLS from the first byte as TLS, so it must not ask for STARTTLS.
+            rest |= {"ssl_context": context, "auth_require_tls": False, "auth_required": False}
+        else:
+            rest |= {"tls_context": context, "require_starttls": True}
     controller = Controller(post, hostname="127.0.0.1", port=free_port(), **rest)
     controller.start()
     try:
@@ -87,16 +91,14 @@ def listening(post: Post, certificate: Path | None = None, *, tls: bool = False)
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody but its owner trusts."""
+    """A self-signed certificate for 127.0.0.1."""
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "9",
-         "-keyout", folder / "mail.key", "-out", folder / "mail.pem", "-subj", "/CN=mail",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout mail.key"
+    subject = "-subj /CN=mail -addext subjectAltName=IP:127.0.0.1"
+    command = f"openssl req -x509 {key} -days 9 -out mail.pem {subject}"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return folder / "mail.pem"
 
 
@@ -135,8 +137,8 @@ def test_a_login_goes_over_tls(
 
         with pytest.raises(OutputError, match="user or password refused"):
             monkeypatch.setenv("SPARCC_MAIL", "wrong")
-            send_letter(LETTER, mail_settings(port, security=security, user="me", ca_file=certificate,
-                                              password_variable="SPARCC_MAIL"))  # fmt: skip
+            by_variable = {"password_variable": "SPARCC_MAIL"}
+            send_letter(LETTER, mail_settings(port, security=security, user="me", ca_file=certificate, **by_variable))
 
     assert len(post.mails) == 2
     assert set(post.logins) == {(b"me", b"secret"), (b"me", b"wrong")}
@@ -157,7 +159,7 @@ def test_a_password_never_goes_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> 
     with listening(post) as port:
         with pytest.raises(ConfigError, match="in the clear"):
             send_letter(LETTER, mail_settings(port, user="me", password_variable="SPARCC_MAIL"))
-        # A server that does not offer STARTTLS is not spoken to in the clear instead.
+        # A server without STARTTLS gets nothing in the clear instead.
         with pytest.raises(OutputError, match="STARTTLS"):
             send_letter(LETTER, mail_settings(port, security="starttls"))
 
@@ -169,22 +171,26 @@ def test_a_password_file_that_others_may_read_is_refused(tmp_path: Path, monkeyp
     file.write_text("secret")
     file.chmod(0o640)
     monkeypatch.delenv("SPARCC_MAIL", raising=False)
-    for way, said in (({"password_file": file}, "0600"), ({"password_file": tmp_path / "none"}, "no readable"),
-                      ({"password_variable": "SPARCC_MAIL"}, "unset")):  # fmt: skip
-        with pytest.raises(ConfigError, match=said):
+    ways: list[tuple[dict[str, Any], str]] = [
+        ({"password_file": file}, "0600"),
+        ({"password_file": tmp_path / "none"}, "no readable"),
+        ({"password_variable": "SPARCC_MAIL"}, "unset"),
+    ]
+    for way, message in ways:
+        with pytest.raises(ConfigError, match=message):
             send_letter(LETTER, mail_settings(1, security="tls", user="me", **way))
 
 
-def test_a_recipient_that_is_refused_is_told_without_its_address() -> None:
+def test_a_refused_recipient_is_an_error_without_its_address() -> None:
     post = Post()
     with listening(post) as port:
         with pytest.raises(OutputError, match="1 refused") as one:
-            send_letter(Letter(["a@example.org", "nobody@example.org"], "s", "t"), mail_settings(port))
+            send_letter(Letter(["a@example.org", "unknown@example.org"], "s", "t"), mail_settings(port))
         with pytest.raises(OutputError, match="all recipients refused"):
-            send_letter(Letter(["nobody@example.org"], "s", "t"), mail_settings(port))
+            send_letter(Letter(["unknown@example.org"], "s", "t"), mail_settings(port))
 
     assert post.recipients == [["a@example.org"]]
-    assert "nobody@" not in str(one.value)
+    assert "unknown@" not in str(one.value)
 
 
 def test_a_line_break_in_an_address_is_no_second_header() -> None:
@@ -194,29 +200,32 @@ def test_a_line_break_in_an_address_is_no_second_header() -> None:
 
 @pytest.fixture
 def night(tmp_path: Path) -> tuple[NightlySettings, Ledger]:
+    manifest, address = tmp_path / "m.csv", ["urm@example.org"]
     settings = NightlySettings(
         paths=Paths(identity_folder=tmp_path / "identity", work_folder=tmp_path / "work"),
-        site=[SiteSettings(code="URM", name="Urumqi", manifest=tmp_path / "m.csv", language="zh",
-                           mail=["urm@example.org"]),
-              SiteSettings(code="KSH", name="Kashgar", manifest=tmp_path / "m.csv")],
+        site=[
+            SiteSettings(code="URM", name="Urumqi", manifest=manifest, language="zh", mail=address),
+            SiteSettings(code="KSH", name="Kashgar", manifest=manifest),
+        ],
         report=ReportSettings(time_zone="Asia/Shanghai"),
-    )  # fmt: skip
+    )
     ledger = Ledger(open_database(settings.database_url), lambda: NOW, 1.0)
-    write_morning_report(settings, ledger, NOW)
+    write_morning_report(settings, morning_of(ledger, settings, NOW))
     return settings, ledger
 
 
 def test_each_gets_its_own_page_once_a_date(night: tuple[NightlySettings, Ledger]) -> None:
     settings, ledger = night
-    post, told = Post(), []
+    post, logged = Post(), []
+    today, tomorrow = (morning_of(ledger, settings, time) for time in (NOW, NOW + timedelta(days=1)))
     with listening(post) as port:
         settings = settings.model_copy(update={"mail": mail_settings(port)})
-        sent = [mail_report(settings, ledger, NOW, lambda event, **_: told.append(event)) for _ in range(2)]
-        sent.append(mail_report(settings.model_copy(update={"mail": mail_settings(port, from_hour=7)}), ledger,
-                                NOW + timedelta(days=1), lambda *_, **__: None))  # fmt: skip
+        late = settings.model_copy(update={"mail": mail_settings(port, from_hour=7)})
+        sent = [mail_report(settings, today, lambda event, **_: logged.append(event)) for _ in range(2)]
+        sent.append(mail_report(late, tomorrow, lambda *_, **__: None))
 
     # 22:30 UTC is 6:30 in the zone of the report: before hour 7 nothing is mailed.
-    assert sent == [2, 0, 0] and told == []
+    assert sent == [2, 0, 0] and logged == []
     assert post.recipients == [["coordinator@example.org"], ["urm@example.org"]]
     assert [mail["Subject"][:18] for mail in post.mails] == ["SPARCC 2026-11-26:", "SPARCC 2026-11-26："]
     attached = [next(mail.iter_attachments()) for mail in post.mails]
@@ -231,10 +240,10 @@ def test_a_mail_server_that_is_down_stops_nothing_and_is_tried_again(night: tupl
     def log(event: str, error: object = None, **_: object) -> None:
         errors.append(error)
 
-    down = settings.model_copy(update={"mail": mail_settings(free_port())})
-    assert mail_report(down, ledger, NOW, log) == 0
+    down, morning = settings.model_copy(update={"mail": mail_settings(free_port())}), morning_of(ledger, settings, NOW)
+    assert mail_report(down, morning, log) == 0
     assert [type(error) for error in errors] == [OutputError, OutputError]
 
     post = Post()
     with listening(post) as port:
-        assert mail_report(settings.model_copy(update={"mail": mail_settings(port)}), ledger, NOW, log) == 2
+        assert mail_report(settings.model_copy(update={"mail": mail_settings(port)}), morning, log) == 2

@@ -1,4 +1,4 @@
-"""Metrics: the exposition format to the letter, whole or not at all, and nothing of a participant."""
+"""Metrics: valid exposition format, a whole file or none, and nothing of a participant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from sparcc_pipeline.app.ledger.ledger import Event
 from sparcc_pipeline.app.nightly.morning.figures import night_metrics
@@ -27,7 +28,7 @@ SAMPLE = re.compile(rf"({NAME})((?:\{{{LABEL}(?:,{LABEL})*\}})?) ({VALUE})")
 
 
 def parse(text: str) -> dict[str, dict[str, float]]:
-    """Name -> labels as written -> value; refuses what the grammar does not allow."""
+    """Return values by name and labels as written; fail on text that the grammar does not allow."""
     assert text.endswith("\n") or not text
     families: dict[str, dict[str, float]] = {}
     name = ""
@@ -61,7 +62,7 @@ def test_the_figures_of_a_night(tmp_path: Path) -> None:
     assert not re.search(r"W12|W0|KSH-|participant", text)
 
 
-def test_the_last_run_is_told_once_there_was_one(tmp_path: Path) -> None:
+def test_the_last_run_is_reported_once_there_was_one(tmp_path: Path) -> None:
     ended = Event(1, NOW, "run", None, None, None, None, None, "me", None, {"exit_code": 6})
 
     found = parse(metrics_text(night_metrics(morning(), tmp_path, ended)))
@@ -79,10 +80,9 @@ def test_an_empty_night(tmp_path: Path) -> None:
 
 
 def test_another_parser_reads_the_same(tmp_path: Path) -> None:
-    parser = pytest.importorskip("prometheus_client.parser", reason="needs prometheus-client")
     text = metrics_text(night_metrics(busy_morning(), tmp_path))
 
-    families = list(parser.text_string_to_metric_families(text))
+    families = list(text_string_to_metric_families(text))
 
     read = {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
     assert len(read) == sum(len(samples) for samples in parse(text).values())
@@ -93,7 +93,7 @@ def test_another_parser_reads_the_same(tmp_path: Path) -> None:
     st.text(max_size=30),
     st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20), max_size=3),
     st.floats(),
-)  # fmt: skip
+)
 def test_any_text_and_number_is_valid(text: str, labels: dict[str, str], value: float) -> None:
     written = metrics_text([Metric("sparcc_x", "gauge", text, [(labels, value)])])
 

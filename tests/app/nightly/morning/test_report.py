@@ -1,36 +1,29 @@
-"""The morning report: what needs somebody first, counted right, in both languages, whole or not at all."""
+"""The morning report: what needs attention first, counted right, in both languages, whole or not at all."""
 
 from __future__ import annotations
 
 import csv
 import html
 import io
-import json
 import re
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sparcc_pipeline.app.ledger.database import open_database
-from sparcc_pipeline.app.ledger.ledger import FileRecord, Ledger, StudyVersion, UploadRecord
-from sparcc_pipeline.app.ledger.states import State, UploadState
-from sparcc_pipeline.app.nightly.morning import report
 from sparcc_pipeline.app.nightly.morning.deviations import ImageFacts, deviations
-from sparcc_pipeline.app.nightly.morning.ledger import morning_of
-from sparcc_pipeline.app.nightly.morning.model import Delivery, Morning, Reason, Standing
-from sparcc_pipeline.app.nightly.morning.page import morning_page, sites_csv, studies_csv, summary_text
-from sparcc_pipeline.app.nightly.morning.report import write_morning_report
+from sparcc_pipeline.app.nightly.morning.model import Morning
+from sparcc_pipeline.app.nightly.morning.page import morning_page, summary_text
+from sparcc_pipeline.app.nightly.morning.studies import Reason, Standing
+from sparcc_pipeline.app.nightly.morning.tables import sites_csv, studies_csv
 from sparcc_pipeline.app.nightly.morning.words import BY_KIND
-from sparcc_pipeline.app.nightly.settings import NightlySettings, Paths, ReportSettings, RunSettings, SiteSettings
+from sparcc_pipeline.app.nightly.settings_tables import ReportSettings
 from sparcc_pipeline.app.report.language import language
 from sparcc_pipeline.app.study.config import LanguageCode
-from sparcc_pipeline.errors import ConfigError, OutputError
 from sparcc_pipeline.message import Message
 
-from .morning_builders import NOW, SITES, ago, busy_morning, crowded_morning, morning, study
+from .morning_builders import SITES, ago, busy_morning, crowded_morning, morning, study
 
 LANGUAGES: tuple[LanguageCode, ...] = ("en", "zh")
 
@@ -42,44 +35,48 @@ def page(of: Morning, code: LanguageCode = "en", site: int | None = None) -> str
 
 
 def words(text: str) -> str:
-    """What a reader sees of a page."""
+    """Return the text of a page."""
     text = re.sub(r"<(style|title)>.*?</\1>", " ", text, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
-# What needs somebody
+# What needs attention
 
 
-def test_what_needs_somebody_is_first_this_night_and_then_the_oldest() -> None:
+def test_what_needs_attention_is_first_of_this_night_and_then_the_oldest() -> None:
     reject: dict[str, Any] = {"standing": Standing.REJECTED, "reasons": (BY_KIND["NotStir"],)}
     found = morning(
-        study(1, received_at=ago(days=9), **reject), study(2, received_at=ago(days=20), **reject),
-        study(3, received_at=ago(hours=2), **reject), study(4, standing=Standing.QUARANTINED), study(5),
-        study(6, standing=Standing.GIVEN_UP), study(7, standing=Standing.RETRYING),
-    ).needing_somebody()  # fmt: skip
+        study(1, received_at=ago(days=9), **reject),
+        study(2, received_at=ago(days=20), **reject),
+        study(3, received_at=ago(hours=2), **reject),
+        study(4, standing=Standing.QUARANTINED),
+        study(5),
+        study(6, standing=Standing.GIVEN_UP),
+        study(7, standing=Standing.RETRYING),
+    ).needing_attention()
 
     assert [each.study for each in found] == ["4", "3", "2", "1", "6"]
 
 
-def test_a_rejected_study_is_settled_once_its_visit_is_scored_from_what_was_sent_since() -> None:
+def test_a_rejected_study_is_not_listed_once_its_visit_is_scored_from_later_images() -> None:
     refused = study(1, participant="URM-001", visit="W12", standing=Standing.REJECTED, received_at=ago(days=3))
     again = study(2, participant="URM-001", visit="W12", received_at=ago(days=1))
     earlier = study(2, participant="URM-001", visit="W12", received_at=ago(days=8))
     elsewhere = study(2, "KSH", participant="URM-001", visit="W12", received_at=ago(days=1))
 
-    assert morning(refused, again).needing_somebody() == []
-    assert morning(refused, earlier).needing_somebody() == [refused]
-    assert morning(refused, elsewhere).needing_somebody() == [refused]
+    assert morning(refused, again).needing_attention() == []
+    assert morning(refused, earlier).needing_attention() == [refused]
+    assert morning(refused, elsewhere).needing_attention() == [refused]
 
 
-def test_a_rejected_study_of_nobody_is_never_settled_by_another() -> None:
+def test_a_rejected_study_of_no_participant_stays_listed_whatever_is_scored() -> None:
     refused = study(1, participant=None, visit=None, standing=Standing.REJECTED, received_at=ago(days=3))
 
-    assert morning(refused, study(2, received_at=ago(days=1))).needing_somebody() == [refused]
+    assert morning(refused, study(2, received_at=ago(days=1))).needing_attention() == [refused]
 
 
-def test_superseded_versions_need_nobody() -> None:
-    assert morning(study(1, standing=Standing.REJECTED, superseded=True)).counts().needs_somebody == 0
+def test_superseded_versions_need_no_attention() -> None:
+    assert morning(study(1, standing=Standing.REJECTED, superseded=True)).counts().needs_attention == 0
 
 
 # Figures
@@ -116,9 +113,9 @@ def test_the_tables_hold_each_site_and_each_open_study() -> None:
         "",
     )
     listed = {row["study"]: row for row in studies}
-    assert {each.study for each in busy_morning().needing_somebody()} <= set(listed)
+    assert {each.study for each in busy_morning().needing_attention()} <= set(listed)
     assert listed["603"]["remedy"] == BY_KIND["NotStir"].remedy and listed["601"]["participant"] == ""
-    # A score that is not there is empty, never 0.
+    # A missing score is empty, never 0.
     assert listed["607"]["total"] == ""
 
 
@@ -126,38 +123,38 @@ def test_the_tables_hold_each_site_and_each_open_study() -> None:
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_the_coordinators_page_says_what_to_do_and_what_to_type(code: LanguageCode) -> None:
-    said = words(page(busy_morning(), code))
+def test_the_coordinators_page_shows_what_to_do_and_what_to_type(code: LanguageCode) -> None:
+    text = words(page(busy_morning(), code))
 
     for command in ("sparcc nightly release 601", "sparcc nightly retry 604"):
-        assert command in said
+        assert command in text
     remedy = BY_KIND["IncompleteSeries"].remedy
-    assert remedy is not None and language(code).sentence(remedy) in said
-    assert "SPAIR" in said, "the program's own words are quoted"
+    assert remedy is not None and language(code).sentence(remedy) in text
+    assert "SPAIR" in text, "the page quotes the program's own words"
 
 
-def test_what_waits_for_the_manifest_is_not_to_be_released_by_hand() -> None:
+def test_a_study_that_waits_for_the_manifest_has_no_command_to_release_it() -> None:
     waiting = study(1, standing=Standing.QUARANTINED, participant=None, visit=None, waits_for_manifest=True)
 
-    said = words(page(morning(waiting)))
+    text = words(page(morning(waiting)))
 
-    assert "sparcc nightly whose 1" in said and "sparcc nightly release" not in said
+    assert "sparcc nightly whose 1" in text and "sparcc nightly release" not in text
 
 
 def test_a_sites_page_shows_its_own_studies_and_no_commands() -> None:
-    said = words(page(busy_morning(), "zh", site=1))
+    text = words(page(busy_morning(), "zh", site=1))
 
-    assert "KSH-" in said
-    assert not re.search(r"(URM|YIN|KRL|SHZ)-\d|sparcc nightly|sparcc doctor", said)
+    assert "KSH-" in text
+    assert not re.search(r"(URM|YIN|KRL|SHZ)-\d|sparcc nightly|sparcc doctor", text)
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_an_empty_night_says_so(code: LanguageCode) -> None:
-    said = words(page(morning(), code))
+def test_an_empty_night_has_a_sentence_of_its_own(code: LanguageCode) -> None:
+    text = words(page(morning(), code))
 
-    assert language(code).say("Nothing waits for a person.") in said
-    assert language(code).say("No study came in these nights.") in said
-    assert "None" not in said and "nan" not in said
+    assert language(code).say("Nothing waits for a person.") in text
+    assert language(code).say("No study came in these nights.") in text
+    assert "None" not in text and "nan" not in text
 
 
 def test_a_hundred_studies_are_all_there_most_of_them_folded() -> None:
@@ -169,32 +166,36 @@ def test_a_hundred_studies_are_all_there_most_of_them_folded() -> None:
 
 
 def test_a_chinese_page_is_chinese() -> None:
-    said = words(page(busy_morning(), "zh"))
-    # Names of sites, the tests' own reasons and what is quoted from the program are as they are.
-    for known in (*(site.name for site in SITES), "No line of the manifest is for this study", "Add it to the manifest",
-                  "Burnt-in annotation on 3 of 25 images", "expected a STIR series, found fat-suppressed T2 (SPAIR)",
-                  "accept it with --accept-fat-suppressed", "sparcc nightly release", "sparcc nightly whose",
-                  "sparcc nightly retry",
-                  "sparcc doctor", "sparcc-pipeline", "STIR", "PACS", "--reason"):  # fmt: skip
-        said = said.replace(known, "")
+    text = words(page(busy_morning(), "zh"))
+    # Names of sites, the tests' own reasons and quotations from the program stay as they are.
+    reasons = (
+        "No line of the manifest is for this study",
+        "Add it to the manifest",
+        "Burnt-in annotation on 3 of 25 images",
+        "expected a STIR series, found fat-suppressed T2 (SPAIR)",
+        "accept it with --accept-fat-suppressed",
+    )
+    commands = ("sparcc nightly release", "sparcc nightly whose", "sparcc nightly retry", "sparcc doctor", "--reason")
+    for known in (*(site.name for site in SITES), *reasons, *commands, "sparcc-pipeline", "STIR", "PACS"):
+        text = text.replace(known, "")
 
-    assert re.findall(r"[a-z]{3,}", said) == []
+    assert re.findall(r"[a-z]{3,}", text) == []
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_a_follow_up_that_could_not_be_compared_is_told_with_what_to_do(code: LanguageCode) -> None:
+def test_a_follow_up_that_could_not_be_compared_is_listed_with_what_to_do(code: LanguageCode) -> None:
     refused = BY_KIND["Registration"]
-    told = study(1, not_compared=replace(refused, quoted="expected bones that lie on each other"))
+    listed = study(1, not_compared=replace(refused, quoted="expected bones that overlap"))
     old = study(2, not_compared=refused, received_at=ago(days=3), participant="URM-999")
 
-    said = words(page(morning(told, old), code))
+    text = words(page(morning(listed, old), code))
 
-    assert refused.remedy is not None and language(code).sentence(refused.remedy) in said
-    assert "expected bones that lie on each other" in said and "URM-999" not in said
-    assert morning(told).counts().needs_somebody == 0
+    assert refused.remedy is not None and language(code).sentence(refused.remedy) in text
+    assert "expected bones that overlap" in text and "URM-999" not in text
+    assert morning(listed).counts().needs_attention == 0
 
 
-def test_what_a_site_wrote_is_text_and_no_markup() -> None:
+def test_text_of_a_site_is_escaped() -> None:
     hostile = Reason(Message("released: {reason}", reason="<script>alert(1)</script>"))
 
     text = page(morning(study(1, standing=Standing.QUARANTINED, reasons=(hostile,))))
@@ -219,15 +220,18 @@ def test_deviations_name_what_differs_and_the_limit() -> None:
     baseline = ImageFacts(spacing_mm=3.3, stack_mm=66, has_t1=True, field_strength_t=3.0)
 
     assert deviations(baseline, None, limits) == ()
-    # 2.89 T is how a 3 T scanner writes it; 3.5 mm is within a tenth of 3.3 mm.
+    # A 3 T scanner may write 2.89 T; 3.5 mm is within a tenth of 3.3 mm.
     assert deviations(ImageFacts(3.5, 66, True, 2.893), baseline, limits) == ()
     found = deviations(ImageFacts(6.0, 66, False, 1.5), baseline, limits)
     assert [str(each).partition(",")[0].partition(":")[0] for each in found] == [
-        "field strength 1.5 T", "slices 6.0 mm apart", "six slices cover 36 mm", "no semicoronal T1-weighted series",
-    ]  # fmt: skip
+        "field strength 1.5 T",
+        "slices 6.0 mm apart",
+        "six slices cover 36 mm",
+        "no semicoronal T1-weighted series",
+    ]
 
 
-def test_what_the_images_do_not_say_is_no_deviation() -> None:
+def test_a_missing_header_is_no_deviation() -> None:
     silent = ImageFacts.of({"spacing_mm": None, "has_t1": "yes"})
 
     assert deviations(silent, ImageFacts(3.3, 66, True, 3.0), ReportSettings(coverage_mm=60.0)) == ()
@@ -239,133 +243,6 @@ def test_limits_of_the_trial_count_where_it_sets_them() -> None:
     found = deviations(ImageFacts(4.0, 48.0, False, 1.5), None, limits)
 
     assert [str(each) for each in found] == [
-        "field strength 1.5 T, the trial takes 3 T", "the stack is 48 mm deep, the trial asks for 60 mm: add slices",
-    ]  # fmt: skip
-
-
-# From the ledger to files
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> NightlySettings:
-    return NightlySettings(
-        paths=Paths(identity_folder=tmp_path / "identity", work_folder=tmp_path / "work"),
-        site=[SiteSettings(code=s.code, name=s.name, manifest=tmp_path / "m.csv", language=s.language) for s in SITES],
-        report=ReportSettings(time_zone="Asia/Shanghai"),
-        run=RunSettings(baseline_visit="W0"),
-    )
-
-
-class Told:
-    """A ledger on SQLite with a clock of its own, and short ways to bring a study somewhere."""
-
-    def __init__(self, settings: NightlySettings) -> None:
-        self.now = ago(hours=5)
-        self.ledger = Ledger(open_database(settings.database_url), lambda: self.now, 1.0)
-        self._number = 0
-
-    def study(self, visit: str = "W0", participant: str = "P1", site: str = "URM") -> StudyVersion:
-        self._number += 1
-        upload = UploadRecord(f"u{self._number}", site, "inbox", (FileRecord(f"{self._number:064x}", 9, "i"),))
-        self.ledger.record_upload(upload)
-        self.ledger.close_upload(upload.id, UploadState.SORTED, None)
-        found = self.ledger.record_study(site, f"k{self._number}", f"c{self._number}", [upload.id])
-        self.ledger.assign(found.id, participant, visit)
-        return self.ledger.version(found.id)
-
-    def claim(self, state: State) -> StudyVersion:
-        found = self.ledger.claim(state, "me", timedelta(minutes=9), 5)
-        assert found is not None
-        return found
-
-    def scored(self, facts: dict[str, object], visit: str = "W0") -> None:
-        self.study(visit)
-        for state in (State.RECEIVED, State.COMPLETE):
-            self.ledger.finish(self.claim(state), facts)
-        self.now += timedelta(minutes=12)
-        self.ledger.finish(self.claim(State.DEIDENTIFIED), {"total": 7, "status": "scored"})
-
-
-def test_every_state_of_the_ledger_has_its_place(settings: NightlySettings) -> None:
-    told = Told(settings)
-    told.scored({"field_strength_tesla": 3.0, "spacing_mm": 3.3, "has_t1": True, "instances": 50})
-    told.ledger.finish(told.claim(State.SCORED), {"delivered_to": ["pacs"]})
-    told.scored({"field_strength_tesla": 1.5, "spacing_mm": 3.3, "has_t1": True}, visit="W12")
-    told.ledger.fail(told.claim(State.SCORED), Message("the results could not be delivered: {error}", error="no PACS"),
-                     NOW + timedelta(hours=1), {"reason_kind": "Output"})  # fmt: skip
-    told.ledger.plan_changes("W0")
-    change = told.ledger.claim_change("me", timedelta(minutes=9), 5)
-    assert change is not None and change.follow_up_id == 2
-    told.ledger.refuse_change(change, Message("the images were refused: {error}", error="tilted"),
-                              {"reason_kind": "Registration"})  # fmt: skip
-    told.study(participant="P2")
-    told.ledger.reject(told.claim(State.RECEIVED), Message("it failed: {error}", error="too few"),
-                       {"status": "unscorable", "reason_kind": "TooFewSlices"})  # fmt: skip
-    told.study(participant="P3")
-    told.ledger.quarantine(told.claim(State.RECEIVED), Message("burnt-in annotation"))
-    told.study(participant="P4")
-    told.ledger.fail(told.claim(State.RECEIVED), Message("it failed: {error}", error="disk"), None)
-    told.ledger.record_upload(UploadRecord("broken", "KSH", "inbox", ()))
-    told.ledger.close_upload("broken", UploadState.REJECTED, Message("no DICOM file"))
-
-    found = morning_of(told.ledger, settings, NOW)
-
-    first, second, third, fourth, fifth, upload = found.studies
-    assert (first.standing, first.delivery, first.total, first.files) == (Standing.SCORED, Delivery.DONE, 7, 50)
-    assert first.to_score == timedelta(minutes=12) and first.deviations == ()
-    assert (second.standing, second.delivery) == (Standing.SCORED, Delivery.PENDING)
-    assert second.delivery_reason is not None and second.delivery_reason.quoted == "no PACS"
-    assert second.deviations[0].startswith("field strength 1.5 T, at baseline 3 T")
-    assert (third.standing, third.reasons[0].what) == (Standing.UNSCORABLE, BY_KIND["TooFewSlices"].what)
-    assert (fourth.standing, fourth.reasons[0].what) == (Standing.QUARANTINED, "burnt-in annotation")
-    assert fifth.standing is Standing.GIVEN_UP
-    assert (upload.standing, upload.study, upload.is_upload) == (Standing.REJECTED, "broken", True)
-    assert found.counts().needs_somebody == 3
-    assert second.not_compared is not None and second.not_compared.what == BY_KIND["Registration"].what
-    assert [each.study for each in found.stuck_deliveries()] == [second.study]
-
-
-def test_the_folder_of_a_date_is_whole_and_made_anew(settings: NightlySettings) -> None:
-    told = Told(settings)
-    first = write_morning_report(settings, told.ledger, NOW)
-    told.scored({})
-
-    second = write_morning_report(settings, told.ledger, NOW)
-
-    # 22:30 UTC is the next morning in the zone of the report.
-    assert first == second == settings.paths.work_folder / "reports/2026-11-26/report.en.html"
-    assert sorted(file.name for file in second.parent.iterdir()) == [
-        "morning.json", "report.en.html", "report.zh.html", *sorted(f"site-{site.code}.html" for site in SITES),
-        "sites.csv", "studies.csv",
-    ]  # fmt: skip
-    document = json.loads((second.parent / "morning.json").read_text())
-    assert document["all"]["scored"] == document["sites"]["URM"]["scored"] == 1
-    assert document["all"]["to_score_median"] == 720.0 and document["sites"]["KSH"]["to_score_median"] is None
-    assert 'lang="zh' in (second.parent / "site-URM.html").read_text()
-    assert 'lang="en' in (second.parent / "site-SHZ.html").read_text()
-    assert [each.name for each in second.parent.parent.iterdir()] == ["2026-11-26"]
-
-
-def test_a_report_that_cannot_be_written_leaves_the_earlier_one(
-    settings: NightlySettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = Told(settings)
-    earlier = write_morning_report(settings, told.ledger, NOW).read_bytes()
-
-    def full(file: Path, _: str) -> None:
-        raise OutputError(f"expected to write {file.name}, found the disk full; free space")
-
-    monkeypatch.setattr(report, "write_text", full)
-    with pytest.raises(OutputError, match="disk full"):
-        write_morning_report(settings, told.ledger, NOW)
-
-    folder = settings.paths.work_folder / "reports"
-    assert (folder / "2026-11-26/report.en.html").read_bytes() == earlier
-    assert [each.name for each in folder.iterdir()] == ["2026-11-26"]
-
-
-def test_an_unknown_time_zone_is_named(settings: NightlySettings) -> None:
-    wrong = settings.model_copy(update={"report": ReportSettings(time_zone="Asia/Urumqi_")})
-
-    with pytest.raises(ConfigError, match="Asia/Urumqi_"):
-        write_morning_report(wrong, Told(settings).ledger, NOW)
+        "field strength 1.5 T, the trial takes 3 T",
+        "the stack is 48 mm deep, the trial asks for 60 mm: add slices",
+    ]

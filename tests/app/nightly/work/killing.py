@@ -1,9 +1,9 @@
-"""Runs a night and kills it, by SIGKILL, before and after each kind of commit and of rename; then runs it again.
+"""Run a night and kill it, by SIGKILL, before and after each kind of commit and of rename; then run it again.
 
-`python killing.py stub|real FOLDER URL [URL-OF-A-REHEARSAL]`, both of empty ledgers: a program of its own, with one
-thread, since each run is a fork. Every run goes on where the one before was killed and is killed at the first kind of
-moment at which none was killed yet, until one comes to its end. FOLDER/killed has a line for each kill. After each kill
-every published folder must be whole.
+`python killing.py stub|real FOLDER URL [URL-OF-A-REHEARSAL]`, with URLs of empty ledgers: a program of its own, with
+one thread, since each run is a fork. Every run continues where the one before was killed. It is killed at the first
+kind of moment at which no run was killed yet, until one run ends. FOLDER/killed has a line for each kill. After each
+kill every published folder must be whole.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine.default import DefaultDialect
 
-from sparcc_pipeline.app.ledger.repository import Book
+from sparcc_pipeline.app.ledger.repository import Repository
 
 if TYPE_CHECKING:
     from tests.app.nightly.work.real_night import RealNight
@@ -28,12 +28,12 @@ else:
 
 
 class Killer:
-    """Kills this process at the first moment that is not in the list of kills, and adds it there."""
+    """Kills this process at the first moment that is not in the list of kills, and adds it to the list."""
 
     def __init__(self, file: Path, folder: Path) -> None:
         self._file, self._folder = file, folder
         self._killed = set(file.read_text().splitlines()) if file.exists() else set()
-        self._told: list[str] = []
+        self._events: list[str] = []
 
     def around(self, what: str, do: Callable[[], Any]) -> Any:
         self._moment(f"before {what}")
@@ -42,19 +42,19 @@ class Killer:
         return result
 
     def install(self) -> None:
-        """Around every commit that writes to the history, and every rename."""
-        tell, rename, replace = Book._tell, os.rename, os.replace
+        """Kill around every commit that writes to the history, and around every rename."""
+        record, rename, replace = Repository._record_event, os.rename, os.replace
         commit: Any = DefaultDialect.do_commit
 
-        def telling(book: Book, connection: Any, event: str, by: str, **more: Any) -> None:
+        def recording(repository: Repository, connection: Any, event: str, by: str, **more: Any) -> None:
             of = next(name for name in ("change_id", "version_id", "upload_id") if name in more)
-            self._told.append(f"{event} {more.get('from_state')} -> {more.get('to_state')} of {of}")
-            tell(book, connection, event, by, **more)
+            self._events.append(f"{event} {more.get('from_state')} -> {more.get('to_state')} of {of}")
+            record(repository, connection, event, by, **more)
 
         def committing(dialect: Any, connection: Any) -> None:
-            told, self._told = self._told, []
-            if told:
-                self.around(f"commit {told[-1]}", lambda: commit(dialect, connection))
+            events, self._events = self._events, []
+            if events:
+                self.around(f"commit {events[-1]}", lambda: commit(dialect, connection))
             else:
                 commit(dialect, connection)
 
@@ -66,7 +66,7 @@ class Killer:
 
             return renamed
 
-        Book._tell = telling  # type: ignore[method-assign, assignment]
+        Repository._record_event = recording  # type: ignore[method-assign, assignment]
         DefaultDialect.do_commit = committing  # type: ignore[method-assign]
         os.rename, os.replace = renaming(rename), renaming(replace)
 
@@ -84,7 +84,7 @@ def run(kind: str, folder: Path, url: str) -> None:
 
 
 def killed(kind: str, folder: Path, url: str) -> bool:
-    """One run in a process of its own; True if it was killed."""
+    """Run once in a process of its own; return True if it was killed."""
     child = os.fork()
     if child == 0:
         try:
@@ -110,9 +110,9 @@ def require_whole(work: Path) -> None:
 
 if __name__ == "__main__":
     what, place, database = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    os.fsync = lambda fd: None  # what a process wrote outlives it; only a power cut would need this
+    os.fsync = lambda fd: None  # written data outlives a process; only a power cut needs fsync
     for rehearsal in sys.argv[4:]:
-        # Every run to come is a fork of a process that knows its statements.
+        # Every later run is a fork of a process that has compiled its statements.
         run(what, place / "rehearsal", rehearsal)
     while killed(what, place, database):
         if what == "stub":

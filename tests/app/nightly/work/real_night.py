@@ -1,4 +1,4 @@
-"""A night whose intake and delivery are real, over two small studies that a site dropped: a zip and a folder."""
+"""A night with real intake and delivery, over two small studies that a site dropped: a zip and a folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def drop(folder: Path, studies: dict[str, Path]) -> None:
 
 
 class RealNight:
-    """Only the score is made up."""
+    """A night in which only the score is invented."""
 
     def __init__(self, folder: Path, url: str) -> None:
         site = {"code": "S01", "name": "One", "inbox": folder / "inbox", "manifest": folder / "S01.csv"}

@@ -1,6 +1,6 @@
 """A night whose steps are quick: real ledger, real folders, real renames, no image.
 
-What a study meets on its way is in its plan: each of its states may first lead aside, and a person brings it back.
+The plan of a study sets what happens to it: each of its states may first lead aside, and a person brings it back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sparcc_pipeline.app.nightly.work.follow_up import ChangeResult, ChangeTask
 from sparcc_pipeline.app.nightly.work.night import Night, Steps
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, Outcome, Quarantined, Rejected, Step
 from sparcc_pipeline.app.nightly.work.owner import this_process
-from sparcc_pipeline.app.nightly.work.staging import RESULT, making_folder, publish, unmake
+from sparcc_pipeline.app.nightly.work.staging import RESULT, publish, remove_staging, staging_folder
 from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.config import PipelineConfig, load_config
@@ -29,7 +29,7 @@ from sparcc_pipeline.app.study.files import replace_bytes, write_text
 from sparcc_pipeline.message import Message
 
 FILES = ("one.txt", "two.txt")
-"""What a whole folder holds."""
+"""The files of a whole folder."""
 
 PLANS: dict[str, dict[State, State]] = {
     "straight": {},
@@ -39,12 +39,15 @@ PLANS: dict[str, dict[State, State]] = {
     "refused": {State.RECEIVED: State.QUARANTINED},
     "given up": {State.COMPLETE: State.FAILED},
 }
-"""Where each state of a study leads at first; `refused` and `given up` are then rejected by a person, once."""
+"""Where each state of a study leads at first; a person then rejects `refused` and `given up`, once."""
 
 STUDIES = (
-    ("P1", "baseline", "quarantined"), ("P1", "week12", "rejected"), ("P2", "week12", "failed"),
-    ("P2", "baseline", "refused"), ("P3", "baseline", "given up"),
-)  # fmt: skip
+    ("P1", "baseline", "quarantined"),
+    ("P1", "week12", "rejected"),
+    ("P2", "week12", "failed"),
+    ("P2", "baseline", "refused"),
+    ("P3", "baseline", "given up"),
+)
 """Participant, visit and plan of each; P2's follow-up comes before the baseline, and its change fails at first."""
 
 _STATEMENTS: dict[Any, Any] = {}
@@ -73,7 +76,7 @@ class StubNight:
     Parameters
     ----------
     sent : the studies that came
-    changes : what steps of `Steps` to replace
+    changes : steps that replace those of `Steps`
     """
 
     def __init__(self, folder: Path, url: str, sent: Any = STUDIES, **changes: Any) -> None:
@@ -88,11 +91,14 @@ class StubNight:
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.context = Context(self.settings, self.ledger, self.clock, self._log)
         steps = {
-            "take_in": self._take_in, "check_complete": _step(State.RECEIVED, _nothing),
-            "deidentify": _step(State.COMPLETE, _write_study), "score": self._score, "compare": self._compare,
+            "take_in": self._take_in,
+            "check_complete": _step(State.RECEIVED, _nothing),
+            "deidentify": _step(State.COMPLETE, _write_study),
+            "score": self._score,
+            "compare": self._compare,
             "deliver": _step(State.SCORED, _deliver),
-        } | changes  # fmt: skip
-        self.night = Night(self.context, Steps(**steps), InlineWorkers(), this_process(), threading.Event())
+        }
+        self.night = Night(self.context, Steps(**steps | changes), InlineWorkers(), this_process(), threading.Event())
 
     def clock(self) -> datetime:
         """Real time, and the hours between rounds."""
@@ -102,7 +108,7 @@ class StubNight:
         self._engine.dispose()
 
     def until_delivered(self, rounds: int = 40) -> None:
-        """Rounds, an hour apart, with a person's decisions between them."""
+        """Run rounds, an hour apart, with a person's decisions between them."""
         for _ in range(rounds):
             self.night.round()
             self._decide()
@@ -161,7 +167,7 @@ class StubNight:
 
 
 def is_whole(folder: Path) -> bool:
-    """True if nothing of a published folder is missing, and nothing else is in it."""
+    """Return True if a published folder holds all its files and nothing else."""
     return {path.name: path.read_text() for path in folder.iterdir()} == {name: name for name in FILES}
 
 
@@ -171,7 +177,7 @@ def _fill(folder: Path) -> None:
 
 
 def _aside(context: Context, version: StudyVersion, state: State) -> State | None:
-    """Where the plan leads first; None once it did."""
+    """Return the state to which the plan leads first; None once the study was there."""
     aside = PLANS[version.facts["plan"]].get(state)
     went = [
         e for e in context.ledger.history(version.id, event="moved") if (e.from_state, e.to_state) == (state, aside)
@@ -200,11 +206,11 @@ def _nothing(context: Context, version: StudyVersion) -> None:
 
 def _write_study(context: Context, version: StudyVersion) -> None:
     work = context.settings.paths.work_folder
-    folder = making_folder(work, "study", version) / RESULT
+    folder = staging_folder(work, "study", version) / RESULT
     folder.mkdir()
     _fill(folder)
     publish(folder, work / str(version.study_folder))
-    unmake(folder.parent)
+    remove_staging(folder.parent)
 
 
 def _deliver(context: Context, version: StudyVersion) -> None:

@@ -1,4 +1,4 @@
-"""A night among faults: two at once, a worker that dies, a full disk, a ledger that is gone, clocks that jump."""
+"""A night under faults: two nights at once, a dead worker, a full disk, a lost ledger, clocks that jump."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sparcc_pipeline.errors import InputError, ModelError, OutputError
 from .stub_night import WHY, StubNight, is_whole
 
 STRAIGHT = tuple((f"P{number}", "baseline", "straight") for number in range(1, 5))
-"""Studies that meet nothing on their way."""
+"""Studies that no step holds up."""
 
 Nights = Callable[..., StubNight]
 
 
 @pytest.fixture
 def nights(ledger_url: str, tmp_path: Path) -> Iterator[Nights]:
-    """Makes nights over one ledger and one folder."""
+    """Return a function that makes nights over one ledger and one folder."""
     open_database(ledger_url).dispose()
     made: list[StubNight] = []
 
@@ -107,19 +107,21 @@ def test_a_full_disk_costs_an_attempt_and_leaves_nothing_half(nights: Nights, mo
     assert {(each.state, each.resume) for each in night.ledger.versions()} == {(State.FAILED, State.DEIDENTIFIED)}
     assert "no space left on device" in str(night.ledger.version(1).reason)
     assert [path for path in (work / "results").rglob("*") if path.is_file()] == []
-    assert list((work / ".making").iterdir()) == []
+    assert list((work / ".staging").iterdir()) == []
 
     night.until_delivered()
     assert _states(night) == [State.DELIVERED] * 4
     assert _scored_once(night)
 
 
-def test_a_work_folder_that_cannot_be_written_is_waited_for(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_night_waits_for_a_work_folder_that_cannot_be_written(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
     night = nights()
     mkdir = Path.mkdir
 
     def read_only(folder: Path, *args: Any, **more: Any) -> None:
-        if ".making" in folder.parts:
+        if ".staging" in folder.parts:
             raise OSError(errno.EROFS, "Read-only file system")
         mkdir(folder, *args, **more)
 
@@ -150,18 +152,18 @@ def test_a_worker_that_is_lost_costs_an_attempt(nights: Nights) -> None:
     assert _scored_once(night)
 
 
-def test_a_cluster_that_is_lost_gives_its_studies_back_at_once(nights: Nights) -> None:
+def test_a_lost_cluster_releases_its_studies_at_once(nights: Nights) -> None:
     night = nights()
 
     def lose(function: Any, tasks: Any, done: Any, lost: Any) -> None:
         next(tasks)
         next(tasks)
-        raise OutputError("the cluster is gone")
+        raise OutputError("the cluster ended")
 
     run, night.night._workers.run = night.night._workers.run, lose  # type: ignore[method-assign]
     night.night.round()
 
-    assert [str(each) for each in night.night.problems] == ["the cluster is gone"]
+    assert [str(each) for each in night.night.problems] == ["the cluster ended"]
     assert night.ledger.owners() == []
     assert [each.attempts for each in night.ledger.versions()] == [0] * 4
     night.night._workers.run = run  # type: ignore[method-assign]
@@ -191,13 +193,36 @@ def test_a_night_without_a_model_still_takes_in_and_delivers(nights: Nights) -> 
     assert [each.attempts for each in late.ledger.versions()] == [0] * 4
 
 
-def test_a_ledger_that_is_gone_ends_the_night_and_blames_no_study(nights: Nights) -> None:
+def test_a_study_claimed_again_while_its_first_task_runs_is_recorded_by_the_second_claim_only(nights: Nights) -> None:
+    night = nights(STRAIGHT[:1])
+    run = night.night._workers.run
+
+    def lose_the_lease(function: Any, tasks: Any, done: Any, lost: Any) -> None:
+        first = next(tasks)
+        night._offset += timedelta(hours=1)
+        second = next(tasks)
+        assert second.folder != first.folder
+        done(first, function(first))
+        assert night.ledger.version(1).state == State.DEIDENTIFIED
+        done(second, function(second))
+        night.night._workers.run = run  # type: ignore[method-assign]
+
+    night.night._workers.run = lose_the_lease  # type: ignore[method-assign]
+    night.night.run()
+
+    assert night.night.problems == []
+    assert _states(night) == [State.DELIVERED]
+    assert _scored_once(night)
+    assert list((night.settings.paths.work_folder / ".staging").iterdir()) == []
+
+
+def test_a_lost_ledger_ends_the_night_and_blames_no_study(nights: Nights) -> None:
     night = nights()
 
-    def gone(context: Context, version: Any) -> Outcome:
+    def lose_ledger(context: Context, version: Any) -> Outcome:
         raise LedgerLostError("the ledger does not answer")
 
-    broken = nights(check_complete=gone)
+    broken = nights(check_complete=lose_ledger)
     with pytest.raises(LedgerLostError):
         broken.night.run()
 
@@ -222,7 +247,7 @@ def test_a_clock_that_jumps_back_and_forth_loses_nothing_and_doubles_nothing(nig
     assert _scored_once(night)
 
 
-def test_the_follow_up_that_came_first_is_compared_when_the_baseline_is_scored(nights: Nights) -> None:
+def test_a_follow_up_that_came_first_is_compared_once_the_baseline_is_scored(nights: Nights) -> None:
     early = nights((("P1", "week12", "straight"),))
     early.night.run()
     assert early.ledger.changes() == []
@@ -235,11 +260,11 @@ def test_the_follow_up_that_came_first_is_compared_when_the_baseline_is_scored(n
     assert is_whole(late.settings.paths.work_folder / str(change.change_folder))
 
 
-def test_a_change_is_made_when_its_copy_is_in_the_folder_of_the_protocol(nights: Nights, tmp_path: Path) -> None:
+def test_a_change_is_made_once_its_copy_is_in_the_folder_of_deliveries(nights: Nights, tmp_path: Path) -> None:
     night = nights((("P1", "baseline", "straight"), ("P1", "week12", "straight")))
     deliver = night.settings.deliver.model_copy(update={"folder": tmp_path / "protocol"})
     object.__setattr__(night.context, "settings", night.settings.model_copy(update={"deliver": deliver}))
-    (tmp_path / "protocol").write_text("a file where the folder shall be")
+    (tmp_path / "protocol").write_text("a file instead of the folder")
     night.night.run()
     assert [each.state for each in night.ledger.changes()] == [ChangeState.FAILED]
 
@@ -250,7 +275,7 @@ def test_a_change_is_made_when_its_copy_is_in_the_folder_of_the_protocol(nights:
     assert is_whole(tmp_path / "protocol" / "S01" / "P1" / "changes" / "baseline-v1_week12-v1")
 
 
-def test_what_is_not_yet_due_is_left_until_it_is(nights: Nights) -> None:
+def test_a_study_that_is_not_due_waits_until_it_is(nights: Nights) -> None:
     night = nights(check_complete=lambda context, version: NotYet(context.clock() + timedelta(minutes=20)))
     assert night.night.run().moved == 0
     assert _states(night) == [State.RECEIVED] * 4
@@ -276,26 +301,21 @@ def test_a_pacs_that_is_down_is_not_asked_for_every_study_of_the_night(nights: N
     assert _states(night) == [State.FAILED] * 3 + [State.SCORED] * 3
 
 
-def test_what_workers_left_half_made_is_removed_and_what_they_are_at_is_not(nights: Nights) -> None:
+def test_staging_folders_of_ended_claims_are_removed_and_others_stay(nights: Nights) -> None:
     night = nights(STRAIGHT[:2])
     night.night._steps.take_in(night.context)
     held = night.ledger.claim(State.RECEIVED, "another-host:0:1:1", timedelta(hours=1), 5)
     assert held is not None
-    making = night.settings.paths.work_folder / ".making"
-    for name in (
-        f"study-{held.id}-{held.claim}",
-        f"study-{held.id}-{held.claim - 1}",
-        "change-7-1",
-        ".sparcc-x.partial",
-    ):
-        (making / name / "result").mkdir(parents=True)
+    staging, live = night.settings.paths.work_folder / ".staging", f"study-{held.id}-{held.claim}"
+    for name in (live, f"study-{held.id}-{held.claim - 1}", "change-7-1", ".sparcc-x.partial"):
+        (staging / name / "result").mkdir(parents=True)
 
     night.night.round()
 
-    assert [path.name for path in making.iterdir()] == [f"study-{held.id}-{held.claim}"]
+    assert [path.name for path in staging.iterdir()] == [live]
 
 
-def test_what_a_dead_process_of_this_machine_held_is_taken_up_at_once(nights: Nights) -> None:
+def test_studies_of_a_dead_process_of_this_machine_are_claimed_at_once(nights: Nights) -> None:
     night = nights()
     night.night._steps.take_in(night.context)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:

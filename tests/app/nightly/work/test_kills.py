@@ -1,4 +1,4 @@
-"""Killed before and after every commit and every rename, and run again: every study ends scored exactly once."""
+"""A night killed before and after every commit and rename, and run again: every study is scored exactly once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _kill(*arguments: object) -> None:
 
 
 class Killed:
-    """A night that was killed at every moment, and what is left of it."""
+    """A night that was killed at every moment, and its remains."""
 
     def __init__(self, folder: Path, rehearsal: str, url: str) -> None:
         for each in (rehearsal, url):
@@ -58,7 +58,7 @@ def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_every_transition_was_killed_before_and_after_its_commit(
     killed: Killed, transition: tuple[State, State]
 ) -> None:
-    """A transition that is new to the ledger, and that no plan of the stub night leads to, fails here."""
+    """This fails for a new transition of the ledger that no plan of the stub night leads to."""
     found = {
         match[1]
         for moment in killed.moments
@@ -69,7 +69,7 @@ def test_every_transition_was_killed_before_and_after_its_commit(
 
 
 def test_every_publication_was_killed_before_and_after_its_rename(killed: Killed) -> None:
-    for name in ("studies", "results", "changes", "delivered", ".making"):
+    for name in ("studies", "results", "changes", "delivered", ".staging"):
         assert {f"before rename into work/{name}", f"after rename into work/{name}"} <= set(killed.moments)
 
 
@@ -107,11 +107,11 @@ def test_nothing_is_left_half_done_or_beside_its_place(killed: Killed) -> None:
 
     assert {file.relative_to(killed.work).as_posix() for file in killed.work.rglob("*") if file.is_file()} == expected
     assert all(is_whole(killed.work / folder) for folder in folders)
-    assert list((killed.work / ".making").iterdir()) == []
+    assert list((killed.work / ".staging").iterdir()) == []
     assert killed.ledger.owners() == []
 
 
-def test_real_intake_and_delivery_outlive_every_kill(tmp_path: Path) -> None:
+def test_real_intake_and_delivery_survive_every_kill(tmp_path: Path) -> None:
     url, sent = f"sqlite:///{tmp_path / 'ledger.sqlite'}", {}
     for patient in ("ZHANG3", "LI4"):
         sent[patient] = tmp_path / "sent" / patient
@@ -122,11 +122,10 @@ def test_real_intake_and_delivery_outlive_every_kill(tmp_path: Path) -> None:
     _kill("real", tmp_path, url)
 
     moments = set((tmp_path / "killed").read_text().splitlines())
-    for what in (
-        "rename into identity", "rename into work/studies", "rename into work/results", "rename into delivered",
-        *(f"commit moved {start} -> {end} of version_id" for start, end in NEXT.items()),
-    ):  # fmt: skip
-        assert {f"before {what}", f"after {what}"} <= moments
+    renames = (f"rename into {place}" for place in ("identity", "work/studies", "work/results", "delivered"))
+    commits = (f"commit moved {start} -> {end} of version_id" for start, end in NEXT.items())
+    for moment in (*renames, *commits):
+        assert {f"before {moment}", f"after {moment}"} <= moments
     night = RealNight(tmp_path, url)
     for version in night.ledger.versions():
         moves = [(each.from_state, each.to_state) for each in night.ledger.history(version.id, event="moved")]
@@ -137,7 +136,7 @@ def test_real_intake_and_delivery_outlive_every_kill(tmp_path: Path) -> None:
     assert len(night.ledger.versions()) == len(night.ledger.uploads()) == 2
     slices = [path for path in (tmp_path / "work" / "studies").rglob("*") if path.is_file()]
     assert len(slices) == 2 * make_stir().geometry.shape[0]
-    assert list((tmp_path / "work" / ".making").iterdir()) == []
+    assert list((tmp_path / "work" / ".staging").iterdir()) == []
     left = [path for path in (tmp_path / "identity" / "incoming").rglob("*") if path.is_file()]
     assert len(left) == len(slices)
     assert list((tmp_path / "inbox").iterdir()) == []

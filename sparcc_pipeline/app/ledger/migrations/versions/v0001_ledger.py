@@ -12,7 +12,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "upload",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -136,7 +136,7 @@ def upgrade() -> None:
 
 
 def append_only(table: str) -> None:
-    """Make the database itself refuse to change or delete what this table holds."""
+    """Add triggers with which the database refuses to change or delete rows of this table."""
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             op.execute(

@@ -1,6 +1,6 @@
-"""The reading page: users, cases, assignments, readings, its audit trail. What is locked, and the trail, never change.
+"""The reading page: users, cases, assignments, readings and audit trail. Locked readings and the trail never change.
 
-The triggers are part of the migration: a later one that changes them says so itself.
+The triggers are part of the migration: a later migration that changes them holds its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the tables, their triggers, and the one row of the trail's head."""
+    """Create the tables, their triggers, and the one row of the trail's head."""
     op.create_table(
         "reader_audit",
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
@@ -139,7 +139,7 @@ _UNCHANGEABLE = {"reader_audit": "the audit trail is append-only", "reader_readi
 
 
 def _triggers(dialect: str) -> Iterator[str]:
-    """The statements that keep the audit trail append-only and locked readings as they are."""
+    """Return the statements that keep the audit trail append-only and locked readings unchanged."""
     for table, why in _UNCHANGEABLE.items():
         when = " WHEN (OLD.state = 'locked')" if table == "reader_readings" else ""
         if dialect == "postgresql":
@@ -161,7 +161,7 @@ def _triggers(dialect: str) -> Iterator[str]:
                     f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} FOR EACH ROW{when} "
                     f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
                 )
-            # INSERT OR REPLACE deletes without asking the trigger above.
+            # INSERT OR REPLACE deletes rows without the trigger above.
             key = "seq" if table == "reader_audit" else "id"
             yield (
                 f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} FOR EACH ROW "

@@ -1,4 +1,4 @@
-"""The ledger's part for whoever looks: status, reports, metrics. Nothing here writes."""
+"""The part of the ledger for status, reports and metrics. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from sparcc_pipeline.app.ledger.records import (
     Change,
@@ -18,32 +18,39 @@ from sparcc_pipeline.app.ledger.records import (
     upload_of,
     version_of,
 )
-from sparcc_pipeline.app.ledger.repository import Book
+from sparcc_pipeline.app.ledger.repository import Repository, find_version
 from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
 from sparcc_pipeline.app.ledger.tables import change, history, study_version, upload, upload_file, version_upload
-from sparcc_pipeline.errors import ConfigError
 
 
-class ReadingBook(Book):
+class QueryRepository(Repository):
     """Queries, each in a transaction of its own."""
 
     def version(self, number: int) -> StudyVersion:
-        """The study version with this number.
+        """Return the study version with this number.
 
         Raises
         ------
-        ConfigError : there is none
+        ConfigError : there is no such version
         """
-        found = self._versions(select(study_version).where(study_version.c.id == number))
-        if not found:
-            raise ConfigError(f"expected the number of a study, found {number}; `sparcc nightly status` lists them")
-        return found[0]
+        return self._session.read(lambda held: find_version(held, number, lock=False))
 
     def versions(
-        self, *, state: State | None = None, site: str | None = None, participant: str | None = None,
-        visit: str | None = None, current: bool = False,
-    ) -> list[StudyVersion]:  # fmt: skip
-        """Study versions by number; `current`: without those that were superseded."""
+        self,
+        *,
+        state: State | None = None,
+        site: str | None = None,
+        participant: str | None = None,
+        visit: str | None = None,
+        current: bool = False,
+    ) -> list[StudyVersion]:
+        """Return study versions in the order of their numbers.
+
+        Parameters
+        ----------
+        state, site, participant, visit : only versions with this value; None: any
+        current : leave out superseded versions
+        """
         wanted = {"state": state, "site": site, "participant": participant, "visit": visit}
         query = select(study_version).order_by(study_version.c.id)
         for name, value in wanted.items():
@@ -51,10 +58,10 @@ class ReadingBook(Book):
                 query = query.where(study_version.c[name] == value)
         if current:
             query = query.where(study_version.c.superseded_by.is_(None))
-        return self._versions(query)
+        return self._session.read(lambda held: [version_of(row) for row in held.execute(query)])
 
     def rivals(self, version: StudyVersion) -> list[StudyVersion]:
-        """Other studies of the same visit that go on: a person must say which one counts (`supersede`)."""
+        """Return other active studies of the same visit; a person must decide which one counts (`supersede`)."""
         if version.participant is None:
             return []
         found = self.versions(site=version.site, participant=version.participant, visit=version.visit, current=True)
@@ -62,33 +69,33 @@ class ReadingBook(Book):
         return [each for each in found if each.id != version.id and each.state not in held]
 
     def uploads(self, state: UploadState | None = None) -> list[Upload]:
-        """Uploads, the earliest first."""
+        """Return uploads, the earliest first."""
         query = select(upload).order_by(upload.c.received_at, upload.c.id)
         if state is not None:
             query = query.where(upload.c.state == state)
         return self._session.read(lambda held: [upload_of(row) for row in held.execute(query)])
 
     def uploads_of(self, number: int) -> list[str]:
-        """The IDs of the uploads that hold instances of a study version."""
+        """Return the IDs of the uploads that hold instances of a study version."""
         columns = version_upload.c
         query = select(columns.upload_id).where(columns.version_id == number).order_by(columns.upload_id)
         return self._session.read(lambda held: list(held.execute(query).scalars()))
 
     def instances(self, upload_ids: Sequence[str]) -> int:
-        """How many different SOP instances these uploads hold."""
+        """Return how many different SOP instances these uploads hold."""
         columns = upload_file.c
         query = select(func.count(func.distinct(columns.instance_key))).where(columns.upload_id.in_(upload_ids))
         return self._session.read(lambda held: held.execute(query).scalar_one())
 
     def changes(self) -> list[Change]:
-        """Comparisons of follow-ups with their baselines, by number."""
+        """Return the comparisons of follow-ups with their baselines, in the order of their numbers."""
         query = select(change).order_by(change.c.id)
         return self._session.read(lambda held: [change_of(row) for row in held.execute(query)])
 
     def history(
         self, version: int | None = None, since: datetime | None = None, event: str | None = None
     ) -> list[Event]:
-        """The history, in the order in which it was written (times may go back where a clock did)."""
+        """Return the history in the order in which it was written; times go back where a clock did."""
         query = select(history).order_by(history.c.id)
         if version is not None:
             query = query.where(history.c.version_id == version)
@@ -99,12 +106,12 @@ class ReadingBook(Book):
         return self._session.read(lambda held: [event_of(row) for row in held.execute(query)])
 
     def counts(self) -> Mapping[tuple[str, State], int]:
-        """How many studies of each site are in each state; of superseded ones none."""
+        """Return how many studies of each site are in each state, without superseded ones."""
         counted = Counter((each.site, each.state) for each in self.versions(current=True))
         return dict(counted)
 
     def queue_age(self) -> Mapping[str, timedelta]:
-        """For how long the oldest study of each site waits that the program itself is to go on with."""
+        """Return the age of the oldest study of each site that waits for the program, not for a person."""
         columns = study_version.c
         query = (
             select(columns.site, func.min(columns.received_at))
@@ -117,10 +124,7 @@ class ReadingBook(Book):
 
         def work(connection: Connection) -> Mapping[str, timedelta]:
             now = self._clock()
-            # A clock that went back makes no negative age.
+            # No negative age where a clock went back.
             return {site: max(now - oldest, timedelta()) for site, oldest in connection.execute(query).all()}
 
         return self._session.read(work)
-
-    def _versions(self, query: Select[tuple[object, ...]]) -> list[StudyVersion]:
-        return self._session.read(lambda held: [version_of(row) for row in held.execute(query)])

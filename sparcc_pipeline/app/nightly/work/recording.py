@@ -1,4 +1,4 @@
-"""From what a step says to what the ledger records."""
+"""Records the outcome of each step in the ledger."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from sparcc_pipeline.app.ledger.leases import LONGEST_WAIT, LeaseLostError
 from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import State
-from sparcc_pipeline.app.nightly.settings import RunSettings
+from sparcc_pipeline.app.nightly.settings_tables import RunSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected, Step
 from sparcc_pipeline.app.nightly.work.reasons import failure_of, kind_of, refused_because
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import words_of
 
 _SOONEST: Final = timedelta(seconds=1)
-"""A study that was looked at is not looked at again in the same breath."""
+"""The shortest delay before a postponed study is checked again."""
 
 
 @dataclass
 class Tally:
-    """What one call did: how many studies came to each state, and how many changes."""
+    """How many studies and changes came to each state."""
 
     states: Counter[str] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
 
     @property
     def moved(self) -> int:
-        """How many studies and changes went on, whichever way."""
+        """How many studies and changes changed their state."""
         return self.states.total() + self.changes.total()
 
     @property
@@ -40,19 +40,19 @@ class Tally:
         return self.states[State.FAILED] + self.changes["failed"]
 
     def as_facts(self) -> dict[str, dict[str, int]]:
-        """As the ledger keeps it."""
+        """Return the counts as the ledger keeps them."""
         return {"studies": dict(+self.states), "changes": dict(+self.changes)}
 
     def add(self, other: Tally) -> None:
-        """Count what another call did as well."""
+        """Add the counts of another tally."""
         self.states.update(other.states)
         self.changes.update(other.changes)
 
 
 def outcome_of(step: Callable[[], Outcome]) -> Outcome:
-    """What a step says; an error that it raises is what the study's state will be.
+    """Run a step and return its outcome; an error becomes `Rejected` or `Failed`.
 
-    What says that the ledger is lost, Ctrl-C and the end of the process pass.
+    LedgerLostError, KeyboardInterrupt and SystemExit propagate.
     """
     try:
         return step()
@@ -65,14 +65,14 @@ def outcome_of(step: Callable[[], Outcome]) -> Outcome:
 
 
 def run_step(context: Context, version: StudyVersion, step: Step, tally: Tally) -> Outcome:
-    """One step of one claimed study, and its line in the ledger."""
+    """Run one step of one claimed study and record its outcome."""
     outcome = outcome_of(lambda: step(context, version))
-    settle(context, version, outcome, tally)
+    record_outcome(context, version, outcome, tally)
     return outcome
 
 
-def settle(context: Context, version: StudyVersion, outcome: Outcome, tally: Tally) -> None:
-    """Record what became of a claimed study; of one that was given to another worker in the meantime nothing is."""
+def record_outcome(context: Context, version: StudyVersion, outcome: Outcome, tally: Tally) -> None:
+    """Record the outcome of a claimed study; do nothing if another worker holds the study."""
     ledger, before = context.ledger, version.state
     try:
         match outcome:
@@ -92,12 +92,12 @@ def settle(context: Context, version: StudyVersion, outcome: Outcome, tally: Tal
         context.log("lease lost", study=version.id, site=version.site, from_state=before)
         return
     tally.states[state] += 1
-    context.log("study moved", study=version.id, site=version.site, from_state=before, state=state,
-                attempt=version.attempts)  # fmt: skip
+    place, attempt = version.site, version.attempts
+    context.log("study moved", study=version.id, site=place, from_state=before, state=state, attempt=attempt)
 
 
 def next_try(settings: RunSettings, attempts: int, now: datetime) -> datetime | None:
-    """When to try again after so many attempts: each wait is twice the one before; None: a person must say so."""
+    """Return the time of the next attempt; each wait is twice the one before. None: a person must start it."""
     if attempts >= settings.attempts:
         return None
     doubled: int = 2 ** (attempts - 1)
