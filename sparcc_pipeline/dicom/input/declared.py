@@ -126,18 +126,18 @@ def _settled(bits: NDArray[Any], declared: Declared, path: Path) -> tuple[NDArra
         elif (bits >> declared.stored).any():
             raise _contradicted(path, "HighBit", declared.high, int(bits.max()))
     if unused:
-        _require_within(bits, declared, path)
+        require_within(bits, declared, path)
     signed_type = np.dtype(f"<{'i' if declared.signed else 'u'}{declared.allocated // 8}")
     values = bits.view(signed_type)
     return ((values << unused) >> unused if unused else values), notes
 
 
-def _require_within(bits: NDArray[Any], declared: Declared, path: Path) -> None:
+def require_within(bits: NDArray[Any], declared: Declared, path: Path) -> None:
     """Refuse values that need more bits than BitsStored; an overlay in unused bits is none."""
     counted = bits & ~bits.dtype.type(declared.overlay_bits)
     above = counted >> declared.stored
-    if not above.any():
-        return
+    if above.min() == above.max():
+        return  # the same in all pixels: no part of a value
     if declared.signed:
         # The unused bits of a negative number may repeat its sign.
         sign = counted >> (declared.stored - 1)

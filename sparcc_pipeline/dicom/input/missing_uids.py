@@ -38,6 +38,11 @@ class Uids:
     instance: str
     missing: tuple[str, ...] = ()
 
+    @property
+    def all(self) -> tuple[str, str, str]:
+        """Study, series and image."""
+        return self.study, self.series, self.instance
+
 
 def uids_of(ds: Dataset, person: str | None = None) -> Uids:
     """Return the UIDs of an image, derived if they are missing.

@@ -50,6 +50,15 @@ def packed_form(start: bytes) -> str | None:
     return next((form for magic, form in PACKED.items() if start.startswith(magic)), None)
 
 
+def packed_form_of(path: Path) -> str | None:
+    """Return the packed form of a file, None if it is not packed or cannot be read."""
+    try:
+        with path.open("rb") as opened:
+            return packed_form(opened.read(512))
+    except OSError:
+        return None
+
+
 def is_nifti_name(name: str) -> bool:
     """Return True for a file that is named as NIfTI."""
     return name.lower().endswith(NIFTI_SUFFIXES)
