@@ -32,7 +32,7 @@ from sparcc_pipeline.app.report.pictures.overlay import draw_overlays
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.app.study.score import Segmenter
-from sparcc_pipeline.dicom.input import source as source_module
+from sparcc_pipeline.dicom.input import archive as source_module
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.imaging.nifti import write_nifti
 from sparcc_pipeline.sparcc.joint import Joints
