@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sparcc_pipeline.dicom.input.account import InputAccount
+from sparcc_pipeline.dicom.input.series.account import InputAccount
 
 Count = Annotated[int, Field(ge=0)]
 

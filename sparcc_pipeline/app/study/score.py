@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from sparcc_pipeline.dicom.input.account import InputAccount, account_for
-from sparcc_pipeline.dicom.input.cut import ANTERIOR, END_WORDS, POSTERIOR, Cut
 from sparcc_pipeline.dicom.input.discover import Discovery, discover
 from sparcc_pipeline.dicom.input.elements import looks_like_dicom
 from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import Selection, find_stir, find_t1
+from sparcc_pipeline.dicom.input.series.account import InputAccount, account_for
+from sparcc_pipeline.dicom.input.series.cut import ANTERIOR, END_WORDS, POSTERIOR, Cut
 from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.dicom.output.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.errors import ConfigError, IncompleteSeriesError, InputError, SeriesNotFoundError, UnscorableError

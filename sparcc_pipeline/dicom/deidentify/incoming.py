@@ -24,8 +24,8 @@ from sparcc_pipeline.dicom.input.elements import (
     starts_like_dicom,
     text_of,
 )
+from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.missing_uids import HINTS, UID_TAGS, uids_of
-from sparcc_pipeline.dicom.input.other_files import possible_image
 from sparcc_pipeline.errors import SparccError
 
 _TAGS: Final = ("SOPClassUID", "PatientID", "AccessionNumber", "StudyDate", "Modality", "Manufacturer")

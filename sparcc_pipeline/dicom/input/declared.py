@@ -102,7 +102,7 @@ def checked_values(
     with pixel_errors(path):
         bits = native_bits(path, native, None if declared is None else declared.allocated)
         if bits is None or declared is None:
-            values, notes = decoded_values(path), []
+            values, notes = decoded_values(path), list[Message]()
         else:
             values, notes = _settled(bits, declared, path)
     if declared is not None and declared.padding is not None:

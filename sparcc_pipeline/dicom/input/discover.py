@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind
-from sparcc_pipeline.dicom.input.copies import without_copies
-from sparcc_pipeline.dicom.input.cut import Cut, find_cut
 from sparcc_pipeline.dicom.input.directory import ListedFile, is_directory, listed_files, missing_files
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, START_BYTES, printable_name, starts_like_dicom
-from sparcc_pipeline.dicom.input.geometry import (
+from sparcc_pipeline.dicom.input.files.other_files import Unreadable, possible_image
+from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_open_header
+from sparcc_pipeline.dicom.input.series.copies import without_copies
+from sparcc_pipeline.dicom.input.series.cut import Cut, find_cut
+from sparcc_pipeline.dicom.input.series.geometry import (
     MISSING_SLICE_FRACTION,
     SAME_POSITION_FRACTION,
     frame_normal,
     positions_along,
 )
-from sparcc_pipeline.dicom.input.grouping import Classifier, Part, join_parts, split_series
-from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_open_header
-from sparcc_pipeline.dicom.input.other_files import Unreadable, possible_image
-from sparcc_pipeline.dicom.input.series_warnings import series_warnings
+from sparcc_pipeline.dicom.input.series.grouping import Classifier, Part, join_parts, split_series
+from sparcc_pipeline.dicom.input.series.series_warnings import series_warnings
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import Plane, slice_plane
 from sparcc_pipeline.volume import UNIT_TOLERANCE

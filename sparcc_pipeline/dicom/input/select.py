@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Final
 
 import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind, is_fat_suppressed
 from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate
+from sparcc_pipeline.dicom.input.series.refusals import FLAG, listed, no_images, no_stir, partial, wanted
 from sparcc_pipeline.errors import (
     AmbiguousSeriesError,
     IncompleteSeriesError,
@@ -39,11 +39,6 @@ T1_ANGLE_DEGREES: Final = 10.0
 
 T1_SPACING_STEP_MM: Final = 0.5
 """Slice spacings of T1 that differ from that of STIR by the same number of such steps count as equal."""
-
-LISTED: Final = 12
-"""Series that an error lists; a study of the spine has fewer."""
-
-FLAG: Final = "--accept-fat-suppressed"
 
 
 @dataclass(frozen=True)
@@ -85,25 +80,25 @@ def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_su
         return _named(discovery, series_uid.strip(), kinds)
     accepted = [s for s in discovery.series if s.kind in kinds]
     if not accepted:
-        raise NotStirError(_no_stir(discovery))
+        raise NotStirError(no_stir(discovery))
     fitting = [s for s in accepted if _may_be_semicoronal(s)]
     if not fitting:
         raise NotSemicoronalError(
             Message(
                 "expected a semicoronal {kind} series, found only {series}; send the series whose slices run parallel "
                 "to the sacrum",
-                kind=_wanted(kinds),
-                series=_listed(accepted),
+                kind=wanted(kinds),
+                series=listed(accepted),
             )
         )
     if len({s.study_uid for s in fitting}) > 1:
         raise AmbiguousSeriesError(
-            f"expected one study with a {_wanted(kinds)} series, found several: {_listed(fitting)}; "
+            f"expected one study with a {wanted(kinds)} series, found several: {listed(fitting)}; "
             "give one study, or choose with --series UID"
         )
     best = max(fitting, key=_rank)
     if best.partial:
-        raise IncompleteSeriesError(_partial(best, fitting))
+        raise IncompleteSeriesError(partial(best, fitting))
     rivals = [s for s in accepted if s is not best]
     return Selection(best, (_why(best, rivals), *best.reasons), _passed_over(discovery, best, kinds))
 
@@ -154,14 +149,6 @@ def _same_study(series: SeriesCandidate, stir: SeriesCandidate) -> bool:
     return scattered and place is not None and series.files[0].frame_of_reference_uid == place
 
 
-def _partial(best: SeriesCandidate, fitting: list[SeriesCandidate]) -> Message:
-    return Message(
-        "expected the whole stack in one series, found {series}, whose slices continue each other under different "
-        "series numbers and names; export them as one series, or choose one with --series UID",
-        series=_listed([s for s in fitting if s.partial] or [best]),
-    )
-
-
 def _normal(series: SeriesCandidate) -> FloatArray | None:
     """Return the unit LPS normal of a series' slices; None if none of them states one."""
     return None if series.stack.normal is None else np.array(series.stack.normal)
@@ -191,54 +178,18 @@ def _require_images(discovery: Discovery) -> None:
         raise SeriesNotFoundError(no_images(discovery))
 
 
-def no_images(discovery: Discovery) -> Message:
-    """Return what a source without a DICOM image holds instead, and the remedy."""
-    unreadable, others = discovery.unreadable, discovery.not_dicom
-    forms = {str(each.reason.fields["form"]) for each in unreadable if "form" in each.reason.fields}
-    named = Message(
-        "{files}{more}",
-        files=tuple(each.name for each in unreadable[:3]),
-        more=Message(" and more") if len(unreadable) > 3 else "",
-    )
-    if discovery.files == 0:
-        return Message("expected DICOM images, found an empty source; check the path and that the study was exported")
-    if forms:
-        return Message(
-            "expected DICOM images, found {count} packed files ({forms}: {files}); unpack them and give the folder",
-            count=sum("form" in each.reason.fields for each in unreadable),
-            forms=tuple(sorted(forms)),
-            files=named,
-        )
-    if unreadable:
-        return Message(
-            "expected DICOM images, found {count} damaged, cut off or missing DICOM files ({files}); "
-            "export or copy the study again",
-            count=len(unreadable),
-            files=named,
-        )
-    if discovery.directories:
-        return Message(
-            "expected DICOM images, found a DICOMDIR without images; give the folder with the images that it lists"
-        )
-    return Message(
-        "expected DICOM images, found no DICOM among {count} files; give the folder, zip or DICOMDIR that the "
-        "scanner or PACS exported",
-        count=others,
-    )
-
-
 def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Selection:
     """Return the series that the user asked for, if it is of an accepted kind and plane."""
     under_uid = [s for s in discovery.series if s.has_uid(series_uid)]
     chosen = max(under_uid, key=lambda s: (s.kind in kinds, _may_be_semicoronal(s), _rank(s)), default=None)
     if chosen is None:
         raise SeriesNotFoundError(
-            f"expected the series {series_uid!r}, found {_listed(discovery.series)}; choose one of these"
+            f"expected the series {series_uid!r}, found {listed(discovery.series)}; choose one of these"
         )
     if chosen.kind not in kinds:
         hint = f", or accept it with {FLAG}" if chosen.kind is SeriesKind.FAT_SUPPRESSED else ""
         raise NotStirError(
-            f"expected a {_wanted(kinds)} series, found {chosen.describe()}: {'; '.join(chosen.reasons)}; "
+            f"expected a {wanted(kinds)} series, found {chosen.describe()}: {'; '.join(chosen.reasons)}; "
             f"choose another series{hint}"
         )
     if not _may_be_semicoronal(chosen):
@@ -246,37 +197,6 @@ def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Sel
             f"expected a semicoronal series, found {chosen.describe()}; choose the series parallel to the sacrum"
         )
     return Selection(chosen, (Message("asked for by its UID"), *chosen.reasons), _passed_over(discovery, chosen, kinds))
-
-
-def _no_stir(discovery: Discovery) -> Message:
-    """Return the sentence for a source without STIR: the kind of each series and why."""
-    order = list(SeriesKind)
-    nearest = sorted(discovery.series, key=lambda s: order.index(s.kind))
-    found = [Message("{series}: {reasons}", series=s.describe(), reasons=s.reasons) for s in nearest[:LISTED]]
-    if len(nearest) > LISTED:
-        found.append(Message("{count} more", count=len(nearest) - LISTED))
-    if discovery.damaged:
-        found.append(Message("{count} damaged files that were left out", count=len(discovery.damaged)))
-    listed = reduce(lambda first, next_: Message("{first}; {next}", first=first, next=next_), found)
-    if any(s.kind is SeriesKind.FAT_SUPPRESSED for s in discovery.series):
-        return Message(
-            "expected a STIR series, found {found}; add {flag} to score the fat-suppressed series, marked as such",
-            found=listed,
-            flag=FLAG,
-        )
-    return Message("expected a STIR series, found {found}; send the STIR series", found=listed)
-
-
-def _wanted(kinds: set[SeriesKind]) -> str:
-    return "STIR or fat-suppressed T2" if SeriesKind.FAT_SUPPRESSED in kinds else "STIR"
-
-
-def _listed(series: list[SeriesCandidate] | tuple[SeriesCandidate, ...]) -> str:
-    return ", ".join(s.describe() for s in series[:LISTED]) + _more(len(series))
-
-
-def _more(count: int) -> str:
-    return f" and {count - LISTED} more" if count > LISTED else ""
 
 
 def _may_be_semicoronal(series: SeriesCandidate) -> bool:

@@ -14,13 +14,13 @@ import numpy as np
 
 from sparcc_pipeline.dicom.input.discover import SeriesCandidate
 from sparcc_pipeline.dicom.input.elements import printable_name
-from sparcc_pipeline.dicom.input.geometry import (
+from sparcc_pipeline.dicom.input.headers import Frame
+from sparcc_pipeline.dicom.input.series.geometry import (
     MISSING_SLICE_FRACTION,
     SAME_POSITION_FRACTION,
     frame_normal,
     positions_along,
 )
-from sparcc_pipeline.dicom.input.headers import Frame
 from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, IncompleteSeriesError, TooFewSlicesError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import MIN_SLICES, StoredStack

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, cast
 
 from pydicom.filereader import read_partial
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
-from sparcc_pipeline.dicom.input.archive import archive_files, temporary_folder, unpack
 from sparcc_pipeline.dicom.input.directory import is_directory
 from sparcc_pipeline.dicom.input.elements import (
     PARSE_ERRORS,
@@ -26,15 +25,16 @@ from sparcc_pipeline.dicom.input.elements import (
     starts_like_dicom,
     text_of,
 )
+from sparcc_pipeline.dicom.input.files.archive import archive_files, temporary_folder, unpack
+from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.headers import read_open_header
-from sparcc_pipeline.dicom.input.other_files import possible_image
 from sparcc_pipeline.dicom.input.source import is_archive, with_unpacked
 from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.orientation import MIN_SLICES
 
 _STUDY_UID: Final = "StudyInstanceUID"
 _FRAME_UID: Final = "FrameOfReferenceUID"
-_TAGS: Final = [Tag(_STUDY_UID), Tag(_FRAME_UID)]
+_TAGS: Final[list[BaseTag | int]] = [Tag(_STUDY_UID), Tag(_FRAME_UID)]
 
 _DIRECTORY_NAME: Final = "DICOMDIR"
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL
 from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
-from sparcc_pipeline.dicom.input.archive import archive_files, unpack
 from sparcc_pipeline.dicom.input.elements import START_BYTES, starts_like_dicom
-from sparcc_pipeline.dicom.input.other_files import possible_image
+from sparcc_pipeline.dicom.input.files.archive import archive_files, unpack
+from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.source import DEEPEST_ARCHIVE, OFFICE_SUFFIXES, ZIP_START
 from sparcc_pipeline.errors import OutputError, UnreadablePixelsError, UnsafeArchiveError
 from sparcc_pipeline.message import Message

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sparcc_pipeline.dicom.input.cut import END_WORDS, Cut
-from sparcc_pipeline.dicom.input.grouping import Part
-from sparcc_pipeline.dicom.input.other_files import Unreadable
+from sparcc_pipeline.dicom.input.files.other_files import Unreadable
+from sparcc_pipeline.dicom.input.series.cut import END_WORDS, Cut
+from sparcc_pipeline.dicom.input.series.grouping import Part
 from sparcc_pipeline.message import Message
 
 

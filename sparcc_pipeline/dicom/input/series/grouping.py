@@ -15,14 +15,14 @@ from typing import Any, Final
 import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import Classification, SeriesKind, classify
-from sparcc_pipeline.dicom.input.geometry import (
+from sparcc_pipeline.dicom.input.headers import Frame, ImageFile
+from sparcc_pipeline.dicom.input.protocol import Protocol
+from sparcc_pipeline.dicom.input.series.geometry import (
     MISSING_SLICE_FRACTION,
     SAME_POSITION_FRACTION,
     frame_normal,
     positions_along,
 )
-from sparcc_pipeline.dicom.input.headers import Frame, ImageFile
-from sparcc_pipeline.dicom.input.protocol import Protocol
 from sparcc_pipeline.volume import UNIT_TOLERANCE
 
 OTHER_PLANE_COSINE: Final = float(np.cos(np.radians(10.0)))

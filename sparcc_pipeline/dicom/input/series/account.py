@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparcc_pipeline.dicom.input.discover import Discovery, LeftOut, SeriesCandidate
-from sparcc_pipeline.dicom.input.other_files import Unreadable
+from sparcc_pipeline.dicom.input.files.other_files import Unreadable
 from sparcc_pipeline.message import Message
 
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from sparcc_pipeline.dicom.input.geometry import SAME_POSITION_FRACTION, frame_normal, positions_along
 from sparcc_pipeline.dicom.input.headers import Frame, ImageFile
+from sparcc_pipeline.dicom.input.series.geometry import SAME_POSITION_FRACTION, frame_normal, positions_along
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.volume import FloatArray
 
