@@ -86,7 +86,7 @@ class Protocol:
 
 def read_protocol(ds: Dataset, shared: Dataset, frame: Dataset, *, placed: bool = False) -> Protocol:
     """Return the acquisition of an image; enhanced files state it in functional groups ([DicomPS3.3] C.8.13.5)."""
-    places = [ds, *chain.from_iterable(functional_groups(g, _ENHANCED_GROUPS) for g in (frame, shared))]
+    places = [*chain.from_iterable(functional_groups(g, _ENHANCED_GROUPS) for g in (frame, shared)), ds]
 
     def text(keyword: str) -> str:
         return next((v for place in places if (v := text_of(place, keyword))), "")
@@ -95,7 +95,7 @@ def read_protocol(ds: Dataset, shared: Dataset, frame: Dataset, *, placed: bool 
         return next((v for place in places if (v := texts_of(place, keyword))), ())
 
     named = " ".join(text(k) for k in ("SeriesDescription", "ProtocolName")).lower()
-    image_type = texts("ImageType") or texts("FrameType")
+    image_type = texts("FrameType") or texts("ImageType")
     return Protocol(
         modality=text("Modality").upper(),
         sop_class_uid=text_of(ds, "SOPClassUID"),
