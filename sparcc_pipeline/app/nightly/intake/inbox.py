@@ -156,7 +156,7 @@ def _copy_entry(path: Path, folder: Path, limits: IntakeSettings) -> None:
         _copy_file(_open(path), folder, limits, _Left(1, limits.max_bytes), path.name)
     for _ in range(DEEPEST_ARCHIVE):
         for zipped in sorted(folder.rglob("*.zip")):
-            _unpack(zipped, zipped.with_suffix(""), limits)
+            _unpack(zipped, zipped.with_name(f"zip{zipped.stem}"), limits)
             zipped.unlink()
     if sum(1 for file in folder.rglob("*") if file.is_file()) > limits.max_files:
         raise RefusedUpload(_too_many(limits))
