@@ -66,3 +66,18 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for each in value]
         case _:
             return value
+
+
+def printable(text: str) -> str:
+    """Return text that can be printed and stored, of a file name whose bytes are no UTF-8 (Python's surrogate escapes).
+
+    Archives from Chinese systems unpack to names in GB 18030 bytes.
+    """
+    if not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "".join(letter if letter.isprintable() or letter == " " else repr(letter)[1:-1] for letter in text)
+    content = text.encode("utf-8", "surrogateescape")
+    try:
+        found = content.decode("gb18030")
+    except UnicodeDecodeError:
+        found = ""
+    return found if found.isprintable() and found else content.decode("ascii", "backslashreplace")

@@ -1,16 +1,17 @@
 """The only door to DICOM: from a source of any form to a `Volume`, and from a score to a PACS.
 
-source.py       folder, zip, DICOMDIR or single file -> candidate files
-directory.py    DICOMDIR -> the files that it lists
-elements.py     single elements as plain values; pydicom kept quiet
-headers.py      one file's header -> plain values; a person's name is never read (protocol.py, elements.py, pixels.py)
-classify.py     sequence timing and image type -> STIR, fat-suppressed, T1 or other, and why
-discover.py     candidate files -> series
-select.py       series -> the STIR series to score, why this one, and the others
-read.py         series -> Volume (stack.py: slices in order, or a named refusal)
-write.py        Volume -> DICOM series, for phantoms and tests
-
-source_header.py, identity.py        what the results take from the headers of their source
-results.py      a scored study -> DICOM files (seg.py, sr.py, overlay.py, presentation.py)
-send.py         DICOM files -> PACS (cstore.py, stow.py)
+input/       a source -> `Volume`
+  source.py        folder, zip, DICOMDIR or single file -> candidate files (directory.py, files/)
+  studies.py       many sources -> the studies among them
+  elements.py      single elements as plain values; pydicom kept quiet
+  headers.py       one file's header -> plain values; a person's name is never read (protocol.py, missing_uids.py)
+  files/           archives; files that are no DICOM and may have been images
+  classify.py      sequence timing and image type -> STIR, fat-suppressed, T1 or other, and why
+  discover.py      candidate files -> series (series/: split and joined stacks, copies, cut ends, warnings)
+  select.py        series -> the STIR series to score, and why (series/account.py: the use of every file)
+  read.py          series -> Volume (stack.py: slices in order; pixels.py and declared.py: their values)
+deidentify/  an upload -> MR images without the identity of their patient
+output/      a scored study -> DICOM files
+network/     DICOM files to and from a PACS
+write.py     Volume -> DICOM series, for phantoms and tests
 """

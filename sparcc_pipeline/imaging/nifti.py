@@ -19,7 +19,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from sparcc_pipeline.errors import GeometryError, OutputError, UnreadablePixelsError
-from sparcc_pipeline.message import Message
+from sparcc_pipeline.message import Message, printable
 from sparcc_pipeline.orientation import StoredStack, place_stack, signed_tilt_degrees
 from sparcc_pipeline.volume import FloatArray, SeriesRef, StorageOrder, Volume
 
@@ -93,7 +93,7 @@ def write_nifti(array: NDArray[Any], volume: Volume, path: Path) -> None:
         nib.save(image, path)
     except OSError as error:
         raise OutputError(
-            f"expected a writable place for {path.name}, found {error.strerror}; choose another folder"
+            f"expected a writable place for {printable(path.name)}, found {error.strerror}; choose another folder"
         ) from error
 
 
@@ -103,28 +103,28 @@ def _load(path: Path) -> tuple[Nifti1Image, NDArray[np.float32]]:
         image = nib.load(path)
         if not isinstance(image, Nifti1Image):
             raise UnreadablePixelsError(
-                f"expected a NIfTI file, found {type(image).__name__} ({path.name}); convert it"
+                f"expected a NIfTI file, found {type(image).__name__} ({printable(path.name)}); convert it"
             )
         if len(image.shape) < 3 or any(size > 1 for size in image.shape[3:]):
             raise GeometryError(
-                f"expected one three-dimensional image, found shape {image.shape} in {path.name}; "
+                f"expected one three-dimensional image, found shape {image.shape} in {printable(path.name)}; "
                 "send one volume (not a time series or several echoes)"
             )
         proxy: Any = image.dataobj
         stored_type = np.dtype(proxy.dtype)
         if stored_type.kind not in "iuf":
             raise UnreadablePixelsError(
-                f"expected one gray value a voxel, found {stored_type} in {path.name}; convert it again"
+                f"expected one gray value a voxel, found {stored_type} in {printable(path.name)}; convert it again"
             )
         signal = np.asarray(image.dataobj, dtype=np.float32).reshape(image.shape[:3])
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
         raise UnreadablePixelsError(
-            f"expected a complete NIfTI file, found one missing, damaged or of another kind ({path.name}); "
+            f"expected a complete NIfTI file, found one missing, damaged or of another kind ({printable(path.name)}); "
             "convert or copy it again"
         ) from error
     if not np.isfinite(signal).all() or np.ptp(signal) == 0:
         raise UnreadablePixelsError(
-            f"expected finite signal that varies, found not-a-number or one constant value in {path.name}; "
+            f"expected finite signal that varies, found not-a-number or one constant value in {printable(path.name)}; "
             "convert it again"
         )
     return image, signal
@@ -134,14 +134,15 @@ def _stored_stack(image: Nifti1Image, path: Path) -> StoredStack:
     """Geometry of the axes of the file in LPS, with the axis that holds the slices."""
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise GeometryError(
-            f"expected an orientation (sform or qform code), found none in {path.name}; "
+            f"expected an orientation (sform or qform code), found none in {printable(path.name)}; "
             "convert the DICOM series again: left and right are never guessed"
         )
     affine = RAS_TO_LPS @ np.asarray(image.affine, dtype=float)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or spacing.min() <= 0:
         raise GeometryError(
-            f"expected a finite affine with positive spacing, found {np.round(affine, 3).tolist()} in {path.name}; "
+            f"expected a finite affine with positive spacing, found {np.round(affine, 3).tolist()} in "
+            f"{printable(path.name)}; "
             "convert the DICOM series again"
         )
     directions = (affine[:3, :3] / spacing).T

@@ -46,7 +46,7 @@ from sparcc_pipeline.app.study.score import (
 )
 from sparcc_pipeline.dicom.input.studies import study_files
 from sparcc_pipeline.errors import InputError, ModelError, OutputError, SparccError
-from sparcc_pipeline.message import Message, to_plain, words_of
+from sparcc_pipeline.message import Message, printable, to_plain, words_of
 from sparcc_pipeline.sparcc.points import points_given
 
 ROW_FILE: Final = "row.json"
@@ -186,7 +186,7 @@ def _row_from(key: str, document: ScoreDocument, study_uid: str | None) -> Batch
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 def _messages(reason: str | None, warnings: Sequence[str]) -> dict[str, list[Any]]:

@@ -15,6 +15,7 @@ from sparcc_pipeline.app.cli.batch import batch
 from sparcc_pipeline.app.cli.benchmark import benchmark
 from sparcc_pipeline.app.cli.compare import compare
 from sparcc_pipeline.app.cli.doctor import doctor
+from sparcc_pipeline.app.cli.inspect import inspect
 from sparcc_pipeline.app.cli.model import model_app
 from sparcc_pipeline.app.cli.nightly import nightly_app
 from sparcc_pipeline.app.cli.phantom import phantom
@@ -35,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (score, batch, compare, send, receive, doctor, phantom, benchmark):
+for command in (score, inspect, batch, compare, send, receive, doctor, phantom, benchmark):
     app.command()(command)
 for group in (nightly_app, trial_app, reader_app, model_app):
     app.add_typer(group)

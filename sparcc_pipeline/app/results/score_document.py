@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 
 from sparcc_pipeline.anatomy import Quadrant
+from sparcc_pipeline.app.results.input_entry import input_entry
 from sparcc_pipeline.app.results.rows import SCORE_COLUMNS, score_row
 from sparcc_pipeline.app.results.score_entries import (
     FlagCode,
@@ -55,8 +56,8 @@ def score_document(outcome: Outcome, run: Run) -> ScoreDocument:
             return _scored(outcome, run)
         case Unscorable(error, study):
             return _without_score("unscorable", error, study, run)
-        case RejectedStudy(error):
-            return _without_score("rejected", error, None, run)
+        case RejectedStudy(error, study):
+            return _without_score("rejected", error, study, run)
 
 
 def plain(value: Any) -> Any:
@@ -112,6 +113,7 @@ def _without_score(
         spacing_mm=None,
         chosen_by=None,
         warnings=series.warnings if series else (),
+        input=input_entry(study.account, study.cut.ends) if study else None,
         provenance=provenance(run, None, input_ref(study.stir, study.files) if study else None),
     )
 
@@ -145,6 +147,7 @@ def _scored(outcome: Scored, run: Run) -> ScoreDocument:
         chosen_by=cast("SliceRule", score.slices.chosen_by),
         quality=tuple(_flag(flag) for flag in outcome.quality),
         warnings=tuple(_warnings(outcome)),
+        input=input_entry(study.account, study.cut.ends),
         provenance=provenance(run, outcome.model, input_ref(study.stir, study.files)),
     )
 

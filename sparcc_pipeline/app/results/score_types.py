@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
+from sparcc_pipeline.app.results.input_entry import InputEntry
 from sparcc_pipeline.app.results.score_entries import (
     FlagEntry,
     JointEntry,
@@ -113,6 +114,10 @@ class ScoreDocument:
         ),
     ] = ()
     warnings: tuple[str, ...]
+    input: Annotated[
+        InputEntry | None,
+        Field(description="Every file of the study and its use; null without DICOM files, absent in earlier versions."),
+    ] = None
     provenance: Provenance
 
     def __post_init__(self) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from sparcc_pipeline.dicom.input.discover import Discovery, discover
+from sparcc_pipeline.dicom.input.elements import looks_like_dicom
 from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import Selection, find_stir, find_t1
+from sparcc_pipeline.dicom.input.series.account import InputAccount, account_for
+from sparcc_pipeline.dicom.input.series.cut import ANTERIOR, END_WORDS, POSTERIOR, Cut
 from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.dicom.output.source_header import SourceHeader, read_source_header
-from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
+from sparcc_pipeline.errors import ConfigError, IncompleteSeriesError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.imaging.quality import QualityFlag, assess_quality
 from sparcc_pipeline.message import Message, words_of
@@ -79,6 +82,8 @@ class Study:
     t1 : the T1-weighted series of the study; if None, `no_t1` is the reason
     header : headers of the source that DICOM results need (it names the patient, but not in its `repr`); if None
         although it was requested, `no_header` is the reason
+    account : the use of every file of a DICOM source
+    cut : the ends of the stack at which slices may be missing
     """
 
     stir: Volume
@@ -89,6 +94,8 @@ class Study:
     no_t1: Message | None = NO_T1
     header: SourceHeader | None = field(default=None, repr=False)
     no_header: Message | None = None
+    account: InputAccount | None = field(default=None, repr=False)
+    cut: Cut = Cut()
 
 
 @dataclass(frozen=True)
@@ -132,9 +139,10 @@ class Unscorable:
 
 @dataclass(frozen=True)
 class RejectedStudy:
-    """Data that the site must correct and send again."""
+    """Data that the site must correct and send again; `study` is None if it was not read as a whole."""
 
     error: InputError
+    study: Study | None = None
 
 
 Outcome = Scored | Unscorable | RejectedStudy
@@ -185,7 +193,7 @@ def score_images(
     except UnscorableError as error:
         return Unscorable(error, study)
     except InputError as error:
-        return RejectedStudy(error)
+        return RejectedStudy(error, study)
 
 
 def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
@@ -202,10 +210,36 @@ def segment_study(study: Study, segmenter: Segmenter) -> Segmented:
 
 
 def six_slices(segmented: Segmented, request: Request) -> SixSlices:
-    """Return the slices that the user requested, else those of the transitional-slice rule."""
+    """Return the slices that the user requested, else those of the transitional-slice rule.
+
+    Raises
+    ------
+    IncompleteSeriesError : the rule chose slices at an end of the stack where slices may be missing
+    """
     if request.slices is not None:
         return six_slices_from_user(*request.slices, segmented.joints)
-    return choose_six_slices(segmented.joints, segmented.tissue.ligamentous)
+    six = choose_six_slices(segmented.joints, segmented.tissue.ligamentous)
+    require_not_cut(segmented.study, six)
+    return six
+
+
+def require_not_cut(study: Study, six: SixSlices) -> None:
+    """Refuse six slices that touch an end of the stack where slices may be missing: the true six may lie beyond it."""
+    last = study.stir.geometry.shape[0] - 1
+    touched = [
+        END_WORDS[end]
+        for end, index, outermost in ((ANTERIOR, six.first, 0), (POSTERIOR, six.transitional_slice, last))
+        if end in study.cut.ends and index == outermost
+    ]
+    if touched:
+        raise IncompleteSeriesError(
+            Message(
+                "expected the whole series, found that slices may be missing at its {ends} end, which the six slices "
+                "touch: {reasons}; send the missing files, or choose the slices with --slices",
+                ends=tuple(touched),
+                reasons=study.cut.reasons,
+            )
+        )
 
 
 def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
@@ -238,6 +272,9 @@ def read_study(source: Path, request: Request, *, with_header: bool = False) -> 
     if is_nifti(source):
         return read_nifti_study(source, request, with_header=with_header)
     with open_source(source) as files:
+        nifti = only_nifti(files)
+        if nifti is not None:
+            return read_nifti_study(nifti, request, with_header=with_header)
         return read_dicom_study(files, request, with_header=with_header)
 
 
@@ -261,6 +298,14 @@ def parse_slices(text: str) -> CustomSlices:
 def is_nifti(source: Path) -> bool:
     """Return whether the source is a file with a NIfTI name."""
     return source.name.lower().endswith(NIFTI_SUFFIXES) and source.is_file()
+
+
+def only_nifti(files: Iterable[Path]) -> Path | None:
+    """Return the NIfTI file of a folder that holds one and nothing like DICOM, as converters write it; else None."""
+    images = [file for file in files if is_nifti(file)]
+    if len(images) != 1 or any(looks_like_dicom(file) for file in files):
+        return None
+    return images[0]
 
 
 def read_nifti_study(file: Path, request: Request, *, with_header: bool = False) -> Study:
@@ -306,6 +351,8 @@ def read_dicom_study(
         no_t1=no_t1,
         header=header,
         no_header=no_header,
+        account=account_for(discovery, selection.series),
+        cut=selection.series.cut,
     )
     _require_slices_within(request, study.stir)
     return study

@@ -1,4 +1,4 @@
-"""Which objects of a study may pass the intake at all: MR images, and no pictures of screens."""
+"""The objects of a study that may pass the intake: MR images, and no pictures of screens."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import Final
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
 from sparcc_pipeline.dicom.input.elements import text_of, texts_of
+from sparcc_pipeline.dicom.input.headers import MR_CLASSES
 from sparcc_pipeline.message import Message
-
-MR_CLASSES: Final = frozenset({MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
-"""Storage classes that pass."""
 
 SCREEN_WORDS: Final = frozenset({"SCREEN SAVE", "SCREENSHOT", "POSDISP", "CSAPARALLEL", "CSA REPORT", "REPORT"})
 """Values of Image Type that mark a picture of a screen, into which names are often burnt."""
 
 
 def refusal(source: Dataset) -> Message | None:
-    """Why an object can never pass: it is no MR image, or a picture of a screen; None if it may."""
+    """Return why an object can never pass: it is no MR image, or a picture of a screen; None if it may."""
     sop_class = text_of(source, "SOPClassUID")
     image_type = set(texts_of(source, "ImageType"))
     if sop_class not in MR_CLASSES:
@@ -40,11 +37,11 @@ def refusal(source: Dataset) -> Message | None:
 
 
 def is_burnt_in(source: Dataset) -> bool:
-    """The image is marked as holding text burnt into the picture."""
+    """Return True if the image is marked as holding text burnt into the picture."""
     return text_of(source, "BurnedInAnnotation").upper() not in ("", "NO")
 
 
 def _overlay_in_pixels(source: Dataset) -> bool:
-    """An overlay lies in bits of the pixels themselves (retired Overlay Bit Position, groups 6000-60FF)."""
+    """Return True if bits of the pixels themselves hold an overlay (retired Overlay Bit Position, groups 6000-60FF)."""
     tags = [Tag(0x6000 + group, 0x0102) for group in range(0, 0x100, 2)]
     return any(source[tag].value not in (None, "", 0) for tag in tags if tag in source)

@@ -1,9 +1,9 @@
 """An MR image without the identity of its patient: Basic Application Level Confidentiality Profile (PS3.15 annex E).
 
-A new data set is made, into which goes what `confidentiality.toml` lists; nothing of the file itself is taken over:
-no preamble, file meta information, padding, or compressed stream, in all of which text can hide. Options: Clean
-Descriptors, Retain Longitudinal Temporal Information with Modified Dates, Retain Safe Private. Geometry, sequence,
-field strength and pixels stay as they are, to the bit. Only MR images pass; everything else of a study is set aside.
+A new data set takes the elements that `confidentiality.toml` lists, and nothing else of the file: no preamble, file
+meta information, padding, or compressed stream, in which text can hide. Options: Clean Descriptors, Retain Longitudinal
+Temporal Information with Modified Dates, Retain Safe Private. Geometry, sequence, field strength and pixels stay as
+they are, to the bit. Only MR images pass; everything else of a study is set aside.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from sparcc_pipeline.dicom.deidentify.confidentiality import (
 )
 from sparcc_pipeline.dicom.deidentify.plain_pixels import set_plain_pixels
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_uid
-from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of, values_of
+from sparcc_pipeline.dicom.input.missing_uids import UID_TAGS, uids_of
 from sparcc_pipeline.errors import UnreadablePixelsError
 from sparcc_pipeline.message import Message
 
@@ -141,9 +142,9 @@ def _deidentified(source: Dataset, subject: Subject, key: bytes) -> Deidentified
     signed = int(source.get("PixelRepresentation") or 0) == 1
     context = _Context(key, subject, read_profile(), signed, _day_of(text_of(source, "StudyDate"), "DA"))
     target = _kept(source, context, 0)
-    original = {k: text_of(source, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")}
-    if not all(original.values()):
-        raise ValueError("no UIDs")
+    original = dict(zip(UID_TAGS, uids_of(source).all, strict=True))
+    for keyword, uid in original.items():
+        setattr(target, keyword, context.uid(uid))
     set_plain_pixels(target, source)
     _set_subject(target, source, context)
     _set_method(target)
@@ -160,14 +161,24 @@ def _kept(source: Dataset, context: _Context, depth: int) -> Dataset:
         if tag.is_private or keyword not in context.profile.keywords:
             continue
         try:
-            element = source[tag]
-            kept = _kept_element(tag, keyword, element, context, depth)
+            if keyword in context.profile.numbers:
+                kept = _kept_number(tag, keyword, source, context)
+            else:
+                kept = _kept_element(tag, keyword, source[tag], context, depth)
         except PARSE_ERRORS:
             continue
         if kept is not None:
             target.add(kept)
     _keep_private(source, target, context.profile)
     return target
+
+
+def _kept_number(tag: BaseTag, keyword: str, source: Dataset, context: _Context) -> DataElement | None:
+    """Return the plausible numbers of one element, read as for scoring; None if there are none."""
+    vr = dictionary_VR(tag)
+    vr = ("SS" if context.signed else "US") if vr == "US or SS" else vr
+    kept = kept_numbers(keyword, vr, values_of(source, keyword))
+    return None if not kept else DataElement(tag, vr, kept if len(kept) > 1 else kept[0])
 
 
 def _kept_element(
@@ -181,10 +192,6 @@ def _kept_element(
     value = element.value
     values = [] if value is None else [value] if isinstance(value, str | bytes | int | float) else list(value)
     kept: Any
-    if keyword in profile.numbers:
-        vr = ("SS" if context.signed else "US") if vr == "US or SS" else vr
-        kept = kept_numbers(keyword, vr, values)
-        return None if kept is None else DataElement(tag, vr, kept if len(kept) > 1 else kept[0])
     texts = [str(each) for each in values]
     if keyword in profile.words or keyword in profile.forms:
         kept = kept_words(keyword, texts, profile)

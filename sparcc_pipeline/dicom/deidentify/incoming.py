@@ -1,7 +1,7 @@
-"""A file as a site sent it: to which study it belongs, and what the manifest may ask for. It is identity, all of it.
+"""A file as a site sent it: its study and the identifiers that a manifest may name. All of it is identity.
 
-Beside `identity.py` the only place that keeps what identifies a patient; only the intake calls it, and what it returns
-stays in the identity folder.
+Beside `output/identity.py` the only place that keeps what identifies a patient; only the intake calls it, and its
+results stay in the identity folder.
 """
 
 from __future__ import annotations
@@ -16,19 +16,26 @@ import pydicom
 from sparcc_pipeline.dicom.deidentify.image import Deidentified, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_hash
 from sparcc_pipeline.dicom.input.directory import is_directory
-from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, looks_like_dicom, quiet_pydicom, text_of
+from sparcc_pipeline.dicom.input.elements import (
+    PARSE_ERRORS,
+    START_BYTES,
+    looks_like_dicom,
+    quiet_pydicom,
+    starts_like_dicom,
+    text_of,
+)
+from sparcc_pipeline.dicom.input.files.other_files import possible_image
+from sparcc_pipeline.dicom.input.missing_uids import HINTS, UID_TAGS, uids_of
 from sparcc_pipeline.errors import SparccError
 
-_TAGS: Final = [
-    "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "PatientID", "AccessionNumber",
-    "StudyDate", "Modality", "Manufacturer",
-]  # fmt: skip
+_TAGS: Final = ("SOPClassUID", "PatientID", "AccessionNumber", "StudyDate", "Modality", "Manufacturer")
+_READ_TAGS: Final = sorted({*_TAGS, *UID_TAGS, *HINTS, "FrameOfReferenceUID", "Rows"})
 _NOBODY: Final = Subject("", "", "", "", 0)
 
 
 @dataclass(frozen=True)
 class IncomingFile:
-    """What one file says of itself; `study_date` as DICOM writes it, texts empty where the file is silent."""
+    """The identifiers of one file; `study_date` as DICOM writes it, texts empty if the file does not state them."""
 
     study_uid: str = field(repr=False)
     series_uid: str = field(repr=False)
@@ -38,6 +45,7 @@ class IncomingFile:
     study_date: str = field(repr=False)
     modality: str
     manufacturer: str = field(repr=False)
+    frame_of_reference_uid: str = field(default="", repr=False)
 
 
 def read_incoming(path: Path) -> IncomingFile | None:
@@ -46,19 +54,38 @@ def read_incoming(path: Path) -> IncomingFile | None:
         return None
     try:
         with quiet_pydicom():
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_READ_TAGS), force=True)
+            uids = uids_of(ds)
+            if uids.missing and "Rows" not in ds:
+                return None
+            frame = text_of(ds, "FrameOfReferenceUID")
             # What a wrong character set left half a character of could not be stored.
-            values = [text_of(ds, k).encode("utf-8", "replace").decode("utf-8") for k in _TAGS]
+            texts = [
+                t.encode("utf-8", "replace").decode("utf-8")
+                for t in (*uids.all, *(text_of(ds, k) for k in _TAGS), frame)
+            ]
     except PARSE_ERRORS:
         return None
-    study, series, instance, _, *others = values
-    return IncomingFile(study, series, instance, *others) if study and series and instance else None
+    study, series, instance, _, *others = texts
+    return IncomingFile(study, series, instance, *others)
+
+
+def lost_image(path: Path) -> bool:
+    """Return True if a file that `read_incoming` cannot read may have been an image."""
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(START_BYTES)
+    except OSError:
+        return True
+    if starts_like_dicom(start):
+        return not is_directory(path)
+    return possible_image(path, start) is not None
 
 
 def content_digest(path: Path, incoming: IncomingFile, key: bytes) -> str:
-    """Keyed hash of an image and of whose it is: the same in whatever transfer syntax, file or order it comes.
+    """Return a keyed hash of an image and its patient: the same in any transfer syntax, file or order.
 
-    What the de-identification drops does not count; who the patient is does: an image that a site sends again under a
+    Elements that the de-identification drops do not count; the patient does: an image that a site sends again under a
     corrected number is another one.
     """
     try:
@@ -66,12 +93,11 @@ def content_digest(path: Path, incoming: IncomingFile, key: bytes) -> str:
         content = result.digest if isinstance(result, Deidentified) else file_digest(path)
     except SparccError:
         content = file_digest(path)
-    return keyed_hash(
-        key, "content", content, incoming.patient_id, incoming.accession, incoming.study_date
-    ).hex()  # fmt: skip
+    whose = (incoming.patient_id, incoming.accession, incoming.study_date)
+    return keyed_hash(key, "content", content, *whose).hex()
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

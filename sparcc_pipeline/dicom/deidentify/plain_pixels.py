@@ -1,27 +1,30 @@
-"""Pixels as they are stored, uncompressed, and nothing that is no pixel."""
+"""The stored pixels of an image, uncompressed, and nothing else."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from sparcc_pipeline.dicom.input.declared import read_declared, require_within
 from sparcc_pipeline.dicom.input.read import LOSSY_SYNTAXES
 
 _PLAIN_SYNTAXES: Final = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
 
 LARGEST_BYTES: Final = 2**30
-"""Far above any MR image: a small compressed stream may say that it is of any size."""
+"""Far above any MR image: a small compressed stream may declare any size."""
 
 
 def set_plain_pixels(target: Dataset, source: Dataset) -> None:
-    """Pixels as they are stored, uncompressed, without what may follow them or lie in unused bits.
+    """Set the stored pixels, uncompressed, without anything behind them or in unused bits.
 
     Raises
     ------
-    ValueError : there are fewer than the header says, or too many to be true
+    ValueError : there are fewer than the header states, or implausibly many
+    UnreadablePixelsError : values exceed BitsStored: without their upper bits they would be others
     """
     count = int(target.Rows) * int(target.Columns) * int(target.get("NumberOfFrames") or 1)
     if count > LARGEST_BYTES // 2:
@@ -35,11 +38,17 @@ def set_plain_pixels(target: Dataset, source: Dataset) -> None:
         content = decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
     if syntax in LOSSY_SYNTAXES:
         target.LossyImageCompression = "01"
+    # Both may be missing in old files: all allocated bits count then, as in `declared.read_declared`.
+    target.BitsStored = target.get("BitsStored") or target.BitsAllocated
+    target.HighBit = target.BitsStored - 1 if target.get("HighBit") is None else target.HighBit
     allocated, stored, high = int(target.BitsAllocated), int(target.BitsStored), int(target.HighBit)
     if allocated not in (8, 16) or int(target.SamplesPerPixel) != 1 or len(content) < count * allocated // 8:
-        raise ValueError("fewer pixels than the header says")
+        raise ValueError("fewer pixels than the header states")
     content = content[: count * allocated // 8]
     if int(target.PixelRepresentation) == 0 and stored < allocated and high == stored - 1:
         pixels = np.frombuffer(content, "<u2" if allocated == 16 else "u1")
+        declared = read_declared(source)
+        if declared is not None:
+            require_within(pixels, declared, Path("an image"))
         content = (pixels & ((1 << stored) - 1)).astype(pixels.dtype).tobytes()
     target.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))

@@ -1,11 +1,12 @@
-"""What a series is: STIR, fat-suppressed T2, T1 or other, from how it was acquired.
+"""The kind of an image: STIR, fat-suppressed T2, T1 or other, from how it was acquired.
 
-The header decides; words of the series' name count only where the header is silent or says both (clinical reference,
-section 7: names mislead, and sites omit TI).
+The header decides; words of the series' name count only if the header is silent or contradicts itself, because names
+mislead and sites omit TI.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -14,8 +15,8 @@ from sparcc_pipeline.dicom.input.protocol import Protocol
 from sparcc_pipeline.message import Message
 
 STIR_INVERSION_TIME_MS: Final = (90.0, 280.0)
-"""Inversion times that null fat: 130-180 at 1.5 T, 200-250 at 3 T (clinical reference, section 7; about 100-260 in all,
-toolbox P4), with 10 % beyond. FLAIR has about 2000-2800, MPRAGE and T1 inversion recovery 600-1200."""
+"""Inversion times that null fat: 130-180 ms at 1.5 T, 200-250 ms at 3 T (documented default), with 10 % beyond the
+100-260 ms met at sites. FLAIR has about 2000-2800, MPRAGE and T1 inversion recovery 600-1200."""
 
 FLUID_INVERSION_TIME_MS: Final = 1500.0
 """From here an inversion nulls fluid (FLAIR)."""
@@ -38,13 +39,28 @@ T1_REPETITION_TIME_MS: Final = 1500.0
 
 DERIVED_WORDS: Final = frozenset(
     {
-        "LOCALIZER", "POSDISP", "CSAPARALLEL", "SCREENSHOT",
-        "MPR", "PROJECTION", "MIP", "MINIP", "MEAN_IP", "REFORMATTED", "SUBTRACTION", "SUB",
-        "ADC", "EADC", "FA", "TRACE", "TRACEW", "DIFFUSION", "PERFUSION", "T1_MAP", "T2_MAP",
-        "PHASE", "PHASE_MAP", "VELOCITY", "REAL", "IMAGINARY", "P", "R", "I",
+        *("LOCALIZER", "POSDISP", "CSAPARALLEL", "SCREENSHOT", "SCREEN SAVE"),
+        *("MPR", "PROJECTION", "MIP", "MINIP", "MEAN_IP", "REFORMATTED", "SUBTRACTION", "SUB"),
+        *("ADC", "EADC", "FA", "TRACE", "TRACEW", "DIFFUSION", "PERFUSION", "T1_MAP", "T2_MAP"),
+        *("PHASE", "PHASE_MAP", "VELOCITY", "REAL", "IMAGINARY", "P", "R", "I"),
     }
-)  # fmt: skip
+)
 """Values of Image Type that mark a localizer, a map, a reformat or a phase image."""
+
+OTHER_COMPONENTS: Final = frozenset({"PHASE", "REAL", "IMAGINARY"})
+"""Parts of the complex image that are no magnitude ([DicomPS3.3] C.8.13.3.1.1)."""
+
+INVERSION_NAME: Final = re.compile(r"tir|(?<![a-z])ir(?![a-z])|irfse|irtse|(fse|tse)[-_]?xl?[-_]?ir|fseir|tseir|spcir")
+"""Names of sequences with an inversion: Siemens *tir2d1 and *spcir, GE and others IR-FSE."""
+
+INVERSION_OPTIONS: Final = frozenset({"IR", "IR_GEMS", "STIR", "STIR_GEMS", "TIR"})
+"""Values of Scan Options that state an inversion; GE writes IR_GEMS beside a Scanning Sequence of SE."""
+
+INVERSION_WORD: Final = re.compile(r"(?<![A-Z])(S?T?IR|IR_?(SE|TSE|FSE)|(SE|TSE|FSE)_?IR)(?![A-Z])")
+"""An inversion in a Scanning Sequence that is not one of the defined terms."""
+
+FLUID_OPTION: Final = "FLAIR"
+"""Part of a value of Scan Options that states FLAIR, such as T2FLAIR_GEMS."""
 
 DIXON_OTHER_WORDS: Final = frozenset(
     {"FAT", "F", "IP", "OP", "IN_PHASE", "OUT_PHASE", "OPP_PHASE", "INPHASE", "OUTPHASE"}
@@ -55,7 +71,7 @@ HEAD: Final = frozenset({"HEAD", "BRAIN", "SKULL", "ORBIT", "NECK"})
 
 
 class SeriesKind(Enum):
-    """What a series is for SPARCC."""
+    """The use of a series for SPARCC."""
 
     STIR = "STIR"
     FAT_SUPPRESSED = "fat-suppressed T2"
@@ -65,7 +81,7 @@ class SeriesKind(Enum):
 
 @dataclass(frozen=True)
 class Classification:
-    """The kind of a series, why, and what a person should know before trusting it."""
+    """The kind of an image, the reasons, and warnings for its reader."""
 
     kind: SeriesKind
     reasons: tuple[Message, ...]
@@ -73,11 +89,22 @@ class Classification:
 
 
 def classify(protocol: Protocol) -> Classification:
-    """Say what an image is, from its header first."""
+    """Return the kind of an image, from its header first."""
     not_wanted = _other_reason(protocol)
     if not_wanted:
         return Classification(SeriesKind.OTHER, (not_wanted,))
-    if _inverted(protocol):
+    found = _kind_of(protocol)
+    if found.kind is SeriesKind.OTHER or "SECONDARY" not in protocol.image_type[1:2]:
+        return found
+    warning = Message(
+        "Image Type calls the images secondary ({words}); they state their geometry and were read",
+        words=protocol.image_type[:2],
+    )
+    return Classification(found.kind, found.reasons, (*found.warnings, warning))
+
+
+def _kind_of(protocol: Protocol) -> Classification:
+    if states_inversion(protocol):
         return _classify_inverted(protocol)
     if is_fat_suppressed(protocol):
         return _classify_suppressed(protocol)
@@ -91,7 +118,7 @@ def classify(protocol: Protocol) -> Classification:
 
 
 def _other_reason(protocol: Protocol) -> Message | None:
-    """Why an image is neither STIR nor anything like it; None if that is open."""
+    """Return why an image is neither STIR nor anything like it; None if that is open."""
     words = frozenset(w for value in protocol.image_type for w in (value, *value.split()))
     marked = sorted(words & DERIVED_WORDS)
     gradient = "GR" in protocol.scanning_sequence or protocol.echo_pulse_sequence == "GRADIENT"
@@ -99,13 +126,15 @@ def _other_reason(protocol: Protocol) -> Message | None:
         return Message("modality {modality}, not MR", modality=protocol.modality or "missing")
     if not protocol.has_image:
         return Message("no image in the file")
-    if "SECONDARY" in protocol.image_type[1:2]:
-        return Message("a secondary image (Image Type)")
+    if "SECONDARY" in protocol.image_type[1:2] and not protocol.placed:
+        return Message("a secondary image without a place in the patient (Image Type)")
     if marked:
         return Message("a localizer or derived image (Image Type {words})", words=tuple(marked))
+    if protocol.complex_component in OTHER_COMPONENTS:
+        return Message("the {part} part of the complex image, not the magnitude", part=protocol.complex_component)
     if (protocol.b_value or 0) > 0 or "EP" in protocol.scanning_sequence:
         return Message("diffusion or echo planar imaging")
-    if gradient and _inverted(protocol):
+    if gradient and states_inversion(protocol):
         return Message(
             "inversion with a gradient echo (as in MPRAGE), not with a spin echo ({times})", times=_times(protocol)
         )
@@ -116,18 +145,40 @@ def _other_reason(protocol: Protocol) -> Message | None:
     return None
 
 
-def _inverted(protocol: Protocol) -> bool:
-    """The header states an inversion pulse."""
+def states_inversion(protocol: Protocol) -> bool:
+    """Return True if the header states an inversion pulse."""
     return (
-        "IR" in protocol.scanning_sequence
+        _names_inversion(protocol)
         or protocol.inversion_recovery is True
         or (protocol.inversion_recovery is None and (protocol.inversion_time_ms or 0) > 0)
         or protocol.acquisition_contrast in {"STIR", "FLUID_ATTENUATED"}
     )
 
 
+def _names_inversion(protocol: Protocol) -> bool:
+    """Return True if a sequence or its options state an inversion (not just a time), or its name does undisputed."""
+    return (
+        any(INVERSION_WORD.search(word) for word in protocol.scanning_sequence)
+        or bool(INVERSION_OPTIONS & set(protocol.scan_options))
+        or any(FLUID_OPTION in option for option in protocol.scan_options)
+        or (_is_inversion_name(protocol) and not _disputes_inversion(protocol))
+    )
+
+
+def _is_inversion_name(protocol: Protocol) -> bool:
+    return INVERSION_NAME.search(protocol.sequence_name) is not None
+
+
+def _disputes_inversion(protocol: Protocol) -> bool:
+    """Return True if the rest of the header fits a spin echo with fat saturation or short times."""
+    short = _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(
+        protocol.repetition_time_ms, T1_REPETITION_TIME_MS
+    )
+    return "SE" in protocol.scanning_sequence and (short or "FS" in protocol.scan_options)
+
+
 def is_fat_suppressed(protocol: Protocol) -> bool:
-    """Fat was suppressed by its frequency: the header says so, or (headers are mostly silent here) the name."""
+    """Return True if fat was suppressed by its frequency, by the header or (headers are mostly silent) the name."""
     return (
         "FS" in protocol.scan_options
         or "FAT" in protocol.spectral_suppression
@@ -146,10 +197,10 @@ def _classify_inverted(protocol: Protocol) -> Classification:
     if not low <= time <= high:
         reason = Message("TI {ti:g} ms does not null fat ({low:g}-{high:g} ms does)", ti=time, low=low, high=high)
         return Classification(SeriesKind.OTHER, (reason,))
-    # Both said: an inversion that is selective to fat is SPAIR or SPIR. Where only TI tells of an inversion, or the
-    # name is that of SPAIR, the fat saturation is what the header means.
+    # With both, an inversion that is selective to fat is SPAIR or SPIR. If only TI shows an inversion, or the name is
+    # that of SPAIR, the header means the fat saturation.
     saturated = "FS" in protocol.scan_options
-    not_stated = "SE" in protocol.scanning_sequence and "IR" not in protocol.scanning_sequence
+    not_stated = "SE" in protocol.scanning_sequence and not (_names_inversion(protocol) or _is_inversion_name(protocol))
     named_selective = bool({"spair", "spir"} & protocol.named)
     if "FAT" in protocol.spectral_suppression or (saturated and (not_stated or named_selective)):
         return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR, TI {ti:g} ms)", ti=time))
@@ -166,10 +217,11 @@ def _classify_inverted(protocol: Protocol) -> Classification:
 
 
 def _classify_without_time(protocol: Protocol) -> Classification:
-    """An inversion is stated but not its time: contrast, name, body part and the other times help, in this order."""
+    """Classify a stated inversion without its time by contrast, name, body part and the other times, in this order."""
     if protocol.acquisition_contrast == "STIR":
         return Classification(SeriesKind.STIR, (Message("Acquisition Contrast says STIR"),))
-    if protocol.acquisition_contrast == "FLUID_ATTENUATED" or "flair" in protocol.named:
+    fluid_option = any(FLUID_OPTION in option for option in protocol.scan_options)
+    if protocol.acquisition_contrast == "FLUID_ATTENUATED" or "flair" in protocol.named or fluid_option:
         return Classification(SeriesKind.OTHER, (Message("inversion recovery without TI, called FLAIR"),))
     if "FAT" in protocol.spectral_suppression or {"spair", "spir"} & protocol.named:
         return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR)"))
@@ -213,7 +265,7 @@ def _classify_suppressed(protocol: Protocol) -> Classification:
 
 
 def _classify_by_name(protocol: Protocol) -> Classification:
-    """Named STIR, but no inversion in the header: believed only where the header says nothing at all."""
+    """Classify an image named STIR without inversion in its header: STIR only if the header is silent altogether."""
     silent = protocol.inversion_recovery is None and not {"SE", "IR", "GR", "EP"} & set(protocol.scanning_sequence)
     long_times = not (
         _below(protocol.echo_time_ms, STIR_ECHO_TIME_MS[0])
@@ -248,7 +300,7 @@ def _within(value: float | None, limits: tuple[float, float]) -> bool:
 
 
 def _times(protocol: Protocol) -> tuple[str, ...] | Message:
-    """TR, TE and TI as far as they are stated."""
+    """Return TR, TE and TI as far as they are stated."""
     named = (
         ("TR", protocol.repetition_time_ms),
         ("TE", protocol.echo_time_ms),

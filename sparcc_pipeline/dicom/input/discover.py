@@ -1,40 +1,43 @@
-"""Candidate files -> series, each with its kind, its plane and the reasons.
+"""Candidate files -> series, each with its kind, its plane and the reasons; every file is accounted for.
 
-Only headers are read. A file that is no DICOM is counted; one that is damaged is noted by name.
+Only headers are read; pixels only where two images claim one place. A file that is no DICOM, or damaged, is named.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from sparcc_pipeline.dicom.input.classify import Classification, SeriesKind, classify
-from sparcc_pipeline.dicom.input.directory import is_directory
-from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, looks_like_dicom
-from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_header
+from sparcc_pipeline.dicom.input.classify import SeriesKind
+from sparcc_pipeline.dicom.input.directory import ListedFile, is_directory, listed_files, missing_files
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, START_BYTES, printable_name, starts_like_dicom
+from sparcc_pipeline.dicom.input.files.other_files import Unreadable, possible_image
+from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_open_header
+from sparcc_pipeline.dicom.input.series.copies import without_copies
+from sparcc_pipeline.dicom.input.series.cut import Cut, find_cut
+from sparcc_pipeline.dicom.input.series.geometry import (
+    MISSING_SLICE_FRACTION,
+    SAME_POSITION_FRACTION,
+    frame_normal,
+    positions_along,
+)
+from sparcc_pipeline.dicom.input.series.grouping import Classifier, Part, join_parts, split_series
+from sparcc_pipeline.dicom.input.series.series_warnings import series_warnings
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import Plane, slice_plane
-from sparcc_pipeline.volume import UNIT_TOLERANCE, FloatArray
-
-SAME_POSITION_FRACTION: Final = 0.05
-"""Two slices closer than this part of the slice spacing lie at one position."""
-
-MISSING_SLICE_FRACTION: Final = 1.5
-"""A gap wider than this many slice spacings has lost a slice."""
+from sparcc_pipeline.volume import UNIT_TOLERANCE
 
 
 @dataclass(frozen=True)
 class StackSummary:
-    """How a series' slices lie, as far as the headers tell; no claim that it can be read.
+    """Place of a series' slices by their headers; no claim that it can be read.
 
-    `spacing_mm` is the median distance of neighbouring slices, `coverage_mm` that of the outermost ones.
+    `spacing_mm` is the median distance of neighbouring slices, `coverage_mm` that of the outermost ones; `normal` is
+    the LPS normal of the slices.
     """
 
     plane: Plane | None
@@ -43,6 +46,15 @@ class StackSummary:
     coverage_mm: float
     pixel_mm: float
     complete: bool
+    normal: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An image of a series that does not belong to its stack, or a frame of one."""
+
+    name: str
+    reason: Message
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class SeriesCandidate:
     """One series found in a source. Holds nothing that identifies a person.
 
     `persons` has the fingerprints of all its files (`volume.SeriesRef`), in order: more than one is a mix-up.
+    `uids` are the (study, series) UIDs of its files: more than one for a stack that was joined. `left_out` are other
+    images under these UIDs. `partial` is True if another series seems to hold the rest of the stack.
     """
 
     study_uid: str
@@ -60,6 +74,11 @@ class SeriesCandidate:
     files: tuple[ImageFile, ...] = field(repr=False)
     warnings: tuple[Message, ...] = ()
     persons: tuple[str, ...] = field(default=(), repr=False)
+    uids: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    copies: tuple[str, ...] = ()
+    cut: Cut = Cut()
+    partial: bool = False
 
     @property
     def acquired(self) -> str | None:
@@ -71,8 +90,12 @@ class SeriesCandidate:
         """SeriesNumber of the first file."""
         return self.files[0].series_number
 
+    def has_uid(self, series_uid: str) -> bool:
+        """Return True if any of its files has this SeriesInstanceUID."""
+        return any(own == series_uid for _, own in self.uids) or self.series_uid == series_uid
+
     def describe(self) -> Message:
-        """One phrase for a list of series: number, UID, kind, plane, slices."""
+        """Return one phrase for a list of series: number, kind, plane, slices, UID."""
         return Message(
             "series {number} ({kind}, {plane}, {slices} slices, UID {uid})",
             number=Message("without a number") if self.series_number is None else self.series_number,
@@ -85,99 +108,162 @@ class SeriesCandidate:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What a source holds: series by study, series number and UID; other files counted or named."""
+    """The content of a source: series by study, series number and UID; all other files by name.
+
+    `directories` are DICOMDIR files, which list images and hold none.
+    """
 
     series: tuple[SeriesCandidate, ...]
     files: int
-    not_dicom: int
-    damaged: tuple[str, ...]
+    other_files: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    directories: tuple[str, ...] = ()
+
+    @property
+    def not_dicom(self) -> int:
+        """The number of files that are no image and never were."""
+        return len(self.other_files)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The names of files that cannot be read or are missing, and may have been images."""
+        return tuple(each.name for each in self.unreadable)
+
+
+@dataclass
+class _Looked:
+    """Everything that was read from the candidate files."""
+
+    headers: list[ImageFile] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    listed: list[ListedFile] = field(default_factory=list)
+    directories: list[str] = field(default_factory=list)
+
+    def add(self, path: Path) -> None:
+        """Read one file."""
+        try:
+            with path.open("rb") as opened:
+                start = opened.read(START_BYTES)
+                if not starts_like_dicom(start):
+                    self._add_other(path, start)
+                    return
+                opened.seek(0)
+                self.headers.append(read_open_header(path, opened))
+        except PARSE_ERRORS as error:
+            if is_directory(path):
+                self.listed += listed_files(path)
+                self.directories.append(printable_name(path))
+                return
+            reason = Message("missing") if isinstance(error, FileNotFoundError) else Message("damaged or cut off")
+            self.unreadable.append(Unreadable(printable_name(path), reason))
+
+    def _add_other(self, path: Path, start: bytes) -> None:
+        reason = possible_image(path, start)
+        if reason is None:
+            self.other.append(printable_name(path))
+        else:
+            self.unreadable.append(Unreadable(printable_name(path), reason))
 
 
 def discover(files: Iterable[Path]) -> Discovery:
-    """Group the DICOM files among `files` into series and say what each is.
+    """Group the DICOM files among `files` into series and return the kind of each.
 
     Parameters
     ----------
-    files : candidate files in any order (`source.open_source` gives them); a file that does not exist is damaged
+    files : candidate files in any order (`source.open_source` lists them); a file that does not exist is unreadable
     """
-    groups: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
-    damaged: list[str] = []
-    count = not_dicom = 0
-    for path in sorted(files):
-        count += 1
-        if os.access(path, os.R_OK) and not looks_like_dicom(path):
-            not_dicom += 1
-            continue
-        try:
-            header = read_header(path)
-        except PARSE_ERRORS:
-            if not is_directory(path):
-                damaged.append(path.name)
-            continue
-        groups[header.study_uid, header.series_uid].append(header)
-    series = [_candidate(found, tuple(damaged)) for found in groups.values()]
-    series.sort(key=lambda s: (s.study_uid, -1 if s.series_number is None else s.series_number, s.series_uid))
-    return Discovery(tuple(series), count, not_dicom, tuple(damaged))
+    looked, paths = _Looked(), sorted(files)
+    for path in paths:
+        looked.add(path)
+    found = {uid for header in looked.headers for uid in (header.study_uid, header.sop_instance_uid)}
+    looked.unreadable += [
+        Unreadable(printable_name(each.path), Message("missing (listed in the DICOMDIR)"), each.series_uid or None)
+        for each in missing_files(looked.listed, found, set(paths))
+    ]
+    series = _candidates(looked.headers, tuple(looked.unreadable))
+    series.sort(
+        key=lambda s: (s.study_uid, -1 if s.series_number is None else s.series_number, s.series_uid, s.kind.value)
+    )
+    other, directories = tuple(looked.other), tuple(looked.directories)
+    return Discovery(tuple(series), len(paths), other, tuple(looked.unreadable), directories)
 
 
-def _candidate(found: list[ImageFile], damaged: tuple[str, ...]) -> SeriesCandidate:
-    """One series from its headers; copies of one image count once."""
-    unique: dict[tuple[object, ...], ImageFile] = {}
-    for file in found:
-        # Some anonymisers give every slice one UID: only the same UID at the same place is a copy.
-        first = file.frames[0]
-        key = (file.sop_instance_uid, len(file.frames), first.position_mm, first.orientation, first.acquisition)
-        unique.setdefault(key, file)
-    files = tuple(unique.values())
-    kinds: Counter[Classification] = Counter()
-    for file in files:
-        kinds[classify(file.protocol)] += len(file.frames)
-    order = list(SeriesKind)
-    chosen = max(kinds, key=lambda c: (kinds[c], -order.index(c.kind), c.reasons))
-    warnings = list(chosen.warnings)
-    if len({c.kind for c in kinds}) > 1:
-        found_kinds = tuple(sorted({c.kind.value for c in kinds}))
-        warnings.append(Message("the series holds images of several kinds: {kinds}", kinds=found_kinds))
-    if damaged:
-        warnings.append(
-            Message(
-                "{count} damaged or missing files in the source: slices of this series may be lost", count=len(damaged)
-            )
+def _candidates(headers: list[ImageFile], unreadable: tuple[Unreadable, ...]) -> list[SeriesCandidate]:
+    by_uid: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
+    for header in headers:
+        by_uid[header.study_uid, header.series_uid].append(header)
+    kind_of = Classifier()
+    parts: list[Part] = []
+    copies: dict[tuple[str, str], list[ImageFile]] = {}
+    for uid, files in by_uid.items():
+        kept, copies[uid] = without_copies(files)
+        parts += [Part(p.files, p.classification, [uid]) for p in split_series(kept, kind_of)]
+    parts = join_parts(parts)
+    of_uid: dict[tuple[str, str], list[Part]] = defaultdict(list)
+    for part in parts:
+        for uid in part.uids:
+            of_uid[uid].append(part)
+    return [
+        _candidate(
+            part,
+            [other for uid in part.uids for other in of_uid[uid] if other is not part],
+            [copy for uid in part.uids for copy in copies[uid]],
+            unreadable,
         )
+        for part in parts
+    ]
+
+
+def _candidate(
+    part: Part, others: list[Part], copies: list[ImageFile], unreadable: tuple[Unreadable, ...]
+) -> SeriesCandidate:
+    """Return one series: its stack, and what else lies under its UIDs."""
+    study_uid, series_uid = part.uids[0]
+    series = {uid for _, uid in part.uids}
+    lost = [each for each in unreadable if each.series_uid is None or each.series_uid in series]
+    stray = [frame for other in others for frame in other.frames]
+    cut = find_cut(part.files, stray, len(lost), len(copies))
+    left_out = tuple(_left_out(frame, other) for other in others for frame in other.frames)
+    persons = {file.person for file in (*part.files, *copies) if file.person}
     return SeriesCandidate(
-        study_uid=files[0].study_uid,
-        series_uid=files[0].series_uid,
-        kind=chosen.kind,
-        reasons=chosen.reasons,
-        stack=_summary([frame for file in files for frame in file.frames]),
-        files=files,
-        warnings=tuple(warnings),
+        study_uid=study_uid,
+        series_uid=series_uid,
+        kind=part.classification.kind,
+        reasons=part.classification.reasons,
+        stack=_summary(part.frames),
+        files=tuple(part.files),
+        warnings=(
+            *part.classification.warnings,
+            *series_warnings(part, others, [copy.name for copy in copies], lost, cut),
+        ),
         # Of copies too: one image under two identifiers is a mix-up as well.
-        persons=tuple(sorted({file.person for file in found if file.person})),
+        persons=tuple(sorted(persons)),
+        uids=tuple(part.uids),
+        left_out=left_out,
+        copies=tuple(copy.name for copy in copies),
+        cut=cut,
+        partial=part.partial,
     )
 
 
-def frame_normal(frame: Frame) -> FloatArray | None:
-    """Unit LPS normal of a slice (row direction x column direction); None if the header does not give one."""
-    if frame.orientation is None:
-        return None
-    along_row, along_column = frame.orientation[:3], frame.orientation[3:]
-    lengths = math.hypot(*along_row), math.hypot(*along_column)
-    if min(lengths) < UNIT_TOLERANCE:
-        return None
-    a, b = (tuple(v / length for v in way) for way, length in zip((along_row, along_column), lengths, strict=True))
-    normal = np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
-    length = math.hypot(*normal)
-    return normal / length if length > 1 - UNIT_TOLERANCE else None
+def _left_out(frame: Frame, part: Part) -> LeftOut:
+    name = printable_name(frame.path)
+    named = (
+        name if frame.frame_number is None else Message("{file}, frame {number}", file=name, number=frame.frame_number)
+    )
+    return LeftOut(
+        named, Message("{kind}: {reasons}", kind=part.classification.kind.value, reasons=part.classification.reasons)
+    )
 
 
 def _summary(frames: list[Frame]) -> StackSummary:
-    """Plane, spacing and completeness from the frames that state their place."""
+    """Return plane, spacing and completeness from the frames that state their place."""
     placed = [(f, n) for f in frames if f.position_mm is not None and (n := frame_normal(f)) is not None]
     if not placed:
         return StackSummary(None, len(frames), 0.0, 0.0, 0.0, complete=False)
     normal = placed[0][1]
-    along = np.sort([float(np.dot(np.array(f.position_mm), normal)) for f, _ in placed])
+    along = np.sort(positions_along([f for f, _ in placed], normal))
     gaps = np.diff(along)
     spacing = float(np.median(gaps)) if gaps.size else 0.0
     regular = bool(gaps.size) and bool(
@@ -192,4 +278,5 @@ def _summary(frames: list[Frame]) -> StackSummary:
         coverage_mm=float(along[-1] - along[0]),
         pixel_mm=max(placed[0][0].pixel_spacing_mm or (0.0,)),
         complete=regular and parallel and len(placed) == len(frames),
+        normal=(float(normal[0]), float(normal[1]), float(normal[2])),
     )

@@ -8,6 +8,7 @@ import math
 import re
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, time
@@ -22,6 +23,8 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag, Tag
 
+from sparcc_pipeline.message import printable
+
 PARSE_ERRORS: Final = (
     InvalidDicomError,
     BytesLengthException,
@@ -35,6 +38,7 @@ PARSE_ERRORS: Final = (
     NotImplementedError,
     RuntimeError,
     struct.error,
+    zlib.error,
 )
 """What pydicom and its decoders raise on damaged files (they have no common root)."""
 
@@ -61,11 +65,23 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 START_BYTES: Final = 132
-"""Preamble and prefix of a file of part 10: what `starts_like_dicom` needs."""
+"""Preamble and prefix of a part 10 file: `starts_like_dicom` needs as many bytes."""
+
+FIRST_GROUPS: Final = frozenset({0x0002, 0x0004, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028})
+"""Groups that may come first in a data set without preamble."""
+
+LONGEST_FIRST_VALUE: Final = 0x10000
+"""Bytes. The first elements of a data set are UIDs, codes and dates; only sequences are longer."""
+
+_VR: Final = re.compile(rb"[A-Z]{2}")
+_LONG_VRS: Final = frozenset(
+    {b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UN", b"UC", b"UR", b"UT", b"SV", b"UV"}
+)
+_UNDEFINED: Final = 0xFFFFFFFF
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """True if the first bytes are those of a DICOM file, with or without the preamble of part 10."""
+    """Return True if a file begins like DICOM, with or without the preamble of part 10."""
     try:
         with path.open("rb") as opened:
             return starts_like_dicom(opened.read(START_BYTES))
@@ -74,16 +90,56 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def starts_like_dicom(start: bytes) -> bool:
-    """The same for the first `START_BYTES` bytes of a file."""
+    """Return True if these first `START_BYTES` bytes of a file are those of DICOM.
+
+    Old archives and gateways store the bare data set, in either byte order, with any first element, with or without
+    VRs (pydicom issues 150 and 503). Two elements in ascending order are taken for one.
+    """
     if start[128:132] == b"DICM":
         return True
-    # Without a preamble the file starts with an element of the meta (0002) or identifying (0008) group.
-    return len(start) == START_BYTES and start[:4] in {b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00"}
+    return len(start) == START_BYTES and any(_is_data_set(start, order) for order in ("<", ">"))
+
+
+def _is_data_set(start: bytes, order: str) -> bool:
+    """Return True if two elements in ascending order stand at the beginning, or one that is longer than `start`."""
+    last, offset = (0, -1), 0
+    for number in range(2):
+        if offset + 12 > len(start):
+            return number > 0
+        tag = struct.unpack_from(order + "HH", start, offset)
+        if tag <= last or (number == 0 and tag[0] not in FIRST_GROUPS) or tag[0] > 0x7FE0:
+            return False
+        size = _element_size(start, offset, order)
+        if size is None:
+            return False
+        last, offset = tag, offset + size
+    return True
+
+
+def _element_size(start: bytes, offset: int, order: str) -> int | None:
+    """Return the bytes of the element at `offset`, head included; None if no element stands there."""
+    vr = start[offset + 4 : offset + 6]
+    if vr in _LONG_VRS:
+        head, length = 12, struct.unpack_from(order + "L", start, offset + 8)[0]
+    elif _VR.fullmatch(vr):
+        head, length = 8, struct.unpack_from(order + "H", start, offset + 6)[0]
+    elif order == "<":  # implicit VR is little endian (PS3.5 A.1)
+        head, length = 8, struct.unpack_from("<L", start, offset + 4)[0]
+    else:
+        return None
+    if length == _UNDEFINED:
+        return len(start)
+    return head + length if length <= LONGEST_FIRST_VALUE else None
+
+
+def printable_name(path: Path) -> str:
+    """Return the last part of a path as text that can be printed and stored, whatever bytes it has on disk."""
+    return printable(path.name)
 
 
 _TEXT_VRS: Final = frozenset({"CS", "DA", "DT", "LO", "SH", "TM", "UI"})
 _NUMBER_VRS: Final = frozenset({"DS", "IS"})
-_NUMBER_BYTES: Final = b"+-.0123456789Ee\\ \0"
+_NUMBER_BYTES: Final = b"+-.,0123456789Ee\\ \0"
 
 
 @cache
@@ -93,10 +149,10 @@ def _tag_and_vr(keyword: str) -> tuple[BaseTag, str]:
 
 
 def values_of(ds: Dataset, keyword: str) -> list[Any]:
-    """The values of an element as a list; empty where it is absent, empty or cannot be converted.
+    """Return the values of an element as a list; empty if it is absent, empty or cannot be converted.
 
-    Values of text and of numbers written as text are given as text where that is as good as what pydicom makes of
-    them: half of the time that reading a study takes is pydicom's conversion of single values.
+    Values of text and of numbers written as text are returned as text if that equals pydicom's value: pydicom's
+    conversion of single values takes half of the time of reading a study.
     """
     tag, vr = _tag_and_vr(keyword)
     element = ds.get_item(tag)
@@ -117,9 +173,9 @@ def values_of(ds: Dataset, keyword: str) -> list[Any]:
 
 
 def _plain_values(element: RawDataElement, vr: str) -> list[Any] | None:
-    """One small number, or values in printable ASCII, which mean the same in every character set.
+    """Return one small number, or values in printable ASCII, which are the same in every character set.
 
-    None for any other element, and where a value is empty or holds a control character: pydicom has rules for those.
+    None for any other element, and if a value is empty or holds a control character: pydicom has rules for those.
     """
     content = element.value
     if vr == "US" and content is not None and len(content) == 2:
@@ -136,7 +192,7 @@ def _plain_values(element: RawDataElement, vr: str) -> list[Any] | None:
 
 
 def items_of(ds: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence; none where it is absent or empty.
+    """Return the items of a sequence; none if it is absent or empty.
 
     Raises
     ------
@@ -147,45 +203,82 @@ def items_of(ds: Dataset, keyword: str) -> list[Dataset]:
 
 
 def numbers_of(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """Exactly `count` finite numbers, or None."""
+    """Return exactly `count` finite numbers, or None; a decimal comma and numbers in any text VR are read."""
     try:
         numbers = tuple(float(v) for v in values_of(ds, keyword))
     except (TypeError, ValueError):
-        return None
+        numbers = _numbers_in_text(ds, keyword)
     return numbers if len(numbers) == count and all(math.isfinite(v) for v in numbers) else None
 
 
 def number_of(ds: Dataset, keyword: str) -> float | None:
-    """The first value, if it is a finite number."""
+    """Return the first value, if it is a finite number."""
     try:
         number = float(values_of(ds, keyword)[0])
-    except (IndexError, TypeError, ValueError):
+    except IndexError:
         return None
+    except (TypeError, ValueError):
+        number = next(iter(_numbers_in_text(ds, keyword)), math.nan)
     return number if math.isfinite(number) else None
 
 
+def all_numbers_of(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return every value that is a finite number."""
+    values = values_of(ds, keyword)
+    try:
+        numbers = tuple(float(v) for v in values)
+    except (TypeError, ValueError):
+        numbers = _numbers_in_text(ds, keyword)
+    return tuple(number for number in numbers if math.isfinite(number))
+
+
+_DECIMAL: Final = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+
+
+def _numbers_in_text(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return the numbers of a text that pydicom leaves as it is; none if one of its values is no number."""
+    values = [v.decode("ascii", "replace") if isinstance(v, bytes) else v for v in values_of(ds, keyword)]
+    texts = [text.strip(" \0") for value in values for text in str(value).split("\\")]
+    if not all(_DECIMAL.fullmatch(text) for text in texts):
+        return ()
+    return tuple(float(text.replace(",", ".")) for text in texts)
+
+
+def has_decimal_comma(ds: Dataset, keyword: str) -> bool:
+    """Return True if an element writes its numbers with a comma."""
+    return any("," in str(value) for value in values_of(ds, keyword))
+
+
 def texts_of(ds: Dataset, keyword: str, *, keep_case: bool = False) -> tuple[str, ...]:
+    """Return the values as text without surrounding space, in upper case unless `keep_case`."""
     texts = tuple(str(v).strip() for v in values_of(ds, keyword))
     return texts if keep_case else tuple(t.upper() for t in texts)
 
 
 def text_of(ds: Dataset, keyword: str) -> str:
+    """Return the text of an element; empty if it is absent."""
     return "\\".join(texts_of(ds, keyword, keep_case=True)).strip(" \0")
 
 
 def take_person(ds: Dataset) -> str | None:
-    """Remove PatientID from `ds`; return its fingerprint, None without one.
+    """Remove PatientID from `ds`; return its fingerprint, None without one."""
+    number = text_of(ds, PERSON_TAG)
+    ds.pop(PERSON_TAG, None)
+    return fingerprint(number)
+
+
+def fingerprint(patient_id: str) -> str | None:
+    """Return four hexadecimal digits of a hash of PatientID; None if it is empty.
 
     16 bits are too few to find a person by, and enough to notice nearly every mix-up of two. White space and case do
     not count: sites retype identifiers.
     """
-    number = " ".join(text_of(ds, PERSON_TAG).upper().split())
-    ds.pop(PERSON_TAG, None)
+    number = " ".join(patient_id.upper().split())
     return hashlib.sha256(f"sparcc person\\{number}".encode(errors="replace")).hexdigest()[:4] if number else None
 
 
 def acquired(ds: Dataset) -> str | None:
-    """When the acquisition began, as `volume.SeriesRef` says it; else when series or study did; None if not stated."""
+    """Return when the acquisition began, as `volume.SeriesRef` has it; else series or study; None if not stated."""
     together = re.sub(r"[+-]\d{4}$", "", text_of(ds, "AcquisitionDateTime"))  # without the offset from UTC
     stated = (
         (text_of(ds, "AcquisitionDate"), text_of(ds, "AcquisitionTime")),
@@ -197,7 +290,7 @@ def acquired(ds: Dataset) -> str | None:
 
 
 def _moment(day: str, clock: str) -> str | None:
-    """ISO date and time of a DICOM date and time; without an invalid time, None for an invalid date."""
+    """Return ISO date and time of a DICOM date and time; without an invalid time, None for an invalid date."""
     found_day, found_clock = _DATE.fullmatch(day), _TIME.fullmatch(clock)
     if found_day is None:
         return None

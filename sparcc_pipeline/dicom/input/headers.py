@@ -1,35 +1,48 @@
 """One DICOM file's header as plain, checked values.
 
-Only the tags named here are read, so a person's name or birth date never enters memory (only `identity.py` reads
-them, for DICOM results). PatientID is read, at once hashed to a fingerprint of four hexadecimal digits, and dropped
-before anything else is looked at.
+Only the tags named here are read, so a person's name or birth date never enters memory (only `output/identity.py`
+reads them, for DICOM results). PatientID is read, hashed at once to a fingerprint of four hexadecimal digits, and
+dropped before anything else is looked at.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
+from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
+from sparcc_pipeline.dicom.input.declared import DECLARED_TAGS, OVERLAY_TAGS, Declared, read_declared
 from sparcc_pipeline.dicom.input.elements import (
     PERSON_TAG,
     acquired,
+    has_decimal_comma,
     items_of,
     number_of,
     numbers_of,
+    printable_name,
     quiet_pydicom,
     take_person,
     text_of,
     texts_of,
 )
+from sparcc_pipeline.dicom.input.missing_uids import HINTS, UID_TAGS, Uids, uids_of
 from sparcc_pipeline.dicom.input.pixels import LAYOUT_TAGS, NativePixels, find_native_pixels
-from sparcc_pipeline.dicom.input.protocol import PROTOCOL_TAGS, Protocol, functional_groups, read_protocol
+from sparcc_pipeline.dicom.input.protocol import (
+    PROTOCOL_TAGS,
+    UNASSIGNED,
+    Protocol,
+    functional_groups,
+    read_protocol,
+    states_protocol,
+)
 
 ACQUISITION_TAGS: Final = (
     "AcquisitionNumber",
@@ -43,25 +56,33 @@ ACQUISITION_TAGS: Final = (
 """What may tell two classic images at one position apart."""
 
 _FRAME_TAGS: Final = (
-    "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "InstanceNumber",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", *ACQUISITION_TAGS,
-)  # fmt: skip
+    *("Rows", "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "InstanceNumber"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", *ACQUISITION_TAGS),
+)
 _FILE_TAGS: Final = (
-    "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "AcquisitionDate", "AcquisitionTime",
-    "FrameOfReferenceUID", "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "ImagesInAcquisition",
-    "LossyImageCompression", "AcquisitionDateTime", "SeriesDate", "SeriesTime", "StudyDate", "StudyTime",
-)  # fmt: skip
-HEADER_TAGS: Final = tuple(dict.fromkeys((*PROTOCOL_TAGS, *_FRAME_TAGS, *_FILE_TAGS, *LAYOUT_TAGS, PERSON_TAG)))
-_READ_TAGS: Final = [Tag(keyword) for keyword in HEADER_TAGS]
+    *(*UID_TAGS, *HINTS, "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "SeriesDate", "SeriesTime"),
+    *("FrameOfReferenceUID", "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "ImagesInAcquisition"),
+    *("NumberOfSeriesRelatedInstances", "LossyImageCompression"),
+)
+HEADER_TAGS: Final = tuple(
+    dict.fromkeys((*PROTOCOL_TAGS, *_FRAME_TAGS, *_FILE_TAGS, *LAYOUT_TAGS, *DECLARED_TAGS, PERSON_TAG))
+)
+_READ_TAGS: Final = [Tag(keyword) for keyword in HEADER_TAGS] + list(OVERLAY_TAGS)
+
+MR_CLASSES: Final = frozenset({MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
+"""Storage classes of MR images."""
+
+GEOMETRY_TAGS: Final = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Place and identity of one slice image; None where the header is silent.
+    """Place and identity of one slice image; None if the header does not state it.
 
     `position_mm`, `row_direction` (growing column index) and `column_direction` (growing row index) are LPS;
-    `pixel_spacing_mm` is (between rows, between columns). `frame_number` is 1-based, None in a single-frame file.
+    `pixel_spacing_mm` is (between rows, between columns). `frame_number` is 1-based, None in a single-frame file;
+    `number` is InstanceNumber of a single-frame file.
     """
 
     path: Path
@@ -77,11 +98,17 @@ class Frame:
     rescale_slope: float
     rescale_intercept: float
     acquisition: tuple[tuple[str, str], ...]
+    protocol: Protocol = field(default=Protocol(), repr=False)
+    number: int | None = None
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """The header of one file. `person` and `acquired`: see `volume.SeriesRef`."""
+    """The header of one file. `person` and `acquired`: see `volume.SeriesRef`.
+
+    `name_hash` is a hash of the series' name; `announced` is how many images its series has, as far as the header
+    states it; `missing_uids` and `decimal_commas` name elements; `native_pixels` and `declared` serve `declared`.
+    """
 
     path: Path
     study_uid: str
@@ -99,7 +126,17 @@ class ImageFile:
     field_strength_t: float | None
     images_in_acquisition: int | None
     native_pixels: NativePixels | None = None
+    declared: Declared | None = None
     person: str | None = field(default=None, repr=False)
+    name_hash: str = ""
+    announced: int | None = None
+    missing_uids: tuple[str, ...] = ()
+    decimal_commas: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The base name, printable."""
+        return printable_name(self.path)
 
 
 def read_header(path: Path) -> ImageFile:
@@ -107,27 +144,33 @@ def read_header(path: Path) -> ImageFile:
 
     Raises
     ------
-    One of `elements.PARSE_ERRORS` : the file is cut off or damaged, or lacks the UIDs that place it in a study.
+    One of `elements.PARSE_ERRORS` : the file is cut off or damaged, or states neither a class nor an image
     """
-    with quiet_pydicom(), path.open("rb") as opened:
+    with path.open("rb") as opened:
+        return read_open_header(path, opened)
+
+
+def read_open_header(path: Path, opened: BinaryIO) -> ImageFile:
+    """Read the header of a file that is open at its beginning (see `read_header`)."""
+    with quiet_pydicom():
         ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=_READ_TAGS, force=True)
         person = take_person(ds)
-        uids = {k: text_of(ds, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")}
-        if not all(uids.values()):
-            raise InvalidDicomError(f"no {', '.join(k for k, v in uids.items() if not v)}")
+        uids = uids_of(ds, person)
+        _require_whole(ds, uids)
         frame_groups = items_of(ds, "PerFrameFunctionalGroupsSequence")
         shared = _first(ds, "SharedFunctionalGroupsSequence")
-        frames = _frames(ds, shared, frame_groups, path)
-        series_number = number_of(ds, "SeriesNumber")
-        in_acquisition = number_of(ds, "ImagesInAcquisition")
+        frames = _frames(ds, shared, frame_groups, path, uids.instance)
+        in_acquisition = _whole(ds, "ImagesInAcquisition")
+        related = _whole(ds, "NumberOfSeriesRelatedInstances")
+        name = "\\".join(text_of(ds, keyword) for keyword in ("SeriesDescription", "ProtocolName"))
         return ImageFile(
             path=path,
-            study_uid=uids["StudyInstanceUID"],
-            series_uid=uids["SeriesInstanceUID"],
-            sop_instance_uid=uids["SOPInstanceUID"],
-            series_number=None if series_number is None else int(series_number),
+            study_uid=uids.study,
+            series_uid=uids.series,
+            sop_instance_uid=uids.instance,
+            series_number=_whole(ds, "SeriesNumber"),
             acquired=acquired(ds),
-            protocol=read_protocol(ds, shared, frame_groups[0] if frame_groups else Dataset()),
+            protocol=frames[0].protocol,
             frames=frames,
             transfer_syntax_uid=str(ds.file_meta.get("TransferSyntaxUID", "")),
             lossy=text_of(ds, "LossyImageCompression") == "01",
@@ -135,23 +178,60 @@ def read_header(path: Path) -> ImageFile:
             manufacturer=text_of(ds, "Manufacturer"),
             model=text_of(ds, "ManufacturerModelName"),
             field_strength_t=number_of(ds, "MagneticFieldStrength"),
-            images_in_acquisition=None if in_acquisition is None else int(in_acquisition),
+            images_in_acquisition=in_acquisition,
             native_pixels=find_native_pixels(ds, opened),
+            declared=read_declared(ds),
             person=person,
+            name_hash=hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8] if name.strip("\\") else "",
+            announced=max((n for n in (in_acquisition, related) if n is not None), default=None),
+            missing_uids=uids.missing,
+            decimal_commas=tuple(k for k in GEOMETRY_TAGS if has_decimal_comma(ds, k)),
         )
 
 
-def _frames(ds: Dataset, shared: Dataset, frame_groups: list[Dataset], path: Path) -> tuple[Frame, ...]:
-    """Every slice image of a file: one, or one a functional group, or one a frame without geometry."""
+def _require_whole(ds: Dataset, uids: Uids) -> None:
+    """Refuse a header that was cut off: an MR image without size, or any object without UIDs and size."""
+    sop_class = text_of(ds, "SOPClassUID")
+    is_mr = sop_class in MR_CLASSES and text_of(ds, "Modality").upper() == "MR"
+    if "Rows" not in ds and (not sop_class or uids.missing or is_mr):
+        raise InvalidDicomError("the header is cut off")
+
+
+def _whole(ds: Dataset, keyword: str) -> int | None:
+    number = number_of(ds, keyword)
+    return None if number is None else int(number)
+
+
+def _frames(ds: Dataset, shared: Dataset, frame_groups: list[Dataset], path: Path, uid: str) -> tuple[Frame, ...]:
+    """Return every slice image of a file: one, or one a functional group, or one a frame without geometry."""
     count = int(number_of(ds, "NumberOfFrames") or 1)
-    uid = text_of(ds, "SOPInstanceUID")
     if frame_groups:
-        return tuple(_enhanced_frame(ds, shared, g, path, uid, n) for n, g in enumerate(frame_groups, start=1))
+        return _enhanced_frames(ds, shared, frame_groups, path, uid)
     found = _frame(ds, [ds], path, uid, None, _differences(ds, ACQUISITION_TAGS))
+    found = replace(found, protocol=read_protocol(ds, shared, Dataset(), placed=_is_placed(found)))
     if count == 1:
-        return (found,)
-    # Many frames and one position at most: which slice lies where is not said.
-    return tuple(_frame(ds, [Dataset()], path, uid, n, ()) for n in range(1, min(count, 10_000) + 1))
+        return (replace(found, number=_whole(ds, "InstanceNumber")),)
+    # With many frames and one position at most, the place of each slice is unknown.
+    unplaced = replace(_frame(ds, [Dataset()], path, uid, None, ()), protocol=found.protocol)
+    return tuple(replace(unplaced, frame_number=n) for n in range(1, min(count, 10_000) + 1))
+
+
+def _is_placed(frame: Frame) -> bool:
+    return None not in (frame.position_mm, frame.orientation, frame.pixel_spacing_mm)
+
+
+def _enhanced_frames(
+    ds: Dataset, shared: Dataset, frame_groups: list[Dataset], path: Path, uid: str
+) -> tuple[Frame, ...]:
+    """Return the frames of an enhanced object. Each has its own protocol if its groups state one: objects mix them."""
+    frames = [_enhanced_frame(ds, shared, g, path, uid, n) for n, g in enumerate(frame_groups, start=1)]
+    common = read_protocol(ds, shared, frame_groups[0], placed=_is_placed(frames[0]))
+    return tuple(
+        replace(frame, protocol=read_protocol(ds, shared, group, placed=_is_placed(frame)))
+        if states_protocol(group)
+        else replace(frame, protocol=common)
+        for frame, group in zip(frames, frame_groups, strict=True)
+    )
 
 
 def _enhanced_frame(ds: Dataset, shared: Dataset, group: Dataset, path: Path, uid: str, number: int) -> Frame:
@@ -160,6 +240,7 @@ def _enhanced_frame(ds: Dataset, shared: Dataset, group: Dataset, path: Path, ui
         "PlaneOrientationSequence",
         "PixelMeasuresSequence",
         "PixelValueTransformationSequence",
+        *UNASSIGNED,
     )
     places = [*functional_groups(group, keywords), *functional_groups(shared, keywords)]
     differences: list[tuple[str, str]] = []

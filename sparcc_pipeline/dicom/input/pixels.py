@@ -1,17 +1,18 @@
 """The stored values of an image file.
 
-Gray pixels that are not compressed, which is what most sites send, are taken from the place that was found when the
-header was read: parsing every element a second time would double the time of loading a study. All others are pydicom's.
+Most sites send gray pixels without compression: those are read from the place that was found with the header, because
+parsing every element a second time would double the time of loading a study. pydicom decodes all others.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pydicom
@@ -20,32 +21,30 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, number_of, quiet_pydicom, text_of
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, number_of, printable_name, quiet_pydicom, text_of
 from sparcc_pipeline.errors import UnreadablePixelsError
 from sparcc_pipeline.message import Message
 
 LAYOUT_TAGS: Final = (
-    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
-    "HighBit", "PixelRepresentation",
-)  # fmt: skip
-_READ_TAGS: Final = [
-    Tag(keyword)
-    for keyword in (
-        *LAYOUT_TAGS, "PlanarConfiguration", "PixelData", "FloatPixelData", "DoubleFloatPixelData",
-        "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
-    )
-]  # fmt: skip
+    *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated"),
+    *("BitsStored", "HighBit", "PixelRepresentation"),
+)
+_PIXEL_TAGS: Final = (
+    *("PlanarConfiguration", "PixelData", "FloatPixelData", "DoubleFloatPixelData"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+)
+_READ_TAGS: Final = [Tag(keyword) for keyword in (*LAYOUT_TAGS, *_PIXEL_TAGS)]
 _NATIVE_SYNTAXES: Final = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 _PIXEL_DATA: Final = b"\xe0\x7f\x10\x00"
 
 
 @dataclass(frozen=True)
 class NativePixels:
-    """Where the uncompressed values of a gray image lie.
+    """The place of the uncompressed values of a gray image.
 
     Parameters
     ----------
-    offset : of the element that holds them, bytes from the start of the file
+    offset : of their element, bytes from the start of the file
     head : the bytes before its value: tag, VR and length
     dtype : of one value, as numpy spells it
     shape : (rows, columns) or (frames, rows, columns)
@@ -60,17 +59,17 @@ class NativePixels:
 
     @property
     def count(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return math.prod(self.shape)
 
 
 def find_native_pixels(ds: FileDataset, file: BinaryIO) -> NativePixels | None:
-    """Where the pixels of a file lie; None where they are compressed, in color, or in any way out of the ordinary.
+    """Return the place of the pixels of a file; None if they are compressed, in color, or otherwise unusual.
 
     Parameters
     ----------
     ds : header of the file with `LAYOUT_TAGS`
-    file : stands at the element that follows the header
+    file : open at the element after the header
     """
     implicit, _ = ds.original_encoding
     if implicit is None or ds.file_meta.get("TransferSyntaxUID") != _NATIVE_SYNTAXES[not implicit]:
@@ -102,7 +101,7 @@ def find_native_pixels(ds: FileDataset, file: BinaryIO) -> NativePixels | None:
 
 
 def _heads(length: int, *, implicit: bool) -> tuple[bytes, ...]:
-    """How an element of pixels of this length may begin (PS3.5 7.1)."""
+    """Return how an element of pixels of this length may begin ([DicomPS3.5] 7.1)."""
     if length >= 2**32:
         return ()
     packed = struct.pack("<L", length)
@@ -110,44 +109,75 @@ def _heads(length: int, *, implicit: bool) -> tuple[bytes, ...]:
 
 
 def stored_values(path: Path, native: NativePixels | None) -> NDArray[np.generic]:
-    """The stored values of one file, (rows, columns) or (frames, rows, columns).
+    """Return the stored values of one file, (rows, columns) or (frames, rows, columns); unused bits do not count.
 
     Parameters
     ----------
-    native : where they lie, as its header was read
+    native : their place, as its header was read
 
     Raises
     ------
-    UnreadablePixelsError : the file is gone, cut off, no gray image, or in a form that cannot be decoded
+    UnreadablePixelsError : the file is absent, cut off, no gray image, or cannot be decoded
     """
+    with pixel_errors(path):
+        bits = None if native is None else _read_native(path, native)
+        if bits is None or native is None:
+            return decoded_values(path)
+        values = bits.view(native.dtype)
+        return (values << native.unused_bits) >> native.unused_bits if native.unused_bits else values
+
+
+@contextmanager
+def pixel_errors(path: Path) -> Iterator[None]:
+    """Turn every error of a decoder into `UnreadablePixelsError`."""
     try:
-        values = None if native is None else _read_native(path, native)
-        return _decode(path) if values is None else values
-    except (*PARSE_ERRORS, zlib.error) as error:
+        yield
+    except PARSE_ERRORS as error:
         raise UnreadablePixelsError(
             Message(
-                "expected complete pixels that can be decoded, found a file cut off, gone or in an unknown compression "
-                "({file}); copy the study again, or export it uncompressed",
-                file=path.name,
+                "expected complete pixels that can be decoded, found a file cut off, absent or in an unknown "
+                "compression ({file}); copy the study again, or export it uncompressed",
+                file=printable_name(path),
             )
         ) from error
 
 
-def _read_native(path: Path, native: NativePixels) -> NDArray[np.generic] | None:
-    """The values at the place that was found; None if something else lies there by now, or less."""
+def native_bits(path: Path, native: NativePixels | None, allocated: int | None) -> NDArray[Any] | None:
+    """Return the bit patterns of uncompressed gray pixels as unsigned numbers; None if pydicom must decode them.
+
+    Parameters
+    ----------
+    allocated : bits of a value, for pixels that `find_native_pixels` left out as unusual; None: leave them to pydicom
+    """
+    if native is not None and (bits := _read_native(path, native)) is not None:
+        return bits
+    if allocated is None:
+        return None
+    with quiet_pydicom():
+        ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
+        if ds.file_meta.get("TransferSyntaxUID") not in _NATIVE_SYNTAXES or "PixelData" not in ds:
+            return None
+        _require_gray(ds, path)
+        shape = tuple(int(ds[keyword].value) for keyword in ("Rows", "Columns"))
+        frames = int(number_of(ds, "NumberOfFrames") or 1)
+        shape = shape if frames == 1 else (frames, *shape)
+        if len(ds.PixelData) < math.prod(shape) * allocated // 8:
+            raise EOFError("fewer pixels than the header states")
+        return np.frombuffer(ds.PixelData, f"<u{allocated // 8}", math.prod(shape)).reshape(shape)
+
+
+def _read_native(path: Path, native: NativePixels) -> NDArray[Any] | None:
+    """Return the bit patterns at the place that was found; None if the file has changed since, or is shorter."""
     with path.open("rb") as file:
         file.seek(native.offset)
         if file.read(len(native.head)) != native.head:
             return None
-        values = np.fromfile(file, dtype=native.dtype, count=native.count)
-    if values.size < native.count:
-        return None
-    if native.unused_bits:
-        values = (values << native.unused_bits) >> native.unused_bits
-    return values.reshape(native.shape)
+        values = np.fromfile(file, dtype=native.dtype.replace("i", "u"), count=native.count)
+    return None if values.size < native.count else values.reshape(native.shape)
 
 
-def _decode(path: Path) -> NDArray[np.generic]:
+def decoded_values(path: Path) -> NDArray[np.generic]:
+    """Return the values as pydicom decodes them; raises one of `PARSE_ERRORS`."""
     with quiet_pydicom():
         ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
         _require_gray(ds, path)
@@ -155,15 +185,15 @@ def _decode(path: Path) -> NDArray[np.generic]:
             # A file without part 10's header is not compressed; its encoding shows in its elements.
             implicit, _ = ds.original_encoding
             ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        # `pydicom.pixels.pixel_array(path)` fails on deflated files (toolbox P2); the data set's own does not.
+        # `pydicom.pixels.pixel_array(path)` fails on deflated files; the data set's own does not.
         return ds.pixel_array
 
 
 def _require_gray(ds: Dataset, path: Path) -> None:
-    """MR images are MONOCHROME2 (PS3.3 C.8.3.1.1.3). MONOCHROME1 has no zero from which signal could be measured."""
+    """Refuse all but MONOCHROME2 ([DicomPS3.3] C.8.3.1.1.3): MONOCHROME1 has no zero to measure signal from."""
     photometric = str(ds.get("PhotometricInterpretation", "missing"))
     if photometric != "MONOCHROME2" or int(ds.get("SamplesPerPixel", 1)) != 1:
         raise UnreadablePixelsError(
-            f"expected gray MR images (MONOCHROME2), found {photometric[:16]} in {path.name}; "
+            f"expected gray MR images (MONOCHROME2), found {photometric[:16]} in {printable_name(path)}; "
             "export the original images, not screen captures or inverted copies"
         )

@@ -1,4 +1,4 @@
-"""How an image was acquired, as its header says it: what tells STIR from the rest.
+"""How an image was acquired, by its header: what separates STIR from the rest.
 
 Free text (series description, protocol name) is kept only as the few sequence words found in it.
 """
@@ -12,8 +12,9 @@ from itertools import chain
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
-from sparcc_pipeline.dicom.input.elements import items_of, number_of, text_of, texts_of
+from sparcc_pipeline.dicom.input.elements import all_numbers_of, items_of, number_of, text_of, texts_of
 
 SEQUENCE_WORDS: Final = {
     "flair": re.compile(r"flair|dark.?fluid"),
@@ -23,26 +24,44 @@ SEQUENCE_WORDS: Final = {
     "fat saturation": re.compile(r"(?<![a-z])(?:fs|fatsat|fat.?sat\w*|fat.?sup\w*)(?![a-z])"),
     "stir": re.compile(r"stir|tirm"),
 }
-"""Words of series and protocol names that say how fat was treated (clinical reference, section 7)."""
+"""Words of series and protocol names for the treatment of fat. Source: names seen at sites (documented default)."""
+
+UNASSIGNED: Final = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)
+"""Functional groups of Legacy Converted Enhanced MR that hold classic elements without a place in an enhanced image.
+Source: [DicomPS3.3] C.7.6.16.2.25."""
 
 PROTOCOL_TAGS: Final = (
-    "Modality", "SOPClassUID", "ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions", "SequenceName",
-    "PulseSequenceName", "RepetitionTime", "EchoTime", "InversionTime", "InversionTimes", "InversionRecovery",
-    "SpectrallySelectedSuppression", "EchoPulseSequence", "AcquisitionContrast", "DiffusionBValue", "BodyPartExamined",
-    "SeriesDescription", "ProtocolName",
-)  # fmt: skip
+    *("Modality", "SOPClassUID", "ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions", "SequenceName"),
+    *("PulseSequenceName", "RepetitionTime", "EchoTime", "InversionTime", "InversionTimes", "InversionRecovery"),
+    *("SpectrallySelectedSuppression", "EchoPulseSequence", "AcquisitionContrast", "ComplexImageComponent"),
+    *("DiffusionBValue", "BodyPartExamined", "SeriesDescription", "ProtocolName"),
+)
 _ENHANCED_GROUPS: Final = (
     "MRTimingAndRelatedParametersSequence",
     "MREchoSequence",
     "MRModifierSequence",
     "MRImageFrameTypeSequence",
     "MRDiffusionSequence",
+    *UNASSIGNED,
 )
+
+LONGEST_TIME_MS: Final = 100_000.0
+"""Longest plausible TR, TE or TI. Philips writes the largest double where it has no time (dcm2niix issue 385)."""
+
+_COMPLEX_PARTS: Final = {"M": "MAGNITUDE", "P": "PHASE", "R": "REAL", "I": "IMAGINARY"}
+"""Philips writes the part of the complex image into Image Type: M_IR, R_IR, PHASE MAP."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an image was acquired, as far as its header says; times in ms."""
+    """How an image was acquired, as far as its header states it; times in ms.
+
+    `complex_component` is MAGNITUDE, PHASE, REAL, IMAGINARY or empty; `placed` is True if the image
+    states its geometry.
+    """
 
     modality: str = ""
     sop_class_uid: str = ""
@@ -57,49 +76,73 @@ class Protocol:
     spectral_suppression: str = ""
     echo_pulse_sequence: str = ""
     acquisition_contrast: str = ""
+    complex_component: str = ""
     b_value: float | None = None
     body_part: str = ""
     named: frozenset[str] = frozenset()
     has_image: bool = True
+    placed: bool = False
 
 
-def read_protocol(ds: Dataset, shared: Dataset, frame: Dataset) -> Protocol:
-    """The acquisition of a file; enhanced files say it in functional groups (PS3.3 C.8.13.5)."""
-    places = [ds, *chain.from_iterable(functional_groups(g, _ENHANCED_GROUPS) for g in (frame, shared))]
-
-    def number(keyword: str) -> float | None:
-        return next((v for place in places if (v := number_of(place, keyword)) is not None), None)
+def read_protocol(ds: Dataset, shared: Dataset, frame: Dataset, *, placed: bool = False) -> Protocol:
+    """Return the acquisition of an image; enhanced files state it in functional groups ([DicomPS3.3] C.8.13.5)."""
+    places = [*chain.from_iterable(functional_groups(g, _ENHANCED_GROUPS) for g in (frame, shared)), ds]
 
     def text(keyword: str) -> str:
-        return next((v for place in places if (v := text_of(place, keyword))), "").upper()
+        return next((v for place in places if (v := text_of(place, keyword))), "")
 
-    recovery = text("InversionRecovery")
-    inversion = number("InversionTime")
-    echo = number("EchoTime")
-    named = " ".join(text_of(ds, k) for k in ("SeriesDescription", "ProtocolName")).lower()
-    image_type = texts_of(ds, "ImageType") or next((t for p in places if (t := texts_of(p, "FrameType"))), ())
+    def texts(keyword: str) -> tuple[str, ...]:
+        return next((v for place in places if (v := texts_of(place, keyword))), ())
+
+    named = " ".join(text(k) for k in ("SeriesDescription", "ProtocolName")).lower()
+    image_type = texts("FrameType") or texts("ImageType")
     return Protocol(
-        modality=text("Modality"),
+        modality=text("Modality").upper(),
         sop_class_uid=text_of(ds, "SOPClassUID"),
         image_type=image_type,
-        scanning_sequence=texts_of(ds, "ScanningSequence"),
-        scan_options=texts_of(ds, "ScanOptions"),
-        sequence_name=(text_of(ds, "SequenceName") or text_of(ds, "PulseSequenceName")).lower(),
-        repetition_time_ms=number("RepetitionTime"),
-        echo_time_ms=number("EffectiveEchoTime") if echo is None else echo,
-        inversion_time_ms=number("InversionTimes") if inversion is None else inversion,
-        inversion_recovery={"YES": True, "NO": False}.get(recovery),
-        spectral_suppression=text("SpectrallySelectedSuppression"),
-        echo_pulse_sequence=text("EchoPulseSequence"),
-        acquisition_contrast=text("AcquisitionContrast"),
-        b_value=number("DiffusionBValue"),
-        body_part=text("BodyPartExamined"),
+        scanning_sequence=texts("ScanningSequence"),
+        scan_options=texts("ScanOptions"),
+        sequence_name=(text("SequenceName") or text("PulseSequenceName")).lower(),
+        repetition_time_ms=_time(places, "RepetitionTime"),
+        echo_time_ms=_time(places, "EchoTime", "EffectiveEchoTime"),
+        inversion_time_ms=_time(places, "InversionTime", "InversionTimes"),
+        inversion_recovery={"YES": True, "NO": False}.get(text("InversionRecovery").upper()),
+        spectral_suppression=text("SpectrallySelectedSuppression").upper(),
+        echo_pulse_sequence=text("EchoPulseSequence").upper(),
+        acquisition_contrast=text("AcquisitionContrast").upper(),
+        complex_component=text("ComplexImageComponent").upper() or _complex_component(image_type),
+        b_value=next((v for place in places if (v := number_of(place, "DiffusionBValue")) is not None), None),
+        body_part=text("BodyPartExamined").upper(),
         named=frozenset(word for word, pattern in SEQUENCE_WORDS.items() if pattern.search(named)),
         has_image=number_of(ds, "Rows") is not None,
+        placed=placed,
     )
 
 
+def states_protocol(group: Dataset) -> bool:
+    """Return True if a frame's own functional groups state how it was acquired."""
+    return any(Tag(keyword) in group for keyword in _ENHANCED_GROUPS)
+
+
+def _time(places: list[Dataset], *keywords: str) -> float | None:
+    """Return the first plausible time over 0, else the first plausible one; of several values of an element also."""
+    found = [
+        number
+        for keyword in keywords
+        for place in places
+        for number in all_numbers_of(place, keyword)
+        if 0 <= number < LONGEST_TIME_MS
+    ]
+    return next((number for number in found if number > 0), next(iter(found), None))
+
+
+def _complex_component(image_type: tuple[str, ...]) -> str:
+    """Return the part of the complex image that a word such as R_IR names; empty if none does."""
+    heads = (word.split("_") for word in image_type[2:] if "_" in word)
+    return next((_COMPLEX_PARTS[head[0]] for head in heads if head[0] in _COMPLEX_PARTS), "")
+
+
 def functional_groups(group: Dataset, keywords: Iterable[str]) -> Iterator[Dataset]:
-    """The named functional groups that a shared or per-frame item holds."""
+    """Yield the named functional groups of a shared or per-frame item."""
     for keyword in keywords:
         yield from items_of(group, keyword)[:1]

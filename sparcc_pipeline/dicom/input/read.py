@@ -5,7 +5,8 @@ One file's pixels are held at a time beside the stack itself.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID
 
+from sparcc_pipeline.dicom.input.declared import checked_values
 from sparcc_pipeline.dicom.input.discover import SeriesCandidate
+from sparcc_pipeline.dicom.input.elements import printable_name
 from sparcc_pipeline.dicom.input.headers import Frame, ImageFile
-from sparcc_pipeline.dicom.input.pixels import stored_values
 from sparcc_pipeline.dicom.input.stack import OrderedStack, order_frames
-from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, UnreadablePixelsError
+from sparcc_pipeline.errors import AmbiguousSeriesError, UnreadablePixelsError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import place_stack, signed_tilt_degrees
 from sparcc_pipeline.volume import Float32Array, Geometry, SeriesRef, Volume
@@ -29,7 +31,7 @@ LOSSY_SYNTAXES: Final = frozenset(
         "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
     }
 )
-"""Transfer syntaxes that always lose detail; those that may (JPEG 2000) are told by LossyImageCompression."""
+"""Transfer syntaxes that always lose detail; LossyImageCompression marks those that may (JPEG 2000)."""
 
 
 def read_series(candidate: SeriesCandidate) -> Volume:
@@ -44,26 +46,25 @@ def read_series(candidate: SeriesCandidate) -> Volume:
     AmbiguousSeriesError : its files carry two patient identifiers
     GeometryError, AmbiguousSeriesError, IncompleteSeriesError : see `stack.order_frames`
     NotSemicoronalError, TooFewSlicesError : the method does not apply to this stack
-    UnreadablePixelsError : a file is gone, cut off, in a form that cannot be decoded, or holds no signal
+    UnreadablePixelsError : a file is absent, cut off, not decodable, contradicts its header, or holds no signal
     """
     _require_one_person(candidate)
-    ordered = order_frames(candidate)
-    _require_one_frame_of_reference(candidate)
+    ordered = _with_slopes(order_frames(candidate))
     geometry, storage = place_stack(ordered.stored)
     signal = np.empty(geometry.shape, dtype=np.float32)
-    # Each slice is written where it belongs; a stack that is turned afterwards costs a second one.
-    blank = _read_signal(candidate, ordered, storage.to_source(signal))
+    # Each slice is written to its final place: a stack that is turned afterwards costs a second one.
+    notes = _read_signal(candidate, ordered, storage.to_source(signal))
     frames = ordered.frames[::-1] if storage.flipped[0] else ordered.frames
     return Volume(
         signal=signal,
         geometry=geometry,
-        series=_reference(candidate, frames, geometry, blank),
+        series=_reference(candidate, frames, geometry, notes),
         storage=storage,
     )
 
 
 def _require_one_person(candidate: SeriesCandidate) -> None:
-    """Images of two persons are no series. Files without an identifier are not held against the others."""
+    """Refuse images of two persons. Files without an identifier do not count."""
     if len(candidate.persons) > 1:
         raise AmbiguousSeriesError(
             Message(
@@ -74,23 +75,23 @@ def _require_one_person(candidate: SeriesCandidate) -> None:
         )
 
 
-def _require_one_frame_of_reference(candidate: SeriesCandidate) -> None:
-    """Positions of two frames of reference cannot be compared."""
-    found = {file.frame_of_reference_uid for file in candidate.files}
-    if len(found) > 1:
-        raise GeometryError(
-            f"expected one FrameOfReferenceUID in a series, found {len(found)}; export the original series again"
-        )
+def _with_slopes(ordered: OrderedStack) -> OrderedStack:
+    """Return the stack with slope 1 if all its slopes are 0: converters write 0 for "none" (NIfTI.jl issue 14)."""
+    if any(frame.rescale_slope != 0 for frame in ordered.frames):
+        return ordered
+    return OrderedStack(tuple(replace(frame, rescale_slope=1.0) for frame in ordered.frames), ordered.stored)
 
 
-def _read_signal(candidate: SeriesCandidate, ordered: OrderedStack, signal: Float32Array) -> int:
-    """Fill `signal`, (slices, rows, columns) in stored order; returns how many slices are blank."""
-    native = {file.path: file.native_pixels for file in candidate.files}
+def _read_signal(candidate: SeriesCandidate, ordered: OrderedStack, signal: Float32Array) -> list[Message]:
+    """Fill `signal`, (slices, rows, columns) in stored order; return what was odd about the pixels."""
+    files = {file.path: file for file in candidate.files}
     places: dict[Path, list[tuple[int, Frame]]] = defaultdict(list)
     for index, frame in enumerate(ordered.frames):
         places[frame.path].append((index, frame))
+    repaired: Counter[Message] = Counter()
     for path, wanted in places.items():
-        pixels = stored_values(path, native[path])
+        pixels, notes = checked_values(path, files[path].native_pixels, files[path].declared)
+        repaired.update(notes)
         for index, frame in wanted:
             signal[index] = _frame_signal(pixels, frame)
     lowest, highest = signal.min(axis=(1, 2)), signal.max(axis=(1, 2))
@@ -101,20 +102,23 @@ def _read_signal(candidate: SeriesCandidate, ordered: OrderedStack, signal: Floa
         raise UnreadablePixelsError(
             "expected an image, found one constant value in all slices; export the series again"
         )
-    return blank
+    found = [Message("{note} ({count} files)", note=note, count=count) for note, count in repaired.items()]
+    if blank:
+        found.append(Message("{blank} of {slices} slices are blank", blank=blank, slices=len(signal)))
+    return found
 
 
 def _frame_signal(pixels: NDArray[np.generic], frame: Frame) -> Float32Array:
-    """One slice's signal: stored value x slope + intercept (per frame where the header says so)."""
+    """Return one slice's signal: stored value x slope + intercept, per frame if the header has it so."""
     image = pixels if pixels.ndim == 2 or frame.frame_number is None else _frame_of(pixels, frame, frame.frame_number)
     if image.shape != (frame.rows, frame.columns):
         raise UnreadablePixelsError(
-            f"expected {frame.rows} x {frame.columns} pixels, found {image.shape} in {frame.path.name}; "
+            f"expected {frame.rows} x {frame.columns} pixels, found {image.shape} in {printable_name(frame.path)}; "
             "copy the study again"
         )
     if frame.rescale_slope <= 0:
         raise UnreadablePixelsError(
-            f"expected a RescaleSlope over 0, found {frame.rescale_slope:g} in {frame.path.name}; "
+            f"expected a RescaleSlope over 0, found {frame.rescale_slope:g} in {printable_name(frame.path)}; "
             "export the original images"
         )
     return (image.astype(np.float64) * frame.rescale_slope + frame.rescale_intercept).astype(np.float32)
@@ -123,14 +127,17 @@ def _frame_signal(pixels: NDArray[np.generic], frame: Frame) -> Float32Array:
 def _frame_of(pixels: NDArray[np.generic], frame: Frame, number: int) -> NDArray[np.generic]:
     if number > len(pixels):
         raise UnreadablePixelsError(
-            f"expected at least {number} frames, found {len(pixels)} in {frame.path.name}; copy the study again"
+            f"expected at least {number} frames, found {len(pixels)} in {printable_name(frame.path)}; "
+            "copy the study again"
         )
     image: NDArray[np.generic] = pixels[number - 1]
     return image
 
 
-def _reference(candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: Geometry, blank: int) -> SeriesRef:
-    """Which images these are, and the facts and warnings that a report may show."""
+def _reference(
+    candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: Geometry, notes: list[Message]
+) -> SeriesRef:
+    """Return the identity of these images, and the facts and warnings that a report may show."""
     numbers = tuple(f.frame_number for f in frames if f.frame_number is not None)
     return SeriesRef(
         study_uid=candidate.study_uid,
@@ -139,14 +146,14 @@ def _reference(candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: 
         frame_numbers=numbers if len(numbers) == len(frames) else (),
         source_kind="dicom",
         facts=_facts(candidate, frames, geometry),
-        warnings=(*candidate.warnings, *_warnings(candidate, len(frames), blank)),
+        warnings=(*candidate.warnings, *_warnings(candidate, frames), *notes),
         person=candidate.persons[0] if candidate.persons else None,
         acquired=candidate.acquired,
     )
 
 
 def _facts(candidate: SeriesCandidate, frames: tuple[Frame, ...], geometry: Geometry) -> dict[str, str | float]:
-    """Facts of the acquisition; no date, no free text about a person."""
+    """Return facts of the acquisition; no date, no free text about a person."""
     file, protocol = candidate.files[0], candidate.files[0].protocol
     facts: dict[str, str | float | None] = {
         "kind": candidate.kind.value,
@@ -175,20 +182,28 @@ def _syntax_name(file: ImageFile) -> str | None:
     return (uid.name if uid else None) or None
 
 
-def _warnings(candidate: SeriesCandidate, slices: int, blank: int) -> list[Message]:
-    """What a person should know before trusting a score from these images."""
+def _warnings(candidate: SeriesCandidate, frames: tuple[Frame, ...]) -> list[Message]:
+    """Return what a person should know before trusting a score from these images."""
     warnings = []
     if any(f.lossy or f.transfer_syntax_uid in LOSSY_SYNTAXES for f in candidate.files):
         warnings.append(Message("lossy compression: signal was changed before it reached this program"))
-    announced = max((f.images_in_acquisition or 0 for f in candidate.files), default=0)
-    if announced > slices:
+    announced = max((f.announced or 0 for f in candidate.files), default=0)
+    present = len(frames) + len(candidate.left_out) + len(candidate.copies)
+    if announced > present:
         warnings.append(
             Message(
                 "the header announces {announced} images, {found} are here: outer slices may be missing",
                 announced=announced,
-                found=slices,
+                found=present,
             )
         )
-    if blank:
-        warnings.append(Message("{blank} of {slices} slices are blank", blank=blank, slices=slices))
+    if all(frame.rescale_slope == 0 for file in candidate.files for frame in file.frames):
+        warnings.append(Message("RescaleSlope is 0 in all images: read as 1"))
+    places = {file.frame_of_reference_uid for file in candidate.files}
+    if len(places) > 1:
+        warnings.append(
+            Message(
+                "{count} different or missing FrameOfReferenceUIDs in one even stack: read as one", count=len(places)
+            )
+        )
     return warnings

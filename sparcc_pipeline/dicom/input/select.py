@@ -1,22 +1,32 @@
-"""Which series to score: the STIR series that fits best, why, and what the others are; and the T1 series beside it."""
+"""The series to score: the STIR series that fits best, the reasons, the others, and the T1 series beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Final
 
 import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind, is_fat_suppressed
-from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, frame_normal
-from sparcc_pipeline.errors import AmbiguousSeriesError, NotSemicoronalError, NotStirError, SeriesNotFoundError
+from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate
+from sparcc_pipeline.dicom.input.series.refusals import FLAG, listed, no_images, no_stir, partial, wanted
+from sparcc_pipeline.errors import (
+    AmbiguousSeriesError,
+    IncompleteSeriesError,
+    NotSemicoronalError,
+    NotStirError,
+    SeriesNotFoundError,
+)
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.orientation import MIN_SLICES, Plane
+from sparcc_pipeline.orientation import MIN_SLICES, Plane, signed_tilt_degrees
 from sparcc_pipeline.volume import FloatArray
 
 SLICE_SPACING_RANGE_MM: Final = (3.0, 5.5)
-"""Spacing of STIR slices for SPARCC: 3.3-5 mm (clinical reference, section 7), with 10 % beyond."""
+"""Spacing of STIR slices for SPARCC: 3.3-5 mm (documented default), with 10 % beyond."""
+
+SACRAL_TILT_RANGE_DEGREES: Final = (15.0, 65.0)
+"""Tilt of slices that were planned along the sacrum. Real studies lie between 27 and 52 degrees; a straight coronal
+series of hips or spine, at 0, often covers more."""
 
 PIXEL_STEP_MM: Final = 0.25
 """Pixel sizes that differ by less count as equal."""
@@ -29,11 +39,6 @@ T1_ANGLE_DEGREES: Final = 10.0
 
 T1_SPACING_STEP_MM: Final = 0.5
 """Slice spacings of T1 that differ from that of STIR by the same number of such steps count as equal."""
-
-LISTED: Final = 12
-"""Series that an error lists; a study of the spine has fewer."""
-
-FLAG: Final = "--accept-fat-suppressed"
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_su
     NotStirError : no series, or not this one, is of an accepted kind
     NotSemicoronalError : every accepted series is axial or sagittal
     AmbiguousSeriesError : several studies hold one
+    IncompleteSeriesError : another series seems to hold the rest of its stack
     """
     _require_images(discovery)
     kinds = {SeriesKind.STIR, SeriesKind.FAT_SUPPRESSED} if accept_fat_suppressed else {SeriesKind.STIR}
@@ -74,23 +80,25 @@ def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_su
         return _named(discovery, series_uid.strip(), kinds)
     accepted = [s for s in discovery.series if s.kind in kinds]
     if not accepted:
-        raise NotStirError(_no_stir(discovery))
+        raise NotStirError(no_stir(discovery))
     fitting = [s for s in accepted if _may_be_semicoronal(s)]
     if not fitting:
         raise NotSemicoronalError(
             Message(
                 "expected a semicoronal {kind} series, found only {series}; send the series whose slices run parallel "
                 "to the sacrum",
-                kind=_wanted(kinds),
-                series=_listed(accepted),
+                kind=wanted(kinds),
+                series=listed(accepted),
             )
         )
     if len({s.study_uid for s in fitting}) > 1:
         raise AmbiguousSeriesError(
-            f"expected one study with a {_wanted(kinds)} series, found several: {_listed(fitting)}; "
+            f"expected one study with a {wanted(kinds)} series, found several: {listed(fitting)}; "
             "give one study, or choose with --series UID"
         )
     best = max(fitting, key=_rank)
+    if best.partial:
+        raise IncompleteSeriesError(partial(best, fitting))
     rivals = [s for s in accepted if s is not best]
     return Selection(best, (_why(best, rivals), *best.reasons), _passed_over(discovery, best, kinds))
 
@@ -108,7 +116,7 @@ def find_t1(discovery: Discovery, stir: SeriesCandidate) -> SeriesCandidate | No
         series
         for series in discovery.series
         if series.kind is SeriesKind.T1
-        and series.study_uid == stir.study_uid
+        and _same_study(series, stir)
         and series.stack.plane is Plane.SEMICORONAL
         and series.stack.complete
         and series.stack.slices >= MIN_SLICES
@@ -132,50 +140,56 @@ def find_t1(discovery: Discovery, stir: SeriesCandidate) -> SeriesCandidate | No
     return min(fitting, key=misfit, default=None)
 
 
+def _same_study(series: SeriesCandidate, stir: SeriesCandidate) -> bool:
+    """Return True if two series are of one study, or of one frame of reference if every slice has a study UID."""
+    if series.study_uid == stir.study_uid:
+        return True
+    scattered = all(len({study for study, _ in each.uids}) > 1 for each in (series, stir))
+    place = stir.files[0].frame_of_reference_uid
+    return scattered and place is not None and series.files[0].frame_of_reference_uid == place
+
+
 def _normal(series: SeriesCandidate) -> FloatArray | None:
-    """Unit LPS normal of a series' slices, as far as any of them states one."""
-    return next((n for file in series.files for frame in file.frames if (n := frame_normal(frame)) is not None), None)
+    """Return the unit LPS normal of a series' slices; None if none of them states one."""
+    return None if series.stack.normal is None else np.array(series.stack.normal)
 
 
 def _angle_degrees(a: FloatArray | None, b: FloatArray | None) -> float:
-    """Angle (0..90) between two planes, from their normals of either sense; 90 where one is unknown."""
+    """Return the angle (0..90) between two planes, from their normals of either sense; 90 if one is unknown."""
     cosine = 0.0 if a is None or b is None else abs(float(np.dot(a, b)))
     return float(np.degrees(np.arccos(min(1.0, cosine))))
 
 
 def _derived(series: SeriesCandidate) -> bool:
-    return "DERIVED" in series.files[0].protocol.image_type[:1]
+    words = series.files[0].protocol.image_type
+    return "DERIVED" in words[:1] or "SECONDARY" in words[1:2]
+
+
+def _along_sacrum(series: SeriesCandidate) -> bool:
+    """Return True if the tilt is that of slices planned along the sacrum."""
+    normal = series.stack.normal
+    lowest, highest = SACRAL_TILT_RANGE_DEGREES
+    return normal is not None and lowest <= signed_tilt_degrees(normal) <= highest
 
 
 def _require_images(discovery: Discovery) -> None:
     """Refuse a source without a single readable DICOM image."""
-    if discovery.series:
-        return
-    named = ", ".join(discovery.damaged[:3]) + (" and more" if len(discovery.damaged) > 3 else "")
-    if discovery.files == 0:
-        found, remedy = "an empty source", "check the path and that the study was exported"
-    elif discovery.damaged:
-        found = f"{len(discovery.damaged)} damaged, cut off or missing DICOM files ({named})"
-        remedy = "export or copy the study again"
-    elif discovery.not_dicom:
-        found = f"no DICOM among {discovery.not_dicom} files"
-        remedy = "give the folder, zip or DICOMDIR that the scanner or PACS exported"
-    else:
-        found, remedy = "a DICOMDIR without images", "give the folder with the images that it lists"
-    raise SeriesNotFoundError(f"expected DICOM images, found {found}; {remedy}")
+    if not discovery.series:
+        raise SeriesNotFoundError(no_images(discovery))
 
 
 def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Selection:
-    """The series that the user asked for, if it is of an accepted kind and plane."""
-    chosen = next((s for s in discovery.series if s.series_uid == series_uid), None)
+    """Return the series that the user asked for, if it is of an accepted kind and plane."""
+    under_uid = [s for s in discovery.series if s.has_uid(series_uid)]
+    chosen = max(under_uid, key=lambda s: (s.kind in kinds, _may_be_semicoronal(s), _rank(s)), default=None)
     if chosen is None:
         raise SeriesNotFoundError(
-            f"expected the series {series_uid!r}, found {_listed(discovery.series)}; choose one of these"
+            f"expected the series {series_uid!r}, found {listed(discovery.series)}; choose one of these"
         )
     if chosen.kind not in kinds:
         hint = f", or accept it with {FLAG}" if chosen.kind is SeriesKind.FAT_SUPPRESSED else ""
         raise NotStirError(
-            f"expected a {_wanted(kinds)} series, found {chosen.describe()}: {'; '.join(chosen.reasons)}; "
+            f"expected a {wanted(kinds)} series, found {chosen.describe()}: {'; '.join(chosen.reasons)}; "
             f"choose another series{hint}"
         )
     if not _may_be_semicoronal(chosen):
@@ -185,39 +199,8 @@ def _named(discovery: Discovery, series_uid: str, kinds: set[SeriesKind]) -> Sel
     return Selection(chosen, (Message("asked for by its UID"), *chosen.reasons), _passed_over(discovery, chosen, kinds))
 
 
-def _no_stir(discovery: Discovery) -> Message:
-    """The sentence for a source without STIR: what each series is and why."""
-    order = list(SeriesKind)
-    nearest = sorted(discovery.series, key=lambda s: order.index(s.kind))
-    found = [Message("{series}: {reasons}", series=s.describe(), reasons=s.reasons) for s in nearest[:LISTED]]
-    if len(nearest) > LISTED:
-        found.append(Message("{count} more", count=len(nearest) - LISTED))
-    if discovery.damaged:
-        found.append(Message("{count} damaged files that were left out", count=len(discovery.damaged)))
-    listed = reduce(lambda first, next_: Message("{first}; {next}", first=first, next=next_), found)
-    if any(s.kind is SeriesKind.FAT_SUPPRESSED for s in discovery.series):
-        return Message(
-            "expected a STIR series, found {found}; add {flag} to score the fat-suppressed series, marked as such",
-            found=listed,
-            flag=FLAG,
-        )
-    return Message("expected a STIR series, found {found}; send the STIR series", found=listed)
-
-
-def _wanted(kinds: set[SeriesKind]) -> str:
-    return "STIR or fat-suppressed T2" if SeriesKind.FAT_SUPPRESSED in kinds else "STIR"
-
-
-def _listed(series: list[SeriesCandidate] | tuple[SeriesCandidate, ...]) -> str:
-    return ", ".join(s.describe() for s in series[:LISTED]) + _more(len(series))
-
-
-def _more(count: int) -> str:
-    return f" and {count - LISTED} more" if count > LISTED else ""
-
-
 def _may_be_semicoronal(series: SeriesCandidate) -> bool:
-    """Semicoronal, or without orientation (then `read_series` says what is missing)."""
+    """Return True if semicoronal, or without orientation (`read_series` then reports what is missing)."""
     return series.stack.plane in {Plane.SEMICORONAL, None}
 
 
@@ -226,6 +209,7 @@ _CRITERIA: Final = (
     Message("it has at least {slices} slices", slices=MIN_SLICES),
     Message("no slice is missing or doubled"),
     Message("it is STIR rather than fat-suppressed"),
+    Message("its slices run parallel to the sacrum"),
     Message("it was acquired, not derived"),
     Message(
         "its slice spacing is {lowest:g}-{highest:g} mm",
@@ -241,13 +225,14 @@ _CRITERIA: Final = (
 
 
 def _rank(series: SeriesCandidate) -> tuple[bool | float | str, ...]:
-    """Larger fits better; one entry per `_CRITERIA`."""
+    """Return the key of a series: larger fits better, one entry per `_CRITERIA`."""
     stack = series.stack
     return (
         stack.plane is Plane.SEMICORONAL,
         stack.slices >= MIN_SLICES,
         stack.complete,
         series.kind is SeriesKind.STIR,
+        _along_sacrum(series),
         not _derived(series),
         SLICE_SPACING_RANGE_MM[0] <= stack.spacing_mm <= SLICE_SPACING_RANGE_MM[1],
         -round(stack.pixel_mm / PIXEL_STEP_MM),
@@ -259,9 +244,9 @@ def _rank(series: SeriesCandidate) -> tuple[bool | float | str, ...]:
 
 
 def _advantage(best: SeriesCandidate, other: SeriesCandidate) -> Message:
-    """The first criterion in which `best` is ahead of `other`."""
+    """Return the first criterion in which `best` is ahead of `other`."""
     pairs = zip(_CRITERIA, _rank(best), _rank(other), strict=True)
-    return next(words for words, a, b in pairs if a != b)
+    return next((words for words, a, b in pairs if a != b), _CRITERIA[-1])
 
 
 def _why(best: SeriesCandidate, rivals: list[SeriesCandidate]) -> Message:
@@ -272,10 +257,10 @@ def _why(best: SeriesCandidate, rivals: list[SeriesCandidate]) -> Message:
 
 
 def _passed_over(discovery: Discovery, chosen: SeriesCandidate, kinds: set[SeriesKind]) -> tuple[PassedOver, ...]:
-    """Every other series with the reason why it was not taken."""
+    """Return every other series with the reason why it was not taken; `left_out` has those under the same UID."""
     others = []
     for series in discovery.series:
-        if series is chosen:
+        if series is chosen or set(series.uids) & set(chosen.uids):
             continue
         if series.kind not in kinds:
             reason = Message("{kind}: {reasons}", kind=series.kind.value, reasons=series.reasons)

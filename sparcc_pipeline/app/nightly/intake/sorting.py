@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,17 @@ from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityS
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
 from sparcc_pipeline.app.nightly.settings_tables import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
-from sparcc_pipeline.dicom.deidentify.incoming import IncomingFile, content_digest, file_digest, read_incoming
+from sparcc_pipeline.dicom.deidentify.incoming import (
+    IncomingFile,
+    content_digest,
+    file_digest,
+    lost_image,
+    read_incoming,
+)
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_hash
+from sparcc_pipeline.dicom.input.directory import is_directory
+from sparcc_pipeline.dicom.input.files.other_files import packed_form_of
+from sparcc_pipeline.dicom.input.studies import examinations
 from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.message import Message
 
@@ -83,7 +93,7 @@ def sort_uploads(context: Context, store: IdentityStore) -> None:
 
 
 def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path) -> None:
-    found: list[Instance] = []
+    read: list[tuple[Path, IncomingFile]] = []
     records: list[FileRecord] = []
     now = context.clock().timestamp()
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
@@ -91,8 +101,13 @@ def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path
         if incoming is None:
             key = keyed_hash(store.key, "file", file_digest(file)).hex()
             records.append(FileRecord(key, file.stat().st_size))
-            continue
-        place = str(file.relative_to(folder))
+        else:
+            read.append((file, incoming))
+    whole = _examinations(incoming for _, incoming in read)
+    found = []
+    for file, incoming in read:
+        place, study_uid = str(file.relative_to(folder)), whole[incoming.study_uid]
+        incoming = replace(incoming, study_uid=study_uid)
         instance = _instance(store, site, folder.name, file, place, incoming, now)
         found.append(instance)
         records.append(FileRecord(instance.digest, file.stat().st_size, instance.instance_key))
@@ -100,11 +115,7 @@ def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path
     ledger, way = context.ledger, folder.name.split("-")[0]
     ledger.record_upload(UploadRecord(folder.name, site, way, records))
     if not found:
-        reason = Message(
-            "no DICOM image among the {count} files of the upload: send what the scanner or PACS exported",
-            count=len(records),
-        )
-        ledger.close_upload(folder.name, UploadState.REJECTED, reason)
+        ledger.close_upload(folder.name, UploadState.REJECTED, _no_image(folder, len(records)))
         return
     for key in sorted({each.study_key for each in found}):
         instances = store.identities.instances(site, key)
@@ -113,6 +124,30 @@ def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path
     ledger.close_upload(folder.name, UploadState.SORTED)
     studies = len({each.study_key for each in found})
     context.log("upload sorted", site=site, upload=folder.name, files=len(records), studies=studies)
+
+
+def _examinations(files: Iterable[IncomingFile]) -> dict[str, str]:
+    """Return the study UID of each study UID: archives may give every slice one of its own."""
+    frames: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for file in files:
+        frames[file.study_uid][file.frame_of_reference_uid] += 1
+    return examinations(frames)
+
+
+def _no_image(folder: Path, count: int) -> Message:
+    """Return why an upload without an image is rejected."""
+    forms = sorted({form for file in folder.rglob("*") if file.is_file() and (form := packed_form_of(file))})
+    if forms:
+        return Message(
+            "no DICOM image among the {count} files of the upload, which are packed ({forms}): unpack them and "
+            "send the study again",
+            count=count,
+            forms=tuple(forms),
+        )
+    return Message(
+        "no DICOM image among the {count} files of the upload: send what the scanner or PACS exported",
+        count=count,
+    )
 
 
 def _instance(
@@ -139,6 +174,26 @@ def _instance(
 def raw_files(store: IdentityStore, instances: Iterable[Instance]) -> list[Path]:
     """Return the paths of these instances."""
     return [store.incoming(each.site) / each.upload / each.file for each in instances]
+
+
+def lost_files(store: IdentityStore, instances: list[Instance]) -> list[Path]:
+    """Return the files of a study's uploads that cannot be read and may have been its slices, and its DICOMDIRs.
+
+    An upload that holds the whole study, and was sent since, replaces those before it.
+    """
+    keys = {each.instance_key for each in instances}
+    lost: dict[str, list[Path]] = {}
+    for upload in sorted({each.upload for each in instances}):
+        folder = store.incoming(instances[0].site) / upload
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        lost[upload] = [path for path in files if _is_lost(path)]
+        if keys == {each.instance_key for each in instances if each.upload == upload} and not lost[upload]:
+            return []
+    return [path for paths in lost.values() for path in paths]
+
+
+def _is_lost(path: Path) -> bool:
+    return read_incoming(path) is None and (lost_image(path) or is_directory(path))
 
 
 def clean_raw(context: Context, store: IdentityStore) -> None:

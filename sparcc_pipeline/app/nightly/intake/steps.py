@@ -17,7 +17,13 @@ from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.pulling import pull_all
-from sparcc_pipeline.app.nightly.intake.sorting import clean_raw, raw_files, sort_uploads, take_from_inboxes
+from sparcc_pipeline.app.nightly.intake.sorting import (
+    clean_raw,
+    lost_files,
+    raw_files,
+    sort_uploads,
+    take_from_inboxes,
+)
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
 from sparcc_pipeline.app.nightly.work.staging import RESULT, publish, remove_staging, staging_folder
@@ -154,10 +160,8 @@ def _write(
     for number, file in enumerate(raw_files(store, instances), start=1):
         try:
             made = deidentify_file(file, subject, store.key, released=_passes(version, BURNT_IN))
-        except InputError:
-            return Rejected(
-                Message("an image of this study is damaged or cannot be decoded: the site should send it again")
-            )
+        except InputError as error:
+            return Rejected(_undecodable(error))
         if isinstance(made, SetAside):
             if made.burnt_in:
                 return Quarantined(_burnt_in(), {WAITS_FOR: BURNT_IN})
@@ -173,9 +177,42 @@ def _write(
                 "none of the {count} objects of this study is an MR image: the site should send the images", count=count
             )
         )
+    _mark_lost(context, store, instances, folder)
     for patient in {each.patient_id for each in instances}:
         store.identities.remember(version.site, patient, participant, days, uids)
     return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
+
+
+def _undecodable(error: InputError) -> Message:
+    """Return the reason of an image that cannot be de-identified, without the text of its file."""
+    wrong = next((a for a in error.args if isinstance(a, Message) and "element" in a.fields), None)
+    if wrong is not None:
+        return Message(
+            "the values of an image do not fit its {element} {stated}: the site should correct the header where it was "
+            "written, or send the original images",
+            element=wrong.fields["element"],
+            stated=wrong.fields["stated"],
+        )
+    return Message("an image of this study is damaged or cannot be decoded: the site should send it again")
+
+
+def _mark_lost(context: Context, store: IdentityStore, instances: list[Instance], folder: Path) -> None:
+    """Write an empty file for each file of the uploads that may have held a slice of the STIR series.
+
+    The score then counts them as unreadable, as it does for a study that it reads itself. Their names stay behind.
+    """
+    lost = lost_files(store, instances)
+    if not lost:
+        return
+    discovery = discover([*raw_files(store, instances), *lost])
+    try:
+        stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
+        series = {uid for _, uid in stir.uids}
+    except SparccError:
+        series = set()
+    count = sum(each.series_uid is None or each.series_uid in series for each in discovery.unreadable)
+    for number in range(1, count + 1):
+        (folder / f"unreadable-{number:04d}.dcm").touch()
 
 
 def _burnt_in() -> Message:
@@ -188,7 +225,11 @@ def _burnt_in() -> Message:
 def _facts(context: Context, folder: Path) -> dict[str, Any]:
     """Return the facts for reports from the de-identified files."""
     discovery = discover(folder.iterdir())
-    facts: dict[str, Any] = {"instances": discovery.files, "series": len(discovery.series), "modality": "MR"}
+    facts: dict[str, Any] = {
+        "instances": discovery.files - len(discovery.unreadable),
+        "series": len(discovery.series),
+        "modality": "MR",
+    }
     try:
         stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
     except SparccError:

@@ -81,5 +81,5 @@ class Scoring(LeasedTasks[StudyVersion, StudyTask, BatchRow]):
 
 def _reason_of(row: BatchRow) -> str:
     """Return the reason of a missing score: a Message if the row holds one, else its English text."""
-    stored = row.messages.get("reason", ())
+    stored = row.messages.get("reason") or ()
     return next((from_plain(each) for each in stored), row.reason or "")

@@ -26,9 +26,9 @@ from sparcc_pipeline.app.reader.readings.content import ITEMS, LABELS
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, VISITS
 from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, load_study
-from sparcc_pipeline.app.study.score import Request, Segmented, read_study
+from sparcc_pipeline.app.study.score import Request, Segmented, read_study, require_not_cut
 from sparcc_pipeline.errors import InputError, SparccError, TooFewSlicesError
-from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
+from sparcc_pipeline.sparcc.slices import CHOSEN_BY_USER, SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import same_geometry
 
 Known = Mapping[str, int | None]
@@ -162,6 +162,8 @@ def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str
         raise TooFewSlicesError(f"expected at least {SLICES_SCORED} slices, found {study.stir.geometry.shape[0]}")
     document = None if row.score is None else read_score(row.score)
     segmented, slices = _segmented(row.score, study.stir.geometry)
+    if slices is not None and slices.chosen_by != CHOSEN_BY_USER:
+        require_not_cut(study, slices)
     view = view_images(study.stir, study.t1, None if segmented is None else segmented.joints, slices)
     store = PictureStore(database.folder)
     t1 = None if study.t1 is None else as_uint16(study.t1.signal)
