@@ -13,7 +13,8 @@ import pytest
 from sparcc_pipeline.anatomy import Bone, Level, Side
 from sparcc_pipeline.app.study.resources import model_bundle
 from sparcc_pipeline.app.study.score import Request, Scored, read_study, score_study
-from sparcc_pipeline.dicom.write import Style, write_mr_series
+from sparcc_pipeline.dicom.vendor_headers import Style
+from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.imaging.model.bundle import Bundle
 from sparcc_pipeline.imaging.model.engines import OnnxNetwork, TorchNetwork
 from sparcc_pipeline.imaging.model.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane

@@ -13,5 +13,6 @@ input/       a source -> `Volume`
 deidentify/  an upload -> MR images without the identity of their patient
 output/      a scored study -> DICOM files
 network/     DICOM files to and from a PACS
-write.py     Volume -> DICOM series, for phantoms and tests
+uids.py      UIDs that are derived from content
+write.py     Volume -> DICOM series, for phantoms and tests (vendor_headers.py: headers in the style of vendors)
 """
