@@ -1,4 +1,7 @@
-"""`sparcc nightly`: unattended work. Only typer is imported here; a command imports its modules when it runs."""
+"""`sparcc nightly` and `sparcc receive`: unattended work.
+
+Only typer is imported here; a command imports its modules when it runs.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,16 @@ MaybeBy = Annotated[
 ]
 
 DEFAULT_FILE = Path("nightly.toml")
+
+
+def receive(config: SettingsFile = DEFAULT_FILE) -> None:
+    """Run the DICOM receiver until SIGTERM or Ctrl-C.
+
+    It stores what sites send; sparcc nightly scores it.
+    """
+    from sparcc_pipeline.app.nightly.receive import run_receiver
+
+    run_receiver(config)
 
 
 @nightly_app.command()
