@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sparcc_pipeline.app.study.score import Request, is_nifti, only_nifti, require_readable
+from sparcc_pipeline.app.study.images import Request, is_nifti, only_nifti, require_readable
 from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, discover
 from sparcc_pipeline.dicom.input.select import find_stir, find_t1
 from sparcc_pipeline.dicom.input.source import open_source
