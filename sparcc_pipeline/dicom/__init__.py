@@ -8,7 +8,7 @@ input/       a source -> `Volume`
   files/           archives; files that are no DICOM and may have been images
   classify.py      sequence timing and image type -> STIR, fat-suppressed, T1 or other, and why
   discover.py      candidate files -> series (series/: split and joined stacks, copies, cut ends, warnings)
-  select.py        series -> the STIR series to score, the reasons, and the others (series/account.py: the use of every file)
+  select.py        series -> the STIR series to score, the reasons, and the others; series/account.py: every file's use
   read.py          series -> Volume (stack.py: slices in order; pixels.py and declared.py: their values)
 deidentify/  an upload -> MR images without the identity of their patient
 output/      a scored study -> DICOM files

@@ -20,7 +20,6 @@ SLICES_SCORED: Final = 6
 """Consecutive slices that SPARCC scores. Source: spa-imaging.org, "Grading sacroiliitis"; Maksymowych 2005."""
 
 CHOSEN_BY_BASELINE: Final = "baseline"
-CHOSEN_BY_USER: Final = "user"
 
 _CERTAIN: Final = 1e-4
 
@@ -111,4 +110,4 @@ def six_slices_from_user(first: int, last: int, joints: Joints) -> SixSlices:
             f"expected {SLICES_SCORED} consecutive slices between 0 and {count - 1}, found {first}-{last}; "
             "slice_index is 0-based from the most anterior slice"
         )
-    return SixSlices(first, CHOSEN_BY_USER)
+    return SixSlices(first, "user")
