@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -30,6 +30,9 @@ from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, sco
 from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
 
 NO_T1: Final = Message("the study has no semicoronal T1-weighted series")
+
+CHOSEN_BY_USER: Final = "user"
+"""`SixSlices.chosen_by` of slices that a user asked for."""
 
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 
@@ -220,7 +223,19 @@ def six_slices(segmented: Segmented, request: Request) -> SixSlices:
         return six_slices_from_user(*request.slices, segmented.joints)
     six = choose_six_slices(segmented.joints, segmented.tissue.ligamentous)
     require_not_cut(segmented.study, six)
-    return six
+    return _warned_of_end(six, segmented.tissue)
+
+
+def _warned_of_end(six: SixSlices, tissue: TissueMaps) -> SixSlices:
+    """Return the six, with a warning if the stack ends before the ligamentous part shows: its end may be missing."""
+    last = six.transitional_slice
+    if last < len(tissue.ligamentous) - 1 or tissue.ligamentous[last] >= 0.5:
+        return six
+    warning = Message(
+        "the ligamentous part shows on no slice: the six end with the last slice of the series, and slices may be "
+        "missing behind it"
+    )
+    return replace(six, warnings=(*six.warnings, warning))
 
 
 def require_not_cut(study: Study, six: SixSlices) -> None:
