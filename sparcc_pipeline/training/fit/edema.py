@@ -229,11 +229,8 @@ class GenerousReadings(nn.Module):
 
     def spread(self, people: list[int]) -> float:
         """Return the standard deviation of the generosity of readings within a person, over some people, in log odds."""
-        own = self.generosity.detach()[people]
-        within: float = (
-            (own - own.mean(dim=1, keepdim=True)).square().sum().div(len(people) * (len(READINGS) - 1)).sqrt().item()
-        )
-        return within
+        variance = self.generosity.detach()[people].var(dim=1).mean()
+        return float(variance.sqrt())
 
     def loss(self, logit: Tensor, batch: EdemaBatch, dice_weight: float) -> Tensor:
         """Return the cross-entropy against each reading by its own generosity, plus soft Dice of the common map."""
