@@ -17,10 +17,9 @@ from sparcc_pipeline.app.cli.compare import compare
 from sparcc_pipeline.app.cli.doctor import doctor
 from sparcc_pipeline.app.cli.inspect import inspect
 from sparcc_pipeline.app.cli.model import model_app
-from sparcc_pipeline.app.cli.nightly import nightly_app
+from sparcc_pipeline.app.cli.nightly import nightly_app, receive
 from sparcc_pipeline.app.cli.phantom import phantom
 from sparcc_pipeline.app.cli.reader import reader_app
-from sparcc_pipeline.app.cli.receive import receive
 from sparcc_pipeline.app.cli.score import score
 from sparcc_pipeline.app.cli.send import send
 from sparcc_pipeline.app.cli.trial import trial_app

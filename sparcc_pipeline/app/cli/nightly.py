@@ -1,4 +1,4 @@
-"""`sparcc nightly`: unattended work. Only typer is imported here; a command imports its modules when it runs."""
+"""`sparcc nightly` and `sparcc receive`: unattended work. Only typer is imported here; a command imports the rest."""
 
 from __future__ import annotations
 
@@ -174,3 +174,13 @@ def supersede(
     with open_ledger(config) as ledger:
         for version in ledger.supersede(old, new, by or getuser()):
             print_state(version)
+
+
+def receive(config: SettingsFile = DEFAULT_FILE) -> None:
+    """Run the DICOM receiver until SIGTERM or Ctrl-C.
+
+    It stores what sites send; sparcc nightly scores it.
+    """
+    from sparcc_pipeline.app.nightly.receive import run_receiver
+
+    run_receiver(config)
