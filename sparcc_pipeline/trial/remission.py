@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sparcc_pipeline.trial.cut_off import at_least, at_most, below, exact
 from sparcc_pipeline.trial.instruments import InstrumentResult
 from sparcc_pipeline.trial.protocol.choices import ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.protocol.definition import ComparedWith, Protocol, TargetRules
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
-from sparcc_pipeline.trial.states import reaches
 
 
 class TargetStatus(Enum):
@@ -50,12 +50,12 @@ class HalfResult:
         """True or False; None without a value."""
         if self.value is None:
             return None
-        return self.value <= self.cut_off if self.inclusive else self.value < self.cut_off
+        return (at_most if self.inclusive else below)(self.value, self.cut_off)
 
     @property
     def distance(self) -> float | None:
         """Value minus cut-off; None without a value."""
-        return None if self.value is None else self.value - self.cut_off
+        return None if self.value is None else exact(self.value - self.cut_off)
 
 
 @dataclass(frozen=True)
@@ -117,33 +117,34 @@ def dual_target(
 ) -> DualTarget:
     """Return the dual target at one visit; both halves must be of this visit.
 
-    Parameters
-    ----------
-    asdas : ASDAS in the form of the protocol
-    score : the imaging score that counts
-    machine : the machine's score of the visit, for its uncertainty; used only if it is the score that counts
+        Parameters
+        ----------
+        asdas : ASDAS in the form of the protocol
+        score : the imaging score that counts
+        machine : the machine's score of the visit, for its uncertainty; used only if it is the score that counts
 
-    Raises
-    ------
-    ConfigError : the protocol leaves a definition unset
+        Raises
+        ------
+        ConfigError : the protocol leaves a definition unset
 
-    Examples
-    --------
-    ASDAS 1.1 is under 1.3, SPARCC 2 is not under 2:
+        Examples
+        --------
+        ASDAS 1.1 is under 1.3, SPARCC 2 is not under 2:
 
-    >>> from sparcc_pipeline.trial.instruments import Instrument
-    >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
-    >>> from sparcc_pipeline.trial.reading import Counts
-    >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
-    >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
-    >>> chosen = {"dual_clinical": "asdas_inactive", "dual_imaging": "below_cut_off"}
-    >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, None, imaging, target, None, chosen, {}, {})
-    >>> asdas = InstrumentResult(Instrument.ASDAS_CRP, 1.1)
-    >>> found = dual_target("P001", "W12", asdas, CountedScore(2.0, ScoreSource.TWO_READINGS), None, protocol)
-    >>> found.status.value, found.met, found.probability_imaging
-    ('clinical only', False, 0.5)
-    >>> found.status_by(ClinicalDefinition.ASDAS_INACTIVE, ImagingDefinition.UP_TO).value
-    'both'
+        >>> from sparcc_pipeline.trial.cut_off import at_least, at_most, below, exact
+    from sparcc_pipeline.trial.instruments import Instrument
+        >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
+        >>> from sparcc_pipeline.trial.reading import Counts
+        >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
+        >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+        >>> chosen = {"dual_clinical": "asdas_inactive", "dual_imaging": "below_cut_off"}
+        >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, None, imaging, target, None, chosen, {}, {})
+        >>> asdas = InstrumentResult(Instrument.ASDAS_CRP, 1.1)
+        >>> found = dual_target("P001", "W12", asdas, CountedScore(2.0, ScoreSource.TWO_READINGS), None, protocol)
+        >>> found.status.value, found.met, found.probability_imaging
+        ('clinical only', False, 0.5)
+        >>> found.status_by(ClinicalDefinition.ASDAS_INACTIVE, ImagingDefinition.UP_TO).value
+        'both'
     """
     protocol.require("dual_clinical", "dual_imaging")
     clinical = {each: clinical_half(asdas.value, each, protocol.target) for each in ClinicalDefinition}
@@ -269,4 +270,4 @@ def flare(earlier: Sequence[float | None], asdas: float | None, rules: TargetRul
     if asdas is None or not known:
         return None
     reference = known[-1] if rules.flare_compared_with is ComparedWith.PREVIOUS else min(known)
-    return reaches(asdas - reference, rules.flare_asdas_rise)
+    return at_least(asdas - reference, rules.flare_asdas_rise)
