@@ -131,8 +131,7 @@ def dual_target(
         --------
         ASDAS 1.1 is under 1.3, SPARCC 2 is not under 2:
 
-        >>> from sparcc_pipeline.trial.cut_off import at_least, at_most, below, exact
-    from sparcc_pipeline.trial.instruments import Instrument
+        >>> from sparcc_pipeline.trial.instruments import Instrument
         >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
         >>> from sparcc_pipeline.trial.reading import Counts
         >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
