@@ -117,33 +117,33 @@ def dual_target(
 ) -> DualTarget:
     """Return the dual target at one visit; both halves must be of this visit.
 
-        Parameters
-        ----------
-        asdas : ASDAS in the form of the protocol
-        score : the imaging score that counts
-        machine : the machine's score of the visit, for its uncertainty; used only if it is the score that counts
+    Parameters
+    ----------
+    asdas : ASDAS in the form of the protocol
+    score : the imaging score that counts
+    machine : the machine's score of the visit, for its uncertainty; used only if it is the score that counts
 
-        Raises
-        ------
-        ConfigError : the protocol leaves a definition unset
+    Raises
+    ------
+    ConfigError : the protocol leaves a definition unset
 
-        Examples
-        --------
-        ASDAS 1.1 is under 1.3, SPARCC 2 is not under 2:
+    Examples
+    --------
+    ASDAS 1.1 is under 1.3, SPARCC 2 is not under 2:
 
-        >>> from sparcc_pipeline.trial.instruments import Instrument
-        >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
-        >>> from sparcc_pipeline.trial.reading import Counts
-        >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
-        >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
-        >>> chosen = {"dual_clinical": "asdas_inactive", "dual_imaging": "below_cut_off"}
-        >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, None, imaging, target, None, chosen, {}, {})
-        >>> asdas = InstrumentResult(Instrument.ASDAS_CRP, 1.1)
-        >>> found = dual_target("P001", "W12", asdas, CountedScore(2.0, ScoreSource.TWO_READINGS), None, protocol)
-        >>> found.status.value, found.met, found.probability_imaging
-        ('clinical only', False, 0.5)
-        >>> found.status_by(ClinicalDefinition.ASDAS_INACTIVE, ImagingDefinition.UP_TO).value
-        'both'
+    >>> from sparcc_pipeline.trial.instruments import Instrument
+    >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
+    >>> from sparcc_pipeline.trial.reading import Counts
+    >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
+    >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> chosen = {"dual_clinical": "asdas_inactive", "dual_imaging": "below_cut_off"}
+    >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, None, imaging, target, None, chosen, {}, {})
+    >>> asdas = InstrumentResult(Instrument.ASDAS_CRP, 1.1)
+    >>> found = dual_target("P001", "W12", asdas, CountedScore(2.0, ScoreSource.TWO_READINGS), None, protocol)
+    >>> found.status.value, found.met, found.probability_imaging
+    ('clinical only', False, 0.5)
+    >>> found.status_by(ClinicalDefinition.ASDAS_INACTIVE, ImagingDefinition.UP_TO).value
+    'both'
     """
     protocol.require("dual_clinical", "dual_imaging")
     clinical = {each: clinical_half(asdas.value, each, protocol.target) for each in ClinicalDefinition}
