@@ -51,7 +51,8 @@ RULES = {
         "target_status",
     ),
     "trial.schedule": ("step_criterion", "timing"),
-    "trial.states": ("asdas_improvement", "disease_activity", "health_state", "reaches"),
+    "trial.states": ("asdas_improvement", "disease_activity", "health_state"),
+    "trial.cut_off": ("exact", "below", "at_least"),
     "trial.summary": ("distribution",),
     "simulation.operating": ("ancova",),
 }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sparcc_pipeline.trial.cut_off import at_least, at_most, below
 from sparcc_pipeline.trial.instruments import InstrumentResult
 from sparcc_pipeline.trial.protocol.definition import MriSign, Protocol
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
@@ -140,14 +141,14 @@ def _between(name: str, value: float | None, lowest: int, highest: int) -> Entry
     expected = f"{lowest}-{highest} years"
     if value is None:
         return EntryCriterion(name, expected, "no value", EntryState.UNKNOWN)
-    return EntryCriterion(name, expected, f"{value:g}", _state(lowest <= value < highest + 1))
+    return EntryCriterion(name, expected, f"{value:g}", _state(at_least(value, lowest) and below(value, highest + 1)))
 
 
 def _at_least(name: str, value: float | None, lowest: float, unit: str) -> EntryCriterion:
     expected = f"{lowest:g}{unit} or more"
     if value is None:
         return EntryCriterion(name, expected, "no value", EntryState.UNKNOWN)
-    return EntryCriterion(name, expected, f"{value:g}{unit}", _state(value >= lowest))
+    return EntryCriterion(name, expected, f"{value:g}{unit}", _state(at_least(value, lowest)))
 
 
 def _at_most_uln(name: str, value: float | None, uln: float | None, most: float) -> EntryCriterion:
@@ -156,7 +157,7 @@ def _at_most_uln(name: str, value: float | None, uln: float | None, most: float)
     if value is None or uln is None:
         found = "no value" if value is None else "no upper limit of normal"
         return EntryCriterion(name, expected, found, EntryState.UNKNOWN)
-    return EntryCriterion(name, expected, f"{value:g} with a limit of {uln:g}", _state(value <= round(most * uln, 9)))
+    return EntryCriterion(name, expected, f"{value:g} with a limit of {uln:g}", _state(at_most(value, most * uln)))
 
 
 def _mri_sign(score: CountedScore, machine: MachineScore | None, protocol: Protocol) -> EntryCriterion:

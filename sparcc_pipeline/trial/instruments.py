@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Final
 
 from sparcc_pipeline.errors import ClinicalValueError
+from sparcc_pipeline.trial.cut_off import exact
 
 
 class Instrument(Enum):
@@ -98,7 +99,7 @@ def crp_in_mg_l(value: float, unit: CrpUnit) -> float:
     >>> crp_in_mg_l(1.2, CrpUnit.MG_DL)
     12.0
     """
-    crp = value * (10.0 if unit is CrpUnit.MG_DL else 1.0)
+    crp = exact(value * (10.0 if unit is CrpUnit.MG_DL else 1.0))
     if not 0 <= crp <= HIGHEST_CRP_MG_L:
         raise ClinicalValueError(
             f"expected a CRP of 0-{HIGHEST_CRP_MG_L:g} mg/L, found {value:g} {unit.value} ({crp:g} mg/L); "
@@ -278,7 +279,7 @@ def _complete(instrument: Instrument, items: _Items, formula: _Formula) -> Instr
     used, missing = _used_and_missing(items)
     if missing:
         return without_value(instrument, used, missing)
-    return InstrumentResult(instrument, formula(used), used)
+    return InstrumentResult(instrument, exact(formula(used)), used)
 
 
 def _of_answered(instrument: Instrument, items: _Items, allow_missing: int, scale: float) -> InstrumentResult:
@@ -287,7 +288,8 @@ def _of_answered(instrument: Instrument, items: _Items, allow_missing: int, scal
     if len(missing) > allow_missing or not used:
         return without_value(instrument, used, missing)
     rule = f"{len(missing)} missing, replaced by the mean of the answered items" if missing else None
-    return InstrumentResult(instrument, scale * math.fsum(used.values()) / len(used), used, missing, rule)
+    value = exact(scale * math.fsum(used.values()) / len(used))
+    return InstrumentResult(instrument, value, used, missing, rule)
 
 
 def _used_and_missing(items: _Items) -> tuple[dict[str, float], tuple[str, ...]]:

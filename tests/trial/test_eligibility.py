@@ -41,11 +41,12 @@ def checked(
     score: CountedScore = POSITIVE,
     machine: MachineScore | None = None,
     settings: dict[str, Any] | None = None,
+    items: tuple[float, ...] | None = None,
     **choices: int,
 ) -> Eligibility:
     return eligibility(
         Participant("P001", "S1", screening),
-        basdai((item,) * 6),
+        basdai(items or (item,) * 6),
         overall,
         score,
         machine,

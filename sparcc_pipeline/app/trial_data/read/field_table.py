@@ -37,8 +37,8 @@ _HEADERS: Final[Mapping[str, str]] = {
     "bilirubin_uln_umol_l": "总胆红素上限",
     "egfr_ml_min": "egfr 肾小球滤过率 估算肾小球滤过率",
     "haemoglobin_g_l": "hemoglobin_g_l hb_g_l 血红蛋白 血红蛋白(g/L)",
-    "neutrophils_1e9_l": "中性粒细胞 中性粒细胞计数",
-    "platelets_1e9_l": "血小板 血小板计数",
+    "neutrophils_1e9_l": "neutrophils neut 中性粒细胞 中性粒细胞计数 中性粒细胞绝对值",
+    "platelets_1e9_l": "platelets plt 血小板 血小板计数",
     "visit_date": "date 访视日期 随访日期 日期",
     "patient_global": "ptga patient_global_assessment 患者总体评价 患者整体评估",
     "crp_mg_l": "CRP(mg/L) C反应蛋白(mg/L) C-反应蛋白mg/L",
@@ -81,6 +81,10 @@ def _keys(place: Place, with_visit: bool = True) -> Iterator[Field]:
         yield _field(place, _TEXT, "visit", "planned visit, for instance W12", "SV.VISIT")
 
 
+HIGHEST_NEUTROPHILS: Final = 30.0
+"""A higher number of neutrophils, in 10^9/L, is a percentage or an error. A project decision: healthy people have 2-8,
+and 30-80 is the usual range of the percentage."""
+
 _LABORATORY: Final = (
     ("age_years", "age at entry", "DM.AGE", (0, 120), "years"),
     ("alt_u_l", "ALT", "LB.ALT", (0, 5000), "U/L"),
@@ -91,7 +95,7 @@ _LABORATORY: Final = (
     ("bilirubin_uln_umol_l", "total bilirubin, upper limit of normal", "LB.BILI.LBSTNRHI", (5, 100), "umol/L"),
     ("egfr_ml_min", "estimated glomerular filtration rate", "LB.GFRE", (0, 250), "mL/min"),
     ("haemoglobin_g_l", "haemoglobin", "LB.HGB", (30, 250), "g/L"),
-    ("neutrophils_1e9_l", "neutrophils", "LB.NEUT", (0, 100), "10^9/L"),
+    ("neutrophils_1e9_l", "neutrophils", "LB.NEUT", (0, HIGHEST_NEUTROPHILS), "10^9/L"),
     ("platelets_1e9_l", "platelets", "LB.PLAT", (1, 2000), "10^9/L"),
 )
 """Age and laboratory values of a participant: name, label, CDISC-like name, range, unit."""
