@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from sparcc_pipeline.app.study.score import Rejected, Request, Scored, Unscorable, score_study
+from sparcc_pipeline.app.study.score import RejectedStudy, Request, Scored, Unscorable, score_study
 from sparcc_pipeline.dicom.input.headers import HEADER_TAGS
 
 from .foreign import TOTAL, placed_segmenter, write_known
@@ -59,7 +59,7 @@ def require_same_or_reported(folder: Path) -> None:
     if isinstance(outcome, Scored):
         assert outcome.score.total == TOTAL or set(_warnings(outcome)) - usual_warnings()
         return
-    assert isinstance(outcome, Rejected | Unscorable)
+    assert isinstance(outcome, RejectedStudy | Unscorable)
     assert "expected" in str(outcome.error) and "found" in str(outcome.error)
 
 

@@ -107,7 +107,8 @@ def inspect_source(source: Path, request: Request) -> Inspection:
 
 def inspect_discovery(discovery: Discovery, request: Request) -> Inspection:
     """Inspect the series that were found in a source."""
-    taken, because, t1, refusal = None, (), None, None
+    taken, t1, refusal = None, None, None
+    because: tuple[Message, ...] = ()
     try:
         selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
         taken, because = selection.series, selection.reasons
