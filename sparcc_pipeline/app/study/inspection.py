@@ -18,7 +18,7 @@ from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.dicom.input.stack import order_frames
 from sparcc_pipeline.errors import InputError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.message import Message, words_of
+from sparcc_pipeline.message import Message, printable, words_of
 from sparcc_pipeline.orientation import signed_tilt_degrees
 
 SCHEMA: Final = "sparcc-inspect/1"
