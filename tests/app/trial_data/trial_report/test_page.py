@@ -45,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(simulate, "score_phantoms", lambda studies, *rest: score_phantoms(studies[:1], *rest))
         patch.setattr("webbrowser.open", lambda _: pytest.fail("--no-open"))
         for module in (run, simulate):
-            patch.setattr(module, "now", lambda: NOW)
+            patch.setattr(module, "utc_now", lambda: NOW)
         simulate.run_demo(folder, 1, "en", pdf=False, show=False)
     return folder
 
@@ -53,7 +53,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the demonstration's files."""
-    monkeypatch.setattr(run, "now", lambda: NOW)
+    monkeypatch.setattr(run, "utc_now", lambda: NOW)
     return shutil.copytree(demo / "data", tmp_path / "data")
 
 
