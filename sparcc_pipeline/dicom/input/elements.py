@@ -48,7 +48,7 @@ PERSON_TAG: Final = "PatientID"
 
 _DATE: Final = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _TIME: Final = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?")
-"""DICOM date and time (PS3.5 6.2: later parts of a time may be left out), with the separators of older files."""
+"""DICOM date and time ([DicomPS3.5] 6.2: later parts of a time may be left out), with the separators of older files."""
 
 
 _QUIET: Final = ContextVar("quiet", default=False)
@@ -135,7 +135,7 @@ def _element_size(start: bytes, offset: int, order: str) -> int | None:
         head, length = 12, struct.unpack_from(order + "L", start, offset + 8)[0]
     elif _VR.fullmatch(vr):
         head, length = 8, struct.unpack_from(order + "H", start, offset + 6)[0]
-    elif order == "<":  # implicit VR is little endian (PS3.5 A.1)
+    elif order == "<":  # implicit VR is little endian ([DicomPS3.5] A.1)
         head, length = 8, struct.unpack_from("<L", start, offset + 4)[0]
     else:
         return None

@@ -53,7 +53,7 @@ ACQUISITION_TAGS: Final = (
     "ImageType",
     "InversionTime",
 )
-"""What may tell two classic images at one position apart."""
+"""Elements that may differ between two classic images at one position."""
 
 _FRAME_TAGS: Final = (
     *("Rows", "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
