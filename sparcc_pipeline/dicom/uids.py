@@ -1,6 +1,6 @@
-"""UIDs made from what they identify: the same content has the same UID, other content another one.
+"""UIDs derived from content: the same content has the same UID, other content another one.
 
-A PACS answers "success" and keeps the old object when changed content comes under a known UID (toolbox W7).
+A PACS answers "success" and keeps the old object when changed content comes under a known UID.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 UID_ROOT: Final = "2.25."
-"""Root for UIDs made from a number (PS3.5 B.2)."""
+"""Root for UIDs made from a number ([DicomPS3.5] B.2)."""
 
 
 def derived_uid(*parts: object) -> str:
-    """A UID that depends on `parts` only (2.25. and 120 bits of their SHA-256)."""
+    """Return a UID that depends on `parts` only (2.25. and 120 bits of their SHA-256)."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return UID_ROOT + str(int.from_bytes(digest[:15], "big"))
 
@@ -26,7 +26,7 @@ class ResultUids:
     Parameters
     ----------
     series_uid : the series that was scored
-    fingerprint : hash of everything that the result was made from and of what it says
+    fingerprint : hash of the inputs and the content of the result
     """
 
     series_uid: str

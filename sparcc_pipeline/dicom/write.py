@@ -76,7 +76,7 @@ STIR_HEADERS: Final = MappingProxyType(
         ),
     }
 )
-"""Invented STIR headers in the manner of three vendors; times from the clinical reference, section 7."""
+"""Invented STIR headers in the manner of three vendors; times are the documented default."""
 
 T1_HEADER: Final = MappingProxyType(
     {
@@ -205,12 +205,19 @@ def _layout(volume: Volume, order: StorageOrder) -> _Stored:
 
 
 def _decimals(numbers: list[Any]) -> list[str]:
-    """Decimal strings of at most 16 characters (PS3.5 6.2)."""
+    """Decimal strings of at most 16 characters ([DicomPS3.5] 6.2)."""
     return [format_number_as_ds(float(n)) for n in numbers]
 
 
-def _common(volume: Volume, style: Style, header: Mapping[str, Any], patient_id: str, seed: str, series_number: int,
-            begun: datetime) -> Dataset:  # fmt: skip
+def _common(
+    volume: Volume,
+    style: Style,
+    header: Mapping[str, Any],
+    patient_id: str,
+    seed: str,
+    series_number: int,
+    begun: datetime,
+) -> Dataset:
     """Patient, study, series, equipment and frame of reference."""
     day = f"{begun:%Y%m%d}"
     study_uid = derived_uid(seed, patient_id, day, "study")
@@ -245,8 +252,9 @@ def _file_meta(ds: Dataset) -> Dataset:
     return ds
 
 
-def _classic(common: Dataset, layout: _Stored, style: Style, header: Mapping[str, Any], index: int,
-             number: int) -> Dataset:  # fmt: skip
+def _classic(
+    common: Dataset, layout: _Stored, style: Style, header: Mapping[str, Any], index: int, number: int
+) -> Dataset:
     """One slice as MR Image Storage."""
     ds = Dataset()
     ds.update(common)
@@ -265,7 +273,7 @@ def _classic(common: Dataset, layout: _Stored, style: Style, header: Mapping[str
 
 
 def _enhanced(common: Dataset, layout: _Stored, style: Style, numbers: list[int]) -> Dataset:
-    """The stack as one Enhanced MR Image (PS3.3 A.36.2)."""
+    """The stack as one Enhanced MR Image ([DicomPS3.3] A.36.2)."""
     ds = Dataset()
     ds.update(common)
     ds.SOPClassUID, ds.SOPInstanceUID = EnhancedMRImageStorage, derived_uid(common.SeriesInstanceUID, "enhanced")
@@ -295,7 +303,7 @@ def _item(**elements: Any) -> Dataset:
 
 
 def _shared_groups(layout: _Stored, style: Style) -> Dataset:
-    """Functional groups that hold for all frames (PS3.3 C.7.6.16.2 and C.8.13.5)."""
+    """Functional groups that hold for all frames ([DicomPS3.3] C.7.6.16.2 and C.8.13.5)."""
     header = STIR_HEADERS[style]
     return _item(
         PixelMeasuresSequence=[

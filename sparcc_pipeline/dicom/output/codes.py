@@ -14,12 +14,12 @@ from sparcc_pipeline.errors import ConfigError
 
 LONGEST_VALUE: Final = 16
 LONGEST_MEANING: Final = 64
-"""Characters of a CodeValue (SH) and of a CodeMeaning (LO), PS3.5 6.2."""
+"""Characters of a CodeValue (SH) and of a CodeMeaning (LO), [DicomPS3.5] 6.2."""
 
 
 @dataclass(frozen=True)
 class CodingScheme:
-    """The private scheme, as the Coding Scheme Identification Sequence names it (PS3.3 C.12.1.1.1)."""
+    """The private scheme, as the Coding Scheme Identification Sequence names it ([DicomPS3.3] C.12.1.1.1)."""
 
     designator: str
     uid: str

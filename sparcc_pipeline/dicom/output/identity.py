@@ -1,10 +1,10 @@
-"""Whose study it is: patient, study and frame of reference, as every DICOM result must carry them.
+"""Patient, study and frame of reference, as every DICOM result must carry them.
 
 A copy is completed, never the source: sites send images without FrameOfReferenceUID, PatientBirthDate or StudyID, and
-texts longer than DICOM allows (toolbox W2).
+texts longer than DICOM allows, on which highdicom fails.
 
 This is the only place where a person's name and birth date are read. They go into the DICOM results, as into every
-object of a PACS, and nowhere else: what is kept is opaque to the rest of the program and does not show itself.
+object of a PACS, and nowhere else: the kept copy is opaque to the rest of the program, and its repr shows nothing.
 """
 
 from __future__ import annotations
@@ -28,29 +28,30 @@ from sparcc_pipeline.dicom.uids import UID_ROOT, derived_uid
 from sparcc_pipeline.errors import UnreadablePixelsError
 
 REQUIRED_TEXTS: Final = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator",
-)  # fmt: skip
-"""Must be present, may be empty (type 2 in the modules Patient, General Study and Frame of Reference, PS3.3 C.7)."""
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
+)
+"""Must be present, may be empty (type 2 in Patient, General Study and Frame of Reference, [DicomPS3.3] C.7)."""
 
 INHERITED_TEXTS: Final = (
-    "IssuerOfPatientID", "PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription",
-    "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialTimePointID",
-)  # fmt: skip
-"""Taken over by every result where the source has them: patient, study, trial."""
+    *("IssuerOfPatientID", "PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription"),
+    *("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID"),
+    *("ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialTimePointID"),
+)
+"""Elements of patient, study and trial that every result takes from its source."""
 
 SOURCE_TEXTS: Final = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "LossyImageCompression")
-"""What results say of their source: its scanner, and whether detail was lost."""
+"""Elements of the source that results repeat: its scanner, and whether detail was lost."""
 
 ALL_TEXTS: Final = (*REQUIRED_TEXTS, *INHERITED_TEXTS, *SOURCE_TEXTS)
 
 LONGEST: Final = {"LO": 64, "SH": 16, "CS": 16, "PN": 64 * 3 + 2}
-"""Characters of one value (PS3.5 6.2; a person's name has three groups of 64)."""
+"""Characters of one value ([DicomPS3.5] 6.2; a person's name has three groups of 64)."""
 
 SEXES: Final = ("M", "F", "O")
 WHOLE_TEXT_CHARACTER_SETS: Final = {"GB18030": "gb18030", "GBK": "gbk"}
-"""Here a backslash byte may be the second half of a character: values are decoded as a whole (PS3.5 6.1.2.5.4)."""
+"""A backslash byte may be the second half of a character here: values are decoded as a whole
+([DicomPS3.5] 6.1.2.5.4)."""
 
 UTF_8: Final = "ISO_IR 192"
 
@@ -59,8 +60,8 @@ UTF_8: Final = "ISO_IR 192"
 class Identity:
     """Patient, study, series and frame of reference of a source.
 
-    `character_set` is in which results hold their texts (values of SpecificCharacterSet; none for ASCII); `completed`
-    says what the source lacks, in words without a value.
+    `character_set` is that of the results' texts (values of SpecificCharacterSet; none for ASCII); `completed` lists
+    the elements that the source lacks, in words without a value.
     """
 
     _encoded: bytes = field(repr=False)
@@ -69,7 +70,7 @@ class Identity:
     completed: tuple[str, ...]
 
     def dataset(self) -> Dataset:
-        """A new data set with these elements. It stays inside this package."""
+        """Return a new data set with these elements. It stays inside this package."""
         with quiet_pydicom():
             ds = pydicom.dcmread(io.BytesIO(self._encoded))
             for element in ds:
@@ -85,7 +86,7 @@ def read_identity(path: Path, study_uid: str, series_uid: str) -> Identity:
 
     Raises
     ------
-    UnreadablePixelsError : the file is gone or damaged
+    UnreadablePixelsError : the file is absent or damaged
     """
     completed: list[str] = []
     tags = ["SpecificCharacterSet", "FrameOfReferenceUID", "DeidentificationMethodCodeSequence"]
@@ -101,13 +102,13 @@ def read_identity(path: Path, study_uid: str, series_uid: str) -> Identity:
             return Identity(_encoded(ds), series_uid, character_set, tuple(completed))
     except PARSE_ERRORS as error:
         raise UnreadablePixelsError(
-            f"expected a header that can be read again, found the file gone or damaged ({printable_name(path)}); "
+            f"expected a header that can be read again, found the file absent or damaged ({printable_name(path)}); "
             "copy the study again"
         ) from error
 
 
 def _encoded(ds: Dataset) -> bytes:
-    """As a file in UTF-8, which holds every text whatever character set the results will use."""
+    """Return a file in UTF-8, which holds every text whatever character set the results will use."""
     ds.SpecificCharacterSet = UTF_8
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -118,7 +119,7 @@ def _encoded(ds: Dataset) -> bytes:
 
 
 def _completed(source: Dataset, completed: list[str]) -> Dataset:
-    """A copy with every element that the results must have, each within the limits of its kind."""
+    """Return a copy with every element that the results must have, each within the limits of its kind."""
     ds = Dataset()
     for keyword in ALL_TEXTS:
         text, required = _text(source, keyword), keyword in REQUIRED_TEXTS
@@ -134,7 +135,7 @@ def _completed(source: Dataset, completed: list[str]) -> Dataset:
 
 
 def _within_limits(keyword: str, text: str, completed: list[str]) -> str:
-    """The text if it is valid for its element; cut where it is too long, empty where it is no date, time or sex."""
+    """Return the text if it is valid for its element; cut if it is too long, empty if it is no date, time or sex."""
     vr = dictionary_VR(keyword)
     if vr in LONGEST:
         if len(text) > LONGEST[vr]:
@@ -155,7 +156,7 @@ def _within_limits(keyword: str, text: str, completed: list[str]) -> str:
 
 
 def _text(source: Dataset, keyword: str) -> str | None:
-    """One element's text; None where it is absent. Several values are joined: these elements hold one."""
+    """Return one element's text; None if it is absent. Several values are joined: these elements hold one."""
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in source:
         return None
@@ -169,7 +170,7 @@ def _text(source: Dataset, keyword: str) -> str | None:
 
 
 def _character_set(source: Dataset, texts: Iterable[str]) -> tuple[str, ...]:
-    """The source's own character set if it can hold the texts (its PACS knows it), else UTF-8; empty is ASCII.
+    """Return the source's own character set if it can hold the texts (its PACS knows it), else UTF-8; empty is ASCII.
 
     A source that states none and holds more than ASCII keeps its bytes: pydicom reads and writes them as Latin 1.
     """

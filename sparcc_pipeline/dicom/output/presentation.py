@@ -67,7 +67,7 @@ class Marked:
 def make_presentation_states(header: ResultHeader, marked: Marked) -> Iterator[Dataset]:
     """One presentation state for the six slices; one for each rescale among them where it differs.
 
-    A presentation state has one modality LUT, and Philips scales every image by itself (toolbox P3).
+    A presentation state has one modality LUT, and Philips scales every image by itself.
     """
     groups: dict[tuple[float, float], list[int]] = defaultdict(list)
     for index in marked.score.slices.indices:

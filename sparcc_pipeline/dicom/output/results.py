@@ -64,8 +64,8 @@ class ResultFile:
 def make_results(source: SourceHeader, result: Result, origin: Origin, codes: CodeTable) -> Iterator[ResultFile]:
     """Segmentation, score, volumes, six overlays and presentation states, made one at a time.
 
-    The same result has the same UIDs; any change of source, model, settings, codes or of what is said gives other ones
-    to all objects, for they refer to each other (toolbox W7).
+    The same result has the same UIDs; any change of source, model, settings, codes or content gives other ones to
+    all objects, for they refer to each other.
 
     Raises
     ------
@@ -80,16 +80,19 @@ def make_results(source: SourceHeader, result: Result, origin: Origin, codes: Co
         yield from _files(header, result, segments)
 
 
-def make_reading(source: SourceHeader, score: SparccScore, reader: str, asas_positive: bool | None, origin: Origin,
-                 codes: CodeTable) -> ResultFile:  # fmt: skip
+def make_reading(
+    source: SourceHeader, score: SparccScore, reader: str, asas_positive: bool | None, origin: Origin, codes: CodeTable
+) -> ResultFile:
     """A person's locked reading as a report that the reader verified; `origin.created_at` is when it was locked.
 
     Raises
     ------
     ConfigError : the table lacks a code
     """
-    says = repr((score.joints, score.slices, reader, asas_positive, origin, codes.scheme, sorted(codes.codes.items())))
-    uids = ResultUids(source.identity.series_uid, hashlib.sha256(says.encode()).hexdigest())
+    content = repr(
+        (score.joints, score.slices, reader, asas_positive, origin, codes.scheme, sorted(codes.codes.items()))
+    )
+    uids = ResultUids(source.identity.series_uid, hashlib.sha256(content.encode()).hexdigest())
     header = ResultHeader(source, origin, uids, codes)
     with quiet_pydicom():
         report = make_reading_report(header, score, reader, asas_positive)
@@ -113,14 +116,21 @@ def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) 
 
 
 def _fingerprint(result: Result, segments: tuple[Segment, ...], origin: Origin, codes: CodeTable) -> str:
-    """Hash of what the result was made from and of what it says; not of when it was made."""
+    """Return a hash of the inputs and the content of a result, not of its time."""
     digest = hashlib.sha256()
     made_from = (
-        origin.software, origin.software_version, origin.model, origin.model_version, origin.model_sha256,
-        origin.settings_sha256, origin.input_sha256, codes.scheme, sorted(codes.codes.items()),
-    )  # fmt: skip
-    says = (result.score.joints, result.score.slices, result.score.reference_signal, result.uncertainty)
-    digest.update(repr((made_from, says, result.window, result.pixels_per_mm)).encode())
+        origin.software,
+        origin.software_version,
+        origin.model,
+        origin.model_version,
+        origin.model_sha256,
+        origin.settings_sha256,
+        origin.input_sha256,
+        codes.scheme,
+        sorted(codes.codes.items()),
+    )
+    content = (result.score.joints, result.score.slices, result.score.reference_signal, result.uncertainty)
+    digest.update(repr((made_from, content, result.window, result.pixels_per_mm)).encode())
     for segment in segments:
         digest.update(segment.finding.encode())
         digest.update(np.packbits(segment.voxels).tobytes())

@@ -1,6 +1,6 @@
 """Segmentation object: sacrum, both ilia, bone marrow edema, and if asked for the quadrants.
 
-BINARY, for no common reader knows LABELMAP yet (toolbox W1). In the source's own geometry: an array is only brought
+BINARY, for no common reader knows LABELMAP yet. In the source's own geometry: an array is only brought
 back into the stored order of its axes, never resampled (W5). Every segment has a frame for every slice, so a segment
 without a single voxel is still there, empty (W3).
 """
@@ -24,12 +24,12 @@ from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import BoolArray, StorageOrder, TissueMaps
 
 COLOURS: Final = {"sacrum": "#0072B2", "ilium": "#56B4E9", "edema": "#E69F00", "quadrant": "#CC79A7"}
-"""Colours of Okabe and Ito, which people with colour blindness tell apart."""
+"""Colours of Okabe and Ito, which differ for people with colour blindness."""
 
 
 BONE_CODE: Final = {Bone.ILIUM: "ilium", Bone.SACRUM: "sacrum"}
 LEVEL_CODE: Final = {Level.UPPER: "superior", Level.LOWER: "inferior"}
-"""Names in `codes.toml`. A quadrant has no code of its own: it is bone, side and level (toolbox S4)."""
+"""Names in `codes.toml`. A quadrant has no code of its own: it is bone, side and level."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +50,38 @@ class Segment:
 
 def segments_of(tissue: TissueMaps) -> tuple[Segment, ...]:
     """Sacrum, right ilium, left ilium, bone marrow edema."""
-    bones = [Segment("Sacrum", "sacrum", "anatomical_structure", "sacrum", (), COLOURS["sacrum"],
-                     tissue.anatomy == AnatomyLabel.SACRUM)]  # fmt: skip
+    bones = [
+        Segment(
+            "Sacrum",
+            "sacrum",
+            "anatomical_structure",
+            "sacrum",
+            (),
+            COLOURS["sacrum"],
+            tissue.anatomy == AnatomyLabel.SACRUM,
+        )
+    ]
     for side, label in ILIUM_LABEL.items():
         bones.append(
-            Segment(f"{side.value.capitalize()} ilium", f"{side.value} ilium", "anatomical_structure", "ilium",
-                    (side.value,), COLOURS["ilium"], tissue.anatomy == label)
-        )  # fmt: skip
-    edema = Segment("Bone marrow edema", "bone marrow edema", "abnormal_structure", "edema_finding", (),
-                    COLOURS["edema"], tissue.edema)  # fmt: skip
+            Segment(
+                f"{side.value.capitalize()} ilium",
+                f"{side.value} ilium",
+                "anatomical_structure",
+                "ilium",
+                (side.value,),
+                COLOURS["ilium"],
+                tissue.anatomy == label,
+            )
+        )
+    edema = Segment(
+        "Bone marrow edema",
+        "bone marrow edema",
+        "abnormal_structure",
+        "edema_finding",
+        (),
+        COLOURS["edema"],
+        tissue.edema,
+    )
     return (*bones, edema)
 
 
@@ -73,8 +96,15 @@ def quadrant_segments(joints: Joints, slices: SixSlices) -> Iterator[Segment]:
                     voxels[index] = joint.quadrants[quadrant]
             name = f"{side.value} {quadrant.level.value} {quadrant.bone.value} quadrant"
             modifiers = (side.value, LEVEL_CODE[quadrant.level])
-            yield Segment(name.capitalize(), name, "spatial_concept", BONE_CODE[quadrant.bone], modifiers,
-                          COLOURS["quadrant"], voxels)  # fmt: skip
+            yield Segment(
+                name.capitalize(),
+                name,
+                "spatial_concept",
+                BONE_CODE[quadrant.bone],
+                modifiers,
+                COLOURS["quadrant"],
+                voxels,
+            )
 
 
 def make_segmentation(header: ResultHeader, segments: tuple[Segment, ...], storage: StorageOrder) -> Dataset:

@@ -1,6 +1,6 @@
-"""What the DICOM results take from their source: whose study it is, and which image lies where.
+"""The parts of a source's headers that DICOM results need: the identity of the study, and the place of each image.
 
-Kept small and without pixels, so that a study's files need not stay in reach until its results are written.
+Small and without pixels, so that a study's files need not stay in reach until its results are written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sparcc_pipeline.dicom.input.discover import SeriesCandidate
 from sparcc_pipeline.dicom.input.headers import Frame
 from sparcc_pipeline.dicom.input.stack import order_frames
 from sparcc_pipeline.dicom.output.identity import Identity, read_identity
-from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError
+from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, InputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.volume import Volume
 
@@ -32,7 +32,7 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class SourceHeader:
-    """What results refer to and inherit.
+    """The images that results refer to, and the elements that they inherit.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class SourceHeader:
     orientation : direction cosines of growing column and growing row index, as stored
     pixel_spacing_mm : (between rows, between columns), as stored
     size : (rows, columns) as stored
-    identity : opaque outside this package, and it does not show itself
-    completed : what the source lacks and the results' headers have, in words without a value
+    identity : opaque outside this package; its repr shows nothing
+    completed : elements that the source lacks and the results' headers have, in words without a value
     """
 
     images: tuple[SourceImage, ...] = field(repr=False)
@@ -99,7 +99,7 @@ class SourceHeader:
 
 
 def _decimals(numbers: tuple[float, ...]) -> list[str]:
-    """Decimal strings of at most 16 characters (PS3.5 6.2)."""
+    """Decimal strings of at most 16 characters ([DicomPS3.5] 6.2)."""
     return [format_number_as_ds(float(n)) for n in numbers]
 
 
@@ -110,7 +110,7 @@ def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHead
     ------
     AmbiguousSeriesError : the slices lie in several multi-frame files
     GeometryError : an image has no position
-    UnreadablePixelsError : the first file is gone or damaged
+    UnreadablePixelsError : the first file is absent or damaged
     """
     ordered = order_frames(candidate)
     frames = ordered.frames[::-1] if volume.storage.flipped[0] else ordered.frames
@@ -139,7 +139,7 @@ def _pair(values: tuple[float, ...] | None) -> tuple[float, float]:
 
 
 def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) -> None:
-    """highdicom takes one multi-frame file. (That every image has a UID of its own was seen when it was read.)"""
+    """Refuse images that results cannot refer to: derived UIDs, some frames of a file, or several multi-frame files."""
     uids = {frame.sop_instance_uid for frame in frames}
     multiframe = any(frame.frame_number is not None for frame in frames)
     if multiframe and len(uids) > 1:
@@ -148,6 +148,25 @@ def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) ->
                 "expected one multi-frame file for DICOM results, found the slices in {count} files of {series}; leave "
                 "--dicom out, or send the series as one image a file",
                 count=len(uids),
+                series=candidate.describe(),
+            )
+        )
+    missing = sorted({keyword for file in candidate.files for keyword in file.missing_uids})
+    if missing:
+        raise InputError(
+            Message(
+                "expected UIDs in every image for DICOM results that refer to them, found {keywords} missing in "
+                "{series}; leave --dicom out, or send images with UIDs",
+                keywords=tuple(missing),
+                series=candidate.describe(),
+            )
+        )
+    if multiframe and sorted(frame.frame_number or 0 for frame in frames) != list(range(1, len(frames) + 1)):
+        raise InputError(
+            Message(
+                "expected all frames of the file in the stack for DICOM results, found {count} frames of other images "
+                "left out of {series}; leave --dicom out, or send the series as one image a file",
+                count=len(candidate.left_out),
                 series=candidate.describe(),
             )
         )

@@ -1,6 +1,6 @@
 """The score as a Comprehensive 3D SR (TID 1500), and the volumes as a second one that refers to the segmentation.
 
-Two reports: groups of TID 1501 beside one of TID 1411 confuse older validators (toolbox S2). Every item is a group that
+Two reports: groups of TID 1501 beside one of TID 1411 confuse older validators. Every item is a group that
 names its source image. Not evaluable is a value of its own, and a number that was not measured is not there.
 """
 
@@ -246,7 +246,7 @@ def _volume(
     codes = header.codes
     volume = float(np.count_nonzero(segment.voxels)) * voxel_mm3
     series = hd.SourceSeriesForSegmentation(segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID)
-    # highdicom writes it with capital letters; meanings are those of the standard to the letter (toolbox S4).
+    # highdicom writes it with capital letters; meanings are those of the standard to the letter ([DicomPS3.16]).
     series.ConceptNameCodeSequence[0].CodeMeaning = "Source series for segmentation"
     return VolumeGroup(
         tracking_identifier=_tracking(header, segment.finding),

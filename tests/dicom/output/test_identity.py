@@ -66,8 +66,17 @@ def test_a_complete_header_is_taken_over(scored_study: Scoring) -> None:
 
     assert case.header.completed == ()
     for ds in case.files().values():
-        for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
-                        "StudyTime", "AccessionNumber", "ClinicalTrialProtocolID"):  # fmt: skip
+        for keyword in (
+            "PatientName",
+            "PatientID",
+            "PatientBirthDate",
+            "PatientSex",
+            "StudyInstanceUID",
+            "StudyDate",
+            "StudyTime",
+            "AccessionNumber",
+            "ClinicalTrialProtocolID",
+        ):
             assert ds[keyword].value == source[keyword].value
         assert ds.SeriesInstanceUID != source.SeriesInstanceUID
 
@@ -134,10 +143,14 @@ def test_bytes_of_an_unstated_character_set_are_kept(scored_study: Scoring) -> N
 def test_values_that_dicom_does_not_allow_are_cut_or_left_empty(scored_study: Scoring) -> None:
     case = scored_study(
         change=changed(
-            StudyDescription="x" * 80, ManufacturerModelName="m" * 70, StudyID="s" * 20, PatientSex="W",
-            StudyTime="99:99", PatientBirthDate="unknown",
+            StudyDescription="x" * 80,
+            ManufacturerModelName="m" * 70,
+            StudyID="s" * 20,
+            PatientSex="W",
+            StudyTime="99:99",
+            PatientBirthDate="unknown",
         )
-    )  # fmt: skip
+    )
 
     seg = case.seg()
 

@@ -37,9 +37,12 @@ def test_the_same_result_has_the_same_uids_and_is_the_same_object(scored_study: 
     first, again = case.files(), case.files()
 
     assert list(first) == [
-        "seg.dcm", "score.sr.dcm", "volumes.sr.dcm", *(f"overlay/slice_{i:02d}.dcm" for i in range(4, 10)),
+        "seg.dcm",
+        "score.sr.dcm",
+        "volumes.sr.dcm",
+        *(f"overlay/slice_{i:02d}.dcm" for i in range(4, 10)),
         "presentation_1.dcm",
-    ]  # fmt: skip
+    ]
     assert len(uids(*first.values())) == 10 + 5
     for name in first:
         assert first[name].to_json_dict() == again[name].to_json_dict(), name
@@ -195,8 +198,12 @@ def test_the_presentation_state_draws_on_the_stored_image(
     low, high = points.min(axis=0), points.max(axis=0)
     inside = image.pixel_array[int(low[1] + 1) : int(high[1]), int(low[0] + 1) : int(high[0])]
     assert np.median(inside) > 200 and inside.size > 40
-    texts = [t.UnformattedTextValue for a in state.GraphicAnnotationSequence if a.GraphicLayer == "POINTS"
-             for t in a.TextObjectSequence]  # fmt: skip
+    texts = [
+        t.UnformattedTextValue
+        for a in state.GraphicAnnotationSequence
+        if a.GraphicLayer == "POINTS"
+        for t in a.TextObjectSequence
+    ]
     assert texts.count("1") == 1 and "I 0  D 1" in texts
 
 

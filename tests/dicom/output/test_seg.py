@@ -139,8 +139,9 @@ def test_a_multiframe_source_is_referred_to_by_frame(scored_study: Scoring) -> N
 
     seg = case.seg()
 
-    np.testing.assert_allclose(positions_in(seg, 2), positions_of(tissue.anatomy == AnatomyLabel.RIGHT_ILIUM,
-                               tissue.geometry), atol=0.02)  # fmt: skip
+    np.testing.assert_allclose(
+        positions_in(seg, 2), positions_of(tissue.anatomy == AnatomyLabel.RIGHT_ILIUM, tissue.geometry), atol=0.02
+    )
     (filled,) = [group for group, pixels in frames_of(seg, 4) if pixels.any()]
     reference = filled.DerivationImageSequence[0].SourceImageSequence[0]
     assert reference.ReferencedFrameNumber == case.result.stir.series.frame_numbers[6] == 12 - 6
