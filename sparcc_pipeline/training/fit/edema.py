@@ -228,7 +228,7 @@ class GenerousReadings(nn.Module):
         return logit
 
     def spread(self, people: list[int]) -> float:
-        """Return the standard deviation of the generosity of readings within a person, over some people, in log odds."""
+        """Return the standard deviation of the generosity of readings within a person, in log odds."""
         variance = self.generosity.detach()[people].var(dim=1).mean()
         return float(variance.sqrt())
 
