@@ -20,6 +20,7 @@ _KINDS: Final = {
     Kind.TEXT: _T,
     Kind.WORD: _T,
     Kind.NUMBER: _N,
+    Kind.DETECTABLE: _N,
     Kind.WHOLE: _W,
     Kind.YES_NO: _Y,
     Kind.DATE: _D,
@@ -60,6 +61,7 @@ VISITS: Final = (
     _DAY,
     _TIMING,
     *_from_dictionary(Place.VISIT, without=("participant", "visit", "crp_mg_dl")),
+    Column("crp_limit_mg_l", "limit of detection where CRP was below it", _N, "mg/L", "LB.LBSTRESC"),
     *(Column(name, label, _N, "", cdisc) for name, label, cdisc in _SCORES),
 )
 
