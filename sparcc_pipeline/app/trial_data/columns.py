@@ -171,6 +171,8 @@ STEPS: Final = (
     Column("criterion", "the protocol's criterion for the step: met, not met, not assessable"),
     Column("visits", "visits that decide the criterion, separated by blanks"),
     Column("recorded_at", "visit from which the step was recorded; empty if it was not"),
+    Column("returned_at", "visits with an earlier step than before, separated by blanks"),
+    Column("note", "why the criterion is not assessable"),
     Column("agrees", "a recorded step follows a criterion that was met; empty if one of the two is missing", _Y),
 )
 
