@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 import tomli_w
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, WrapValidator
 
 from sparcc_pipeline.app.results.table_reader import compact
 from sparcc_pipeline.app.trial_data.read import cells
@@ -22,7 +22,7 @@ from sparcc_pipeline.app.trial_data.read.field_table import FIELDS
 from sparcc_pipeline.app.trial_data.read.fields import Field, Kind, Place
 from sparcc_pipeline.app.trial_data.read.headers import has_other_unit, without_unit
 
-_NUMERIC: Final = (Kind.NUMBER, Kind.WHOLE)
+_NUMERIC: Final = (Kind.NUMBER, Kind.WHOLE, Kind.DETECTABLE)
 
 
 def fields_of(*places: Place) -> tuple[Field, ...]:
@@ -88,6 +88,10 @@ def cell_model(field: Field) -> TypeAdapter[Any]:
     """Return the pydantic model for the cells of a column: their kind and range."""
     numeric = field.kind in _NUMERIC
     limits = pydantic.Field(ge=field.lowest if numeric else None, le=field.highest if numeric else None)
+    if field.kind is Kind.DETECTABLE:
+        return TypeAdapter(
+            Annotated[float, limits, WrapValidator(cells.detectable)], config=ConfigDict(allow_inf_nan=False)
+        )
     checked: Any = Annotated[_type(field), BeforeValidator(_BEFORE[field.kind]), limits]
     # Floats only: pydantic rejects the setting for other kinds.
     return TypeAdapter(checked, config=ConfigDict(allow_inf_nan=False))
@@ -123,7 +127,8 @@ _HEADER: Final = """# Data dictionary of the trial tables, one entry a column. W
 #
 # A clinical table (CSV or Excel) has `participant`, and a table of visits also has `visit`. All other columns are
 # optional, in any order, in one file or several. Case, spaces and punctuation of headers do not matter. An empty cell,
-# NA, N/A and "." mean missing, never 0. CRP: use crp_mg_l or crp_mg_dl; the name gives the unit. Dates: YYYY-MM-DD, or
+# NA, N/A and "." mean missing, never 0. CRP: use crp_mg_l or crp_mg_dl; the name gives the unit; write <5 for a value
+# below detection, never 5. Dates: YYYY-MM-DD, or
 # a date cell of Excel. REDCap: record_id and redcap_event_name are accepted; checkbox columns (asas_hi___1) count, but
 # boxes that are all empty mean "no" only if asas_hi_complete is 2. Arm and dose belong in files of their own.
 
