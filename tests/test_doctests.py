@@ -38,7 +38,14 @@ RULES = {
     ),
     "trial.agreement.summary": ("quadrant_agreement",),
     "trial.eligibility": ("eligibility",),
-    "trial.instruments": ("asas_hi", "asdas_crp", "asdas_esr", "asqol", "basdai", "basfi", "crp_in_mg_l"),
+    "trial.instruments": (
+        "asas_hi",
+        "asdas_crp",
+        "asdas_esr",
+        "asqol",
+        "basdai",
+        "basfi",
+    ),
     "trial.nsaid": ("nsaid_index",),
     "trial.reading": ("counted_score",),
     "trial.remission": (
@@ -51,7 +58,9 @@ RULES = {
         "target_status",
     ),
     "trial.schedule": ("step_criterion", "timing"),
-    "trial.states": ("asdas_improvement", "disease_activity", "health_state", "reaches"),
+    "trial.states": ("asdas_improvement", "disease_activity", "health_state"),
+    "trial.crp": ("crp_below_detection", "crp_in_mg_l"),
+    "trial.cut_off": ("exact", "below", "at_least"),
     "trial.summary": ("distribution",),
     "simulation.operating": ("ancova",),
 }

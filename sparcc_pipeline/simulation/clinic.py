@@ -41,6 +41,14 @@ def screening(clinical: Clinical, generator: np.random.Generator) -> Screening:
         haemoglobin_g_l=round(float(84 if bad[4] else 112 + 45 * u[5])),
         neutrophils_1e9_l=round(float(1.2 if bad[5] else 2 + 4 * u[6]), 1),
         platelets_1e9_l=round(float(90 if bad[6] else 160 + 200 * u[7])),
+        lymphocytes_1e9_l=2.0,
+        nyha_class=0,
+        pregnancy=False,
+        malignancy=False,
+        tuberculosis=False,
+        live_vaccine=False,
+        other_inclusion_met=True,
+        other_exclusion=False,
     )
 
 

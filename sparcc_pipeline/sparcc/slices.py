@@ -21,7 +21,6 @@ SLICES_SCORED: Final = 6
 """Consecutive slices that SPARCC scores. Source: [SpaImaging]; [Maksymowych2005]."""
 
 CHOSEN_BY_BASELINE: Final = "baseline"
-CHOSEN_BY_USER: Final = "user"
 
 _CERTAIN: Final = 1e-4
 """Probabilities are kept this far from 0 and 1, so that no single slice can decide alone."""
@@ -137,7 +136,7 @@ def six_slices_from_user(first: int, last: int, joints: Joints) -> SixSlices:
             f"expected {SLICES_SCORED} consecutive slices between 0 and {count - 1}, found {first}-{last}; "
             "slice_index is 0-based from the most anterior slice"
         )
-    return SixSlices(first, CHOSEN_BY_USER)
+    return SixSlices(first, "user")
 
 
 def first_of_six(middle: float) -> int:

@@ -1,7 +1,8 @@
 """Entry criteria of the trial, each met, not met or unknown, with the reason.
 
-A participant is eligible only if every criterion is met; a missing value is unknown, never "not met". Source:
-[Registry]; the limits come from the protocol.
+A participant is eligible only if every criterion, inclusion and exclusion, is met; a missing value is unknown, never
+"not met". Source: [Registry]; the limits come from the protocol. Criteria without a column of their own are two rows
+that the site answers, so no criterion is met by silence.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sparcc_pipeline.trial.cut_off import at_least, at_most, below
 from sparcc_pipeline.trial.instruments import InstrumentResult
-from sparcc_pipeline.trial.protocol.definition import MriSign, Protocol
+from sparcc_pipeline.trial.protocol.definition import EligibilityLimits, MriSign, Protocol
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
-from sparcc_pipeline.trial.records import Participant
+from sparcc_pipeline.trial.records import Participant, Screening
 
 
 class EntryState(Enum):
@@ -93,7 +95,7 @@ def eligibility(
     >>> from sparcc_pipeline.trial.instruments import basdai
     >>> from sparcc_pipeline.trial.protocol.definition import EligibilityLimits
     >>> from sparcc_pipeline.trial.records import Screening
-    >>> limits = EligibilityLimits(18, 4, 4, MriSign.READING, 1.5, 1.5, 1.2, 60, 1.5, 100)
+    >>> limits = EligibilityLimits(18, 4, 4, MriSign.READING, 1.5, 1.5, 1.2, 60, 1.5, 100, 0.5, 2)
     >>> chosen = {"age_max_years": 59, "haemoglobin_min_g_l": 90}
     >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, limits, None, None, None, chosen, {}, {})
     >>> score = CountedScore(12.0, ScoreSource.TWO_READINGS, asas_positive=True)
@@ -122,7 +124,22 @@ def eligibility(
             _at_least("haemoglobin", lab.haemoglobin_g_l, protocol.haemoglobin_min_g_l, " g/L"),
             _at_least("neutrophils", lab.neutrophils_1e9_l, limits.neutrophils_min_1e9_l, " x 10^9/L"),
             _at_least("platelets", lab.platelets_1e9_l, limits.platelets_min_1e9_l, " x 10^9/L"),
+            *_exclusions(lab, limits),
         ),
+    )
+
+
+def _exclusions(lab: Screening, limits: EligibilityLimits) -> tuple[EntryCriterion, ...]:
+    """Criteria of the exclusions, and the site's answers for all criteria that have no column of their own."""
+    return (
+        _at_least("lymphocytes", lab.lymphocytes_1e9_l, limits.lymphocytes_min_1e9_l, " x 10^9/L"),
+        _heart_failure(lab.nyha_class, limits.nyha_max_class),
+        _answer("no pregnancy or breast-feeding", lab.pregnancy, wanted=False),
+        _answer("no malignancy", lab.malignancy, wanted=False),
+        _answer("no tuberculosis", lab.tuberculosis, wanted=False),
+        _answer("no live vaccine", lab.live_vaccine, wanted=False),
+        _answer("every other inclusion criterion of the protocol", lab.other_inclusion_met, wanted=True),
+        _answer("no other exclusion criterion of the protocol", lab.other_exclusion, wanted=False),
     )
 
 
@@ -140,14 +157,14 @@ def _between(name: str, value: float | None, lowest: int, highest: int) -> Entry
     expected = f"{lowest}-{highest} years"
     if value is None:
         return EntryCriterion(name, expected, "no value", EntryState.UNKNOWN)
-    return EntryCriterion(name, expected, f"{value:g}", _state(lowest <= value < highest + 1))
+    return EntryCriterion(name, expected, f"{value:g}", _state(at_least(value, lowest) and below(value, highest + 1)))
 
 
 def _at_least(name: str, value: float | None, lowest: float, unit: str) -> EntryCriterion:
     expected = f"{lowest:g}{unit} or more"
     if value is None:
         return EntryCriterion(name, expected, "no value", EntryState.UNKNOWN)
-    return EntryCriterion(name, expected, f"{value:g}{unit}", _state(value >= lowest))
+    return EntryCriterion(name, expected, f"{value:g}{unit}", _state(at_least(value, lowest)))
 
 
 def _at_most_uln(name: str, value: float | None, uln: float | None, most: float) -> EntryCriterion:
@@ -156,7 +173,23 @@ def _at_most_uln(name: str, value: float | None, uln: float | None, most: float)
     if value is None or uln is None:
         found = "no value" if value is None else "no upper limit of normal"
         return EntryCriterion(name, expected, found, EntryState.UNKNOWN)
-    return EntryCriterion(name, expected, f"{value:g} with a limit of {uln:g}", _state(value <= round(most * uln, 9)))
+    return EntryCriterion(name, expected, f"{value:g} with a limit of {uln:g}", _state(at_most(value, most * uln)))
+
+
+def _heart_failure(nyha_class: int | None, most: int) -> EntryCriterion:
+    name, expected = "heart failure", f"NYHA class {most} at most"
+    if nyha_class is None:
+        return EntryCriterion(name, expected, "no value", EntryState.UNKNOWN)
+    return EntryCriterion(name, expected, f"class {nyha_class}", _state(nyha_class <= most))
+
+
+def _answer(name: str, answer: bool | None, *, wanted: bool) -> EntryCriterion:
+    """Criterion that the site answers with yes or no."""
+    expected = "yes" if wanted else "absent"
+    if answer is None:
+        return EntryCriterion(name, expected, "no answer", EntryState.UNKNOWN)
+    found = ("yes" if answer else "no") if wanted else ("present" if answer else "absent")
+    return EntryCriterion(name, expected, found, _state(answer is wanted))
 
 
 def _mri_sign(score: CountedScore, machine: MachineScore | None, protocol: Protocol) -> EntryCriterion:

@@ -15,6 +15,8 @@ from enum import Enum
 from typing import Final
 
 from sparcc_pipeline.errors import ClinicalValueError
+from sparcc_pipeline.trial.crp import ASDAS_LOWEST_CRP_MG_L, HIGHEST_CRP_MG_L
+from sparcc_pipeline.trial.cut_off import exact
 
 
 class Instrument(Enum):
@@ -41,13 +43,6 @@ class AsdasForm(Enum):
         return Instrument.ASDAS_CRP if self is AsdasForm.CRP else Instrument.ASDAS_ESR
 
 
-class CrpUnit(Enum):
-    """Units of CRP; the value is the name in messages."""
-
-    MG_L = "mg/L"
-    MG_DL = "mg/dL"
-
-
 LARGEST_ITEM: Final = 10.0
 """Items of ASDAS, BASDAI and BASFI run from 0 to 10."""
 
@@ -55,13 +50,6 @@ BASDAI_ITEMS: Final = 6
 BASFI_ITEMS: Final = 10
 ASAS_HI_ITEMS: Final = 17
 ASQOL_ITEMS: Final = 18
-
-ASDAS_LOWEST_CRP_MG_L: Final = 2.0
-"""A lower CRP counts as this value. Source: [Asdas]."""
-
-HIGHEST_CRP_MG_L: Final = 500.0
-"""A higher CRP is an error, probably of the unit. No published value: decision of this project, ten times the values of
-active axial spondyloarthritis; a raised value in the wrong unit (60 mg/L as mg/dL) exceeds it."""
 
 HIGHEST_ESR_MM_H: Final = 200.0
 """A higher ESR is an error: the tube of the Westergren method is 200 mm long. Decision of this project."""
@@ -84,27 +72,6 @@ class InstrumentResult:
     items: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     reason: str | None = None
-
-
-def crp_in_mg_l(value: float, unit: CrpUnit) -> float:
-    """Return CRP in mg/L.
-
-    Raises
-    ------
-    ClinicalValueError : below 0 or over HIGHEST_CRP_MG_L, so probably in another unit
-
-    Examples
-    --------
-    >>> crp_in_mg_l(1.2, CrpUnit.MG_DL)
-    12.0
-    """
-    crp = value * (10.0 if unit is CrpUnit.MG_DL else 1.0)
-    if not 0 <= crp <= HIGHEST_CRP_MG_L:
-        raise ClinicalValueError(
-            f"expected a CRP of 0-{HIGHEST_CRP_MG_L:g} mg/L, found {value:g} {unit.value} ({crp:g} mg/L); "
-            "check the value and the unit that the laboratory gave"
-        )
-    return crp
 
 
 def asdas_crp(
@@ -278,7 +245,7 @@ def _complete(instrument: Instrument, items: _Items, formula: _Formula) -> Instr
     used, missing = _used_and_missing(items)
     if missing:
         return without_value(instrument, used, missing)
-    return InstrumentResult(instrument, formula(used), used)
+    return InstrumentResult(instrument, exact(formula(used)), used)
 
 
 def _of_answered(instrument: Instrument, items: _Items, allow_missing: int, scale: float) -> InstrumentResult:
@@ -287,7 +254,8 @@ def _of_answered(instrument: Instrument, items: _Items, allow_missing: int, scal
     if len(missing) > allow_missing or not used:
         return without_value(instrument, used, missing)
     rule = f"{len(missing)} missing, replaced by the mean of the answered items" if missing else None
-    return InstrumentResult(instrument, scale * math.fsum(used.values()) / len(used), used, missing, rule)
+    value = exact(scale * math.fsum(used.values()) / len(used))
+    return InstrumentResult(instrument, value, used, missing, rule)
 
 
 def _used_and_missing(items: _Items) -> tuple[dict[str, float], tuple[str, ...]]:

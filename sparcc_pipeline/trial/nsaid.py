@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sparcc_pipeline.errors import ClinicalValueError
+from sparcc_pipeline.trial.cut_off import exact
 from sparcc_pipeline.trial.instruments import Instrument, InstrumentResult, without_value
 
 NSAID_EQUIVALENT_MG: Final[Mapping[str, float]] = MappingProxyType(
@@ -86,4 +87,4 @@ def nsaid_index(intakes: Sequence[NsaidIntake] | None, period_days: float | None
     if unknown:
         reason = f"drug {', '.join(unknown)} is not in the list of Dougados 2011: it has no equivalent dose"
         return InstrumentResult(Instrument.NSAID_INDEX, None, items, (), reason)
-    return InstrumentResult(Instrument.NSAID_INDEX, math.fsum(items.values()), items)
+    return InstrumentResult(Instrument.NSAID_INDEX, exact(math.fsum(items.values())), items)

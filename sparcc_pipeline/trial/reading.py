@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from sparcc_pipeline.trial.cut_off import at_most
+
 LARGEST_TOTAL: Final = 72
 """Largest total of SPARCC. Source: [SpaImaging]; [Maksymowych2005]."""
 
@@ -149,7 +151,7 @@ def counted_score(
         blind = ", ".join(reading.reader for reading in first if reading.total is None)
         return _none(f"not evaluable for reader {blind}")
     difference = abs(totals[0] - totals[1])
-    if difference <= adjudication_limit and not (third and third[0].total is not None):
+    if at_most(difference, adjudication_limit) and not (third and third[0].total is not None):
         return CountedScore(
             _mean(totals), ScoreSource.TWO_READINGS, _names(first), difference, asas_positive=_agreed(first)
         )

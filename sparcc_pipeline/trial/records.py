@@ -28,6 +28,12 @@ class Screening:
     """Values at entry that eligibility needs; None is unknown. ULN is the laboratory's upper limit of normal.
 
     More than ten fields: they are the columns of the participants' table, and each criterion reads one or two of them.
+
+    Parameters
+    ----------
+    nyha_class : class of heart failure of the New York Heart Association, 1-4; 0 without heart failure
+    pregnancy, malignancy, tuberculosis, live_vaccine : True if this exclusion is present
+    other_inclusion_met, other_exclusion : the site's answer for all criteria of the protocol without a column here
     """
 
     age_years: float | None = None
@@ -41,6 +47,14 @@ class Screening:
     haemoglobin_g_l: float | None = None
     neutrophils_1e9_l: float | None = None
     platelets_1e9_l: float | None = None
+    lymphocytes_1e9_l: float | None = None
+    nyha_class: int | None = None
+    pregnancy: bool | None = None
+    malignancy: bool | None = None
+    tuberculosis: bool | None = None
+    live_vaccine: bool | None = None
+    other_inclusion_met: bool | None = None
+    other_exclusion: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class ClinicalVisit:
     basdai, basfi, asas_hi, asqol : items in their numbered order
     patient_global : 0-10
     crp_mg_l, esr_mm_h : always in these units
+    crp_limit_mg_l : limit of detection where CRP was below it; `crp_mg_l` is then the value of the protocol's rule
     asdas_form : the form of ASDAS that the site uses
     nsaids : empty where no drug was taken; None where the intake is unknown
     rescue : True if rescue treatment was recorded since the visit before
@@ -84,6 +99,7 @@ class ClinicalVisit:
     nsaids: tuple[NsaidIntake, ...] | None = None
     nsaid_period_days: float | None = None
     rescue: bool | None = None
+    crp_limit_mg_l: float | None = None
 
 
 class QueryKind(Enum):

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sparcc_pipeline.trial.cut_off import at_least, at_most, below, exact
 from sparcc_pipeline.trial.instruments import InstrumentResult
 from sparcc_pipeline.trial.protocol.choices import ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.protocol.definition import ComparedWith, Protocol, TargetRules
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
-from sparcc_pipeline.trial.states import reaches
 
 
 class TargetStatus(Enum):
@@ -50,12 +50,12 @@ class HalfResult:
         """True or False; None without a value."""
         if self.value is None:
             return None
-        return self.value <= self.cut_off if self.inclusive else self.value < self.cut_off
+        return (at_most if self.inclusive else below)(self.value, self.cut_off)
 
     @property
     def distance(self) -> float | None:
         """Value minus cut-off; None without a value."""
-        return None if self.value is None else self.value - self.cut_off
+        return None if self.value is None else exact(self.value - self.cut_off)
 
 
 @dataclass(frozen=True)
@@ -269,4 +269,4 @@ def flare(earlier: Sequence[float | None], asdas: float | None, rules: TargetRul
     if asdas is None or not known:
         return None
     reference = known[-1] if rules.flare_compared_with is ComparedWith.PREVIOUS else min(known)
-    return reaches(asdas - reference, rules.flare_asdas_rise)
+    return at_least(asdas - reference, rules.flare_asdas_rise)

@@ -131,14 +131,31 @@ def step_criterion(protocol: Protocol, step: int, stepped_at: int, asdas: Mappin
     'not met'
     """
     protocol.require("low_disease_activity", "observation_weeks")
-    if step == 1:
-        weeks = range(stepped_at + protocol.full_dose_weeks, stepped_at + protocol.full_dose_weeks + 1)
-    else:
-        weeks = range(stepped_at, stepped_at + protocol.observation_weeks + 1)
-    decide = [visit.visit for visit in protocol.visits if visit.week in weeks]
+    end = end_of_observation(protocol, step, stepped_at)
+    last = protocol.visits[-1].week if end is None else end.week
+    first = last if step == 1 and end is not None else stepped_at
+    decide = [visit.visit for visit in protocol.visits if first <= visit.week <= last]
     definition, rules = protocol.low_disease_activity, protocol.target
     met = [clinical_half(asdas.get(visit), definition, rules).met for visit in decide]
+    if end is None:
+        # The criterion needs the whole observation, so visits of a part of it can only contradict it.
+        met.append(None)
     return StepCriterion(step, tuple(decide), _all_met(met))
+
+
+def end_of_observation(protocol: Protocol, step: int, stepped_at: int) -> PlannedVisit | None:
+    """Return the first planned visit at which the dose before a step was taken long enough; None if none is planned.
+
+    Parameters
+    ----------
+    step, stepped_at : as in `step_criterion`
+
+    Raises
+    ------
+    ConfigError : the protocol leaves the observation unset
+    """
+    weeks = protocol.full_dose_weeks if step == 1 else protocol.observation_weeks
+    return next((visit for visit in protocol.visits if visit.week >= stepped_at + weeks), None)
 
 
 def _all_met(met: Sequence[bool | None]) -> Criterion:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from sparcc_pipeline.trial.cut_off import above, at_least, at_most, below
+
 
 class DiseaseActivity(Enum):
     """States of disease activity by ASDAS."""
@@ -45,9 +47,6 @@ ASAS_HI_POOR_FROM: Final = 12
 ASAS_HI_SMALLEST_DETECTABLE_CHANGE: Final = 3.0
 """Cut-offs and smallest detectable change of ASAS-HI. Source: [Kiltz2018]."""
 
-_ROUNDING: Final = 9
-"""Decimals to which a difference is rounded before the comparison with a limit, so that 4.1 - 3.0 counts as 1.1."""
-
 
 def disease_activity(asdas: float) -> DiseaseActivity:
     """Return the state by ASDAS: < 1.3 inactive, < 2.1 low, 2.1-3.5 high, > 3.5 very high. Source: [AsdasStates].
@@ -57,11 +56,11 @@ def disease_activity(asdas: float) -> DiseaseActivity:
     >>> [disease_activity(asdas).value for asdas in (1.29, 1.3, 2.1, 3.5, 3.51)]
     ['inactive', 'low', 'high', 'high', 'very high']
     """
-    if asdas < ASDAS_INACTIVE_BELOW:
+    if below(asdas, ASDAS_INACTIVE_BELOW):
         return DiseaseActivity.INACTIVE
-    if asdas < ASDAS_LOW_BELOW:
+    if below(asdas, ASDAS_LOW_BELOW):
         return DiseaseActivity.LOW
-    return DiseaseActivity.VERY_HIGH if asdas > ASDAS_VERY_HIGH_ABOVE else DiseaseActivity.HIGH
+    return DiseaseActivity.VERY_HIGH if above(asdas, ASDAS_VERY_HIGH_ABOVE) else DiseaseActivity.HIGH
 
 
 def asdas_improvement(baseline: float, follow_up: float) -> Improvement:
@@ -72,10 +71,10 @@ def asdas_improvement(baseline: float, follow_up: float) -> Improvement:
     >>> [asdas_improvement(4.1, asdas).value for asdas in (3.01, 3.0, 2.1)]
     ['none', 'clinically important', 'major']
     """
-    fall = round(baseline - follow_up, _ROUNDING)
-    if fall >= ASDAS_MAJOR_IMPROVEMENT:
+    fall = baseline - follow_up
+    if at_least(fall, ASDAS_MAJOR_IMPROVEMENT):
         return Improvement.MAJOR
-    return Improvement.IMPORTANT if fall >= ASDAS_IMPORTANT_IMPROVEMENT else Improvement.NONE
+    return Improvement.IMPORTANT if at_least(fall, ASDAS_IMPORTANT_IMPROVEMENT) else Improvement.NONE
 
 
 def health_state(asas_hi_sum: float) -> HealthState:
@@ -86,17 +85,6 @@ def health_state(asas_hi_sum: float) -> HealthState:
     >>> [health_state(total).value for total in (5, 6, 12)]
     ['good', 'moderate', 'poor']
     """
-    if asas_hi_sum <= ASAS_HI_GOOD_UP_TO:
+    if at_most(asas_hi_sum, ASAS_HI_GOOD_UP_TO):
         return HealthState.GOOD
-    return HealthState.POOR if asas_hi_sum >= ASAS_HI_POOR_FROM else HealthState.MODERATE
-
-
-def reaches(rise: float, limit: float) -> bool:
-    """Return True if a difference of two values is at least the limit, without the error of binary fractions.
-
-    Examples
-    --------
-    >>> 4.1 - 3.0 >= 1.1, reaches(4.1 - 3.0, 1.1)
-    (False, True)
-    """
-    return round(rise, _ROUNDING) >= limit
+    return HealthState.POOR if at_least(asas_hi_sum, ASAS_HI_POOR_FROM) else HealthState.MODERATE

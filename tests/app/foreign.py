@@ -137,7 +137,7 @@ def overflowing(ds: pydicom.Dataset, number: int) -> bytes:
 PIXEL_SPACING = b"\x28\x00\x30\x00"
 SCOUT = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
 
-SCORED: dict[str, Callable[[list[Path]], None]] = {
+SCORED: dict[str, Callable[[list[Path]], object]] = {
     "as written": lambda paths: None,
     "bare data sets": bare,
     "a series UID for each slice": lambda p: edit(p, SeriesInstanceUID=lambda ds, n: f"1.2.5.{n}"),
@@ -182,7 +182,7 @@ SCORED: dict[str, Callable[[list[Path]], None]] = {
 }
 """Studies that have the known score."""
 
-REFUSED: dict[str, tuple[Callable[[list[Path]], None], str]] = {
+REFUSED: dict[str, tuple[Callable[[list[Path]], object], str]] = {
     "six slices touch the cut": (lambda p: [path.write_bytes(b"") for path in p[:6]] and None, "slices may be missing"),
     "gap": (lambda p: p[6].write_bytes(b"") and None, "missing"),
     "values over BitsStored": (lambda p: edit(p, BitsStored=12, HighBit=11, PixelData=overflowing), "BitsStored"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +11,11 @@ import pytest
 
 from sparcc_pipeline.app.batch import task as batch_task
 from sparcc_pipeline.app.batch.sources import find_sources
+from sparcc_pipeline.app.batch.table import batch_csv, batch_parquet, sources_csv
 from sparcc_pipeline.app.batch.task import StudyTask, score_task
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
+from sparcc_pipeline.app.nightly.morning.deviations import ImageFacts, deviations
 from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases
 from sparcc_pipeline.app.reader.database import open_reader_database
 from sparcc_pipeline.app.reader.settings import load_settings
@@ -117,3 +121,42 @@ def test_a_study_that_cannot_be_read_is_refused_by_every_way_with_its_reason(
     change(study)
     found = way(tmp_path / "study", work)
     assert isinstance(found, str) and reason in found
+
+
+def test_lost_files_are_in_the_facts_and_the_morning_report(study: list[Path], work: Path, tmp_path: Path) -> None:
+    for path in study[:2]:
+        path.write_bytes(b"")
+    (tmp_path / "study" / "README.txt").write_text("no image")
+    night = IntakeNight(work)
+    try:
+        night.manifest("S01", ("P1", "", "", "T01", "baseline"))
+        night.drop(tmp_path / "study", "upload")
+        (version,) = night.run()
+        assert (version.facts["lost_files"], version.facts["cut_ends"]) == (2, ["anterior"])
+        assert version.facts["instances"] == 12
+        found = deviations(ImageFacts.of(version.facts), None, night.settings.report)
+        assert found[0].startswith("2 files cannot be read") and "anterior" in found[1]
+        # A whole upload of the same study, sent later, replaces the damaged one.
+        write_known(tmp_path / "again")
+        night.drop(tmp_path / "again", "again")
+        whole = night.run()[-1]
+        assert whole.facts["lost_files"] == 0 and not whole.facts["cut_ends"]
+    finally:
+        night.close()
+
+
+def test_names_in_any_bytes_end_no_batch(study: list[Path], work: Path, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/" + "王某".encode("gb18030")
+    os.mkdir(folder)  # noqa: PTH102 - no UTF-8
+    for number, path in enumerate(study):
+        content = path.read_bytes()
+        name = folder + b"/" + "图像".encode("gb18030") + b"%03d" % number
+        with open(name, "wb") as file:  # noqa: PTH123
+            file.write(content[: len(content) // 2] if number == 6 else content)
+    found = find_sources([Path(os.fsdecode(folder))], work / "out")
+    (task,) = [StudyTask(s, work / "out" / s.key, load_config(), Request(), Extras(), "ab" * 32) for s in found.studies]
+    row = score_task(task)
+    assert row.status == "rejected" and "图像006" in (row.reason or "")
+    batch_csv([row]), batch_parquet([row]), sources_csv(found)
+    (work / "out" / "score.json").write_text((task.folder / "score.json").read_text(encoding="utf-8"), encoding="utf-8")
+    json.dumps(json.loads((task.folder / "score.json").read_text())).encode()

@@ -10,7 +10,8 @@ import pytest
 
 from sparcc_pipeline.errors import ClinicalValueError
 from sparcc_pipeline.trial import states
-from sparcc_pipeline.trial.instruments import CrpUnit, asas_hi, asdas_crp, asdas_esr, asqol, basdai, basfi, crp_in_mg_l
+from sparcc_pipeline.trial.crp import CrpUnit, crp_in_mg_l
+from sparcc_pipeline.trial.instruments import asas_hi, asdas_crp, asdas_esr, asqol, basdai, basfi
 from sparcc_pipeline.trial.nsaid import NSAID_EQUIVALENT_MG, NsaidIntake, nsaid_index
 from sparcc_pipeline.trial.states import DiseaseActivity, HealthState, Improvement
 

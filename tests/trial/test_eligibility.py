@@ -30,6 +30,14 @@ GOOD = Screening(
     haemoglobin_g_l=140,
     neutrophils_1e9_l=4,
     platelets_1e9_l=250,
+    lymphocytes_1e9_l=2,
+    nyha_class=0,
+    pregnancy=False,
+    malignancy=False,
+    tuberculosis=False,
+    live_vaccine=False,
+    other_inclusion_met=True,
+    other_exclusion=False,
 )
 POSITIVE = CountedScore(8, ScoreSource.TWO_READINGS, asas_positive=True)
 
@@ -41,11 +49,12 @@ def checked(
     score: CountedScore = POSITIVE,
     machine: MachineScore | None = None,
     settings: dict[str, Any] | None = None,
+    items: tuple[float, ...] | None = None,
     **choices: int,
 ) -> Eligibility:
     return eligibility(
         Participant("P001", "S1", screening),
-        basdai((item,) * 6),
+        basdai(items or (item,) * 6),
         overall,
         score,
         machine,
@@ -72,6 +81,14 @@ def test_every_criterion_of_the_registry_entry_is_there() -> None:
         "haemoglobin",
         "neutrophils",
         "platelets",
+        "lymphocytes",
+        "heart failure",
+        "no pregnancy or breast-feeding",
+        "no malignancy",
+        "no tuberculosis",
+        "no live vaccine",
+        "every other inclusion criterion of the protocol",
+        "no other exclusion criterion of the protocol",
     ]
     assert found.state is MET
     assert reasons_against(found.criteria) == []
@@ -89,6 +106,14 @@ def test_every_criterion_of_the_registry_entry_is_there() -> None:
         ("haemoglobin_g_l", {90: MET, 89.9: NOT_MET, None: UNKNOWN}, "haemoglobin"),
         ("neutrophils_1e9_l", {1.5: MET, 1.49: NOT_MET, None: UNKNOWN}, "neutrophils"),
         ("platelets_1e9_l", {100: MET, 99: NOT_MET, None: UNKNOWN}, "platelets"),
+        ("lymphocytes_1e9_l", {0.5: MET, 0.3: NOT_MET, None: UNKNOWN}, "lymphocytes"),
+        ("nyha_class", {0: MET, 2: MET, 3: NOT_MET, 4: NOT_MET, None: UNKNOWN}, "heart failure"),
+        ("pregnancy", {False: MET, True: NOT_MET, None: UNKNOWN}, "pregnancy"),
+        ("malignancy", {False: MET, True: NOT_MET, None: UNKNOWN}, "malignancy"),
+        ("tuberculosis", {False: MET, True: NOT_MET, None: UNKNOWN}, "tuberculosis"),
+        ("live_vaccine", {False: MET, True: NOT_MET, None: UNKNOWN}, "live vaccine"),
+        ("other_inclusion_met", {True: MET, False: NOT_MET, None: UNKNOWN}, "other inclusion"),
+        ("other_exclusion", {False: MET, True: NOT_MET, None: UNKNOWN}, "other exclusion"),
     ],
 )
 def test_each_value_at_its_border(field: str, values: dict[float | None, EntryState], name: str) -> None:

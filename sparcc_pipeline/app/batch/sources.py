@@ -16,7 +16,7 @@ from sparcc_pipeline.app.study.files import PARTIAL_PREFIX, PARTIAL_SUFFIX
 from sparcc_pipeline.app.study.images import is_nifti, require_readable
 from sparcc_pipeline.app.study.saved_study import is_score_folder
 from sparcc_pipeline.dicom.input.directory import directory_references, is_directory
-from sparcc_pipeline.dicom.input.elements import looks_like_dicom
+from sparcc_pipeline.dicom.input.elements import looks_like_dicom, quiet_pydicom
 from sparcc_pipeline.dicom.input.studies import FoundStudy, StudyFinder
 from sparcc_pipeline.errors import SparccError, UnreadablePixelsError
 
@@ -82,8 +82,8 @@ def find_sources(sources: Sequence[Path], out: Path) -> FoundSources:
     for source in sources:
         require_readable(source)
     found, finder, nifti = FoundSources(), StudyFinder(), set[Path]()
-    for source in sources:
-        for path in _files_of(source, Path(os.path.realpath(out)), found):
+    with quiet_pydicom():
+        for path in (path for source in sources for path in _files_of(source, Path(os.path.realpath(out)), found)):
             if is_nifti(path):
                 nifti.add(path)
             else:

@@ -17,7 +17,10 @@ def inspect(
     accept_fat_suppressed: FatSuppressedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show studies, series and oddities of a source without scoring it; send the output when a study is refused."""
+    """Show what a source holds, without scoring it.
+
+    Lists studies, series and what is odd. Send the output when a study is refused.
+    """
     request = request_from(None, series, accept_fat_suppressed)
     from sparcc_pipeline.app.study.inspection import inspect_source, inspection_text
 

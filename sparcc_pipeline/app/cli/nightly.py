@@ -1,7 +1,4 @@
-"""`sparcc nightly` and `sparcc receive`: unattended work.
-
-Only typer is imported here; a command imports its modules when it runs.
-"""
+"""`sparcc nightly` and `sparcc receive`: unattended work. Only typer is imported here; a command imports the rest."""
 
 from __future__ import annotations
 
@@ -44,16 +41,6 @@ MaybeBy = Annotated[
 ]
 
 DEFAULT_FILE = Path("nightly.toml")
-
-
-def receive(config: SettingsFile = DEFAULT_FILE) -> None:
-    """Run the DICOM receiver until SIGTERM or Ctrl-C.
-
-    It stores what sites send; sparcc nightly scores it.
-    """
-    from sparcc_pipeline.app.nightly.receive import run_receiver
-
-    run_receiver(config)
 
 
 @nightly_app.command()
@@ -187,3 +174,13 @@ def supersede(
     with open_ledger(config) as ledger:
         for version in ledger.supersede(old, new, by or getuser()):
             print_state(version)
+
+
+def receive(config: SettingsFile = DEFAULT_FILE) -> None:
+    """Run the DICOM receiver until SIGTERM or Ctrl-C.
+
+    It stores what sites send; sparcc nightly scores it.
+    """
+    from sparcc_pipeline.app.nightly.receive import run_receiver
+
+    run_receiver(config)

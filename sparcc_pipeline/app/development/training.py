@@ -1,4 +1,4 @@
-"""`sparcc train` and `sparcc evaluate`: train the model on the readers' data, and measure it."""
+"""`sparcc model train` and `sparcc model evaluate`: train the model on the readers' data, and measure it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run_evaluate(data: Path, folder: Path, seed: int, overlays: Path | None = No
             "schema": EVALUATION_SCHEMA,
             "date": utc_now().date().isoformat(),
             "software": __version__,
-            "command": f"sparcc evaluate --data DATA --run RUN --seed {seed}",
+            "command": f"sparcc model evaluate --data DATA --run RUN --seed {seed}",
             **evaluate(run, lambda line: typer.echo(line, err=True), seen),
             "elsewhere": [asdict(goal) for goal in goals_elsewhere(folder)],
         }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from sparcc_pipeline.app.study.images import Request, Study, read_study
 from sparcc_pipeline.dicom.input.series.cut import ANTERIOR, END_WORDS, POSTERIOR
@@ -19,6 +19,9 @@ from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
 from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, score_likelihood
 from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
+
+CHOSEN_BY_USER: Final = "user"
+"""`SixSlices.chosen_by` of slices that a user requested."""
 
 
 class Segmenter(Protocol):
@@ -157,7 +160,19 @@ def six_slices(segmented: Segmented, request: Request) -> SixSlices:
         return six_slices_from_user(*request.slices, segmented.joints)
     six = choose_six_slices(segmented.joints, segmented.tissue.ligamentous)
     require_not_cut(segmented.study, six)
-    return six
+    return _warned_of_end(six, segmented.tissue)
+
+
+def _warned_of_end(six: SixSlices, tissue: TissueMaps) -> SixSlices:
+    """Return the six, with a warning if the stack ends before the ligamentous part shows: its end may be missing."""
+    last = six.transitional_slice
+    if last < len(tissue.ligamentous) - 1 or tissue.ligamentous[last] >= 0.5:
+        return six
+    warning = Message(
+        "the ligamentous part shows on no slice: the six end with the last slice of the series, and slices may be "
+        "missing behind it"
+    )
+    return replace(six, warnings=(*six.warnings, warning))
 
 
 def require_not_cut(study: Study, six: SixSlices) -> None:

@@ -20,6 +20,7 @@ _KINDS: Final = {
     Kind.TEXT: _T,
     Kind.WORD: _T,
     Kind.NUMBER: _N,
+    Kind.DETECTABLE: _N,
     Kind.WHOLE: _W,
     Kind.YES_NO: _Y,
     Kind.DATE: _D,
@@ -60,6 +61,7 @@ VISITS: Final = (
     _DAY,
     _TIMING,
     *_from_dictionary(Place.VISIT, without=("participant", "visit", "crp_mg_dl")),
+    Column("crp_limit_mg_l", "limit of detection where CRP was below it", _N, "mg/L", "LB.LBSTRESC"),
     *(Column(name, label, _N, "", cdisc) for name, label, cdisc in _SCORES),
 )
 
@@ -169,6 +171,8 @@ STEPS: Final = (
     Column("criterion", "the protocol's criterion for the step: met, not met, not assessable"),
     Column("visits", "visits that decide the criterion, separated by blanks"),
     Column("recorded_at", "visit from which the step was recorded; empty if it was not"),
+    Column("returned_at", "visits with an earlier step than before, separated by blanks"),
+    Column("note", "why the criterion is not assessable"),
     Column("agrees", "a recorded step follows a criterion that was met; empty if one of the two is missing", _Y),
 )
 

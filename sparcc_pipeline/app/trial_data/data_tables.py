@@ -93,6 +93,7 @@ def _visit_row(visit: ClinicalVisit, loaded: LoadedTrial, protocol: Protocol) ->
         "visit_date": loaded.dates.get((visit.participant, visit.visit)),
         "patient_global": visit.patient_global,
         "crp_mg_l": visit.crp_mg_l,
+        "crp_limit_mg_l": visit.crp_limit_mg_l,
         "esr_mm_h": visit.esr_mm_h,
         "asdas_form": visit.asdas_form and visit.asdas_form.value,
         "nsaid_period_days": visit.nsaid_period_days,

@@ -1,4 +1,6 @@
-"""An MR image without the identity of its patient: Basic Application Level Confidentiality Profile (PS3.15 annex E).
+"""An MR image without the identity of its patient: Basic Application Level Confidentiality Profile.
+
+Source: [DicomPS3.15] annex E.
 
 A new data set takes the elements that `confidentiality.toml` lists, and nothing else of the file: no preamble, file
 meta information, padding, or compressed stream, in which text can hide. Options: Clean Descriptors, Retain Longitudinal
@@ -49,9 +51,9 @@ METHOD_CODES: Final = (
     ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
     ("113111", "Retain Safe Private Option"),
 )
-"""Context group 7050 (PS3.16)."""
+"""Context group 7050 ([DicomPS3.16])."""
 
-METHOD_TEXT: Final = "sparcc-pipeline: PS3.15 E, elements kept by list"
+METHOD_TEXT: Final = "sparcc-pipeline: [DicomPS3.15] E, elements kept by list"
 
 LONGEST_EXAMINATION: Final = timedelta(days=31)
 """How far other dates may lie from that of the study; scans that are repeated later are other studies."""
@@ -120,7 +122,7 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
 
     Raises
     ------
-    UnreadablePixelsError : the file is gone, cut off, or its pixels cannot be decoded
+    UnreadablePixelsError : the file is absent, cut off, or its pixels cannot be decoded
     """
     try:
         with quiet_pydicom():
@@ -231,7 +233,7 @@ def _shifted(text: str, vr: str, context: _Context) -> str:
         moved = day + timedelta(days=context.subject.days)
     except OverflowError:
         return ""
-    # The offset from UTC, which tells where a hospital is, goes.
+    # The offset from UTC shows the place of a hospital: it is removed.
     clock = kept_time(text.strip(" \0")[8:].split("+")[0].split("-")[0]) if vr == "DT" else ""
     return f"{moved.year:04d}{moved:%m%d}{clock}"
 
@@ -255,13 +257,19 @@ def _keep_private(source: Dataset, target: Dataset, profile: Profile) -> None:
 
 
 def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:
-    """The trial's codes in the place of the patient; what an MR image must have and may be empty (PS3.3 C.7)."""
+    """The trial's codes in the place of the patient; what an MR image must have and may be empty ([DicomPS3.3] C.7)."""
     subject = context.subject
     target.PatientName = target.PatientID = subject.participant
     for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "ReferringPhysicianName"):
         setattr(target, keyword, "")
-    for keyword in ("StudyDate", "StudyTime", "SeriesNumber", "Manufacturer", "PositionReferenceIndicator",
-                    "ScanOptions"):  # fmt: skip
+    for keyword in (
+        "StudyDate",
+        "StudyTime",
+        "SeriesNumber",
+        "Manufacturer",
+        "PositionReferenceIndicator",
+        "ScanOptions",
+    ):
         if keyword not in target:
             setattr(target, keyword, None if keyword == "SeriesNumber" else "")
     # The registration names the sponsor; a module with a time point must state one.
@@ -271,12 +279,12 @@ def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:
     target.ClinicalTrialTimePointID = subject.visit
     serial = text_of(source, "DeviceSerialNumber")
     if serial:
-        # Whether a participant was scanned by the same device can be told, which device it is cannot.
+        # Shows that two scans come from one device, not which device it is.
         target.DeviceSerialNumber = keyed_code(context.key, "device", subject.site, serial)
 
 
 def _set_method(target: Dataset) -> None:
-    """That and how the image was de-identified (PS3.15 E.1.1)."""
+    """That and how the image was de-identified ([DicomPS3.15] E.1.1)."""
     target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", METHOD_TEXT
     target.LongitudinalTemporalInformationModified = "MODIFIED"
     codes = []

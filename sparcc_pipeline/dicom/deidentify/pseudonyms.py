@@ -1,7 +1,7 @@
 """What stands in the place of an identity: UIDs, codes and dates made with the secret key of the intake.
 
-Without the key nobody can tell from a pseudonym what it stands for, nor try whether it stands for a known UID or number
-(PS3.15 E.1.1 asks for both). With the key the same identity always has the same pseudonym, so that references between
+Without the key a pseudonym cannot be traced to its identity, nor can a known UID or number be tried against it
+([DicomPS3.15] E.1.1). With the key the same identity always has the same pseudonym, so that references between
 images hold, also of those that come a year later.
 """
 
@@ -25,7 +25,7 @@ def keyed_hash(key: bytes, purpose: str, *parts: str) -> bytes:
 
 
 def keyed_uid(key: bytes, site: str, uid: str) -> str:
-    """The UID that stands for `uid` of a site: 2.25. and a UUID (PS3.5 B.2). Another site's same UID has another."""
+    """Return the UID in place of `uid` of a site: 2.25. and a UUID ([DicomPS3.5] B.2). Each site has its own."""
     digest = keyed_hash(key, "uid", site, uid.strip(" \0"))
     return UID_ROOT + str(uuid.UUID(bytes=digest[:16], version=4).int)
 

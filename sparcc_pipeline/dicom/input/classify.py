@@ -219,7 +219,7 @@ def _classify_inverted(protocol: Protocol) -> Classification:
 def _classify_without_time(protocol: Protocol) -> Classification:
     """Classify a stated inversion without its time by contrast, name, body part and the other times, in this order."""
     if protocol.acquisition_contrast == "STIR":
-        return Classification(SeriesKind.STIR, (Message("Acquisition Contrast says STIR"),))
+        return Classification(SeriesKind.STIR, (Message("Acquisition Contrast is STIR"),))
     fluid_option = any(FLUID_OPTION in option for option in protocol.scan_options)
     if protocol.acquisition_contrast == "FLUID_ATTENUATED" or "flair" in protocol.named or fluid_option:
         return Classification(SeriesKind.OTHER, (Message("inversion recovery without TI, called FLAIR"),))
@@ -276,10 +276,8 @@ def _classify_by_name(protocol: Protocol) -> Classification:
         reason = Message("no inversion in the header, and times unlike STIR ({times})", times=_times(protocol))
         return Classification(kind, (reason,))
     if silent:
-        reason = Message("named STIR or TIRM, the header says nothing against it")
-        warning = Message(
-            "the header does not say how fat was suppressed: that this is STIR is known from the name only"
-        )
+        reason = Message("named STIR or TIRM, and the header states nothing against it")
+        warning = Message("the header does not state how fat was suppressed: only the name shows that this is STIR")
         return Classification(SeriesKind.STIR, (reason,), (warning,))
     return _fat_suppressed(
         Message("named STIR or TIRM, but the header states no inversion ({times})", times=_times(protocol))

@@ -14,7 +14,13 @@ import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind
 from sparcc_pipeline.dicom.input.directory import ListedFile, is_directory, listed_files, missing_files
-from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, START_BYTES, printable_name, starts_like_dicom
+from sparcc_pipeline.dicom.input.elements import (
+    PARSE_ERRORS,
+    START_BYTES,
+    printable_name,
+    quiet_pydicom,
+    starts_like_dicom,
+)
 from sparcc_pipeline.dicom.input.files.other_files import Unreadable, possible_image
 from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_open_header
 from sparcc_pipeline.dicom.input.series.copies import without_copies
@@ -174,8 +180,9 @@ def discover(files: Iterable[Path]) -> Discovery:
     files : candidate files in any order (`source.open_source` lists them); a file that does not exist is unreadable
     """
     looked, paths = _Looked(), sorted(files)
-    for path in paths:
-        looked.add(path)
+    with quiet_pydicom():
+        for path in paths:
+            looked.add(path)
     found = {uid for header in looked.headers for uid in (header.study_uid, header.sop_instance_uid)}
     looked.unreadable += [
         Unreadable(printable_name(each.path), Message("missing (listed in the DICOMDIR)"), each.series_uid or None)

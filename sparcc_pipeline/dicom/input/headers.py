@@ -53,7 +53,7 @@ ACQUISITION_TAGS: Final = (
     "ImageType",
     "InversionTime",
 )
-"""What may tell two classic images at one position apart."""
+"""Elements that may differ between two classic images at one position."""
 
 _FRAME_TAGS: Final = (
     *("Rows", "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
@@ -153,40 +153,44 @@ def read_header(path: Path) -> ImageFile:
 def read_open_header(path: Path, opened: BinaryIO) -> ImageFile:
     """Read the header of a file that is open at its beginning (see `read_header`)."""
     with quiet_pydicom():
-        ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=_READ_TAGS, force=True)
-        person = take_person(ds)
-        uids = uids_of(ds, person)
-        _require_whole(ds, uids)
-        frame_groups = items_of(ds, "PerFrameFunctionalGroupsSequence")
-        shared = _first(ds, "SharedFunctionalGroupsSequence")
-        frames = _frames(ds, shared, frame_groups, path, uids.instance)
-        in_acquisition = _whole(ds, "ImagesInAcquisition")
-        related = _whole(ds, "NumberOfSeriesRelatedInstances")
-        name = "\\".join(text_of(ds, keyword) for keyword in ("SeriesDescription", "ProtocolName"))
-        return ImageFile(
-            path=path,
-            study_uid=uids.study,
-            series_uid=uids.series,
-            sop_instance_uid=uids.instance,
-            series_number=_whole(ds, "SeriesNumber"),
-            acquired=acquired(ds),
-            protocol=frames[0].protocol,
-            frames=frames,
-            transfer_syntax_uid=str(ds.file_meta.get("TransferSyntaxUID", "")),
-            lossy=text_of(ds, "LossyImageCompression") == "01",
-            frame_of_reference_uid=text_of(ds, "FrameOfReferenceUID") or None,
-            manufacturer=text_of(ds, "Manufacturer"),
-            model=text_of(ds, "ManufacturerModelName"),
-            field_strength_t=number_of(ds, "MagneticFieldStrength"),
-            images_in_acquisition=in_acquisition,
-            native_pixels=find_native_pixels(ds, opened),
-            declared=read_declared(ds),
-            person=person,
-            name_hash=hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8] if name.strip("\\") else "",
-            announced=max((n for n in (in_acquisition, related) if n is not None), default=None),
-            missing_uids=uids.missing,
-            decimal_commas=tuple(k for k in GEOMETRY_TAGS if has_decimal_comma(ds, k)),
-        )
+        return _parsed(path, opened)
+
+
+def _parsed(path: Path, opened: BinaryIO) -> ImageFile:
+    ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=_READ_TAGS, force=True)
+    person = take_person(ds)
+    uids = uids_of(ds, person)
+    _require_whole(ds, uids)
+    frame_groups = items_of(ds, "PerFrameFunctionalGroupsSequence")
+    shared = _first(ds, "SharedFunctionalGroupsSequence")
+    frames = _frames(ds, shared, frame_groups, path, uids.instance)
+    in_acquisition = _whole(ds, "ImagesInAcquisition")
+    related = _whole(ds, "NumberOfSeriesRelatedInstances")
+    name = "\\".join(text_of(ds, keyword) for keyword in ("SeriesDescription", "ProtocolName"))
+    return ImageFile(
+        path=path,
+        study_uid=uids.study,
+        series_uid=uids.series,
+        sop_instance_uid=uids.instance,
+        series_number=_whole(ds, "SeriesNumber"),
+        acquired=acquired(ds),
+        protocol=frames[0].protocol,
+        frames=frames,
+        transfer_syntax_uid=str(ds.file_meta.get("TransferSyntaxUID", "")),
+        lossy=text_of(ds, "LossyImageCompression") == "01",
+        frame_of_reference_uid=text_of(ds, "FrameOfReferenceUID") or None,
+        manufacturer=text_of(ds, "Manufacturer"),
+        model=text_of(ds, "ManufacturerModelName"),
+        field_strength_t=number_of(ds, "MagneticFieldStrength"),
+        images_in_acquisition=in_acquisition,
+        native_pixels=find_native_pixels(ds, opened),
+        declared=read_declared(ds),
+        person=person,
+        name_hash=hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8] if name.strip("\\") else "",
+        announced=max((n for n in (in_acquisition, related) if n is not None), default=None),
+        missing_uids=uids.missing,
+        decimal_commas=tuple(k for k in GEOMETRY_TAGS if has_decimal_comma(ds, k)),
+    )
 
 
 def _require_whole(ds: Dataset, uids: Uids) -> None:
@@ -208,9 +212,10 @@ def _frames(ds: Dataset, shared: Dataset, frame_groups: list[Dataset], path: Pat
     if frame_groups:
         return _enhanced_frames(ds, shared, frame_groups, path, uid)
     found = _frame(ds, [ds], path, uid, None, _differences(ds, ACQUISITION_TAGS))
-    found = replace(found, protocol=read_protocol(ds, shared, Dataset(), placed=_is_placed(found)))
+    protocol = read_protocol(ds, shared, Dataset(), placed=_is_placed(found))
+    found = replace(found, protocol=protocol, number=_whole(ds, "InstanceNumber") if count == 1 else None)
     if count == 1:
-        return (replace(found, number=_whole(ds, "InstanceNumber")),)
+        return (found,)
     # With many frames and one position at most, the place of each slice is unknown.
     unplaced = replace(_frame(ds, [Dataset()], path, uid, None, ()), protocol=found.protocol)
     return tuple(replace(unplaced, frame_number=n) for n in range(1, min(count, 10_000) + 1))

@@ -48,7 +48,7 @@ class NativePixels:
     head : the bytes before its value: tag, VR and length
     dtype : of one value, as numpy spells it
     shape : (rows, columns) or (frames, rows, columns)
-    unused_bits : of each value, above those that count (PS3.5 8.1.1)
+    unused_bits : of each value, above those that count ([DicomPS3.5] 8.1.1)
     """
 
     offset: int

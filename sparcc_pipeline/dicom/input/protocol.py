@@ -86,7 +86,7 @@ class Protocol:
 
 def read_protocol(ds: Dataset, shared: Dataset, frame: Dataset, *, placed: bool = False) -> Protocol:
     """Return the acquisition of an image; enhanced files state it in functional groups ([DicomPS3.3] C.8.13.5)."""
-    places = [*chain.from_iterable(functional_groups(g, _ENHANCED_GROUPS) for g in (frame, shared)), ds]
+    places = [*chain.from_iterable(functional_groups(g, _ENHANCED_GROUPS) for g in (frame, shared) if len(g)), ds]
 
     def text(keyword: str) -> str:
         return next((v for place in places if (v := text_of(place, keyword))), "")

@@ -199,6 +199,8 @@ def _warnings(candidate: SeriesCandidate, frames: tuple[Frame, ...]) -> list[Mes
         )
     if all(frame.rescale_slope == 0 for file in candidate.files for frame in file.frames):
         warnings.append(Message("RescaleSlope is 0 in all images: read as 1"))
+    if len({(frame.rescale_slope, frame.rescale_intercept) for frame in frames}) > 1:
+        warnings.append(Message("RescaleSlope or RescaleIntercept differs between slices: applied slice by slice"))
     places = {file.frame_of_reference_uid for file in candidate.files}
     if len(places) > 1:
         warnings.append(

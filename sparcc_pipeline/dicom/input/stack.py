@@ -169,7 +169,7 @@ def _require_one_image_a_place(frames: Sequence[Frame], along: FloatArray) -> No
                     "its own",
                     found=len(pairs),
                     count=len(frames),
-                    tags=tuple(differing) or Message("no tag that tells them apart"),
+                    tags=tuple(differing) or Message("no tag that differs"),
                 )
             )
         raise IncompleteSeriesError(

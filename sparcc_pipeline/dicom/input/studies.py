@@ -212,8 +212,9 @@ class StudyFinder:
 def find_studies(files: Iterable[Path]) -> StudyFinder:
     """Look at all these files."""
     finder = StudyFinder()
-    for path in files:
-        finder.add(path)
+    with quiet_pydicom():
+        for path in files:
+            finder.add(path)
     return finder
 
 

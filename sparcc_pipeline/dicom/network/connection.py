@@ -19,8 +19,8 @@ _LARGEST_REQUEST: Final = 2**20
 _RECEIVE_BYTES: Final = 2**16
 
 
-Tell = Callable[..., None]
-"""`tell(event, **fields)`: what happened, in a constant text and in codes and numbers."""
+Report = Callable[..., None]
+"""`report(event, **fields)`: an event as a constant text, with codes and numbers."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class NodeLimits:
 
 @dataclass(frozen=True)
 class BoundedReads:
-    """Reading from a connection, in the place of pynetdicom's own, which waits for and holds whatever a peer says."""
+    """Reading from a connection with limits; pynetdicom's own waits for and holds all that a peer announces."""
 
     association: Association
     connection: Any
     limits: NodeLimits
-    tell: Tell
+    report: Report
 
     def __call__(self, nr_bytes: int) -> bytearray:
         """Read so many bytes, or what came until the connection was closed.
@@ -53,7 +53,7 @@ class BoundedReads:
         """
         raw = self.connection.socket
         if nr_bytes > (self.limits.pdu_bytes if self.association.is_established else _LARGEST_REQUEST):
-            self.tell("PDU too large", bytes=nr_bytes)
+            self.report("PDU too large", bytes=nr_bytes)
             raise OSError("PDU too large")
         received, deadline = bytearray(), time.monotonic() + self.limits.silence_s
         while len(received) < nr_bytes:
@@ -61,7 +61,7 @@ class BoundedReads:
                 raw.settimeout(max(deadline - time.monotonic(), 0.001))
                 part = raw.recv(min(nr_bytes - len(received), _RECEIVE_BYTES))
             except TimeoutError:
-                self.tell("sender too slow", bytes=len(received))
+                self.report("sender too slow", bytes=len(received))
                 raise
             if not part:
                 break
@@ -71,7 +71,7 @@ class BoundedReads:
 
 
 def server_tls(certificate: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer (PS3.15 B.9, BCP 195); with `ca`, callers must show a certificate that it signed.
+    """TLS 1.2 or newer ([DicomPS3.15] B.9, BCP 195); with `ca`, callers must show a certificate that it signed.
 
     Raises
     ------

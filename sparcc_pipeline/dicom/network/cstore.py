@@ -35,7 +35,7 @@ SYNTAXES: Final = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _QUERY: Final = StudyRootQueryRetrieveInformationModelFind
 _PENDING: Final = (0xFF00, 0xFF01)
 _STATUS: Final = {0xA7: "out of resources", 0xA9: "data set does not match its class", 0xC0: "cannot understand"}
-"""First byte of a status that refuses (PS3.4 table B.2-1)."""
+"""First byte of a status that refuses ([DicomPS3.4] table B.2-1)."""
 
 
 def send_by_cstore(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> Receipt:
@@ -101,7 +101,7 @@ def echo(entity: Entity, calling: str, timeout_s: float) -> None:
 
 def _associate(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> Association:
     """An association with one context a class (far below the limit of 128) and one for the query."""
-    # The classes are named one by one: lists of common ones lack Segmentation (toolbox N2).
+    # The classes are named one by one: lists of common ones lack Segmentation.
     return _connect([*dict.fromkeys(o.sop_class_uid for o in objects), _QUERY], entity, calling, timeout_s)
 
 
@@ -154,7 +154,7 @@ def _store(objects: Sequence[Outgoing], entity: Entity, association: Association
                 "are still in their folder"
             )
         code = int(status.Status)
-        # Success, or a warning: stored, though elements may have been changed (PS3.4 B.2.3).
+        # Success, or a warning: stored, though elements may have been changed ([DicomPS3.4] B.2.3).
         if code == 0 or code >> 12 == 0xB:
             stored += 1
         else:

@@ -39,7 +39,7 @@ MOST_STUDIES: Final = 2000
 
 @dataclass(frozen=True)
 class RemoteStudy:
-    """A study as a PACS lists it; `count` of its images, None where the PACS does not say."""
+    """A study as a PACS lists it; `count` of its images, None if the PACS does not state it."""
 
     study_uid: str = field(repr=False)
     patient_id: str = field(repr=False)
@@ -95,7 +95,7 @@ def list_studies(entity: Entity, caller: Caller, queries: Sequence[Query]) -> li
 
 
 def move_study(entity: Entity, caller: Caller, study_uid: str, destination: str) -> int | None:
-    """Have a PACS send a study to the node with the title `destination`; how many images it says that it sent.
+    """Have a PACS send a study to the node with the title `destination`; return the number of images that it reports.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """A DICOM node that takes images in: C-STORE and C-ECHO, from known senders only, each image to disk as it came.
 
-Images are not decoded (toolbox N3): their bytes are written exclusively, synced and renamed before the sender is told
+Images are not decoded: their bytes are written exclusively, synced and renamed before the sender is told
 that they are stored. Each association has a folder of its own, which gets its final name when the association ends,
 however it ends: what was acknowledged is there, whatever happens to the sender, the network or this program.
 """
@@ -36,15 +36,25 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from sparcc_pipeline.dicom.network.connection import BoundedReads, NodeLimits, Tell
+from sparcc_pipeline.dicom.network.connection import BoundedReads, NodeLimits, Report
 from sparcc_pipeline.dicom.network.reception import PARTIAL, Reception, left_over, publish
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 SYNTAXES: Final = (
-    ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian,
-    JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless, JPEGBaseline8Bit,
-    JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000,
-)  # fmt: skip
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    JPEGLosslessSV1,
+    JPEGLossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    RLELossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    JPEG2000,
+)
 """Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
 
 CONNECTIONS_PER_ASSOCIATION: Final = 3
@@ -53,7 +63,7 @@ CONNECTIONS_PER_ASSOCIATION: Final = 3
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 REFUSED_BY_LIMIT: Final = 0xA701
-"""Statuses of PS3.4 table B.2-1."""
+"""Statuses of [DicomPS3.4] table B.2-1."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,8 @@ class Receiver:
     OutputError : what a killed node left cannot be finished
     """
 
-    def __init__(self, node: Node, tell: Tell) -> None:
-        self._node, self._tell = node, tell
+    def __init__(self, node: Node, report: Report) -> None:
+        self._node, self._report = node, report
         # Its log quotes headers.
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
         self._receptions: dict[Association, Reception] = {}
@@ -160,7 +170,7 @@ class Receiver:
         connection: Any = association.dul.socket
         connection.socket.settimeout(limits.silence_s)
         if not self._has_room(association):
-            self._tell("too many connections")
+            self._report("too many connections")
             connection.socket.close()
             return
         # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
@@ -168,10 +178,10 @@ class Receiver:
             try:
                 connection.socket = self._node.tls.wrap_socket(connection.socket, server_side=True)
             except OSError:
-                self._tell("connection without valid TLS refused")
+                self._report("connection without valid TLS refused")
                 # Nothing more is read from it.
                 connection.socket.close()
-        connection.recv = BoundedReads(association, connection, limits, self._tell)
+        connection.recv = BoundedReads(association, connection, limits, self._report)
 
     def _has_room(self, association: Association) -> bool:
         """False for a connection of too many that only wait, such as in the handshake of TLS: each is a thread."""
@@ -188,12 +198,12 @@ class Receiver:
         title = request.calling_ae_title.strip()
         others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
         if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
-            self._tell("too many associations of one sender", peer_title=title)
+            self._report("too many associations of one sender", peer_title=title)
             event.assoc.acse.send_reject(0x02, 0x03, 0x02)
             event.assoc.kill()
 
     def _rejected(self, event: Event) -> None:
-        self._tell("association rejected", peer_title=event.assoc.requestor.ae_title)
+        self._report("association rejected", peer_title=event.assoc.requestor.ae_title)
 
     def _data_came(self, event: Event) -> None:
         """End an association that sends more in one message than an image may have: it is held in memory."""
@@ -202,7 +212,7 @@ class Receiver:
             return
         reception.since_store += len(event.data)
         if reception.since_store > self._node.limits.instance_bytes:
-            self._tell("image too large", peer_title=event.assoc.requestor.ae_title, bytes=reception.since_store)
+            self._report("image too large", peer_title=event.assoc.requestor.ae_title, bytes=reception.since_store)
             event.assoc.abort()
 
     def _store(self, event: Event) -> int:
@@ -215,12 +225,12 @@ class Receiver:
             if reception.ended:
                 return OUT_OF_RESOURCES
             if reception.count >= limits.instances or reception.size + len(content) > limits.bytes:
-                self._tell_once(reception, "limit of an association reached")
+                self._report_once(reception, "limit of an association reached")
                 return REFUSED_BY_LIMIT
             try:
                 reception.write(content)
             except OSError as error:
-                self._tell_once(reception, "image could not be written", error=error)
+                self._report_once(reception, "image could not be written", error=error)
                 return OUT_OF_RESOURCES
         return SUCCESS
 
@@ -236,10 +246,10 @@ class Receiver:
                 )
             return self._receptions[association]
 
-    def _tell_once(self, reception: Reception, event: str, **fields: Any) -> None:
-        if not reception.told:
-            reception.told = True
-            self._tell(event, peer_title=reception.title, files=reception.count, bytes=reception.size, **fields)
+    def _report_once(self, reception: Reception, event: str, **fields: Any) -> None:
+        if not reception.reported:
+            reception.reported = True
+            self._report(event, peer_title=reception.title, files=reception.count, bytes=reception.size, **fields)
 
     def _released(self, event: Event) -> None:
         self._end(event.assoc, "association ended")
@@ -261,8 +271,8 @@ class Receiver:
             try:
                 final = reception.finish()
             except OutputError as error:
-                self._tell("reception could not be closed", peer_title=reception.title, error=error)
+                self._report("reception could not be closed", peer_title=reception.title, error=error)
                 return
         if final is not None:
             count, size = reception.count, reception.size
-            self._tell(how, peer_title=reception.title, upload=final.name, files=count, bytes=size)
+            self._report(how, peer_title=reception.title, upload=final.name, files=count, bytes=size)

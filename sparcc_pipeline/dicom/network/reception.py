@@ -28,7 +28,7 @@ class Reception:
     size: int = 0
     since_store: int = 0
     ended: bool = False
-    told: bool = False
+    reported: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, content: bytes) -> None:

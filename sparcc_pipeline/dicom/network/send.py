@@ -102,7 +102,7 @@ def read_outgoing(paths: Iterable[Path]) -> list[Outgoing]:
 
     Raises
     ------
-    InputError : a file is gone, or no DICOM file any more
+    InputError : a file is absent, or no longer a DICOM file
     """
     found = []
     for path in paths:
@@ -115,7 +115,7 @@ def read_outgoing(paths: Iterable[Path]) -> list[Outgoing]:
                 )
         except PARSE_ERRORS as error:
             raise InputError(
-                f"expected the DICOM file that was written, found it gone or damaged ({path.name}); score the study "
+                f"expected the DICOM file that was written, found it absent or damaged ({path.name}); score the study "
                 "again with --dicom --force"
             ) from error
     return found
@@ -145,7 +145,7 @@ def require_all_stored(refused: dict[str, list[str]], stored: int, target: objec
 
 
 def require_all_found(missing: int, count: int, target: object) -> None:
-    """Raise where the PACS does not list what it said it had stored.
+    """Raise if the PACS does not list the objects that it confirmed.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from sparcc_pipeline.dicom.input.discover import SeriesCandidate
 from sparcc_pipeline.dicom.input.headers import Frame
 from sparcc_pipeline.dicom.input.stack import order_frames
 from sparcc_pipeline.dicom.output.identity import Identity, read_identity
-from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError
+from sparcc_pipeline.errors import AmbiguousSeriesError, GeometryError, InputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.volume import Volume
 
@@ -109,6 +109,7 @@ def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHead
     Raises
     ------
     AmbiguousSeriesError : the slices are in several multi-frame files
+    InputError : an image has no UID, or the series uses only some frames of its file
     GeometryError : an image has no position
     UnreadablePixelsError : the first file is missing or damaged
     """
@@ -139,10 +140,7 @@ def _pair(values: tuple[float, ...] | None) -> tuple[float, float]:
 
 
 def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) -> None:
-    """Raise if the slices are in several multi-frame files: highdicom accepts one.
-
-    The reader of the series has already checked that every image has its own UID.
-    """
+    """Refuse images that results cannot refer to: derived UIDs, some frames of a file, or several multi-frame files."""
     uids = {frame.sop_instance_uid for frame in frames}
     multiframe = any(frame.frame_number is not None for frame in frames)
     if multiframe and len(uids) > 1:
@@ -151,6 +149,25 @@ def _require_referable(frames: tuple[Frame, ...], candidate: SeriesCandidate) ->
                 "expected one multi-frame file for DICOM results, found the slices in {count} files of {series}; leave "
                 "--dicom out, or send the series as one image a file",
                 count=len(uids),
+                series=candidate.describe(),
+            )
+        )
+    missing = sorted({keyword for file in candidate.files for keyword in file.missing_uids})
+    if missing:
+        raise InputError(
+            Message(
+                "expected UIDs in every image for DICOM results that refer to them, found {keywords} missing in "
+                "{series}; leave --dicom out, or send images with UIDs",
+                keywords=tuple(missing),
+                series=candidate.describe(),
+            )
+        )
+    if multiframe and sorted(frame.frame_number or 0 for frame in frames) != list(range(1, len(frames) + 1)):
+        raise InputError(
+            Message(
+                "expected all frames of the file in the stack for DICOM results, found {count} frames of other images "
+                "left out of {series}; leave --dicom out, or send the series as one image a file",
+                count=len(candidate.left_out),
                 series=candidate.describe(),
             )
         )

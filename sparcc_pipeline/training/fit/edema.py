@@ -227,6 +227,11 @@ class GenerousReadings(nn.Module):
         logit: Tensor = self.network(image)
         return logit
 
+    def spread(self, people: list[int]) -> float:
+        """Return the standard deviation of the generosity of readings within a person, in log odds."""
+        variance = self.generosity.detach()[people].var(dim=1).mean()
+        return float(variance.sqrt())
+
     def loss(self, logit: Tensor, batch: EdemaBatch, dice_weight: float) -> Tensor:
         """Return the cross-entropy against each reading by its own generosity, plus soft Dice of the common map."""
         each = logit + self.generosity[batch.person][:, :, None, None]
@@ -245,7 +250,7 @@ def fit_edema(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> nn.Module:
-    """Train one network on `people`."""
+    """Train one network on `people`; with `separate_readings` return it as GenerousReadings."""
     torch.manual_seed(seed)
     network = build_network(edema_network(plan))
     batches = EdemaBatches(samples, people, plan, seed)
@@ -262,5 +267,4 @@ def fit_edema(
             loss = loss + plan.quadrant_weight * quadrant_loss(torch.sigmoid(logit), batch.masks, batch.share)
         return loss
 
-    trained = train_steps(generous or network, next_loss, batches.generator, plan.schedule, checkpoint, progress)
-    return trained.network if isinstance(trained, GenerousReadings) else trained
+    return train_steps(generous or network, next_loss, batches.generator, plan.schedule, checkpoint, progress)

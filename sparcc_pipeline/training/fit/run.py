@@ -35,7 +35,7 @@ from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
 from sparcc_pipeline.training.data.phantom_spec import random_spec
 from sparcc_pipeline.training.data.simulated_stir import load_bone_maps, simulate_stir
 from sparcc_pipeline.training.fit.bones import BonePlan, fit_bones, fit_shapes
-from sparcc_pipeline.training.fit.edema import EdemaPlan, edema_network, fit_edema
+from sparcc_pipeline.training.fit.edema import EdemaPlan, GenerousReadings, edema_network, fit_edema
 from sparcc_pipeline.training.fit.loop import save_atomically
 
 PEOPLE_FOR_EDEMA: Final = (*PEOPLE_WITH_LESIONS, PERSON_WITHOUT_EDEMA)
@@ -136,11 +136,20 @@ class TrainingRun:
         if not path.exists():
             checkpoint = path.with_name(path.name + ".checkpoint")
             trained = self._fit(kind, name, without, seed, checkpoint)
+            if isinstance(trained, GenerousReadings):
+                self._keep_spread(trained, without, path)
+                trained = trained.network
             save_atomically(trained.state_dict(), path)
             checkpoint.unlink(missing_ok=True)
         network = build_network(definition)
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return network.eval()
+
+    def _keep_spread(self, trained: GenerousReadings, without: str | None, path: Path) -> None:
+        """Write the spread of readings that a network learned, in log odds, beside it."""
+        people = [n for n, person in enumerate(self._edema_samples.people) if person != without]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".spread.json").write_text(json.dumps({"reading_sd": trained.spread(people)}) + "\n")
 
     def _fit(self, kind: str, name: str, without: str | None, seed: int, checkpoint: Path) -> nn.Module:
         def on_step(step: int, steps: int, loss: float) -> None:

@@ -160,7 +160,7 @@ def goals_elsewhere(folder: Path) -> list[Goal]:
 
 def _stress(found: Figures) -> list[Goal]:
     model, over_all = found.get("model", {}), found.get("over_all", {})
-    of = "not measured here: `sparcc evaluate --stress` with the same --run"
+    of = "not measured here: `sparcc model stress` with the same --run"
     if over_all:
         of = f"{model.get('name')} {model.get('version')}, {over_all.get('rows')} scans"
     rows = (

@@ -263,5 +263,5 @@ def _goals(matched: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def goal(name: str, value: float, wanted: str, reached: bool) -> dict[str, Any]:
-    """Return a figure and its goal, as `sparcc evaluate` writes them."""
+    """Return a figure and its goal, as `sparcc model evaluate` writes them."""
     return {"name": name, "value": value, "goal": wanted, "reached": bool(reached)}

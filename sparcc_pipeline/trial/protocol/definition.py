@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.trial.crp import BelowDetectionRule
 from sparcc_pipeline.trial.instruments import AsdasForm, Instrument
 from sparcc_pipeline.trial.protocol.choices import CHOICES, Choice, ChoiceValue, ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.reading import Counts
@@ -83,6 +84,8 @@ class EligibilityLimits:
     egfr_min_ml_min: float
     neutrophils_min_1e9_l: float
     platelets_min_1e9_l: float
+    lymphocytes_min_1e9_l: float
+    nyha_max_class: int
 
 
 @dataclass(frozen=True)
@@ -130,10 +133,11 @@ class TargetRules:
 
 @dataclass(frozen=True)
 class InstrumentRules:
-    """The form of ASDAS of the trial, and the number of items that may be missing (0: no rule)."""
+    """The form of ASDAS, the number of items that may be missing (0: no rule), and the rule for CRP below detection."""
 
     asdas_form: AsdasForm
     missing_items: Mapping[Instrument, int]
+    crp_below_detection: BelowDetectionRule = BelowDetectionRule.MISSING
 
 
 @dataclass(frozen=True)

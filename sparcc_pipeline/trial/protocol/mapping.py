@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.trial.crp import BelowDetectionRule
 from sparcc_pipeline.trial.instruments import (
     ASAS_HI_ITEMS,
     ASQOL_ITEMS,
@@ -131,6 +132,8 @@ def _eligibility(table: SourcedTable, settings: Settings) -> EligibilityLimits:
         egfr_min_ml_min=table.number("egfr_min_ml_min", settings, 0, 200),
         neutrophils_min_1e9_l=table.number("neutrophils_min_1e9_l", settings, 0, 100),
         platelets_min_1e9_l=table.number("platelets_min_1e9_l", settings, 0, 2000),
+        lymphocytes_min_1e9_l=table.number("lymphocytes_min_1e9_l", settings, 0, 20),
+        nyha_max_class=table.whole("nyha_max_class", settings, 0, 3),
     )
     table.finish()
     return limits
@@ -166,8 +169,9 @@ def _instruments(table: SourcedTable, settings: Settings) -> InstrumentRules:
         instrument: table.whole(f"{instrument.value}_missing_items", settings, 0, items - 1)
         for instrument, items in MISSING_ITEM_RULES.items()
     }
+    below = table.one_of("crp_below_detection", BelowDetectionRule, settings)
     table.finish()
-    return InstrumentRules(form, missing)
+    return InstrumentRules(form, missing, below)
 
 
 def _choices(table: SourcedTable, settings: Settings) -> dict[str, ChoiceValue]:

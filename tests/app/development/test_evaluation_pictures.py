@@ -129,7 +129,7 @@ def test_evaluate_writes_figures_with_date_and_command_and_pictures_only_when_as
     assert [path.name for path in (tmp_path / "pictures").glob("*.png")] == ["person_with_t1.png"]
     assert (tmp_path / "pictures" / ".gitignore").read_text(encoding="utf-8") == "*\n"
     result = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
-    assert result["command"] == "sparcc evaluate --data DATA --run RUN --seed 7"
+    assert result["command"] == "sparcc model evaluate --data DATA --run RUN --seed 7"
     assert len(result["date"]) == 10 and result["edema_threshold"] == 0.3
     assert (tmp_path / "evaluation.md").read_text(encoding="utf-8") == "5 rows\n"
 

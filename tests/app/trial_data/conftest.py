@@ -47,6 +47,10 @@ LABS = {
     "haemoglobin_g_l": 140,
     "neutrophils_1e9_l": 4,
     "platelets_1e9_l": 250,
+    "lymphocytes_1e9_l": 2,
+    "nyha_class": 0,
+    **dict.fromkeys(("pregnancy", "malignancy", "tuberculosis", "live_vaccine", "other_exclusion"), 0),
+    "other_inclusion_met": 1,
 }
 
 

@@ -231,7 +231,7 @@ def test_eligibility_prints_each_reason(trial: Call, files: Files, made_protocol
     assert "P002: entry criteria not met" in ended.out
     assert "haemoglobin: expected 90 g/L or more, found 85 g/L: not met" in ended.out
     assert "eGFR: expected 60 mL/min or more, found no value: unknown" in ended.out
-    assert len(table(tmp_path / "out" / "eligibility.csv")) == 2 * 11
+    assert len(table(tmp_path / "out" / "eligibility.csv")) == 2 * 19
 
 
 def test_steps_of_the_taper_arm_are_a_record(trial: Call, files: Files, made_protocol: Path, tmp_path: Path) -> None:

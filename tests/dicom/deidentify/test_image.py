@@ -91,8 +91,13 @@ def _salt_groups(path: Path) -> None:
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_the_image_stays_what_it_was(tmp_path: Path, style: str, enhanced: bool) -> None:
     paths = write_mr_series(
-        tilted_volume(), tmp_path / "study", style=style, patient_id="P", seed="s", enhanced=enhanced  # type: ignore[arg-type]
-    )  # fmt: skip
+        tilted_volume(),
+        tmp_path / "study",
+        style=style,
+        patient_id="P",
+        seed="s",
+        enhanced=enhanced,  # type: ignore[arg-type]
+    )
     before = read_series(find_stir(discover(paths)).series)
     after = write_all(paths, tmp_path / "after")
 
@@ -111,8 +116,16 @@ def test_numbers_and_pixels_are_the_same_to_the_byte(series: Path) -> None:
     before, after = pydicom.dcmread(path), reread(path)
 
     assert after.PixelData == before.PixelData
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-                    "SpacingBetweenSlices", "MagneticFieldStrength", "InversionTime", "RepetitionTime"):  # fmt: skip
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "SliceThickness",
+        "SpacingBetweenSlices",
+        "MagneticFieldStrength",
+        "InversionTime",
+        "RepetitionTime",
+    ):
         assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword
 
 

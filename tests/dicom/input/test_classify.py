@@ -80,7 +80,7 @@ TABLE = [
     (OTHER, {"seq": ("IR",), "ti": 180, "image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}),
     (OTHER, {"seq": ("IR",), "ti": 180, "image_type": ("ORIGINAL", "PRIMARY", "P", "ND")}),
     (OTHER, {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "stated"), TABLE, ids=str)
@@ -95,7 +95,7 @@ def test_kind(kind: SeriesKind, stated: dict[str, Any]) -> None:
     [
         ({"seq": ("SE", "IR"), "tr": 4560, "te": 38}, "TR and TE"),
         ({"seq": ("IR",), "named": ["stir"]}, "name"),
-        ({"named": ["stir"], "tr": 5000, "te": 50}, "name only"),
+        ({"named": ["stir"], "tr": 5000, "te": 50}, "only the name"),
         ({"seq": ("SE", "IR"), "ti": 150, "named": ["spair"]}, "check the sequence"),
         ({"seq": ("SE",), "tr": 4000, "te": 60, "scan_options": ("FS",)}, "not STIR"),
     ],

@@ -162,10 +162,17 @@ def test_the_identifier_itself_is_nowhere(
 
 DATES: dict[str, str | None] = dict.fromkeys(
     (
-        "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "SeriesDate", "SeriesTime", "StudyDate",
-        "StudyTime", "ContentDate", "ContentTime",
+        "AcquisitionDate",
+        "AcquisitionTime",
+        "AcquisitionDateTime",
+        "SeriesDate",
+        "SeriesTime",
+        "StudyDate",
+        "StudyTime",
+        "ContentDate",
+        "ContentTime",
     )
-)  # fmt: skip
+)
 
 
 @pytest.mark.filterwarnings("error")

@@ -49,9 +49,16 @@ def test_uncompressed_values_are_those_of_pydicom(
     # Every bit is random: those above the stored ones do not count. Nine by nine pixels end on an odd byte.
     content = np.random.default_rng(1).bytes(9 * 9 * allocated // 8)
     rewrite(
-        image, syntax, Rows=9, Columns=9, BitsAllocated=allocated, BitsStored=stored, HighBit=stored - 1,
-        PixelRepresentation=signed, PixelData=content + b"\0" * (len(content) % 2),
-    )  # fmt: skip
+        image,
+        syntax,
+        Rows=9,
+        Columns=9,
+        BitsAllocated=allocated,
+        BitsStored=stored,
+        HighBit=stored - 1,
+        PixelRepresentation=signed,
+        PixelData=content + b"\0" * (len(content) % 2),
+    )
     native = read_header(image).native_pixels
     assert native is not None
     found = stored_values(image, native)
@@ -102,9 +109,16 @@ def test_a_file_that_was_cut_off_after_its_header_was_read_is_refused(image: Pat
 
 
 KEYWORDS = {
-    "ImageType": "CS", "AcquisitionDate": "DA", "AcquisitionTime": "TM", "SeriesDescription": "LO",
-    "SequenceName": "SH", "SOPInstanceUID": "UI", "ImagePositionPatient": "DS", "SeriesNumber": "IS", "Rows": "US",
-}  # fmt: skip
+    "ImageType": "CS",
+    "AcquisitionDate": "DA",
+    "AcquisitionTime": "TM",
+    "SeriesDescription": "LO",
+    "SequenceName": "SH",
+    "SOPInstanceUID": "UI",
+    "ImagePositionPatient": "DS",
+    "SeriesNumber": "IS",
+    "Rows": "US",
+}
 
 
 @given(

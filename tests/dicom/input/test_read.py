@@ -521,11 +521,25 @@ def test_facts_of_the_acquisition(series: Path) -> None:
 
 NAME = "Beeblebrox^Zaphod"
 FREE_TEXT = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientComments", "OtherPatientNames",
-    "StudyID", "StudyDate", "SeriesDescription", "StudyDescription", "ProtocolName", "ReferringPhysicianName",
-    "InstitutionName", "ImageComments", "AccessionNumber", "RequestedProcedureDescription",
-    "PerformedProcedureStepDescription", "OperatorsName",
-)  # fmt: skip
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientComments",
+    "OtherPatientNames",
+    "StudyID",
+    "StudyDate",
+    "SeriesDescription",
+    "StudyDescription",
+    "ProtocolName",
+    "ReferringPhysicianName",
+    "InstitutionName",
+    "ImageComments",
+    "AccessionNumber",
+    "RequestedProcedureDescription",
+    "PerformedProcedureStepDescription",
+    "OperatorsName",
+)
 
 
 @pytest.mark.filterwarnings("error")

@@ -63,9 +63,15 @@ class Nodes:
         said: list[tuple[str, dict[str, Any]]] = []
         names = itertools.count(1)
         node = Node(
-            "127.0.0.1", 0, "SPARCC", {"SITE1": self.folder, "SITE2": self.folder},
-            lambda: f"dicom-{next(names)}", "dicom-", limits or NodeLimits(silence_s=5), tls,
-        )  # fmt: skip
+            "127.0.0.1",
+            0,
+            "SPARCC",
+            {"SITE1": self.folder, "SITE2": self.folder},
+            lambda: f"dicom-{next(names)}",
+            "dicom-",
+            limits or NodeLimits(silence_s=5),
+            tls,
+        )
         receiver = Receiver(node, lambda event, **fields: said.append((event, fields)))
         self.running.append(receiver)
         return Running(receiver, self.folder, said)

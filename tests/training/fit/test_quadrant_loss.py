@@ -121,6 +121,17 @@ def test_every_option_trains(option: dict[str, object]) -> None:
         assert not torch.equal(plain(image), network(image)), "the option reaches the loss"
 
 
+def test_the_spread_is_that_of_the_readings_of_a_person() -> None:
+    generous = GenerousReadings(torch.nn.Identity(), 3)
+    with torch.no_grad():
+        generous.generosity[0] = torch.tensor([-1.0, 1.0, -1.0, 1.0])
+        generous.generosity[1] = 5.0 + torch.tensor([-1.0, 1.0, -1.0, 1.0])
+        generous.generosity[2] = 9.0
+
+    assert generous.spread([0, 1]) == pytest.approx((4 / 3) ** 0.5), "differences between people do not count"
+    assert generous.spread([2]) == 0.0
+
+
 def test_a_generous_reading_moves_its_own_offset_up() -> None:
     samples = edema_samples([], [make_phantom(random_spec(2, pixel_mm=0.95))])
     batch = EdemaBatches(samples, [PHANTOM], EdemaPlan(batch=4, patch=64), 0).next()

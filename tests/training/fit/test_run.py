@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def test_a_network_is_trained_once_and_read_after_that(run: TrainingRun, monkeyp
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a(image), b(image))
     assert not torch.equal(first[0](image), first[1](image)), "each member has its own seed"
+
+
+def test_separate_readings_leave_their_spread_beside_the_network(run: TrainingRun, data: Path, tmp_path: Path) -> None:
+    plan = replace(TWO_STEPS, edema=replace(TWO_STEPS.edema, separate_readings=True), edema_members=1)
+    separate = TrainingRun(tmp_path / "separate", data, plan)
+
+    (network,) = separate.edema_members(None)
+
+    assert network(torch.zeros((1, 3, 64, 64))).shape == (1, 1, 64, 64)
+    (spread,) = separate.folder.glob("networks/*.spread.json")
+    assert json.loads(spread.read_text())["reading_sd"] == 0.0, "the readings of a phantom agree"
 
 
 def test_a_folder_holds_networks_of_one_plan(run: TrainingRun, data: Path) -> None:

@@ -244,6 +244,8 @@ def _facts(context: Context, folder: Path) -> dict[str, Any]:
         "rows": first.frames[0].rows,
         "columns": first.frames[0].columns,
         "has_t1": find_t1(discovery, stir) is not None,
+        "lost_files": len(discovery.unreadable),
+        "cut_ends": sorted(stir.cut.ends),
     }
 
 

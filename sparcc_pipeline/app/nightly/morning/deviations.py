@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from sparcc_pipeline.app.nightly.settings_tables import ReportSettings
+from sparcc_pipeline.dicom.input.series.cut import END_WORDS
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import SAME_SPACING
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
@@ -29,12 +30,16 @@ class ImageFacts:
     spacing_mm : distance from slice to slice
     stack_mm : depth of the whole stack
     has_t1 : the study has a semicoronal T1-weighted series
+    lost_files : files of the uploads that cannot be read and may have held slices of the STIR series
+    cut_ends : ends of the STIR series at which slices may be missing
     """
 
     spacing_mm: float | None
     stack_mm: float | None
     has_t1: bool | None
     field_strength_t: float | None
+    lost_files: int = 0
+    cut_ends: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
@@ -50,6 +55,8 @@ class ImageFacts:
             number("coverage_mm"),
             has_t1 if isinstance(has_t1, bool) else None,
             number("field_strength_tesla"),
+            int(facts.get("lost_files") or 0),
+            tuple(map(str, facts.get("cut_ends") or ())),
         )
 
 
@@ -62,11 +69,24 @@ def deviations(facts: ImageFacts, baseline: ImageFacts | None, limits: ReportSet
     """
     before = ImageFacts(None, None, None, None) if baseline is None else baseline
     return (
+        *_of_lost(facts),
         *_of_field(facts.field_strength_t, before.field_strength_t, limits.field_strength_tesla),
         *_of_spacing(facts.spacing_mm, before.spacing_mm, (limits.least_spacing_mm, limits.most_spacing_mm)),
         *_of_coverage(facts.stack_mm, limits.coverage_mm),
         *_of_t1(facts.has_t1, expected=limits.t1_expected),
     )
+
+
+def _of_lost(facts: ImageFacts) -> list[Message]:
+    found = []
+    if facts.lost_files:
+        found.append(
+            Message("{count} files cannot be read and may hold slices: send the study again", count=facts.lost_files)
+        )
+    if facts.cut_ends:
+        ends = tuple(END_WORDS[end] for end in facts.cut_ends if end in END_WORDS)
+        found.append(Message("slices may be missing at the {ends} end: check the series and send it again", ends=ends))
+    return found
 
 
 def _of_field(here: float | None, baseline: float | None, allowed: list[float]) -> list[Message]:

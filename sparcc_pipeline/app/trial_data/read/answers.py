@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sparcc_pipeline.app.trial_data.read.cells import is_missing
+from sparcc_pipeline.app.trial_data.read.crp import crp_of_visit
 from sparcc_pipeline.app.trial_data.read.field_table import NSAID_SLOTS
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial import instruments as ins
-from sparcc_pipeline.trial.instruments import AsdasForm, CrpUnit
+from sparcc_pipeline.trial.crp import BelowDetectionRule
+from sparcc_pipeline.trial.instruments import AsdasForm
 from sparcc_pipeline.trial.nsaid import NSAID_EQUIVALENT_MG, NsaidIntake
 from sparcc_pipeline.trial.records import ClinicalVisit, QueryKind
 
@@ -37,9 +39,6 @@ CHINESE_DRUGS: Final[Mapping[str, str]] = {
     "替诺昔康": "tenoxicam",
 }
 """Chinese names of the drugs that have an equivalent dose."""
-
-SAME_CRP: Final = 0.05
-"""CRP in both units agrees if the values differ by at most this share. No published value: a project decision."""
 
 _CHECKBOX: Final = re.compile(r"___\d+$")
 _REDCAP_COMPLETE: Final = "2"
@@ -77,18 +76,27 @@ def clinical_visit(
     values: Mapping[str, Any],
     rows: Mapping[str, CheckedRow],
     queries: Queries,
+    rule: BelowDetectionRule,
 ) -> ClinicalVisit:
-    """Return one visit from its checked values; `rows` holds the row that each value came from."""
+    """Return one visit from its checked values.
+
+    Parameters
+    ----------
+    rows : the row that each value came from
+    rule : the protocol's rule for a CRP below detection
+    """
     answers = _Answers(visit, values, rows, queries)
     nsaids, period = _nsaids(answers)
     form = _form(answers)
+    crp = crp_of_visit(values, rule, answers.ask)
     return ClinicalVisit(
         participant=participant,
         visit=visit,
         day=day,
         basdai=_numbers("basdai", ins.BASDAI_ITEMS, values),
         patient_global=values.get("patient_global"),
-        crp_mg_l=_crp(answers),
+        crp_mg_l=crp.mg_l,
+        crp_limit_mg_l=crp.limit_mg_l,
         esr_mm_h=values.get("esr_mm_h"),
         asdas_form=form,
         basfi=_numbers("basfi", ins.BASFI_ITEMS, values),
@@ -102,26 +110,6 @@ def clinical_visit(
 
 def _numbers(name: str, count: int, values: Mapping[str, Any]) -> tuple[float | None, ...]:
     return tuple(None if (v := values.get(f"{name}_{n}")) is None else float(v) for n in range(1, count + 1))
-
-
-def _crp(answers: _Answers) -> float | None:
-    """Return CRP in mg/L; if both units are given and disagree, neither counts."""
-    values = answers.values
-    given = {
-        name: ins.crp_in_mg_l(values[name], unit)
-        for name, unit in (("crp_mg_l", CrpUnit.MG_L), ("crp_mg_dl", CrpUnit.MG_DL))
-        if name in values
-    }
-    if len(given) == 2 and abs(given["crp_mg_l"] - given["crp_mg_dl"]) > SAME_CRP * max(given.values()):
-        answers.ask(
-            QueryKind.IMPLAUSIBLE,
-            "crp_mg_dl",
-            Message("a tenth of the value in mg/L"),
-            Message("{mg_dl:g} mg/dL beside {mg_l:g} mg/L", mg_dl=values["crp_mg_dl"], mg_l=values["crp_mg_l"]),
-            Message("keep the value that the laboratory gave"),
-        )
-        return None
-    return next(iter(given.values()), None)
 
 
 def _form(answers: _Answers) -> AsdasForm | None:

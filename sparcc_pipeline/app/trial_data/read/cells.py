@@ -1,13 +1,16 @@
 """Convert single cells to numbers, dates, yes or no, or raise a fault with its remedy.
 
-Contents: `number`, `day`, `yes_no`, `identifier`, `text`, `word`, `is_missing`, `shown`. The functions run before
-pydantic's own checks. A fault is a `PydanticCustomError`; its context holds the kind of query, the content found, and
-the remedy.
+Contents: `number`, `detectable`, `BelowDetection`, `day`, `yes_no`, `identifier`, `text`, `word`, `is_missing`, and
+`shown`. The functions run before pydantic's own checks. A fault is a `PydanticCustomError`; its context holds the kind
+of query, the content found, and the remedy.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -56,7 +59,7 @@ def number(value: Any) -> Any:
         raise _fault(
             QueryKind.NOT_A_NUMBER,
             shown(value),
-            Message("write the number that the protocol sets for the laboratory's limit, or leave the cell empty"),
+            Message("write the measured number, or leave the cell empty; only CRP may be below detection"),
         )
     try:
         # Python would read 1_0 as 10.
@@ -67,6 +70,26 @@ def number(value: Any) -> Any:
             shown(value),
             Message("write digits only and keep remarks elsewhere, or leave it empty"),
         ) from None
+
+
+@dataclass(frozen=True)
+class BelowDetection:
+    """A laboratory value below its limit of detection, as "<5"."""
+
+    limit: float
+
+
+def detectable(value: Any, number_of: Callable[[Any], float]) -> float | BelowDetection:
+    """Return a number, or the limit of a value below detection.
+
+    Parameters
+    ----------
+    number_of : checks a number and its range
+    """
+    found = (
+        re.fullmatch(r"<\s*(\d+(?:\.\d+)?)", unicodedata.normalize("NFKC", value)) if isinstance(value, str) else None
+    )
+    return number_of(number(value)) if found is None else BelowDetection(number_of(float(found[1])))
 
 
 def day(value: Any) -> Any:

@@ -1,13 +1,11 @@
-"""Checks of whole visits and columns: missing items, CRP in the wrong unit, mixed forms of ASDAS.
+"""Checks of whole visits and columns: missing items, mixed forms of ASDAS.
 
-Contents: `ask_about_missing`, `ask_about_units`, `ask_about_forms`.
+Contents: `ask_about_missing`, `ask_about_forms`.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
@@ -16,16 +14,6 @@ from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.instruments import AsdasForm
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.records import QueryKind
-
-UNIT_CHECK_FROM: Final = 10
-"""A column with at least this many values can be judged. No published value: a project decision."""
-
-HIGHEST_MEDIAN_MG_DL: Final = 4.0
-"""A median over this (40 mg/L) means that the column is in mg/L. A project decision: otherwise half of all participants
-would have more than is usual in active disease."""
-
-LARGEST_LOW_MG_L: Final = 3.0
-"""A column whose largest value is under this looks like mg/dL (30 mg/L). A project decision."""
 
 _BLOOD_TEST: Final[Mapping[AsdasForm, tuple[str, ...]]] = {
     AsdasForm.CRP: ("crp_mg_l", "crp_mg_dl"),
@@ -81,41 +69,6 @@ def ask_about_missing(visits: _Values, protocol: Protocol, queries: Queries) -> 
                     left_out="nothing",
                     visit=key[1],
                 )
-
-
-def ask_about_units(visits: _Values, queries: Queries) -> None:
-    """Ask about a column of CRP whose values fit the other unit; leave it out if it claims mg/dL."""
-    columns: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
-    for key, (values, rows) in visits.items():
-        for name in ("crp_mg_l", "crp_mg_dl"):
-            if name in values:
-                columns[rows[name].file, rows[name].columns[name], name].append(key)
-    for (file, column, name), keys in columns.items():
-        found = [visits[key][0][name] for key in keys]
-        if len(found) < UNIT_CHECK_FROM:
-            continue
-        if name == "crp_mg_dl" and statistics.median(found) > HIGHEST_MEDIAN_MG_DL:
-            _ask_about_mg_dl(file, column, found, queries)
-            for key in keys:
-                del visits[key][0][name]
-        if name == "crp_mg_l" and max(found) < LARGEST_LOW_MG_L and statistics.median(found) > 0:
-            _ask_about_mg_l(file, column, found, queries)
-
-
-def _ask_about_mg_dl(file: str, column: str, found: Sequence[float], queries: Queries) -> None:
-    expected = Message("CRP in mg/dL, mostly under 4")
-    values = Message(
-        "{count} values with a median of {median:g}, as in mg/L", count=len(found), median=statistics.median(found)
-    )
-    remedy = Message("rename the column to crp_mg_l if that is the unit")
-    queries.ask(QueryKind.IMPLAUSIBLE, None, column, expected, values, remedy, file=file)
-
-
-def _ask_about_mg_l(file: str, column: str, found: Sequence[float], queries: Queries) -> None:
-    expected = Message("CRP in mg/L, some over 3")
-    values = Message("{count} values of at most {highest:g}, as in mg/dL", count=len(found), highest=max(found))
-    remedy = Message("rename the column to crp_mg_dl if that is the unit")
-    queries.ask(QueryKind.IMPLAUSIBLE, None, column, expected, values, remedy, left_out="nothing", file=file)
 
 
 def ask_about_forms(visits: _Values, protocol: Protocol, queries: Queries) -> None:

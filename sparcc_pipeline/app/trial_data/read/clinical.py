@@ -15,7 +15,8 @@ from typing import Any
 
 from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.answers import clinical_visit
-from sparcc_pipeline.app.trial_data.read.checks import ask_about_forms, ask_about_missing, ask_about_units
+from sparcc_pipeline.app.trial_data.read.checks import ask_about_forms, ask_about_missing
+from sparcc_pipeline.app.trial_data.read.crp import ask_about_units
 from sparcc_pipeline.app.trial_data.read.dictionary import fields_of
 from sparcc_pipeline.app.trial_data.read.field_table import CLINICAL
 from sparcc_pipeline.app.trial_data.read.fields import Place
@@ -69,12 +70,20 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
     merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
     ask_about_forms(merged_visits, protocol, queries)
     ask_about_missing(merged_visits, protocol, queries)
-    ask_about_units(merged_visits, queries)
+    sites = {name: merged.values.get("site") for name, merged in people.items()}
+    ask_about_units(merged_visits, sites, protocol, queries)
     order = [visit.visit for visit in protocol.visits]
     return Clinical(
         tuple(_participant(name, people.get(name)) for name in sorted(known)),
         tuple(
-            clinical_visit(*key, days.get(key), visits[key].values, visits[key].rows, queries)
+            clinical_visit(
+                *key,
+                days.get(key),
+                visits[key].values,
+                visits[key].rows,
+                queries,
+                protocol.instruments.crp_below_detection,
+            )
             for key in sorted(visits, key=lambda key: (key[0], order.index(key[1])))
         ),
         dates,

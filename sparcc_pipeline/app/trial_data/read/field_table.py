@@ -13,6 +13,7 @@ from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.trial_data.read.fields import Field, Kind, Place
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 from sparcc_pipeline.trial import instruments as ins
+from sparcc_pipeline.trial.crp import HIGHEST_CRP_MG_L
 from sparcc_pipeline.trial.items import ITEMS
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL
 
@@ -37,8 +38,16 @@ _HEADERS: Final[Mapping[str, str]] = {
     "bilirubin_uln_umol_l": "总胆红素上限",
     "egfr_ml_min": "egfr 肾小球滤过率 估算肾小球滤过率",
     "haemoglobin_g_l": "hemoglobin_g_l hb_g_l 血红蛋白 血红蛋白(g/L)",
-    "neutrophils_1e9_l": "中性粒细胞 中性粒细胞计数",
-    "platelets_1e9_l": "血小板 血小板计数",
+    "neutrophils_1e9_l": "neutrophils neut 中性粒细胞 中性粒细胞计数 中性粒细胞绝对值",
+    "platelets_1e9_l": "platelets plt 血小板 血小板计数",
+    "lymphocytes_1e9_l": "lymphocytes lymph 淋巴细胞 淋巴细胞计数 淋巴细胞绝对值",
+    "nyha_class": "nyha 心功能分级 NYHA分级",
+    "pregnancy": "pregnant 妊娠 妊娠或哺乳",
+    "malignancy": "恶性肿瘤",
+    "tuberculosis": "tb 结核 结核病",
+    "live_vaccine": "活疫苗",
+    "other_inclusion_met": "其他入选标准均符合 其他纳入标准均符合",
+    "other_exclusion": "符合其他排除标准",
     "visit_date": "date 访视日期 随访日期 日期",
     "patient_global": "ptga patient_global_assessment 患者总体评价 患者整体评估",
     "crp_mg_l": "CRP(mg/L) C反应蛋白(mg/L) C-反应蛋白mg/L",
@@ -81,6 +90,13 @@ def _keys(place: Place, with_visit: bool = True) -> Iterator[Field]:
         yield _field(place, _TEXT, "visit", "planned visit, for instance W12", "SV.VISIT")
 
 
+HIGHEST_NEUTROPHILS: Final = 30.0
+"""A higher number of neutrophils, in 10^9/L, is a percentage or an error. A project decision: healthy people have 2-8,
+and 30-80 is the usual range of the percentage."""
+
+HIGHEST_LYMPHOCYTES: Final = 15.0
+"""A higher number of lymphocytes, in 10^9/L, is a percentage or an error. A project decision."""
+
 _LABORATORY: Final = (
     ("age_years", "age at entry", "DM.AGE", (0, 120), "years"),
     ("alt_u_l", "ALT", "LB.ALT", (0, 5000), "U/L"),
@@ -91,15 +107,28 @@ _LABORATORY: Final = (
     ("bilirubin_uln_umol_l", "total bilirubin, upper limit of normal", "LB.BILI.LBSTNRHI", (5, 100), "umol/L"),
     ("egfr_ml_min", "estimated glomerular filtration rate", "LB.GFRE", (0, 250), "mL/min"),
     ("haemoglobin_g_l", "haemoglobin", "LB.HGB", (30, 250), "g/L"),
-    ("neutrophils_1e9_l", "neutrophils", "LB.NEUT", (0, 100), "10^9/L"),
+    ("neutrophils_1e9_l", "neutrophils", "LB.NEUT", (0, HIGHEST_NEUTROPHILS), "10^9/L"),
     ("platelets_1e9_l", "platelets", "LB.PLAT", (1, 2000), "10^9/L"),
+    ("lymphocytes_1e9_l", "lymphocytes", "LB.LYM", (0, HIGHEST_LYMPHOCYTES), "10^9/L"),
 )
 """Age and laboratory values of a participant: name, label, CDISC-like name, range, unit."""
 
+_ANSWERS: Final = (
+    ("pregnancy", "pregnant or breast-feeding; 0 for a man", "MH.PREGNANT"),
+    ("malignancy", "malignancy that excludes", "MH.MALIGN"),
+    ("tuberculosis", "active or untreated latent tuberculosis", "MH.TUBERC"),
+    ("live_vaccine", "live vaccine in the time that excludes", "MH.LIVEVACC"),
+    ("other_inclusion_met", "all inclusion criteria of the protocol without a column here are met", "IE.OTHERINC"),
+    ("other_exclusion", "an exclusion criterion of the protocol without a column here is present", "IE.OTHEREXC"),
+)
+"""Criteria that the site answers with yes or no: name, label, CDISC-like name."""
+
+_ESR: Final = ("esr_mm_h", "erythrocyte sedimentation rate", "LB.ESR", (0, ins.HIGHEST_ESR_MM_H), "mm/h")
+
 _BLOOD_TESTS: Final = (
-    ("crp_mg_l", "C-reactive protein in mg/L", "LB.CRP", (0, ins.HIGHEST_CRP_MG_L), "mg/L"),
-    ("crp_mg_dl", "C-reactive protein in mg/dL", "LB.CRP", (0, ins.HIGHEST_CRP_MG_L / 10), "mg/dL"),
-    ("esr_mm_h", "erythrocyte sedimentation rate", "LB.ESR", (0, ins.HIGHEST_ESR_MM_H), "mm/h"),
+    ("crp_mg_l", "C-reactive protein in mg/L", "LB.CRP", (0, HIGHEST_CRP_MG_L), "mg/L"),
+    ("crp_mg_dl", "C-reactive protein in mg/dL", "LB.CRP", (0, HIGHEST_CRP_MG_L / 10), "mg/dL"),
+    _ESR,
 )
 """Blood tests of a visit: name, label, CDISC-like name, range, unit."""
 
@@ -108,6 +137,10 @@ def _participant_fields() -> Iterator[Field]:
     yield _field(Place.PARTICIPANT, _TEXT, "site", "site", "DM.SITEID")
     for row in _LABORATORY:
         yield _field(Place.PARTICIPANT, _NUMBER, *row)
+    nyha = "class of heart failure of the New York Heart Association; 0 without heart failure"
+    yield _field(Place.PARTICIPANT, _WHOLE, "nyha_class", nyha, "FT.NYHA", (0, 4))
+    for answer in _ANSWERS:
+        yield _field(Place.PARTICIPANT, _YES_NO, *answer)
 
 
 def _items(name: str, label: str, count: int, kind: Kind) -> Iterator[Field]:
@@ -125,7 +158,7 @@ def _visit_fields() -> Iterator[Field]:
     yield from _items("basdai", "BASDAI", ins.BASDAI_ITEMS, _NUMBER)
     yield _field(place, _NUMBER, "patient_global", "patient global", "QS.PTGA", _ITEM)
     for row in _BLOOD_TESTS:
-        yield _field(place, _NUMBER, *row)
+        yield _field(place, _NUMBER if row is _ESR else Kind.DETECTABLE, *row)
     yield _field(place, _TEXT, "asdas_form", "form of ASDAS that the site uses: crp or esr", "QS.QSMETHOD")
     yield from _items("basfi", "BASFI", ins.BASFI_ITEMS, _NUMBER)
     yield from _items("asas_hi", "ASAS-HI", ins.ASAS_HI_ITEMS, _YES_NO)

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     IDENTIFIER = "identifier"
     TEXT = "text"
     NUMBER = "number"
+    DETECTABLE = "number, or < and the limit of detection"
     WHOLE = "whole number"
     YES_NO = "yes or no"
     DATE = "date"
@@ -71,6 +72,13 @@ class Field:
                 )
             case Kind.NUMBER:
                 return Message("a number of {lowest:g}-{highest:g}", lowest=self.lowest, highest=self.highest)
+            case Kind.DETECTABLE:
+                return Message(
+                    "a number of {lowest:g}-{highest:g} {unit}, or < and the limit of detection",
+                    lowest=self.lowest,
+                    highest=self.highest,
+                    unit=self.unit,
+                )
             case Kind.WHOLE:
                 return Message("a whole number of {lowest:g}-{highest:g}", lowest=self.lowest, highest=self.highest)
             case Kind.YES_NO:

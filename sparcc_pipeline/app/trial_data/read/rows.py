@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sparcc_pipeline.app.results.table_reader import Cell, RawRow, RawTable, compact
 from sparcc_pipeline.app.trial_data.read.cells import is_missing, shown
-from sparcc_pipeline.app.trial_data.read.dictionary import cell_model, field_of_column, fields_of
+from sparcc_pipeline.app.trial_data.read.dictionary import cell_model, field_in_other_unit, field_of_column, fields_of
 from sparcc_pipeline.app.trial_data.read.fields import Field, Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.errors import BlindingError, InputError
@@ -126,6 +126,10 @@ def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[P
             file=file,
         )
         return
+    wrong = field_in_other_unit(column, *places)
+    if wrong is not None:
+        _ask_about_unit(file, column, wrong, queries)
+        return
     if compact(column) == "crp" or "反应蛋白" in column:
         remedy = Message("name the unit: crp_mg_l or crp_mg_dl")
     else:
@@ -140,6 +144,22 @@ def _ask_about_unknown(file: str, column: str, queries: Queries, places: tuple[P
         Message("a column of the data dictionary"),
         Message("another one"),
         remedy,
+        file=file,
+    )
+
+
+def _ask_about_unit(file: str, column: str, field: Field, queries: Queries) -> None:
+    """Ask about a column that names a field with another unit."""
+    expected = Message("{name} without another unit", name=field.name)
+    if field.unit:
+        expected = Message("{name} in {unit}", name=field.name, unit=field.unit)
+    queries.ask(
+        QueryKind.UNKNOWN_COLUMN,
+        None,
+        column,
+        expected,
+        Message("a header with another unit, a percent sign or a ratio"),
+        Message("give the values of {name} in a column of that name; this column was not read", name=field.name),
         file=file,
     )
 

@@ -119,5 +119,13 @@ CRITERIA: Final[tuple[Message, ...]] = (
     Message("haemoglobin"),
     Message("neutrophils"),
     Message("platelets"),
+    Message("lymphocytes"),
+    Message("heart failure"),
+    Message("no pregnancy or breast-feeding"),
+    Message("no malignancy"),
+    Message("no tuberculosis"),
+    Message("no live vaccine"),
+    Message("every other inclusion criterion of the protocol"),
+    Message("no other exclusion criterion of the protocol"),
 )
 """Names of the entry criteria of `trial/eligibility.py`; a test checks that none is missing."""

@@ -6,12 +6,12 @@ Contents: `read_allocation`, `read_dosing`. Only unblinded commands import this 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
-from sparcc_pipeline.app.trial_data.read.queries import Queries
+from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.rows import checked_rows
 from sparcc_pipeline.app.trial_data.read.visit_names import is_known, known_visit
 from sparcc_pipeline.errors import InputError
@@ -29,9 +29,15 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Dosing:
-    """The dose step by participant and visit: the step from this visit on, 0 for the full dose."""
+    """The dose step by participant and visit: the step from this visit on, 0 for the full dose.
+
+    Parameters
+    ----------
+    rows : the row of each step, for queries
+    """
 
     steps: Mapping[tuple[str, str], int]
+    rows: Mapping[tuple[str, str], CheckedRow] = field(default_factory=dict)
 
 
 def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries) -> Allocation:
@@ -73,12 +79,14 @@ def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, que
     InputError : the file cannot be read, or lacks a column
     """
     steps: dict[tuple[str, str], int] = {}
+    rows: dict[tuple[str, str], CheckedRow] = {}
     required = ("participant", "visit", "dose_step")
     for row in checked_rows(read_table(file), queries, Place.DOSING, required=required):
         visit = known_visit(row, participants, protocol, queries)
         if visit is None:
             continue
         step = int(row.values["dose_step"])
+        rows.setdefault((row.participant, visit), row)
         if steps.setdefault((row.participant, visit), step) != step:
             queries.ask(
                 QueryKind.DUPLICATE,
@@ -90,4 +98,4 @@ def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, que
                 left_out="row",
                 visit=visit,
             )
-    return Dosing(steps)
+    return Dosing(steps, rows)

@@ -21,6 +21,7 @@ from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded
 from sparcc_pipeline.app.trial_data.trial_report.page import TrialReport
 from sparcc_pipeline.app.trial_data.unblinded.allocation import Dosing, read_allocation, read_dosing
 from sparcc_pipeline.app.trial_data.unblinded.run import UNBLINDED
+from sparcc_pipeline.app.trial_data.unblinded.steps import ask_about_doses
 from sparcc_pipeline.trial.protocol.definition import Protocol
 
 
@@ -49,7 +50,7 @@ def run_unblinded_report(
     if pdf:
         require_pdf()
     protocol = load_protocol(protocol_file)
-    protocol.require(*REPORT_CHOICES, "first_step", "observation_weeks", "second_step")
+    protocol.require(*REPORT_CHOICES, "first_step", "observation_weeks", "second_step", "low_disease_activity")
     loaded = load_trial(sources, protocol)
     loaded, unblinded = _with_allocation(loaded, protocol, allocation_file, dosing_file)
     run = facts(loaded, protocol, "report")
@@ -64,9 +65,10 @@ def _with_allocation(
     """Return the trial with the queries and inputs of the allocation, and the arms and doses."""
     known = [each.participant for each in loaded.data.participants]
     queries = Queries(loaded.data.queries)
-    arms = read_allocation(allocation_file, known, protocol, queries).arms
+    allocation = read_allocation(allocation_file, known, protocol, queries)
     dosing = Dosing({}) if dosing_file is None else read_dosing(dosing_file, known, protocol, queries)
+    ask_about_doses(loaded.data, allocation, dosing, protocol, queries)
     opened = [file for file in (allocation_file, dosing_file) if file is not None]
     data = replace(loaded.data, queries=tuple(queries))
     loaded = replace(loaded, data=data, inputs=(*loaded.inputs, *map(file_input, opened)))
-    return loaded, Unblinded(arms, dosing.steps)
+    return loaded, Unblinded(allocation.arms, dosing.steps)

@@ -17,7 +17,7 @@ from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
 from sparcc_pipeline.app.trial_data.run import facts, print_queries
 from sparcc_pipeline.app.trial_data.unblinded.allocation import read_allocation, read_dosing
-from sparcc_pipeline.app.trial_data.unblinded.steps import step_table
+from sparcc_pipeline.app.trial_data.unblinded.steps import ask_about_doses, step_table
 
 UNBLINDED: Final = "UNBLINDED: not for readers and assessors"
 
@@ -45,16 +45,19 @@ def run_steps(
     queries = Queries(loaded.data.queries)
     allocation = read_allocation(allocation_file, known, protocol, queries)
     dosing = read_dosing(dosing_file, known, protocol, queries)
+    ask_about_doses(loaded.data, allocation, dosing, protocol, queries)
     table = step_table(loaded.data, allocation, dosing, protocol)
     if out is not None:
         tables = {"steps": table, "queries": query_table(queries)}
         write_tables(out, tables, {**facts(loaded, protocol, "steps"), "unblinded": True}, force=force)
     typer.echo(UNBLINDED)
     for row in table.rows:
+        note = f" ({row['note']})" if row["note"] else ""
         recorded = f"recorded at {row['recorded_at']}" if row["recorded_at"] else "not recorded"
         odd = ", although the criterion was not met" if row.get("agrees") is False else ""
         typer.echo(
-            f"{row['participant']} step {row['step']} ({row['dose']}): criterion {row['criterion']}"
+            f"{row['participant']} step {row['step']} ({row['dose']}): criterion {row['criterion']}{note}"
             f"{' at ' + row['visits'] if row.get('visits') else ''}; {recorded}{odd}"
+            f"{'; earlier step at ' + row['returned_at'] if row['returned_at'] else ''}"
         )
     print_queries(queries)
