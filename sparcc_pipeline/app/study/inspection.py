@@ -107,7 +107,10 @@ def inspect_source(source: Path, request: Request) -> Inspection:
 
 def inspect_discovery(discovery: Discovery, request: Request) -> Inspection:
     """Inspect the series that were found in a source."""
-    taken, because, t1, refusal = None, (), None, None
+    taken: SeriesCandidate | None = None
+    t1: SeriesCandidate | None = None
+    because: tuple[str, ...] = ()
+    refusal: str | None = None
     try:
         selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
         taken, because = selection.series, selection.reasons
