@@ -15,7 +15,6 @@ import pydicom
 
 from sparcc_pipeline.dicom.deidentify.image import Deidentified, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_hash
-from sparcc_pipeline.dicom.input.directory import is_directory
 from sparcc_pipeline.dicom.input.elements import (
     PARSE_ERRORS,
     START_BYTES,
@@ -24,6 +23,7 @@ from sparcc_pipeline.dicom.input.elements import (
     starts_like_dicom,
     text_of,
 )
+from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.missing_uids import HINTS, UID_TAGS, uids_of
 from sparcc_pipeline.errors import SparccError

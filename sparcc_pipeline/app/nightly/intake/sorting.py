@@ -27,7 +27,7 @@ from sparcc_pipeline.dicom.deidentify.incoming import (
     read_incoming,
 )
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_hash
-from sparcc_pipeline.dicom.input.directory import is_directory
+from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import packed_form_of
 from sparcc_pipeline.dicom.input.studies import examinations
 from sparcc_pipeline.errors import SparccError
