@@ -15,6 +15,7 @@ import pydicom
 
 from sparcc_pipeline.dicom.deidentify.image import Deidentified, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_hash
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.directory import is_directory
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, looks_like_dicom, quiet_pydicom, text_of
 from sparcc_pipeline.errors import SparccError
@@ -45,8 +46,9 @@ def read_incoming(path: Path) -> IncomingFile | None:
     if not looks_like_dicom(path) or is_directory(path):
         return None
     try:
-        with quiet_pydicom():
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
             # What a wrong character set left half a character of could not be stored.
             values = [text_of(ds, k).encode("utf-8", "replace").decode("utf-8") for k in _TAGS]
     except PARSE_ERRORS:

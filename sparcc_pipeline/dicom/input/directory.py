@@ -7,14 +7,16 @@ from pathlib import Path
 import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, texts_of
 
 
 def is_directory(path: Path) -> bool:
     """True if `path` is a DICOMDIR, under whatever name."""
     try:
-        with quiet_pydicom():
-            meta = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True).file_meta
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            meta = pydicom.dcmread(opened, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True).file_meta
     except PARSE_ERRORS:
         return path.name.upper() == "DICOMDIR"
     return bool(meta.get("MediaStorageSOPClassUID", "") == MediaStorageDirectoryStorage)
@@ -23,8 +25,9 @@ def is_directory(path: Path) -> bool:
 def directory_references(path: Path) -> list[Path]:
     """The files that a DICOMDIR lists, those missing included; of a damaged DICOMDIR, all files beside and below it."""
     try:
-        with quiet_pydicom():
-            directory = pydicom.dcmread(path, specific_tags=["DirectoryRecordSequence"], force=True)
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            directory = pydicom.dcmread(opened, specific_tags=["DirectoryRecordSequence"], force=True)
             records = list(directory.get("DirectoryRecordSequence") or ())
             names = [texts_of(record, "ReferencedFileID", keep_case=True) for record in records]
     except PARSE_ERRORS:

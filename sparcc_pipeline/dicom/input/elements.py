@@ -8,6 +8,7 @@ import math
 import re
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, time
@@ -32,9 +33,12 @@ PARSE_ERRORS: Final = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    AssertionError,
+    MemoryError,
     NotImplementedError,
     RuntimeError,
     struct.error,
+    zlib.error,
 )
 """What pydicom and its decoders raise on damaged files (they have no common root)."""
 

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import (
     PERSON_TAG,
     acquired,
@@ -110,6 +111,7 @@ def read_header(path: Path) -> ImageFile:
     One of `elements.PARSE_ERRORS` : the file is cut off or damaged, or lacks the UIDs that place it in a study.
     """
     with quiet_pydicom(), path.open("rb") as opened:
+        require_inflatable(opened)
         ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=_READ_TAGS, force=True)
         person = take_person(ds)
         uids = {k: text_of(ds, k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,8 +19,10 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from sparcc_pipeline.dicom.guard.child import run_guarded
+from sparcc_pipeline.dicom.guard.sizes import decoded_pixels, require_inflatable
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, number_of, quiet_pydicom, text_of
-from sparcc_pipeline.errors import UnreadablePixelsError
+from sparcc_pipeline.errors import FileFaultError, UnreadablePixelsError
 from sparcc_pipeline.message import Message
 
 LAYOUT_TAGS: Final = (
@@ -122,8 +123,8 @@ def stored_values(path: Path, native: NativePixels | None) -> NDArray[np.generic
     """
     try:
         values = None if native is None else _read_native(path, native)
-        return _decode(path) if values is None else values
-    except (*PARSE_ERRORS, zlib.error) as error:
+        return run_guarded(_decode, path) if values is None else values
+    except (*PARSE_ERRORS, FileFaultError) as error:
         raise UnreadablePixelsError(
             Message(
                 "expected complete pixels that can be decoded, found a file cut off, gone or in an unknown compression "
@@ -148,15 +149,16 @@ def _read_native(path: Path, native: NativePixels) -> NDArray[np.generic] | None
 
 
 def _decode(path: Path) -> NDArray[np.generic]:
-    with quiet_pydicom():
-        ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
+    with quiet_pydicom(), path.open("rb") as opened:
+        require_inflatable(opened)
+        ds = pydicom.dcmread(opened, specific_tags=_READ_TAGS, force=True)
         _require_gray(ds, path)
         if "TransferSyntaxUID" not in ds.file_meta:
             # A file without part 10's header is not compressed; its encoding shows in its elements.
             implicit, _ = ds.original_encoding
             ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         # `pydicom.pixels.pixel_array(path)` fails on deflated files (toolbox P2); the data set's own does not.
-        return ds.pixel_array
+        return decoded_pixels(ds)
 
 
 def _require_gray(ds: Dataset, path: Path) -> None:

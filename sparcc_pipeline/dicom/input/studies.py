@@ -7,7 +7,6 @@ found here is a list of places: `discover` looks at each study as a whole, later
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import IO, Any, BinaryIO, Final, cast
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.directory import is_directory
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, START_BYTES, quiet_pydicom, starts_like_dicom, text_of
 from sparcc_pipeline.dicom.input.source import archive_files, temporary_folder, unpack
@@ -183,7 +183,8 @@ def _study_uid(opened: IO[bytes]) -> str:
 
     try:
         with quiet_pydicom():
+            require_inflatable(opened)
             ds = read_partial(cast(BinaryIO, opened), beyond, force=True, specific_tags=[_STUDY_UID_TAG])
             return text_of(ds, _STUDY_UID)
-    except (*PARSE_ERRORS, zlib.error):
+    except PARSE_ERRORS:
         return ""
