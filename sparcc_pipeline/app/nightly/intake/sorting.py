@@ -17,7 +17,7 @@ from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import UploadState
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
-from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
+from sparcc_pipeline.app.nightly.intake.inbox import ChangedUpload, RefusedUpload, list_entries, remove, take
 from sparcc_pipeline.app.nightly.settings_tables import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.nightly.work.reasons import failure_of
@@ -86,6 +86,9 @@ def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings,
         if not folder.exists() and known.get(upload) != UploadState.SORTED:
             try:
                 take(entry, folder, limits)
+            except ChangedUpload:
+                context.log("upload is changing", site=site.code, upload=upload)
+                continue
             except RefusedUpload as refused:
                 ledger.record_upload(UploadRecord(upload, site.code, INBOX_WAY, ()))
                 ledger.close_upload(upload, UploadState.REJECTED, refused.reason)
