@@ -17,6 +17,7 @@ from typing import IO, Any, BinaryIO, Final, cast
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import (
     PARSE_ERRORS,
     START_BYTES,
@@ -248,6 +249,7 @@ def _study_and_frame(opened: IO[bytes]) -> tuple[str, str]:
 
     try:
         with quiet_pydicom():
+            require_inflatable(opened)
             ds = read_partial(cast(BinaryIO, opened), beyond, force=True, specific_tags=_TAGS)
             return text_of(ds, _STUDY_UID), text_of(ds, _FRAME_UID)
     except PARSE_ERRORS:
