@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from pydicom import config
+from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -48,6 +48,17 @@ PERSON_TAG: Final = "PatientID"
 _DATE: Final = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
 _TIME: Final = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?")
 """DICOM date and time (PS3.5 6.2: later parts of a time may be left out), with the separators of older files."""
+
+
+def silence_libraries() -> None:
+    """Silence the DICOM libraries for the whole process, whatever they parse in which thread.
+
+    Their warnings quote UIDs and names, and standard error of a service is a journal. `quiet_pydicom` is for one
+    thread.
+    """
+    for name in ("pydicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
 
 
 @contextmanager
@@ -83,6 +94,19 @@ def starts_like_dicom(start: bytes) -> bool:
         return True
     # Without a preamble the file starts with an element of the meta (0002) or identifying (0008) group.
     return len(start) == START_BYTES and start[:4] in {b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00"}
+
+
+def is_whole(path: Path) -> bool:
+    """Return True if a file ends with pixels of the length that it states."""
+    try:
+        with quiet_pydicom():
+            pixels = dcmread(path, force=True).get_item("PixelData")
+    except PARSE_ERRORS:
+        return False
+    if not isinstance(pixels, RawDataElement):
+        return False
+    # Pixels without a stated length are read up to their end mark, or not at all.
+    return pixels.length in (len(pixels.value or b""), 0xFFFFFFFF)
 
 
 _TEXT_VRS: Final = frozenset({"CS", "DA", "DT", "LO", "SH", "TM", "UI"})
