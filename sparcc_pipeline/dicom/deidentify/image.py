@@ -54,7 +54,9 @@ METHOD_CODES: Final = (
 )
 """Context group 7050 ([DicomPS3.16])."""
 
-METHOD_TEXT: Final = "sparcc-pipeline: [DicomPS3.15] E, elements kept by list"
+METHOD_TEXT: Final = "sparcc-pipeline: PS3.15 E, elements kept by list"
+
+PIXELS_TEXT: Final = "pixels were not read: text burnt into them stays"
 
 LONGEST_EXAMINATION: Final = timedelta(days=31)
 """How far other dates may lie from that of the study; scans that are repeated later are other studies."""
@@ -107,6 +109,7 @@ class _Context:
     profile: Profile
     signed: bool
     studied: datetime | None
+    born: datetime | None
 
     def uid(self, uid: str) -> str:
         return keyed_uid(self.key, self.subject.site, uid)
@@ -144,7 +147,8 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
 
 def _deidentified(source: Dataset, subject: Subject, key: bytes) -> Deidentified:
     signed = int(source.get("PixelRepresentation") or 0) == 1
-    context = _Context(key, subject, read_profile(), signed, _day_of(text_of(source, "StudyDate"), "DA"))
+    days = (_day_of(text_of(source, keyword), "DA") for keyword in ("StudyDate", "PatientBirthDate"))
+    context = _Context(key, subject, read_profile(), signed, *days)
     target = _kept(source, context, 0)
     original = dict(zip(UID_TAGS, uids_of(source).all, strict=True))
     for keyword, uid in original.items():
@@ -224,12 +228,15 @@ def _day_of(text: str, vr: str) -> datetime | None:
 
 
 def _shifted(text: str, vr: str, context: _Context) -> str:
-    """A date (DA) or the date of a date and time (DT), moved by the participant's days; empty where it does not stay.
+    """Return a date (DA) or the date of a date and time (DT), moved by the participant's days; empty if it goes.
 
-    One far from that of the study is not of the examination: it may be a birth date in the wrong place.
+    A date far from that of the study may be a birth date in the wrong place, and so may any date if there is no
+    StudyDate: moved by the days of the others, it would give the exact age.
     """
     day = _day_of(text, vr)
-    if day is None or (context.studied is not None and abs(day - context.studied) > LONGEST_EXAMINATION):
+    if day is None or day == context.born or context.studied is None:
+        return ""
+    if abs(day - context.studied) > LONGEST_EXAMINATION:
         return ""
     try:
         moved = day + timedelta(days=context.subject.days)
@@ -287,7 +294,7 @@ def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:
 
 def _set_method(target: Dataset) -> None:
     """That and how the image was de-identified ([DicomPS3.15] E.1.1)."""
-    target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", METHOD_TEXT
+    target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", [METHOD_TEXT, PIXELS_TEXT]
     target.LongitudinalTemporalInformationModified = "MODIFIED"
     codes = []
     for value, meaning in METHOD_CODES:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +22,9 @@ _LARGEST_REQUEST: Final = 2**20
 
 _RECEIVE_BYTES: Final = 2**16
 
+CONNECTIONS_PER_ASSOCIATION: Final = 3
+"""Connections that may wait for each permitted association."""
+
 
 Report = Callable[..., None]
 """`report(event, **fields)`: an event as a constant text, with codes and numbers."""
@@ -25,7 +32,13 @@ Report = Callable[..., None]
 
 @dataclass(frozen=True)
 class NodeLimits:
-    """What one association may do; `silence_s` is also how long one PDU may take."""
+    """The limits of one association.
+
+    Parameters
+    ----------
+    silence_s : an association that is silent for so long ends; also the longest time for one PDU
+    handshake_s : longest time of TLS and of the request of an association, before which nobody knows the caller
+    """
 
     pdu_bytes: int = 131072
     associations: int = 20
@@ -33,6 +46,12 @@ class NodeLimits:
     bytes: int = 4 * 2**30
     instance_bytes: int = 512 * 2**20
     silence_s: float = 60.0
+    handshake_s: float = 10.0
+
+    @property
+    def opening_s(self) -> float:
+        """The longest time until an association is established."""
+        return min(self.handshake_s, self.silence_s)
 
 
 @dataclass(frozen=True)
@@ -51,11 +70,12 @@ class BoundedReads:
         ------
         OSError : they are more than allowed, or take too long: the connection is then closed
         """
-        raw = self.connection.socket
-        if nr_bytes > (self.limits.pdu_bytes if self.association.is_established else _LARGEST_REQUEST):
+        raw, established = self.connection.socket, self.association.is_established
+        if nr_bytes > (self.limits.pdu_bytes if established else _LARGEST_REQUEST):
             self.report("PDU too large", bytes=nr_bytes)
             raise OSError("PDU too large")
-        received, deadline = bytearray(), time.monotonic() + self.limits.silence_s
+        patience = self.limits.silence_s if established else self.limits.opening_s
+        received, deadline = bytearray(), time.monotonic() + patience
         while len(received) < nr_bytes:
             try:
                 raw.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -68,6 +88,40 @@ class BoundedReads:
             received.extend(part)
         raw.settimeout(self.limits.silence_s)
         return received
+
+
+class WaitingConnections:
+    """The connections that wait for their handshake or request: each is a thread.
+
+    Parameters
+    ----------
+    associations : permitted associations; beyond `CONNECTIONS_PER_ASSOCIATION` for each, one connection is closed
+    """
+
+    def __init__(self, associations: int) -> None:
+        self._most = CONNECTIONS_PER_ASSOCIATION * associations
+        self._waiting: dict[Association, str] = {}
+        self._lock = threading.Lock()
+
+    def add(self, association: Association, address: str) -> bool:
+        """Add the connection of an association; return True if another was closed for it.
+
+        That is the oldest of the address that has most of them, so that one machine cannot shut out the others.
+        """
+        with self._lock:
+            alive = {each: place for each, place in self._waiting.items() if each.is_alive()}
+            self._waiting = {each: place for each, place in alive.items() if not each.is_established}
+            self._waiting[association] = address
+            if len(self._waiting) <= self._most:
+                return False
+            counted = Counter(self._waiting.values())
+            most = max(counted, key=counted.__getitem__)
+            oldest = next(each for each, place in self._waiting.items() if place == most)
+            del self._waiting[oldest]
+        connection: Any = oldest.dul.socket
+        with suppress(OSError, AttributeError):  # it may have ended meanwhile
+            connection.socket.shutdown(socket.SHUT_RDWR)
+        return True
 
 
 def server_tls(certificate: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
@@ -90,3 +144,10 @@ def server_tls(certificate: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
             "cannot be used; check paths, rights and that key and certificate belong together"
         ) from error
     return context
+
+
+def certificate_names(connection: Any) -> frozenset[str]:
+    """Return the common name and the DNS names in the certificate of a peer; none without a verified certificate."""
+    shown: dict[str, Any] = getattr(connection, "getpeercert", dict)() or {}
+    subject = [value for part in shown.get("subject", ()) for key, value in part if key == "commonName"]
+    return frozenset([*subject, *(value for kind, value in shown.get("subjectAltName", ()) if kind == "DNS")])

@@ -1,17 +1,14 @@
-"""A DICOM node that takes images in: C-STORE and C-ECHO, from known senders only, each image to disk as it came.
+"""A DICOM node that receives images: C-STORE and C-ECHO, from known senders only, each image to disk as it came.
 
-Images are not decoded: their bytes are written exclusively, synced and renamed before the sender is told
-that they are stored. Each association has a folder of its own, which gets its final name when the association ends,
-however it ends: what was acknowledged is there, whatever happens to the sender, the network or this program.
+Images are not decoded: their bytes are written, synced and renamed before the sender gets its answer. Each association
+has its own folder, which gets its final name when the association ends, however it ends.
 """
 
 from __future__ import annotations
 
-import logging
 import ssl
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -36,7 +33,14 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from sparcc_pipeline.dicom.network.connection import BoundedReads, NodeLimits, Report
+from sparcc_pipeline.dicom.input.elements import silence_libraries
+from sparcc_pipeline.dicom.network.connection import (
+    BoundedReads,
+    NodeLimits,
+    Report,
+    WaitingConnections,
+    certificate_names,
+)
 from sparcc_pipeline.dicom.network.reception import PARTIAL, Reception, left_over, publish
 from sparcc_pipeline.errors import ConfigError, OutputError
 
@@ -57,8 +61,8 @@ SYNTAXES: Final = (
 )
 """Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
 
-CONNECTIONS_PER_ASSOCIATION: Final = 3
-"""Connections of which no association has come are not many, but for those that mean harm."""
+SWEEP_S: Final = 2.0
+"""How often dead associations are looked for."""
 
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
@@ -76,6 +80,7 @@ class Node:
     name : a new name for such a folder, safe in paths and never used before
     prefix : how such names begin, and no other folder's that lies there
     tls : the context of the server; None: no TLS
+    certificates : calling title -> name in the certificate that its sender must show
     """
 
     host: str
@@ -86,6 +91,13 @@ class Node:
     prefix: str
     limits: NodeLimits = field(default_factory=NodeLimits)
     tls: ssl.SSLContext | None = None
+    certificates: Mapping[str, str] = field(default_factory=dict)
+
+    def owns(self, title: str, names: Collection[str]) -> bool:
+        """Return True if a certificate with these names may call with a title."""
+        if (own := self.certificates.get(title)) is not None:
+            return own in names
+        return not set(names) & set(self.certificates.values())
 
 
 class Receiver:
@@ -99,17 +111,18 @@ class Receiver:
 
     def __init__(self, node: Node, report: Report) -> None:
         self._node, self._report = node, report
-        # Its log quotes headers.
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        silence_libraries()
         self._receptions: dict[Association, Reception] = {}
-        self._connections: dict[Association, float] = {}
+        self._waiting = WaitingConnections(node.limits.associations)
         self._lock = threading.Lock()
         # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
         left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
         ae = AE(ae_title=node.title)
         ae.maximum_pdu_size = node.limits.pdu_bytes
-        ae.maximum_associations = node.limits.associations
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = node.limits.silence_s
+        # The library counts connections too that never become an association; `_requested` counts associations.
+        ae.maximum_associations = 10**6
+        ae.acse_timeout = node.limits.opening_s
+        ae.dimse_timeout = ae.network_timeout = node.limits.silence_s
         ae.require_called_aet = True
         ae.require_calling_aet = sorted(node.senders)
         # A console sends all of a study, and may stop where one class is refused: what is no MR image waits aside.
@@ -138,6 +151,8 @@ class Receiver:
         self._ae, self._server = ae, server
         for partial in left:
             publish(partial)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._sweep, name="sparcc receive sweep", daemon=True).start()
 
     @property
     def port(self) -> int:
@@ -152,6 +167,7 @@ class Receiver:
 
     def stop(self) -> None:
         """Take no more; associations are aborted, what was acknowledged stays."""
+        self._stopped.set()
         for association in self._server.active_associations:
             if association.is_established:
                 association.abort()
@@ -168,39 +184,55 @@ class Receiver:
         """Bound what a connection may make us wait for or hold, before its first byte is read; here TLS begins."""
         association, limits = event.assoc, self._node.limits
         connection: Any = association.dul.socket
-        connection.socket.settimeout(limits.silence_s)
-        if not self._has_room(association):
+        connection.socket.settimeout(limits.opening_s)
+        peer: Any = event
+        if self._waiting.add(association, str(peer.address[0])):
             self._report("too many connections")
-            connection.socket.close()
-            return
         # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
         if self._node.tls is not None:
             try:
-                connection.socket = self._node.tls.wrap_socket(connection.socket, server_side=True)
+                # Shaking hands apart from wrapping, so that another thread can close the connection meanwhile.
+                connection.socket = self._node.tls.wrap_socket(
+                    connection.socket, server_side=True, do_handshake_on_connect=False
+                )
+                connection.socket.do_handshake()
             except OSError:
                 self._report("connection without valid TLS refused")
                 # Nothing more is read from it.
                 connection.socket.close()
         connection.recv = BoundedReads(association, connection, limits, self._report)
 
-    def _has_room(self, association: Association) -> bool:
-        """False for a connection of too many that only wait, such as in the handshake of TLS: each is a thread."""
-        now, silence = time.monotonic(), self._node.limits.silence_s
-        with self._lock:
-            begun = self._connections.items()
-            self._connections = {each: at for each, at in begun if each.is_alive() or now - at < silence}
-            self._connections[association] = now
-            return len(self._connections) <= CONNECTIONS_PER_ASSOCIATION * self._node.limits.associations
+    def _sweep(self) -> None:
+        """Finish receptions of which the association died without an event: its images were acknowledged."""
+        while not self._stopped.wait(SWEEP_S):
+            with self._lock:
+                dead = [each for each in self._receptions if not (each.is_established and each.dul.is_alive())]
+            for association in dead:
+                self._end(association, "association aborted")
 
     def _requested(self, event: Event) -> None:
-        """One sender may hold half of the associations, so that it cannot shut out the others."""
+        """Reject a caller with the certificate of another, and one association too many.
+
+        One sender may hold half of the associations, so that it cannot shut out the others.
+        """
         request: Any = event.assoc.requestor.primitive
         title = request.calling_ae_title.strip()
-        others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
-        if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
-            self._report("too many associations of one sender", peer_title=title)
-            event.assoc.acse.send_reject(0x02, 0x03, 0x02)
-            event.assoc.kill()
+        connection: Any = event.assoc.dul.socket
+        if not self._node.owns(title, certificate_names(connection.socket)):
+            self._report("certificate of another sender", peer_title=title)
+            self._reject(event.assoc, 0x01, 0x01, 0x03)
+            return
+        most = self._node.limits.associations
+        established = [each for each in self._ae.active_associations if each.is_established]
+        others = [each for each in established if each.requestor.ae_title.strip() == title]
+        if len(others) >= max(1, (most + 1) // 2) or len(established) >= most:
+            self._report("too many associations of one sender" if others else "too many associations", peer_title=title)
+            self._reject(event.assoc, 0x02, 0x03, 0x02)
+
+    def _reject(self, association: Association, result: int, source: int, reason: int) -> None:
+        """Reject a request with the codes of [DicomPS3.8] 9.3.4."""
+        association.acse.send_reject(result, source, reason)
+        association.kill()
 
     def _rejected(self, event: Event) -> None:
         self._report("association rejected", peer_title=event.assoc.requestor.ae_title)
@@ -260,7 +292,6 @@ class Receiver:
 
     def _end(self, association: Association, how: str) -> None:
         with self._lock:
-            self._connections.pop(association, None)
             reception = self._receptions.pop(association, None)
         if reception is not None:
             self._finish(reception, how)

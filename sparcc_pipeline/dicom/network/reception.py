@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.dicom.guard.child import run_guarded
+from sparcc_pipeline.dicom.input.elements import is_whole
+from sparcc_pipeline.errors import FileFaultError, OutputError
 
 PARTIAL: Final = ".partial"
 FREE_BYTES: Final = 2**30
@@ -19,7 +22,7 @@ FREE_BYTES: Final = 2**30
 class Reception:
     """The images of one association; `folder` ends with `PARTIAL` and is made with the first image.
 
-    `since_store` counts bytes of the message that is just coming. Whoever writes or finishes holds the lock.
+    `since_store` counts bytes of the message that is just coming. Hold the lock to write or to finish.
     """
 
     title: str
@@ -39,7 +42,9 @@ class Reception:
         OSError : there is no room, or no right
         """
         if self.count == 0:
-            self.folder.mkdir(mode=0o700)
+            # It may be there already, if the first image could not be written.
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            _sync(self.folder.parent)
         if _free_bytes(self.folder) < FREE_BYTES + len(content):
             raise OSError("too little room on the disk")
         name = f"{self.count + 1:06d}.dcm"
@@ -51,14 +56,20 @@ class Reception:
                 opened.flush()
                 os.fsync(opened.fileno())
             partial.rename(self.folder / name)
+            # Without it the new name may be lost with the power, after the sender deleted its copy.
+            _sync(self.folder)
         except OSError:
             partial.unlink(missing_ok=True)
             raise
         self.count, self.size = self.count + 1, self.size + len(content)
 
     def finish(self) -> Path | None:
-        """Give the folder its final name; None where nothing came."""
-        return publish(self.folder) if self.count else None
+        """Give the folder its final name; return None if nothing came."""
+        if self.count:
+            return publish(self.folder)
+        with suppress(OSError):
+            self.folder.rmdir()
+        return None
 
 
 def left_over(folder: Path, prefix: str) -> list[Path]:
@@ -67,7 +78,9 @@ def left_over(folder: Path, prefix: str) -> list[Path]:
 
 
 def publish(partial: Path) -> Path:
-    """Rename a folder of acknowledged images to its final name, without the image that was in work.
+    """Rename a folder of acknowledged images to its final name.
+
+    A file that was being written stays if it is whole: a power cut may have taken back its rename only.
 
     Raises
     ------
@@ -76,19 +89,37 @@ def publish(partial: Path) -> Path:
     final = partial.with_name(partial.name.removesuffix(PARTIAL))
     try:
         for unfinished in partial.glob(f"*{PARTIAL}"):
-            unfinished.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            _settle(unfinished)
+        _sync(partial)
         partial.rename(final)
+        _sync(final.parent)
     except OSError as error:
         raise OutputError(
             f"expected to finish the reception {partial.name}, found that impossible "
             f"({(error.strerror or '').lower()}); free space or change its owner: it is finished at the next start"
         ) from error
     return final
+
+
+def _settle(unfinished: Path) -> None:
+    """Give a whole image its name; delete a part of one, which was never acknowledged."""
+    name = unfinished.with_name(unfinished.name.removesuffix(PARTIAL))
+    try:
+        whole = not name.exists() and run_guarded(is_whole, unfinished)
+    except FileFaultError:
+        whole = False
+    if whole:
+        unfinished.rename(name)
+    else:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _free_bytes(folder: Path) -> int:

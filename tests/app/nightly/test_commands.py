@@ -23,7 +23,7 @@ from sparcc_pipeline.app.nightly import run as run_module
 from sparcc_pipeline.app.nightly.settings import load_settings
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
-from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.errors import ConfigError, OutputError
 
 from .work.stub_night import WHY, InlineWorkers, StubNight
 
@@ -203,3 +203,17 @@ def test_a_stop_between_studies_leaves_the_rest_for_the_next_run(tmp_path: Path)
     assert states == [State.SCORED] * 2 + [State.DEIDENTIFIED] * 2
     assert night.ledger.owners() == []
     night.close()
+
+
+def test_a_missing_inbox_is_the_first_line_and_the_exit_code(settings: Path, tmp_path: Path) -> None:
+    with settings.open("a", encoding="utf-8") as opened:
+        opened.write('\n[[site]]\ncode = "S09"\nname = "Nine"\ninbox = "not-mounted"\nmanifest = "nine.csv"\n')
+
+    run = CliRunner().invoke(cli.app, ["nightly", "run", "--config", str(settings)])
+
+    assert run.exit_code == OutputError.exit_code
+    lines = [line for line in run.output.splitlines() if not line.startswith("Report")]
+    assert lines[0].startswith("Problem: it failed: expected an inbox that can be read")
+    (page,) = tmp_path.rglob("report.en.html")
+    text = page.read_text(encoding="utf-8")
+    assert text.index("not-mounted") < text.index("Needs you today") and "Nothing waits" not in text

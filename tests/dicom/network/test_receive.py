@@ -17,12 +17,15 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE
 from pynetdicom.association import Association
 
 from sparcc_pipeline.dicom.input.elements import quiet_pydicom
-from sparcc_pipeline.dicom.network import reception
+from sparcc_pipeline.dicom.network import receive, reception
 from sparcc_pipeline.dicom.network.connection import NodeLimits, server_tls
 from sparcc_pipeline.dicom.network.receive import Node, Receiver
 from sparcc_pipeline.errors import ConfigError
@@ -59,7 +62,9 @@ class Nodes:
     folder: Path
     running: list[Receiver] = field(default_factory=list)
 
-    def start(self, limits: NodeLimits | None = None, tls: ssl.SSLContext | None = None) -> Running:
+    def start(
+        self, limits: NodeLimits | None = None, tls: ssl.SSLContext | None = None, **certificates: str
+    ) -> Running:
         said: list[tuple[str, dict[str, Any]]] = []
         names = itertools.count(1)
         node = Node(
@@ -71,6 +76,7 @@ class Nodes:
             "dicom-",
             limits or NodeLimits(silence_s=5),
             tls,
+            certificates,
         )
         receiver = Receiver(node, lambda event, **fields: said.append((event, fields)))
         self.running.append(receiver)
@@ -346,3 +352,120 @@ def test_hidden_traces_of_the_sender_are_not_logged(nodes: Nodes, series: Path, 
     node.wait("association ended")
 
     assert not any(word in str(node.said) for word in ("ZHANGSAN", "8839201", os.fspath(series)))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_reception_without_an_end_is_swept(nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "SWEEP_S", 0.1)
+    node = nodes.start(NodeLimits(silence_s=60))
+    association = associate(node)
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+    command = Dataset()
+    command.AffectedSOPClassUID, command.CommandField, command.MessageID = MRImageStorage, 1, 7
+    command.Priority, command.AffectedSOPInstanceUID = 2, "1.2.3"
+    elements = write_command(command)  # no CommandDataSetType: the reactor of the library dies
+    context = association.accepted_contexts[0].context_id
+    value = struct.pack(">LBB", len(elements) + 2, context, 3) + elements
+    peer: Any = association.dul.socket
+    peer.socket.sendall(struct.pack(">BBL", 4, 0, len(value)) + value)
+
+    node.wait("association aborted")
+
+    assert len(node.files()) == 1
+
+
+def write_command(command: Dataset) -> bytes:
+    group = DicomBytesIO()
+    group.is_little_endian, group.is_implicit_VR = True, True
+    write_dataset(group, command)
+    content = group.getvalue()
+    return struct.pack("<HHLL", 0, 0, 4, len(content)) + content
+
+
+def test_an_association_goes_on_after_a_first_image_that_could_not_be_written(
+    nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes.start()
+    association = associate(node)
+    monkeypatch.setattr(reception, "FREE_BYTES", 2**62)
+    first, second, *_ = sorted(series.iterdir())
+    assert association.send_c_store(pydicom.dcmread(first)).Status == 0xA700
+    monkeypatch.setattr(reception, "FREE_BYTES", 0)
+
+    assert association.send_c_store(pydicom.dcmread(second)).Status == 0
+
+    association.release()
+    node.wait("association ended")
+    assert len(node.files()) == 1
+
+
+def test_a_whole_image_whose_rename_was_lost_with_the_power_stays(nodes: Nodes, series: Path) -> None:
+    left = nodes.folder / "dicom-0.partial"
+    left.mkdir()
+    content = min(series.iterdir()).read_bytes()
+    (left / "000001.dcm").write_bytes(b"acknowledged")
+    (left / "000002.dcm.partial").write_bytes(content)
+    (left / "000003.dcm.partial").write_bytes(content[:-9])
+
+    node = nodes.start()
+
+    assert [path.name for path in node.files()] == ["000001.dcm", "000002.dcm"]
+
+
+def test_the_folder_is_synced_before_an_image_is_acknowledged(
+    nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes.start()
+    synced: list[list[str]] = []
+    real = reception._sync
+
+    def noted(folder: Path) -> None:
+        synced.append(sorted(each.name for each in folder.iterdir()))
+        real(folder)
+
+    monkeypatch.setattr(reception, "_sync", noted)
+    association = associate(node)
+
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+
+    assert ["000001.dcm"] in synced
+    association.release()
+
+
+def test_connections_without_a_title_keep_no_sender_out(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(associations=2, silence_s=60))
+    waiting = [socket.create_connection(("127.0.0.1", node.receiver.port)) for _ in range(30)]
+
+    begun = time.monotonic()
+    association = associate(node)
+
+    assert time.monotonic() - begun < 5
+    association.release()
+    for each in waiting:
+        each.close()
+
+
+def test_a_bare_connection_ends_soon_and_a_silent_association_may_last(nodes: Nodes) -> None:
+    node = nodes.start(NodeLimits(silence_s=60, handshake_s=0.5))
+    association = associate(node)
+    with socket.create_connection(("127.0.0.1", node.receiver.port)) as bare:
+        bare.settimeout(5)
+        bare.sendall(b"\x01\x00\x00")
+        assert bare.recv(1000) == b"" or bare.recv(1000) == b""
+    assert association.is_established
+    association.release()
+
+
+def test_a_certificate_calls_with_its_own_title_only(
+    nodes: Nodes, series: Path, certificate: tuple[Path, Path]
+) -> None:
+    pem, key = certificate
+    node = nodes.start(NodeLimits(silence_s=5), server_tls(pem, key, pem), SITE1="localhost", SITE2="other.hospital")
+    options = ("+tls", key, pem, "+cf", pem, "+sd", series)
+
+    assert storescu(node, *options, sender="SITE2") != 0
+    node.wait("certificate of another sender")
+    assert storescu(node, *options, sender="SITE1") == 0
+
+    bound = nodes.start(NodeLimits(silence_s=5), server_tls(pem, key, pem), SITE2="localhost")
+    assert storescu(bound, *options, sender="SITE1") != 0

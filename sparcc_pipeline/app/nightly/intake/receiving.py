@@ -47,6 +47,7 @@ def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
         DICOM_WAY,
         limits,
         tls,
+        {site.ae_title: site.tls_name for site in settings.site if site.ae_title and site.tls_name},
     )
     receiver = Receiver(node, log)
     log("receiver listens", port=receiver.port)

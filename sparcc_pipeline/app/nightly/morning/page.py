@@ -93,9 +93,9 @@ def summary_text(morning: Morning, words: Language) -> str:
     """Return the report in a few lines for a mail: figures, and the first studies that need attention."""
     counts = morning.counts()
     lines = [
+        *(words.sentence(problem) for problem in morning.problems),
         words.say("Night until {ended}", ended=_local(morning.made_at, morning)),
         "",
-        *(words.sentence(problem) for problem in morning.problems),
         *(f"{words.say(name)}: {value}" for name, value in _figures(counts, words)),
     ]
     for standing, name in _GROUPS:

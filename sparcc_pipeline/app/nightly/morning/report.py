@@ -156,13 +156,20 @@ def _plain(counts: dict[str, Any]) -> dict[str, Any]:
 def _letter(morning: Morning, to: list[str], site: Site | None, folder: Path, code: LanguageCode) -> Letter:
     words = language(code if site is None else site.language)
     seen = morning if site is None else morning.of_site(site.code)
-    subject = words.say(
-        "SPARCC {date}: {count} need you, {received} received, {scored} scored",
-        date=folder.name,
-        count=seen.counts().needs_attention,
-        received=seen.counts().received,
-        scored=seen.counts().scored,
-    )
+    counts = seen.counts()
+    figures = {"date": folder.name, "count": counts.needs_attention, "scored": counts.scored}
+    if seen.problems:
+        subject = words.say(
+            "SPARCC {date}: {problems} parts of the night failed, {count} need you, {scored} scored",
+            problems=len(seen.problems),
+            **figures,
+        )
+    else:
+        subject = words.say(
+            "SPARCC {date}: {count} need you, {received} received, {scored} scored",
+            received=counts.received,
+            **figures,
+        )
     page = folder / (f"report.{code}.html" if site is None else f"site-{site.code}.html")
     attached = (f"{folder.name}-{page.name}", "text/html", page.read_bytes())
     return Letter(to, subject, summary_text(seen, words), (attached,))
