@@ -1,4 +1,4 @@
-"""The list of elements that stay in a de-identified MR image, and the check of each value that stays.
+"""Elements that stay in a de-identified MR image, and the check of each value.
 
 The list itself is `confidentiality.toml`. Everything else is removed: a list of elements to remove would miss those
 that a vendor, a retired edition or a mistyped VR adds. A value stays only if it is a plausible number, a known word, or

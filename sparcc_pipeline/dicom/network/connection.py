@@ -1,4 +1,4 @@
-"""Connections of the DICOM node: how much a peer may send, how long it may take, and TLS."""
+"""Limits of size and time for the connections of the DICOM node, and TLS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pynetdicom.association import Association
 from sparcc_pipeline.errors import ConfigError
 
 _LARGEST_REQUEST: Final = 2**20
-"""An association request lists at most 128 contexts; a megabyte is far above."""
+"""Bytes. An association request lists at most 128 contexts and is far smaller."""
 
 _RECEIVE_BYTES: Final = 2**16
 
@@ -37,7 +37,7 @@ class NodeLimits:
     Parameters
     ----------
     silence_s : an association that is silent for so long ends; also the longest time for one PDU
-    handshake_s : longest time of TLS and of the request of an association, before which nobody knows the caller
+    handshake_s : longest time for TLS and for the association request; until then the caller is unknown
     """
 
     pdu_bytes: int = 131072
@@ -56,7 +56,7 @@ class NodeLimits:
 
 @dataclass(frozen=True)
 class BoundedReads:
-    """Reading from a connection with limits; pynetdicom's own waits for and holds all that a peer announces."""
+    """Read from a connection within limits; pynetdicom itself waits for, and holds, whatever size a peer announces."""
 
     association: Association
     connection: Any
@@ -64,11 +64,11 @@ class BoundedReads:
     report: Report
 
     def __call__(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes, or what came until the connection was closed.
+        """Read this many bytes, or fewer if the peer closes the connection.
 
         Raises
         ------
-        OSError : they are more than allowed, or take too long: the connection is then closed
+        OSError : too many bytes, or too slow; the connection is then closed
         """
         raw, established = self.connection.socket, self.association.is_established
         if nr_bytes > (self.limits.pdu_bytes if established else _LARGEST_REQUEST):
@@ -91,11 +91,11 @@ class BoundedReads:
 
 
 class WaitingConnections:
-    """The connections that wait for their handshake or request: each is a thread.
+    """The connections that wait for their handshake or request; each occupies a thread.
 
     Parameters
     ----------
-    associations : permitted associations; beyond `CONNECTIONS_PER_ASSOCIATION` for each, one connection is closed
+    associations : permitted associations; each allows `CONNECTIONS_PER_ASSOCIATION` waiting connections
     """
 
     def __init__(self, associations: int) -> None:
@@ -104,9 +104,9 @@ class WaitingConnections:
         self._lock = threading.Lock()
 
     def add(self, association: Association, address: str) -> bool:
-        """Add the connection of an association; return True if another was closed for it.
+        """Add the connection of an association; return True if another was closed to make room.
 
-        That is the oldest of the address that has most of them, so that one machine cannot shut out the others.
+        The oldest connection of the address with most connections is closed, so one machine cannot shut out others.
         """
         with self._lock:
             alive = {each: place for each, place in self._waiting.items() if each.is_alive()}
@@ -125,11 +125,13 @@ class WaitingConnections:
 
 
 def server_tls(certificate: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer ([DicomPS3.15] B.9, BCP 195); with `ca`, callers must show a certificate that it signed.
+    """Return a context for TLS 1.2 or newer; with `ca`, callers must show a certificate that it signed.
+
+    Source: [DicomPS3.15] B.9 (BCP 195).
 
     Raises
     ------
-    ConfigError : a file is missing or no valid PEM
+    ConfigError : a file is missing or is not valid PEM
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -141,7 +143,7 @@ def server_tls(certificate: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise ConfigError(
             "expected certificate, key and CA as PEM files (receive.tls_certificate, tls_key, tls_ca), found one that "
-            "cannot be used; check paths, rights and that key and certificate belong together"
+            "cannot be used; check paths and rights, and that key and certificate match"
         ) from error
     return context
 

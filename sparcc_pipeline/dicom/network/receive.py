@@ -1,33 +1,14 @@
-"""A DICOM node that receives images: C-STORE and C-ECHO, from known senders only, each image to disk as it came.
+"""A DICOM node that receives images from known senders by C-STORE, and answers C-ECHO.
 
 Images are not decoded: their bytes are written, synced and renamed before the sender gets its answer. Each association
-has its own folder, which gets its final name when the association ends, however it ends.
+has its own folder, which gets its final name when the association ends, also after an error.
 """
 
 from __future__ import annotations
 
-import ssl
 import threading
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Self
 
-from pydicom.uid import (
-    JPEG2000,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -36,77 +17,30 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sparcc_pipeline.dicom.input.elements import silence_libraries
 from sparcc_pipeline.dicom.network.connection import (
     BoundedReads,
-    NodeLimits,
     Report,
     WaitingConnections,
     certificate_names,
 )
+from sparcc_pipeline.dicom.network.node import SYNTAXES, Node
 from sparcc_pipeline.dicom.network.reception import PARTIAL, Reception, left_over, publish
 from sparcc_pipeline.errors import ConfigError, OutputError
 
-SYNTAXES: Final = (
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    JPEGLosslessSV1,
-    JPEGLossless,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-    RLELossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLSNearLossless,
-    JPEG2000,
-)
-"""Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
-
 SWEEP_S: Final = 2.0
-"""How often dead associations are looked for."""
+"""Seconds between searches for dead associations."""
 
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 REFUSED_BY_LIMIT: Final = 0xA701
-"""Statuses of [DicomPS3.4] table B.2-1."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """Where the node listens and whom it hears.
-
-    Parameters
-    ----------
-    senders : calling title -> folder into which its images go, one new folder an association
-    name : a new name for such a folder, safe in paths and never used before
-    prefix : how such names begin, and no other folder's that lies there
-    tls : the context of the server; None: no TLS
-    certificates : calling title -> name in the certificate that its sender must show
-    """
-
-    host: str
-    port: int
-    title: str
-    senders: Mapping[str, Path]
-    name: Callable[[], str]
-    prefix: str
-    limits: NodeLimits = field(default_factory=NodeLimits)
-    tls: ssl.SSLContext | None = None
-    certificates: Mapping[str, str] = field(default_factory=dict)
-
-    def owns(self, title: str, names: Collection[str]) -> bool:
-        """Return True if a certificate with these names may call with a title."""
-        if (own := self.certificates.get(title)) is not None:
-            return own in names
-        return not set(names) & set(self.certificates.values())
+"""Statuses. Source: [DicomPS3.4] table B.2-1."""
 
 
 class Receiver:
-    """A running node; `stop` ends it, and so does leaving the context.
+    """A running node; `stop`, or the end of the context, stops it.
 
     Raises
     ------
     ConfigError : the port is in use, or not allowed
-    OutputError : what a killed node left cannot be finished
+    OutputError : the receptions of a killed node cannot be finished
     """
 
     def __init__(self, node: Node, report: Report) -> None:
@@ -115,35 +49,25 @@ class Receiver:
         self._receptions: dict[Association, Reception] = {}
         self._waiting = WaitingConnections(node.limits.associations)
         self._lock = threading.Lock()
-        # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
+        # List these before taking the port and finish them afterwards: until then another node may own them.
         left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
         ae = AE(ae_title=node.title)
         ae.maximum_pdu_size = node.limits.pdu_bytes
-        # The library counts connections too that never become an association; `_requested` counts associations.
+        # pynetdicom also counts connections that never become an association; `_requested` counts associations.
         ae.maximum_associations = 10**6
         ae.acse_timeout = node.limits.opening_s
         ae.dimse_timeout = ae.network_timeout = node.limits.silence_s
         ae.require_called_aet = True
         ae.require_calling_aet = sorted(node.senders)
-        # A console sends all of a study, and may stop where one class is refused: what is no MR image waits aside.
+        # A console sends the whole study, and may stop if one class is refused. The intake sets other classes aside.
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), list(SYNTAXES))
         ae.add_supported_context(Verification)
-        handlers: list[Any] = [
-            (evt.EVT_CONN_OPEN, self._opened),
-            (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_REJECTED, self._rejected),
-            (evt.EVT_DATA_RECV, self._data_came),
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_RELEASED, self._released),
-            (evt.EVT_ABORTED, self._lost),
-            (evt.EVT_CONN_CLOSE, self._lost),
-        ]
         try:
-            server = ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
+            server = ae.start_server((node.host, node.port), block=False, evt_handlers=self._handlers())
         except OSError as error:
             raise ConfigError(
-                f"expected to listen on {node.host} port {node.port}, found that impossible "
+                f"expected to listen on {node.host} port {node.port}, found an error "
                 f"({(error.strerror or '').lower()}); stop the other program or change receive.port"
             ) from error
         if server is None:
@@ -154,9 +78,21 @@ class Receiver:
         self._stopped = threading.Event()
         threading.Thread(target=self._sweep, name="sparcc receive sweep", daemon=True).start()
 
+    def _handlers(self) -> list[Any]:
+        return [
+            (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_DATA_RECV, self._data_came),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_RELEASED, self._released),
+            (evt.EVT_ABORTED, self._lost),
+            (evt.EVT_CONN_CLOSE, self._lost),
+        ]
+
     @property
     def port(self) -> int:
-        """Where it listens; of use where port 0 was asked for."""
+        """The port, chosen by the system if port 0 was requested."""
         return int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -166,7 +102,7 @@ class Receiver:
         self.stop()
 
     def stop(self) -> None:
-        """Take no more; associations are aborted, what was acknowledged stays."""
+        """Stop the node; associations are aborted, acknowledged images are kept."""
         self._stopped.set()
         for association in self._server.active_associations:
             if association.is_established:
@@ -181,17 +117,17 @@ class Receiver:
             self._finish(reception, "association aborted")
 
     def _opened(self, event: Event) -> None:
-        """Bound what a connection may make us wait for or hold, before its first byte is read; here TLS begins."""
+        """Limit the time and memory of a connection before its first byte is read, and start TLS."""
         association, limits = event.assoc, self._node.limits
         connection: Any = association.dul.socket
         connection.socket.settimeout(limits.opening_s)
         peer: Any = event
         if self._waiting.add(association, str(peer.address[0])):
             self._report("too many connections")
-        # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
+        # This is not the thread that accepts: there, a peer with a slow handshake would block all others.
         if self._node.tls is not None:
             try:
-                # Shaking hands apart from wrapping, so that another thread can close the connection meanwhile.
+                # The handshake is a separate call, so that another thread can close the connection during it.
                 connection.socket = self._node.tls.wrap_socket(
                     connection.socket, server_side=True, do_handshake_on_connect=False
                 )
@@ -203,7 +139,7 @@ class Receiver:
         connection.recv = BoundedReads(association, connection, limits, self._report)
 
     def _sweep(self) -> None:
-        """Finish receptions of which the association died without an event: its images were acknowledged."""
+        """Finish receptions after an association died without an event: their images were acknowledged."""
         while not self._stopped.wait(SWEEP_S):
             with self._lock:
                 dead = [each for each in self._receptions if not (each.is_established and each.dul.is_alive())]
@@ -211,7 +147,7 @@ class Receiver:
                 self._end(association, "association aborted")
 
     def _requested(self, event: Event) -> None:
-        """Reject a caller with the certificate of another, and one association too many.
+        """Reject a caller with the certificate of another sender, and an association above the limit.
 
         One sender may hold half of the associations, so that it cannot shut out the others.
         """
@@ -238,7 +174,7 @@ class Receiver:
         self._report("association rejected", peer_title=event.assoc.requestor.ae_title)
 
     def _data_came(self, event: Event) -> None:
-        """End an association that sends more in one message than an image may have: it is held in memory."""
+        """Abort an association if one message is larger than an image may be, because it is held in memory."""
         reception = self._reception(event.assoc)
         if reception is None:
             return
@@ -267,7 +203,7 @@ class Receiver:
         return SUCCESS
 
     def _reception(self, association: Association) -> Reception | None:
-        """That of an established association; its folder is made with its first image."""
+        """Return the reception of an established association; its first image creates the folder."""
         if not association.is_established:
             return None
         with self._lock:
@@ -287,7 +223,7 @@ class Receiver:
         self._end(event.assoc, "association ended")
 
     def _lost(self, event: Event) -> None:
-        """Aborted, or the connection closed; after a release nothing is left to do."""
+        """End an aborted association or closed connection; after a release this does nothing."""
         self._end(event.assoc, "association aborted")
 
     def _end(self, association: Association, how: str) -> None:

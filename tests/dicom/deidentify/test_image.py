@@ -131,7 +131,7 @@ def test_numbers_and_pixels_are_the_same_to_the_byte(series: Path) -> None:
         assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword
 
 
-def test_it_says_how_it_was_deidentified_and_whose_it_is_in_the_trial(series: Path) -> None:
+def test_the_method_and_the_codes_of_the_trial_are_written(series: Path) -> None:
     ds = reread(min(series.iterdir()))
 
     assert ds.PatientIdentityRemoved == "YES" and ds.LongitudinalTemporalInformationModified == "MODIFIED"
@@ -244,7 +244,7 @@ def test_bits_beyond_those_stored_are_emptied(series: Path, edit: Callable[..., 
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "screen"),
         ({"ImageType": ["DERIVED", "SECONDARY", "OTHER", "POSDISP"]}, "screen"),
         ({"ConversionType": "WSD"}, "screen"),
-        ({"PhotometricInterpretation": "RGB"}, "colour"),
+        ({"PhotometricInterpretation": "RGB"}, "color"),
         ({"PixelData": None}, "no image"),
     ],
 )

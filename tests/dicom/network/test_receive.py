@@ -1,4 +1,4 @@
-"""The DICOM node before senders of others (dcmtk), and before those that mean harm."""
+"""The DICOM node with senders of other makers (dcmtk) and with hostile senders."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ from pynetdicom.association import Association
 from sparcc_pipeline.dicom.input.elements import quiet_pydicom
 from sparcc_pipeline.dicom.network import receive, reception
 from sparcc_pipeline.dicom.network.connection import NodeLimits, server_tls
-from sparcc_pipeline.dicom.network.receive import Node, Receiver
+from sparcc_pipeline.dicom.network.node import Node
+from sparcc_pipeline.dicom.network.receive import Receiver
 from sparcc_pipeline.errors import ConfigError
 
 
 @dataclass
 class Running:
-    """A node that runs, and what it said."""
+    """A running node, and the events that it reported."""
 
     receiver: Receiver
     folder: Path
-    said: list[tuple[str, dict[str, Any]]]
+    events: list[tuple[str, dict[str, Any]]]
 
     @property
     def uploads(self) -> list[Path]:
@@ -46,18 +47,18 @@ class Running:
     def files(self) -> list[Path]:
         return sorted(file for upload in self.uploads for file in upload.iterdir())
 
-    def wait(self, *events: str) -> None:
-        """Until all of these were said."""
+    def wait(self, *names: str) -> None:
+        """Wait until all of these events were reported."""
         for _ in range(200):
-            if set(events) <= {event for event, _ in self.said}:
+            if set(names) <= {event for event, _ in self.events}:
                 return
             time.sleep(0.02)
-        raise AssertionError(f"not said: {events}; said: {self.said}")
+        raise AssertionError(f"expected {names}, found {self.events}")
 
 
 @dataclass
 class Nodes:
-    """Starts nodes that end with the test."""
+    """Start nodes that end with the test."""
 
     folder: Path
     running: list[Receiver] = field(default_factory=list)
@@ -65,7 +66,7 @@ class Nodes:
     def start(
         self, limits: NodeLimits | None = None, tls: ssl.SSLContext | None = None, **certificates: str
     ) -> Running:
-        said: list[tuple[str, dict[str, Any]]] = []
+        events: list[tuple[str, dict[str, Any]]] = []
         names = itertools.count(1)
         node = Node(
             "127.0.0.1",
@@ -78,9 +79,9 @@ class Nodes:
             tls,
             certificates,
         )
-        receiver = Receiver(node, lambda event, **fields: said.append((event, fields)))
+        receiver = Receiver(node, lambda event, **fields: events.append((event, fields)))
         self.running.append(receiver)
-        return Running(receiver, self.folder, said)
+        return Running(receiver, self.folder, events)
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def associate(node: Running, title: str = "SITE1") -> Association:
     return association
 
 
-def test_what_dcmtk_sends_is_there_as_it_was_sent(nodes: Nodes, series: Path) -> None:
+def test_images_of_dcmtk_are_stored_unchanged(nodes: Nodes, series: Path) -> None:
     node = nodes.start()
 
     assert storescu(node, "+sd", series) == 0
@@ -122,10 +123,12 @@ def test_what_dcmtk_sends_is_there_as_it_was_sent(nodes: Nodes, series: Path) ->
     received = {pydicom.dcmread(path).SOPInstanceUID: pydicom.dcmread(path) for path in node.files()}
     assert received == sent
     assert all(path.stat().st_mode & 0o077 == 0 for path in (*node.files(), *node.uploads))
-    assert node.said[-1][1]["files"] == len(sent)
+    assert node.events[-1][1]["files"] == len(sent)
 
 
-def test_all_of_a_study_is_taken_not_only_its_mr_images(nodes: Nodes, series: Path, edit: Callable[..., None]) -> None:
+def test_all_objects_of_a_study_are_accepted_not_only_mr_images(
+    nodes: Nodes, series: Path, edit: Callable[..., None]
+) -> None:
     edit(min(series.iterdir()), SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
     node = nodes.start()
 
@@ -268,15 +271,15 @@ def test_connections_that_only_wait_are_bounded_and_go(nodes: Nodes, series: Pat
         each.close()
 
 
-def test_many_associations_one_after_the_other_are_no_harm(nodes: Nodes) -> None:
+def test_many_associations_in_sequence_are_accepted(nodes: Nodes) -> None:
     node = nodes.start(NodeLimits(associations=1, silence_s=30))
     for _ in range(8):
         associate(node).release()
 
-    assert not any(event == "too many connections" for event, _ in node.said)
+    assert not any(event == "too many connections" for event, _ in node.events)
 
 
-def test_a_full_disk_is_said_and_nothing_half_stays(
+def test_a_full_disk_is_reported_and_no_partial_file_stays(
     nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = nodes.start()
@@ -316,20 +319,20 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return pem, key
 
 
-def test_tls_is_spoken_with_dcmtk_and_nothing_else(nodes: Nodes, series: Path, certificate: tuple[Path, Path]) -> None:
+def test_only_tls_with_a_certificate_is_accepted(nodes: Nodes, series: Path, certificate: tuple[Path, Path]) -> None:
     pem, key = certificate
     node = nodes.start(NodeLimits(silence_s=2), server_tls(pem, key, pem))
 
     assert storescu(node, "+tls", key, pem, "+cf", pem, "+sd", series) == 0
     assert storescu(node, "+sd", series) != 0
-    # Without a certificate of its own a caller is nobody.
+    # A caller without its own certificate is refused.
     assert storescu(node, "+tla", "+cf", pem, "+sd", series) != 0
 
     node.wait("connection without valid TLS refused", "association ended")
     assert len(node.files()) == 8
 
 
-def test_a_peer_that_does_not_shake_hands_keeps_nobody_waiting(
+def test_a_peer_that_does_not_shake_hands_does_not_block_others(
     nodes: Nodes, series: Path, certificate: tuple[Path, Path]
 ) -> None:
     pem, key = certificate
@@ -338,7 +341,7 @@ def test_a_peer_that_does_not_shake_hands_keeps_nobody_waiting(
         assert storescu(node, "+tla", "+cf", pem, "+sd", series) == 0
 
 
-def test_a_wrong_certificate_file_is_said(tmp_path: Path) -> None:
+def test_a_wrong_certificate_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_text("nothing")
 
     with pytest.raises(ConfigError, match="PEM"):
@@ -351,7 +354,7 @@ def test_hidden_traces_of_the_sender_are_not_logged(nodes: Nodes, series: Path, 
     storescu(node, "+sd", series)
     node.wait("association ended")
 
-    assert not any(word in str(node.said) for word in ("ZHANGSAN", "8839201", os.fspath(series)))
+    assert not any(word in str(node.events) for word in ("ZHANGSAN", "8839201", os.fspath(series)))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
