@@ -107,8 +107,15 @@ def inspect_source(source: Path, request: Request) -> Inspection:
 
 def inspect_discovery(discovery: Discovery, request: Request) -> Inspection:
     """Inspect the series that were found in a source."""
+<<<<<<< HEAD
     taken, t1, refusal = None, None, None
     because: tuple[Message, ...] = ()
+=======
+    taken: SeriesCandidate | None = None
+    t1: SeriesCandidate | None = None
+    because: tuple[str, ...] = ()
+    refusal: str | None = None
+>>>>>>> h/dicom
     try:
         selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
         taken, because = selection.series, selection.reasons

@@ -39,6 +39,9 @@ NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 CustomSlices = tuple[int, int]
 """First and last of six slices, 0-based from the most anterior one, inclusive."""
 
+CHOSEN_BY_USER: Final = "user"
+"""`SixSlices.chosen_by` of slices that a user requested."""
+
 
 class Segmenter(Protocol):
     """An object that turns a volume into tissue maps and joints, and names its model."""

@@ -59,8 +59,7 @@ INVERSION_OPTIONS: Final = frozenset({"IR", "IR_GEMS", "STIR", "STIR_GEMS", "TIR
 INVERSION_WORD: Final = re.compile(r"(?<![A-Z])(S?T?IR|IR_?(SE|TSE|FSE)|(SE|TSE|FSE)_?IR)(?![A-Z])")
 """An inversion in a Scanning Sequence that is not one of the defined terms."""
 
-FLUID_OPTION: Final = "FLAIR"
-"""Part of a value of Scan Options that states FLAIR, such as T2FLAIR_GEMS."""
+FLUID_OPTION: Final = "FLAIR"  # part of a value of Scan Options, such as T2FLAIR_GEMS
 
 DIXON_OTHER_WORDS: Final = frozenset(
     {"FAT", "F", "IP", "OP", "IN_PHASE", "OUT_PHASE", "OPP_PHASE", "INPHASE", "OUTPHASE"}
@@ -110,7 +109,7 @@ def _kind_of(protocol: Protocol) -> Classification:
         return _classify_suppressed(protocol)
     if "stir" in protocol.named:
         return _classify_by_name(protocol)
-    if _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(protocol.repetition_time_ms, T1_REPETITION_TIME_MS):
+    if _has_short_times(protocol):
         reason = Message("spin echo with short times ({times})", times=_times(protocol))
         return Classification(SeriesKind.T1, (reason,))
     reason = Message("no inversion and no fat suppression in the header ({times})", times=_times(protocol))
@@ -161,20 +160,18 @@ def _names_inversion(protocol: Protocol) -> bool:
         any(INVERSION_WORD.search(word) for word in protocol.scanning_sequence)
         or bool(INVERSION_OPTIONS & set(protocol.scan_options))
         or any(FLUID_OPTION in option for option in protocol.scan_options)
-        or (_is_inversion_name(protocol) and not _disputes_inversion(protocol))
+        or (INVERSION_NAME.search(protocol.sequence_name) is not None and not _disputes_inversion(protocol))
     )
-
-
-def _is_inversion_name(protocol: Protocol) -> bool:
-    return INVERSION_NAME.search(protocol.sequence_name) is not None
 
 
 def _disputes_inversion(protocol: Protocol) -> bool:
     """Return True if the rest of the header fits a spin echo with fat saturation or short times."""
-    short = _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(
-        protocol.repetition_time_ms, T1_REPETITION_TIME_MS
-    )
-    return "SE" in protocol.scanning_sequence and (short or "FS" in protocol.scan_options)
+    return "SE" in protocol.scanning_sequence and (_has_short_times(protocol) or "FS" in protocol.scan_options)
+
+
+def _has_short_times(protocol: Protocol) -> bool:
+    """Return True if both times are those of a T1-weighted spin echo."""
+    return _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(protocol.repetition_time_ms, T1_REPETITION_TIME_MS)
 
 
 def is_fat_suppressed(protocol: Protocol) -> bool:
@@ -200,7 +197,9 @@ def _classify_inverted(protocol: Protocol) -> Classification:
     # With both, an inversion that is selective to fat is SPAIR or SPIR. If only TI shows an inversion, or the name is
     # that of SPAIR, the header means the fat saturation.
     saturated = "FS" in protocol.scan_options
-    not_stated = "SE" in protocol.scanning_sequence and not (_names_inversion(protocol) or _is_inversion_name(protocol))
+    not_stated = "SE" in protocol.scanning_sequence and not (
+        _names_inversion(protocol) or INVERSION_NAME.search(protocol.sequence_name) is not None
+    )
     named_selective = bool({"spair", "spir"} & protocol.named)
     if "FAT" in protocol.spectral_suppression or (saturated and (not_stated or named_selective)):
         return _fat_suppressed(Message("the inversion is selective to fat (SPAIR or SPIR, TI {ti:g} ms)", ti=time))
@@ -253,10 +252,7 @@ def _concluded_from(what: Message) -> Message:
 
 def _classify_suppressed(protocol: Protocol) -> Classification:
     if _below(protocol.echo_time_ms, T2_ECHO_TIME_MS) or _below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS):
-        short = _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(
-            protocol.repetition_time_ms, T1_REPETITION_TIME_MS
-        )
-        kind = SeriesKind.T1 if short else SeriesKind.OTHER
+        kind = SeriesKind.T1 if _has_short_times(protocol) else SeriesKind.OTHER
         reason = Message("fat-suppressed but not T2-weighted ({times})", times=_times(protocol))
         return Classification(kind, (reason,))
     return _fat_suppressed(

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, time
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -45,11 +44,6 @@ PARSE_ERRORS: Final = (
 
 PERSON_TAG: Final = "PatientID"
 """Hashed by `take_person`, never kept."""
-
-_DATE: Final = re.compile(r"(\d{4})[.-]?(\d{2})[.-]?(\d{2})")
-_TIME: Final = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(?:\.\d*)?")
-"""DICOM date and time ([DicomPS3.5] 6.2: later parts of a time may be left out), with the separators of older files."""
-
 
 _QUIET: Final = ContextVar("quiet", default=False)
 
@@ -292,30 +286,3 @@ def fingerprint(patient_id: str) -> str | None:
     """
     number = " ".join(patient_id.upper().split())
     return hashlib.sha256(f"sparcc person\\{number}".encode(errors="replace")).hexdigest()[:4] if number else None
-
-
-def acquired(ds: Dataset) -> str | None:
-    """Return when the acquisition began, as `volume.SeriesRef` has it; else series or study; None if not stated."""
-    together = re.sub(r"[+-]\d{4}$", "", text_of(ds, "AcquisitionDateTime"))  # without the offset from UTC
-    stated = (
-        (text_of(ds, "AcquisitionDate"), text_of(ds, "AcquisitionTime")),
-        (together[:8], together[8:]),
-        (text_of(ds, "SeriesDate"), text_of(ds, "SeriesTime")),
-        (text_of(ds, "StudyDate"), text_of(ds, "StudyTime")),
-    )
-    return next((moment for day, clock in stated if (moment := _moment(day, clock))), None)
-
-
-def _moment(day: str, clock: str) -> str | None:
-    """Return ISO date and time of a DICOM date and time; without an invalid time, None for an invalid date."""
-    found_day, found_clock = _DATE.fullmatch(day), _TIME.fullmatch(clock)
-    if found_day is None:
-        return None
-    try:
-        iso = date.fromisoformat("-".join(found_day.groups())).isoformat()
-    except ValueError:
-        return None
-    try:
-        return f"{iso}T{time.fromisoformat(':'.join(found_clock.groups('00'))).isoformat()}" if found_clock else iso
-    except ValueError:
-        return iso

@@ -19,10 +19,10 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
+from sparcc_pipeline.dicom.input.dates import acquired
 from sparcc_pipeline.dicom.input.declared import DECLARED_TAGS, OVERLAY_TAGS, Declared, read_declared
 from sparcc_pipeline.dicom.input.elements import (
     PERSON_TAG,
-    acquired,
     has_decimal_comma,
     items_of,
     number_of,
@@ -71,8 +71,6 @@ HEADER_TAGS: Final = tuple(
 _READ_TAGS: Final = [Tag(keyword) for keyword in HEADER_TAGS] + list(OVERLAY_TAGS)
 
 MR_CLASSES: Final = frozenset({MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
-"""Storage classes of MR images."""
-
 GEOMETRY_TAGS: Final = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 
 

@@ -93,10 +93,10 @@ def test_the_image_stays_what_it_was(tmp_path: Path, style: str, enhanced: bool)
     paths = write_mr_series(
         tilted_volume(),
         tmp_path / "study",
-        style=style,
+        style=style,  # type: ignore[arg-type]
         patient_id="P",
         seed="s",
-        enhanced=enhanced,  # type: ignore[arg-type]
+        enhanced=enhanced,
     )
     before = read_series(find_stir(discover(paths)).series)
     after = write_all(paths, tmp_path / "after")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import LegacyConvertedEnhancedMRImageStorage
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind
 from sparcc_pipeline.dicom.input.discover import discover
@@ -138,7 +139,7 @@ def test_a_legacy_converted_object_keeps_its_times_among_the_unassigned_attribut
     for keyword in ("AcquisitionContrast", "EchoPulseSequence", "PulseSequenceName"):
         del ds[keyword]
     ds.SeriesDescription = ds.ProtocolName = "SIJ"
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.4"
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = LegacyConvertedEnhancedMRImageStorage
     shared = ds.SharedFunctionalGroupsSequence[0]
     for keyword in ("MRModifierSequence", "MREchoSequence", "MRTimingAndRelatedParametersSequence"):
         del shared[keyword]
