@@ -57,6 +57,10 @@ class UnreadablePixelsError(InputError):
     """A file or its pixels cannot be decoded."""
 
 
+class FileFaultError(UnreadablePixelsError):
+    """A file ended the process that read it, exceeded its limits, or made it fail."""
+
+
 class UnsafeArchiveError(InputError):
     """An archive would write outside its folder, or is too large to unpack."""
 

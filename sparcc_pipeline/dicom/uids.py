@@ -1,6 +1,7 @@
-"""UIDs derived from content: the same content has the same UID, other content another one.
+"""UIDs derived from content: the same content has the same UID, other content has another.
 
-A PACS answers "success" and keeps the old object when changed content comes under a known UID.
+This matters because a PACS such as Orthanc answers "success" but keeps the old object when changed content arrives
+under a known UID.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ from dataclasses import dataclass
 from typing import Final
 
 UID_ROOT: Final = "2.25."
-"""Root for UIDs made from a number ([DicomPS3.5] B.2)."""
+"""Root of UIDs that are derived from a number. Source: [DicomPS3.5] B.2."""
 
 
 def derived_uid(*parts: object) -> str:
-    """Return a UID that depends on `parts` only (2.25. and 120 bits of their SHA-256)."""
+    """Return a UID that depends on `parts` only: the root and 120 bits of their SHA-256."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return UID_ROOT + str(int.from_bytes(digest[:15], "big"))
 
 
 @dataclass(frozen=True)
 class ResultUids:
-    """The UIDs of one result: its objects belong together, so any change of the result changes all of them.
+    """The UIDs of the objects of one result. They refer to each other, so any change of the result changes all UIDs.
 
     Parameters
     ----------
-    series_uid : the series that was scored
+    series_uid : the scored series
     fingerprint : hash of the inputs and the content of the result
     """
 
@@ -33,13 +34,13 @@ class ResultUids:
     fingerprint: str
 
     def series(self, kind: str) -> str:
-        """SeriesInstanceUID of the objects of one kind."""
+        """Return the SeriesInstanceUID of the objects of one kind."""
         return derived_uid("sparcc result", self.series_uid, self.fingerprint, kind)
 
     def instance(self, kind: str, number: int = 1) -> str:
-        """SOPInstanceUID of the object `number` (from 1) of one kind."""
+        """Return the SOPInstanceUID of the object `number` (from 1) of one kind."""
         return derived_uid("sparcc result", self.series_uid, self.fingerprint, kind, number)
 
     def tracking(self, finding: str) -> str:
-        """Tracking UID of a finding of this series: stable, whatever model or settings measure it."""
+        """Return the tracking UID of a finding of this series; it is the same for every model and setting."""
         return derived_uid("sparcc finding", self.series_uid, finding)

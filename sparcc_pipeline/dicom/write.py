@@ -1,7 +1,7 @@
-"""A `Volume` -> MR images in DICOM, for phantoms and tests.
+"""Write a `Volume` as a DICOM series of MR images, for phantoms and tests.
 
-Signal and geometry are the volume's own. The rest of the header is invented in the manner of one vendor, so that a
-reader meets what sites send: classic files or one enhanced multi-frame file, any stored orientation, any numbering.
+Signal and geometry come from the volume. The rest of the header is invented in the style of one vendor, so that tests
+cover the files that sites send: classic files or one enhanced multi-frame file, any stored orientation, any numbering.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,85 +20,21 @@ from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageS
 from pydicom.valuerep import format_number_as_ds
 
 from sparcc_pipeline.dicom.uids import derived_uid
+from sparcc_pipeline.dicom.vendor_headers import STIR_HEADERS, Contrast, Style, vendor_header
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.volume import FloatArray, StorageOrder, Volume
 
-Style = Literal["siemens", "ge", "philips"]
-Contrast = Literal["stir", "t1"]
-
 LARGEST_STORED: Final = 65535
-
-STIR_HEADERS: Final = MappingProxyType(
-    {
-        "siemens": MappingProxyType(
-            {
-                "Manufacturer": "SIEMENS",
-                "ManufacturerModelName": "Aera",
-                "MagneticFieldStrength": 1.5,
-                "SeriesDescription": "t2_tirm_cor_obl",
-                "ProtocolName": "t2_tirm_cor_obl",
-                "ScanningSequence": ["SE", "IR"],
-                "SequenceVariant": ["SK", "SP", "OSP"],
-                "SequenceName": "*tir2d1_15",
-                "RepetitionTime": 4560,
-                "EchoTime": 38,
-                "InversionTime": 150,
-            }
-        ),
-        "ge": MappingProxyType(
-            {
-                "Manufacturer": "GE MEDICAL SYSTEMS",
-                "ManufacturerModelName": "SIGNA Pioneer",
-                "MagneticFieldStrength": 3,
-                "SeriesDescription": "OCor STIR",
-                "ProtocolName": "SIJ",
-                "ScanningSequence": ["SE", "IR"],
-                "SequenceVariant": "SK",
-                "RepetitionTime": 5120,
-                "EchoTime": 42,
-                "InversionTime": 200,
-            }
-        ),
-        "philips": MappingProxyType(
-            {
-                "Manufacturer": "Philips Medical Systems",
-                "ManufacturerModelName": "Ingenia",
-                "MagneticFieldStrength": 3,
-                "SeriesDescription": "STIR_TSE_COR",
-                "ProtocolName": "STIR_TSE_COR",
-                "ScanningSequence": "IR",
-                "SequenceVariant": "SK",
-                "RepetitionTime": 4800,
-                "EchoTime": 60,
-                "InversionTime": 210,
-            }
-        ),
-    }
-)
-"""Invented STIR headers in the manner of three vendors; times are the documented default."""
-
-T1_HEADER: Final = MappingProxyType(
-    {
-        "SeriesDescription": "t1_tse_cor_obl",
-        "ProtocolName": "t1_tse_cor_obl",
-        "ScanningSequence": "SE",
-        "SequenceVariant": ["SK", "SP", "OSP"],
-        "SequenceName": "*tse2d1_3",
-        "RepetitionTime": 560,
-        "EchoTime": 11,
-        "InversionTime": None,
-    }
-)
-"""What a T1-weighted series of any vendor has instead."""
 
 _CLASSIC_ONLY: Final = frozenset(
     {"ScanningSequence", "SequenceVariant", "SequenceName", "RepetitionTime", "EchoTime", "InversionTime"}
 )
+"""Elements that an Enhanced MR Image holds in functional groups instead."""
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """The stack as it goes into the files: axes (slice, row, column), and LPS geometry of each slice."""
+    """Pixels in the order of the files, axes (slice, row, column), and the LPS geometry of each slice."""
 
     pixels: NDArray[np.uint16]
     positions_mm: FloatArray
@@ -126,26 +61,27 @@ def write_mr_series(
 
     Parameters
     ----------
-    volume : signal of 0 to 65535, rounded to whole numbers
-    folder : made if absent; a file of the same name is never replaced
-    style : whose header to imitate
-    patient_id : an invented number; the patient's name is made from it
-    seed : UIDs are derived from it (and from patient, day and series number): one seed, one set of UIDs
-    stored : how the files hold the axes (slice, row, column); source axis 0 must hold the slices. None: as they are
-    reverse_instance_numbers : count InstanceNumber against the order of the files
-    enhanced : one multi-frame file instead of one file a slice
-    acquired : day, or day and time, of study, series and images: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS. Without a time it
-        is after 10:00, in the order of series numbers. Another day is another study
+    volume : signal from 0 to 65535; it is rounded to whole numbers
+    folder : created if absent; existing files are never replaced
+    style : the vendor to imitate
+    patient_id : an invented number; it is also part of the patient's name
+    seed : UIDs derive from it and from patient, day and series number; the same seed gives the same UIDs
+    stored : order and direction of the axes (slice, row, column) in the files; source axis 0 must hold the slices.
+        None keeps the order of the volume
+    reverse_instance_numbers : InstanceNumber decreases from file to file
+    enhanced : write one multi-frame file instead of one file per slice
+    acquired : day, or day and time, of study, series and images: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS. Without a time,
+        each series begins at 10:00 plus its series number in minutes. Another day is another study
     contrast : "t1" writes classic files only, into the study of the STIR series with the same seed, patient and day
 
     Raises
     ------
-    ValueError : `acquired` is no date, or an enhanced T1 is asked for
-    OutputError : the signal does not fit, `stored` moves the slice axis, or a file cannot be written
+    ValueError : `acquired` is not a date, or `enhanced` is True for a T1
+    OutputError : the signal is out of range, `stored` moves the slice axis, or a file cannot be written
     """
     if enhanced and contrast != "stir":
         raise ValueError("only STIR is written as one multi-frame file")
-    header = _header(style, contrast)
+    header = vendor_header(style, contrast)
     layout = _layout(volume, stored or StorageOrder())
     count = len(layout.pixels)
     numbers = range(count, 0, -1) if reverse_instance_numbers else range(1, count + 1)
@@ -170,14 +106,8 @@ def write_mr_series(
     return paths
 
 
-def _header(style: Style, contrast: Contrast) -> Mapping[str, Any]:
-    """The vendor's header for this contrast; what the contrast does not have is left out."""
-    header = STIR_HEADERS[style] if contrast == "stir" else {**STIR_HEADERS[style], **T1_HEADER}
-    return {keyword: value for keyword, value in header.items() if value is not None}
-
-
 def _layout(volume: Volume, order: StorageOrder) -> _Stored:
-    """Bring signal and geometry into the order of the files."""
+    """Return signal and geometry in the order of the files."""
     low, high = float(volume.signal.min()), float(volume.signal.max())
     if order.source_axis[0] != 0 or low < 0 or high > LARGEST_STORED:
         raise OutputError(
@@ -187,7 +117,7 @@ def _layout(volume: Volume, order: StorageOrder) -> _Stored:
     pixels = np.ascontiguousarray(order.to_source(np.rint(volume.signal).astype(np.uint16)))
     geometry = volume.geometry
     affine = geometry.affine
-    # Index of stored voxel [0, 0, 0] in the project's axes, and the step of each stored axis.
+    # Position of the stored voxel [0, 0, 0] and the step of each stored axis, in mm.
     corner = [size - 1 if flip else 0 for size, flip in zip(geometry.shape, order.flipped, strict=True)]
     origin = (affine @ np.array([*corner, 1.0]))[:3]
     steps = np.empty((3, 3))
@@ -205,7 +135,7 @@ def _layout(volume: Volume, order: StorageOrder) -> _Stored:
 
 
 def _decimals(numbers: list[Any]) -> list[str]:
-    """Decimal strings of at most 16 characters ([DicomPS3.5] 6.2)."""
+    """Return decimal strings of at most 16 characters. Source: [DicomPS3.5] 6.2."""
     return [format_number_as_ds(float(n)) for n in numbers]
 
 
@@ -218,7 +148,7 @@ def _common(
     series_number: int,
     begun: datetime,
 ) -> Dataset:
-    """Patient, study, series, equipment and frame of reference."""
+    """Return the elements that all images share: patient, study, series, equipment and frame of reference."""
     day = f"{begun:%Y%m%d}"
     study_uid = derived_uid(seed, patient_id, day, "study")
     ds = Dataset()
@@ -238,7 +168,7 @@ def _common(
 
 
 def _pixels(ds: Dataset, pixels: NDArray[np.uint16]) -> None:
-    """The image pixel module for (rows, columns) or (frames, rows, columns)."""
+    """Set the Image Pixel module; `pixels` has axes (rows, columns) or (frames, rows, columns)."""
     ds.Rows, ds.Columns = pixels.shape[-2:]
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
@@ -255,7 +185,7 @@ def _file_meta(ds: Dataset) -> Dataset:
 def _classic(
     common: Dataset, layout: _Stored, style: Style, header: Mapping[str, Any], index: int, number: int
 ) -> Dataset:
-    """One slice as MR Image Storage."""
+    """Return one slice as an MR Image."""
     ds = Dataset()
     ds.update(common)
     ds.SOPClassUID, ds.SOPInstanceUID = MRImageStorage, derived_uid(common.SeriesInstanceUID, index)
@@ -273,7 +203,7 @@ def _classic(
 
 
 def _enhanced(common: Dataset, layout: _Stored, style: Style, numbers: list[int]) -> Dataset:
-    """The stack as one Enhanced MR Image ([DicomPS3.3] A.36.2)."""
+    """Return the stack as one Enhanced MR Image. Source: [DicomPS3.3] A.36.2."""
     ds = Dataset()
     ds.update(common)
     ds.SOPClassUID, ds.SOPInstanceUID = EnhancedMRImageStorage, derived_uid(common.SeriesInstanceUID, "enhanced")
@@ -295,7 +225,7 @@ def _enhanced(common: Dataset, layout: _Stored, style: Style, numbers: list[int]
 
 
 def _item(**elements: Any) -> Dataset:
-    """A sequence item with these elements."""
+    """Return a sequence item with these elements."""
     ds = Dataset()
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
@@ -303,7 +233,7 @@ def _item(**elements: Any) -> Dataset:
 
 
 def _shared_groups(layout: _Stored, style: Style) -> Dataset:
-    """Functional groups that hold for all frames ([DicomPS3.3] C.7.6.16.2 and C.8.13.5)."""
+    """Return the functional groups that all frames share. Source: [DicomPS3.3] C.7.6.16.2 and C.8.13.5."""
     header = STIR_HEADERS[style]
     return _item(
         PixelMeasuresSequence=[
@@ -337,7 +267,7 @@ def _shared_groups(layout: _Stored, style: Style) -> Dataset:
 
 
 def _frame_groups(layout: _Stored, index: int, number: int) -> Dataset:
-    """Functional groups of one frame."""
+    """Return the functional groups of one frame."""
     return _item(
         FrameContentSequence=[_item(StackID="1", InStackPositionNumber=number, DimensionIndexValues=[number])],
         PlanePositionSequence=[_item(ImagePositionPatient=_decimals(list(layout.positions_mm[index])))],

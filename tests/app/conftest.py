@@ -14,8 +14,9 @@ import pytest
 from sparcc_pipeline.anatomy import AnatomyLabel
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.study.config import load_config
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Scored, score_study
+from sparcc_pipeline.app.study.score import Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
 from sparcc_pipeline.sparcc.uncertainty import Calibration

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from sparcc_pipeline.app.study.score import RejectedStudy, Request, Scored, Unscorable, score_study
+from sparcc_pipeline.app.study.images import Request
+from sparcc_pipeline.app.study.score import RejectedStudy, Scored, Unscorable, score_study
 from sparcc_pipeline.dicom.input.headers import HEADER_TAGS
 
 from .foreign import TOTAL, placed_segmenter, write_known

@@ -21,7 +21,8 @@ from sparcc_pipeline.app.reader.database import open_reader_database
 from sparcc_pipeline.app.reader.settings import load_settings
 from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.study.config import load_config
-from sparcc_pipeline.app.study.score import Outcome, Request, Scored, score_study
+from sparcc_pipeline.app.study.images import Request
+from sparcc_pipeline.app.study.score import Outcome, Scored, score_study
 from sparcc_pipeline.message import words_of
 
 from .foreign import REFUSED, SCORED, TOTAL, placed_segmenter, write_known

@@ -1,4 +1,4 @@
-"""Small stacks whose every voxel differs, written as DICOM."""
+"""Fixtures: small stacks with a different value in every voxel, and a scored phantom, written as DICOM."""
 
 from __future__ import annotations
 
@@ -104,22 +104,22 @@ def edit() -> Callable[..., None]:
 
 @dataclass(frozen=True, eq=False)
 class ScoredStudy:
-    """A phantom that went through DICOM, its known tissue and its score; lesions on the right only."""
+    """A phantom written to and read from DICOM, its known tissue and its score; lesions on the right only."""
 
     folder: Path
     header: SourceHeader
     result: Result
 
     def files(self, **origin: str) -> dict[str, pydicom.Dataset]:
-        """The DICOM results by name, read from their bytes; `origin` changes what made them."""
+        """Return the DICOM results by name, read from their bytes; `origin` replaces fields of the origin."""
         return dict(self._made(**origin))
 
     def seg(self, **origin: str) -> pydicom.Dataset:
-        """The segmentation alone: it is made first."""
+        """Return the segmentation alone; it is made first."""
         return next(ds for _, ds in self._made(**origin))
 
     def presentation(self) -> pydicom.Dataset:
-        """The presentation state alone."""
+        """Return the presentation state alone."""
         result = self.result
         header = ResultHeader(self.header, ORIGIN, ResultUids("1.2", "test"), read_codes(CODES_FILE.read_text()))
         marked = Marked(result.score, result.tissue, result.joints, result.stir.storage, result.window)

@@ -1,4 +1,4 @@
-"""Written series are valid in themselves, and the same seed gives the same files."""
+"""Written series are valid, and the same seed gives the same files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from sparcc_pipeline.dicom.input.classify import SeriesKind
 from sparcc_pipeline.dicom.input.discover import discover
 from sparcc_pipeline.dicom.uids import derived_uid
-from sparcc_pipeline.dicom.write import Style, write_mr_series
+from sparcc_pipeline.dicom.vendor_headers import Style
+from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.volume import StorageOrder, Volume
 
@@ -24,7 +25,7 @@ def written(volume: Volume, folder: Path, **options: object) -> list[pydicom.Fil
 
 @pytest.mark.parametrize("style", ["siemens", "ge", "philips"])
 @pytest.mark.parametrize("enhanced", [False, True])
-def test_every_style_is_recognised_as_stir(tmp_path: Path, volume: Volume, style: Style, enhanced: bool) -> None:
+def test_every_style_is_recognized_as_stir(tmp_path: Path, volume: Volume, style: Style, enhanced: bool) -> None:
     files = write_mr_series(volume, tmp_path, style=style, patient_id="P1", seed="s", enhanced=enhanced)
     (series,) = discover(files).series
     assert series.kind is SeriesKind.STIR and not series.warnings
@@ -32,7 +33,7 @@ def test_every_style_is_recognised_as_stir(tmp_path: Path, volume: Volume, style
 
 
 @pytest.mark.parametrize("style", ["siemens", "ge", "philips"])
-def test_a_t1_lies_in_the_study_of_its_stir(tmp_path: Path, volume: Volume, style: Style) -> None:
+def test_a_t1_belongs_to_the_study_of_its_stir(tmp_path: Path, volume: Volume, style: Style) -> None:
     stir = write_mr_series(volume, tmp_path, style=style, patient_id="P1", seed="s")
     t1 = write_mr_series(
         volume, tmp_path / "t1", style=style, patient_id="P1", seed="s", series_number=9, contrast="t1"
@@ -45,7 +46,7 @@ def test_a_t1_lies_in_the_study_of_its_stir(tmp_path: Path, volume: Volume, styl
     assert "InversionTime" not in headers[1]
 
 
-def test_a_t1_is_not_written_as_one_file(tmp_path: Path, volume: Volume) -> None:
+def test_a_t1_as_one_multiframe_file_is_refused(tmp_path: Path, volume: Volume) -> None:
     with pytest.raises(ValueError, match="multi-frame"):
         write_mr_series(volume, tmp_path, style="ge", patient_id="P", seed="s", contrast="t1", enhanced=True)
     assert not list(tmp_path.iterdir())
@@ -72,32 +73,32 @@ def test_series_of_one_study_share_study_and_frame_of_reference(tmp_path: Path, 
     assert third.SeriesInstanceUID != fourth.SeriesInstanceUID
 
 
-def test_instance_numbers_can_count_against_the_files(tmp_path: Path, volume: Volume) -> None:
+def test_instance_numbers_can_decrease_from_file_to_file(tmp_path: Path, volume: Volume) -> None:
     assert [ds.InstanceNumber for ds in written(volume, tmp_path / "a")] == list(range(1, 9))
-    against = written(volume, tmp_path / "b", reverse_instance_numbers=True)
-    assert [ds.InstanceNumber for ds in against] == list(range(8, 0, -1))
+    reverse = written(volume, tmp_path / "b", reverse_instance_numbers=True)
+    assert [ds.InstanceNumber for ds in reverse] == list(range(8, 0, -1))
 
 
-def test_the_stored_order_is_the_one_asked_for(tmp_path: Path, volume: Volume) -> None:
+def test_the_stored_order_is_the_requested_one(tmp_path: Path, volume: Volume) -> None:
     order = StorageOrder((0, 2, 1), (True, False, True))
     stored = np.stack([ds.pixel_array for ds in written(volume, tmp_path, stored=order)])
     assert np.array_equal(stored, order.to_source(volume.signal).astype(np.uint16))
 
 
-def test_decimal_strings_fit_the_standard(tmp_path: Path, make_volume: Callable[..., Volume]) -> None:
+def test_decimal_strings_have_at_most_16_characters(tmp_path: Path, make_volume: Callable[..., Volume]) -> None:
     for ds in written(make_volume(tilt_degrees=37.123456789), tmp_path):
         for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
             assert all(len(str(v.original_string)) <= 16 for v in ds[keyword].value)
 
 
-def test_nothing_is_replaced(tmp_path: Path, volume: Volume) -> None:
+def test_existing_files_are_not_replaced(tmp_path: Path, volume: Volume) -> None:
     written(volume, tmp_path)
     with pytest.raises(OutputError, match="choose another folder"):
         written(volume, tmp_path)
 
 
 @pytest.mark.parametrize("value", [-1.0, 65536.0])
-def test_signal_that_does_not_fit_is_refused(tmp_path: Path, volume: Volume, value: float) -> None:
+def test_signal_out_of_range_is_refused(tmp_path: Path, volume: Volume, value: float) -> None:
     signal = volume.signal.copy()
     signal[0, 0, 0] = value
     with pytest.raises(OutputError, match="0 to 65535"):
@@ -105,7 +106,7 @@ def test_signal_that_does_not_fit_is_refused(tmp_path: Path, volume: Volume, val
     assert not list(tmp_path.iterdir())
 
 
-def test_slices_must_stay_slices(tmp_path: Path, volume: Volume) -> None:
+def test_moving_the_slice_axis_is_refused(tmp_path: Path, volume: Volume) -> None:
     with pytest.raises(OutputError, match="first stored axis"):
         written(volume, tmp_path, stored=StorageOrder((1, 0, 2)))
 
@@ -115,7 +116,7 @@ def test_slices_must_stay_slices(tmp_path: Path, volume: Volume) -> None:
     ("acquired", "expected"),
     [("2027-11-30", "2027-11-30T10:04:00"), ("2027-11-30T23:59:07", "2027-11-30T23:59:07")],
 )
-def test_the_date_is_the_one_asked_for(
+def test_the_date_is_the_requested_one(
     tmp_path: Path, volume: Volume, enhanced: bool, acquired: str, expected: str
 ) -> None:
     options = {"series_number": 4, "enhanced": enhanced, "acquired": acquired}
@@ -127,7 +128,7 @@ def test_the_date_is_the_one_asked_for(
     assert earlier.StudyInstanceUID != ds.StudyInstanceUID and earlier.StudyDate == "20260301"
 
 
-def test_a_date_that_is_none_is_refused(tmp_path: Path, volume: Volume) -> None:
+def test_an_invalid_date_is_refused(tmp_path: Path, volume: Volume) -> None:
     with pytest.raises(ValueError, match="day is out of range"):
         written(volume, tmp_path, acquired="2026-02-30")
     assert not list(tmp_path.iterdir())

@@ -90,9 +90,14 @@ def local_workers(workers: int | None, limit_memory: str | None) -> tuple[int, i
 
 @contextmanager
 def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
-    """Start that many processes with one thread each on this machine; they end with the context."""
+    """Start that many processes with one thread each on this machine; they end with the context.
+
+    A scheduler runs whatever it receives, and every user of a machine can connect to its ports. So all connections use
+    TLS with a key that only these processes hold and that ends with them.
+    """
     import dask
     from distributed import Client, LocalCluster
+    from distributed.security import Security
 
     with (
         tempfile.TemporaryDirectory(prefix="sparcc-batch-", ignore_cleanup_errors=True) as folder,
@@ -105,6 +110,8 @@ def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
                 threads_per_worker=1,
                 memory_limit=worker_bytes or 0,
                 host="127.0.0.1",
+                protocol="tls",
+                security=Security.temporary(),
                 dashboard_address=None,
                 # Without these two the scheduler serves HTTP on port 8787 all the same.
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
@@ -117,8 +124,9 @@ def local_cluster(workers: int, worker_bytes: int | None) -> Iterator[Client]:
 
 @contextmanager
 def existing_cluster(address: str) -> Iterator[Client]:
-    """Connect to the workers of a running scheduler, for example tcp://10.0.0.5:8786.
+    """Connect to the workers of a running scheduler, for example tls://10.0.0.5:8786.
 
+    The settings of dask name the certificates (`distributed.comm.tls`).
     They need this version of this program, and the sources and the results at the same paths.
 
     Raises
@@ -133,7 +141,7 @@ def existing_cluster(address: str) -> Iterator[Client]:
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"expected a scheduler at {address}, found none that answers; check the address "
-                "(tcp://HOST:PORT) and that it runs"
+                "(tcp://HOST:PORT or tls://HOST:PORT), its certificates, and that it runs"
             ) from error
         with client:
             try:

@@ -32,18 +32,9 @@ from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.app.study.faults import kind_of, place_of
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_bytes, write_text
+from sparcc_pipeline.app.study.images import Request, Study, read_dicom_study, read_nifti_study
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import (
-    Outcome,
-    RejectedStudy,
-    Request,
-    Scored,
-    Segmenter,
-    Study,
-    read_dicom_study,
-    read_nifti_study,
-    score_images,
-)
+from sparcc_pipeline.app.study.score import Outcome, RejectedStudy, Scored, Segmenter, score_images
 from sparcc_pipeline.dicom.input.studies import study_files
 from sparcc_pipeline.errors import InputError, ModelError, OutputError, SparccError
 from sparcc_pipeline.message import Message, printable, to_plain, words_of

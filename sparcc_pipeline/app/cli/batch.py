@@ -56,7 +56,7 @@ def batch(
         str | None, typer.Option(metavar="SIZE", help="Memory for all processes together, for example 4GB.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Use the workers of this dask scheduler.")
+        str | None, typer.Option(metavar="tls://HOST:PORT", help="Use the workers of this dask scheduler.")
     ] = None,
     dicom: DicomOption = True,
     pdf: PdfOption = False,

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from sparcc_pipeline.app.study.config import PipelineConfig
-    from sparcc_pipeline.app.study.score import Request
+    from sparcc_pipeline.app.study.images import Request
 
 
 class EngineName(StrEnum):
@@ -81,6 +81,6 @@ def request_from(slices: str | None, series: str | None, accept_fat_suppressed: 
     ------
     ConfigError : `slices` is not six consecutive slices
     """
-    from sparcc_pipeline.app.study.score import Request, parse_slices
+    from sparcc_pipeline.app.study.images import Request, parse_slices
 
     return Request(None if slices is None else parse_slices(slices), series, accept_fat_suppressed)

@@ -17,8 +17,8 @@ from typing import Any, Final
 import typer
 
 from sparcc_pipeline.app.development.benchmark_process import STAGES
+from sparcc_pipeline.app.study.images import require_readable
 from sparcc_pipeline.app.study.provenance import installed_versions
-from sparcc_pipeline.app.study.score import require_readable
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import OutputError, SparccError
 

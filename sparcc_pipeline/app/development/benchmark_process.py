@@ -47,8 +47,8 @@ def measure_study(source: Path, engine: str, threads: int, repeats: int) -> dict
     from sparcc_pipeline.app.study import installation
     from sparcc_pipeline.app.study.clock import utc_now
     from sparcc_pipeline.app.study.config import load_config
+    from sparcc_pipeline.app.study.images import Request
     from sparcc_pipeline.app.study.provenance import Run
-    from sparcc_pipeline.app.study.score import Request
 
     clock = Clock()
     config = load_config().model_copy(update={"engine": engine, "threads": threads})
@@ -73,7 +73,7 @@ def measure_loading(source: Path, repeats: int) -> dict[str, Any]:
 
     Both read the series that is scored, and the T1 beside it if there is one.
     """
-    from sparcc_pipeline.app.study.score import Request, read_study
+    from sparcc_pipeline.app.study.images import Request, read_study
     from sparcc_pipeline.dicom.input.discover import discover
     from sparcc_pipeline.dicom.input.select import find_stir, find_t1
     from sparcc_pipeline.dicom.input.source import open_source
@@ -110,7 +110,8 @@ def _one_study(source: Path, run: Any, segmenter: Any) -> Clock:
     from sparcc_pipeline.app.report.outputs import write_outputs
     from sparcc_pipeline.app.results.extras import Extras
     from sparcc_pipeline.app.results.score_document import score_document
-    from sparcc_pipeline.app.study.score import is_nifti, read_study, score_slices, segment_study, six_slices
+    from sparcc_pipeline.app.study.images import is_nifti, read_study
+    from sparcc_pipeline.app.study.score import score_slices, segment_study, six_slices
     from sparcc_pipeline.sparcc.joint import find_joints
 
     clock, dicom = Clock(), not is_nifti(source)

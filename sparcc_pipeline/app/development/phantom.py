@@ -11,7 +11,8 @@ import typer
 
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.files import write_text
-from sparcc_pipeline.dicom.write import Style, write_mr_series
+from sparcc_pipeline.dicom.vendor_headers import Style
+from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import KnownScore, PhantomSpec, known_score
 

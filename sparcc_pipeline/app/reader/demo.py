@@ -30,9 +30,10 @@ from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.config import LanguageCode, PipelineConfig, load_config
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_text
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
-from sparcc_pipeline.app.study.score import Outcome, Request, Scored, score_study
+from sparcc_pipeline.app.study.score import Outcome, Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.training.data.phantom import make_phantom

@@ -29,8 +29,9 @@ from sparcc_pipeline.app.results.score_entries import (
 from sparcc_pipeline.app.results.score_types import SCHEMA, Contrast, ScoreDocument, SliceRule
 from sparcc_pipeline.app.results.tables import rows_as_csv
 from sparcc_pipeline.app.study.faults import kind_of
+from sparcc_pipeline.app.study.images import Study
 from sparcc_pipeline.app.study.provenance import Run, input_ref, provenance
-from sparcc_pipeline.app.study.score import Outcome, RejectedStudy, Scored, Study, Unscorable
+from sparcc_pipeline.app.study.score import Outcome, RejectedStudy, Scored, Unscorable
 from sparcc_pipeline.errors import SparccError
 from sparcc_pipeline.imaging.quality import QualityFlag
 from sparcc_pipeline.message import Message, words_of

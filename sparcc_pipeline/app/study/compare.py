@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from sparcc_pipeline.app.study.score import Request, Scored, Segmenter, Study, score_slices, six_slices
+from sparcc_pipeline.app.study.images import Request, Study
+from sparcc_pipeline.app.study.score import Scored, Segmenter, score_slices, six_slices
 from sparcc_pipeline.app.study.visits import Visit, VisitReader, movement_warnings
 from sparcc_pipeline.errors import InputError, RegistrationError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.alignment.follow_up import Alignment, align

@@ -18,7 +18,7 @@ from pydantic import Field
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.study.clock import utc_text
 from sparcc_pipeline.app.study.config import PipelineConfig
-from sparcc_pipeline.app.study.score import Request
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.volume import Volume
 
 PACKAGE: Final = "sparcc-pipeline"

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparcc_pipeline.app.study.files import SCORE_FILE, write_bytes
-from sparcc_pipeline.app.study.score import Scored, Segmented, Study
+from sparcc_pipeline.app.study.images import Study
+from sparcc_pipeline.app.study.score import Scored, Segmented
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.imaging.quality import QualityFlag
 from sparcc_pipeline.message import Message, from_plain, to_plain

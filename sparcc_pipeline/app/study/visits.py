@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sparcc_pipeline.app.study.images import Request, Study, read_study
 from sparcc_pipeline.app.study.saved_study import is_score_folder, load_study
-from sparcc_pipeline.app.study.score import Request, Segmented, Segmenter, Study, read_study, segment_study
+from sparcc_pipeline.app.study.score import Segmented, Segmenter, segment_study
 from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.alignment.follow_up import Anatomy
 from sparcc_pipeline.imaging.alignment.movement import MOVED_MM, SliceMovement, slice_movement

@@ -40,6 +40,7 @@ from sparcc_pipeline.dicom.deidentify.confidentiality import (
 )
 from sparcc_pipeline.dicom.deidentify.plain_pixels import set_plain_pixels
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_uid
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of, values_of
 from sparcc_pipeline.dicom.input.missing_uids import UID_TAGS, uids_of
 from sparcc_pipeline.errors import UnreadablePixelsError
@@ -125,8 +126,9 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
     UnreadablePixelsError : the file is absent, cut off, or its pixels cannot be decoded
     """
     try:
-        with quiet_pydicom():
-            source = pydicom.dcmread(path, force=True)
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            source = pydicom.dcmread(opened, force=True)
             reason = refusal(source)
             if reason:
                 return SetAside(reason)

@@ -15,7 +15,7 @@ import pydicom
 
 from sparcc_pipeline.dicom.deidentify.image import Deidentified, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_hash
-from sparcc_pipeline.dicom.input.directory import is_directory
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import (
     PARSE_ERRORS,
     START_BYTES,
@@ -24,6 +24,7 @@ from sparcc_pipeline.dicom.input.elements import (
     starts_like_dicom,
     text_of,
 )
+from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.missing_uids import HINTS, UID_TAGS, uids_of
 from sparcc_pipeline.errors import SparccError
@@ -53,8 +54,9 @@ def read_incoming(path: Path) -> IncomingFile | None:
     if not looks_like_dicom(path) or is_directory(path):
         return None
     try:
-        with quiet_pydicom():
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_READ_TAGS), force=True)
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            ds = pydicom.dcmread(opened, stop_before_pixels=True, specific_tags=list(_READ_TAGS), force=True)
             uids = uids_of(ds)
             if uids.missing and "Rows" not in ds:
                 return None

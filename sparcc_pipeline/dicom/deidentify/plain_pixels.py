@@ -9,6 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from sparcc_pipeline.dicom.guard.sizes import decoded_pixels
 from sparcc_pipeline.dicom.input.declared import read_declared, require_within
 from sparcc_pipeline.dicom.input.read import LOSSY_SYNTAXES
 
@@ -33,7 +34,7 @@ def set_plain_pixels(target: Dataset, source: Dataset) -> None:
     if syntax in _PLAIN_SYNTAXES:
         content = source.PixelData
     else:
-        decoded = source.pixel_array
+        decoded = decoded_pixels(source)
         target.BitsAllocated = decoded.dtype.itemsize * 8
         content = decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
     if syntax in LOSSY_SYNTAXES:

@@ -19,8 +19,13 @@ DAYS_SHIFTED: Final = (365, 3650)
 
 
 def keyed_hash(key: bytes, purpose: str, *parts: str) -> bytes:
-    """HMAC-SHA256 of the parts. The purpose keeps uses of the key apart; parts cannot be shifted into each other."""
-    content = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (p.encode("utf-8") for p in (purpose, *parts)))
+    """Return the HMAC-SHA256 of the parts.
+
+    The purpose keeps uses of the key apart, and parts cannot be shifted into each other. A part may be a file name that
+    is no UTF-8.
+    """
+    encoded = [part.encode("utf-8", "surrogateescape") for part in (purpose, *parts)]
+    content = b"".join(len(raw).to_bytes(4, "big") + raw for raw in encoded)
     return hmac.new(key, content, hashlib.sha256).digest()
 
 

@@ -6,11 +6,18 @@ mislead and sites omit TI.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from sparcc_pipeline.dicom.input.inversion import (
+    FLUID_OPTION,
+    INVERSION_NAME,
+    has_short_times,
+    is_below,
+    names_inversion,
+    states_inversion,
+)
 from sparcc_pipeline.dicom.input.protocol import Protocol
 from sparcc_pipeline.message import Message
 
@@ -33,10 +40,6 @@ STIR_REPETITION_TIME_MS: Final = (1500.0, 7500.0)
 STIR_ECHO_TIME_MS: Final = (20.0, 110.0)
 """Where TI is omitted: STIR protocols lie at 36-98 ms, T1 inversion recovery under 20."""
 
-T1_ECHO_TIME_MS: Final = 30.0
-T1_REPETITION_TIME_MS: Final = 1500.0
-"""Below both, a spin echo is T1-weighted."""
-
 DERIVED_WORDS: Final = frozenset(
     {
         *("LOCALIZER", "POSDISP", "CSAPARALLEL", "SCREENSHOT", "SCREEN SAVE"),
@@ -49,17 +52,6 @@ DERIVED_WORDS: Final = frozenset(
 
 OTHER_COMPONENTS: Final = frozenset({"PHASE", "REAL", "IMAGINARY"})
 """Parts of the complex image that are no magnitude ([DicomPS3.3] C.8.13.3.1.1)."""
-
-INVERSION_NAME: Final = re.compile(r"tir|(?<![a-z])ir(?![a-z])|irfse|irtse|(fse|tse)[-_]?xl?[-_]?ir|fseir|tseir|spcir")
-"""Names of sequences with an inversion: Siemens *tir2d1 and *spcir, GE and others IR-FSE."""
-
-INVERSION_OPTIONS: Final = frozenset({"IR", "IR_GEMS", "STIR", "STIR_GEMS", "TIR"})
-"""Values of Scan Options that state an inversion; GE writes IR_GEMS beside a Scanning Sequence of SE."""
-
-INVERSION_WORD: Final = re.compile(r"(?<![A-Z])(S?T?IR|IR_?(SE|TSE|FSE)|(SE|TSE|FSE)_?IR)(?![A-Z])")
-"""An inversion in a Scanning Sequence that is not one of the defined terms."""
-
-FLUID_OPTION: Final = "FLAIR"  # part of a value of Scan Options, such as T2FLAIR_GEMS
 
 DIXON_OTHER_WORDS: Final = frozenset(
     {"FAT", "F", "IP", "OP", "IN_PHASE", "OUT_PHASE", "OPP_PHASE", "INPHASE", "OUTPHASE"}
@@ -109,7 +101,7 @@ def _kind_of(protocol: Protocol) -> Classification:
         return _classify_suppressed(protocol)
     if "stir" in protocol.named:
         return _classify_by_name(protocol)
-    if _has_short_times(protocol):
+    if has_short_times(protocol):
         reason = Message("spin echo with short times ({times})", times=_times(protocol))
         return Classification(SeriesKind.T1, (reason,))
     reason = Message("no inversion and no fat suppression in the header ({times})", times=_times(protocol))
@@ -144,36 +136,6 @@ def _other_reason(protocol: Protocol) -> Message | None:
     return None
 
 
-def states_inversion(protocol: Protocol) -> bool:
-    """Return True if the header states an inversion pulse."""
-    return (
-        _names_inversion(protocol)
-        or protocol.inversion_recovery is True
-        or (protocol.inversion_recovery is None and (protocol.inversion_time_ms or 0) > 0)
-        or protocol.acquisition_contrast in {"STIR", "FLUID_ATTENUATED"}
-    )
-
-
-def _names_inversion(protocol: Protocol) -> bool:
-    """Return True if a sequence or its options state an inversion (not just a time), or its name does undisputed."""
-    return (
-        any(INVERSION_WORD.search(word) for word in protocol.scanning_sequence)
-        or bool(INVERSION_OPTIONS & set(protocol.scan_options))
-        or any(FLUID_OPTION in option for option in protocol.scan_options)
-        or (INVERSION_NAME.search(protocol.sequence_name) is not None and not _disputes_inversion(protocol))
-    )
-
-
-def _disputes_inversion(protocol: Protocol) -> bool:
-    """Return True if the rest of the header fits a spin echo with fat saturation or short times."""
-    return "SE" in protocol.scanning_sequence and (_has_short_times(protocol) or "FS" in protocol.scan_options)
-
-
-def _has_short_times(protocol: Protocol) -> bool:
-    """Return True if both times are those of a T1-weighted spin echo."""
-    return _below(protocol.echo_time_ms, T1_ECHO_TIME_MS) and _below(protocol.repetition_time_ms, T1_REPETITION_TIME_MS)
-
-
 def is_fat_suppressed(protocol: Protocol) -> bool:
     """Return True if fat was suppressed by its frequency, by the header or (headers are mostly silent) the name."""
     return (
@@ -198,7 +160,7 @@ def _classify_inverted(protocol: Protocol) -> Classification:
     # that of SPAIR, the header means the fat saturation.
     saturated = "FS" in protocol.scan_options
     not_stated = "SE" in protocol.scanning_sequence and not (
-        _names_inversion(protocol) or INVERSION_NAME.search(protocol.sequence_name) is not None
+        names_inversion(protocol) or INVERSION_NAME.search(protocol.sequence_name) is not None
     )
     named_selective = bool({"spair", "spir"} & protocol.named)
     if "FAT" in protocol.spectral_suppression or (saturated and (not_stated or named_selective)):
@@ -251,8 +213,8 @@ def _concluded_from(what: Message) -> Message:
 
 
 def _classify_suppressed(protocol: Protocol) -> Classification:
-    if _below(protocol.echo_time_ms, T2_ECHO_TIME_MS) or _below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS):
-        kind = SeriesKind.T1 if _has_short_times(protocol) else SeriesKind.OTHER
+    if is_below(protocol.echo_time_ms, T2_ECHO_TIME_MS) or is_below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS):
+        kind = SeriesKind.T1 if has_short_times(protocol) else SeriesKind.OTHER
         reason = Message("fat-suppressed but not T2-weighted ({times})", times=_times(protocol))
         return Classification(kind, (reason,))
     return _fat_suppressed(
@@ -264,8 +226,8 @@ def _classify_by_name(protocol: Protocol) -> Classification:
     """Classify an image named STIR without inversion in its header: STIR only if the header is silent altogether."""
     silent = protocol.inversion_recovery is None and not {"SE", "IR", "GR", "EP"} & set(protocol.scanning_sequence)
     long_times = not (
-        _below(protocol.echo_time_ms, STIR_ECHO_TIME_MS[0])
-        or _below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS)
+        is_below(protocol.echo_time_ms, STIR_ECHO_TIME_MS[0])
+        or is_below(protocol.repetition_time_ms, T2_REPETITION_TIME_MS)
     )
     if "flair" in protocol.named or not long_times:
         kind = SeriesKind.OTHER if "flair" in protocol.named else SeriesKind.T1
@@ -283,10 +245,6 @@ def _classify_by_name(protocol: Protocol) -> Classification:
 def _fat_suppressed(reason: Message) -> Classification:
     warning = Message("fat-suppressed T2, not STIR: signal and score may differ from STIR")
     return Classification(SeriesKind.FAT_SUPPRESSED, (reason,), (warning,))
-
-
-def _below(value: float | None, limit: float) -> bool:
-    return value is not None and value < limit
 
 
 def _within(value: float | None, limits: tuple[float, float]) -> bool:

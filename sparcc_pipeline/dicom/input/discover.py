@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind
-from sparcc_pipeline.dicom.input.directory import ListedFile, is_directory, listed_files, missing_files
 from sparcc_pipeline.dicom.input.elements import (
     PARSE_ERRORS,
     START_BYTES,
@@ -21,6 +20,7 @@ from sparcc_pipeline.dicom.input.elements import (
     quiet_pydicom,
     starts_like_dicom,
 )
+from sparcc_pipeline.dicom.input.files.directory import ListedFile, is_directory, listed_files, missing_files
 from sparcc_pipeline.dicom.input.files.other_files import Unreadable, possible_image
 from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_open_header
 from sparcc_pipeline.dicom.input.series.copies import without_copies

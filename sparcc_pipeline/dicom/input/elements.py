@@ -35,6 +35,8 @@ PARSE_ERRORS: Final = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    AssertionError,
+    MemoryError,
     NotImplementedError,
     RuntimeError,
     struct.error,

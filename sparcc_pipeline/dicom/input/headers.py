@@ -19,6 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
 
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.dates import acquired
 from sparcc_pipeline.dicom.input.declared import DECLARED_TAGS, OVERLAY_TAGS, Declared, read_declared
 from sparcc_pipeline.dicom.input.elements import (
@@ -151,6 +152,7 @@ def read_header(path: Path) -> ImageFile:
 def read_open_header(path: Path, opened: BinaryIO) -> ImageFile:
     """Read the header of a file that is open at its beginning (see `read_header`)."""
     with quiet_pydicom():
+        require_inflatable(opened)
         return _parsed(path, opened)
 
 

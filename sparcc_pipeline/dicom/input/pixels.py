@@ -21,8 +21,10 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from sparcc_pipeline.dicom.guard.child import run_guarded
+from sparcc_pipeline.dicom.guard.sizes import decoded_pixels, require_inflatable
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, number_of, printable_name, quiet_pydicom, text_of
-from sparcc_pipeline.errors import UnreadablePixelsError
+from sparcc_pipeline.errors import FileFaultError, UnreadablePixelsError
 from sparcc_pipeline.message import Message
 
 LAYOUT_TAGS: Final = (
@@ -132,7 +134,7 @@ def pixel_errors(path: Path) -> Iterator[None]:
     """Turn every error of a decoder into `UnreadablePixelsError`."""
     try:
         yield
-    except PARSE_ERRORS as error:
+    except (*PARSE_ERRORS, FileFaultError) as error:
         raise UnreadablePixelsError(
             Message(
                 "expected complete pixels that can be decoded, found a file cut off, absent or in an unknown "
@@ -177,16 +179,27 @@ def _read_native(path: Path, native: NativePixels) -> NDArray[Any] | None:
 
 
 def decoded_values(path: Path) -> NDArray[np.generic]:
-    """Return the values as pydicom decodes them; raises one of `PARSE_ERRORS`."""
-    with quiet_pydicom():
-        ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
+    """Return the values as pydicom decodes them in a child process.
+
+    Raises
+    ------
+    FileFaultError : they cannot be decoded
+    UnreadablePixelsError : the image is not gray
+    """
+    return run_guarded(_decode, path)
+
+
+def _decode(path: Path) -> NDArray[np.generic]:
+    with quiet_pydicom(), path.open("rb") as opened:
+        require_inflatable(opened)
+        ds = pydicom.dcmread(opened, specific_tags=_READ_TAGS, force=True)
         _require_gray(ds, path)
         if "TransferSyntaxUID" not in ds.file_meta:
             # A file without part 10's header is not compressed; its encoding shows in its elements.
             implicit, _ = ds.original_encoding
             ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         # `pydicom.pixels.pixel_array(path)` fails on deflated files; the data set's own does not.
-        return ds.pixel_array
+        return decoded_pixels(ds)
 
 
 def _require_gray(ds: Dataset, path: Path) -> None:

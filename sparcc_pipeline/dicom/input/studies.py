@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, Final, cast
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
-from sparcc_pipeline.dicom.input.directory import is_directory
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import (
     PARSE_ERRORS,
     START_BYTES,
@@ -26,6 +26,7 @@ from sparcc_pipeline.dicom.input.elements import (
     text_of,
 )
 from sparcc_pipeline.dicom.input.files.archive import archive_files, temporary_folder, unpack
+from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.headers import read_open_header
 from sparcc_pipeline.dicom.input.source import is_archive, with_unpacked
@@ -248,6 +249,7 @@ def _study_and_frame(opened: IO[bytes]) -> tuple[str, str]:
 
     try:
         with quiet_pydicom():
+            require_inflatable(opened)
             ds = read_partial(cast(BinaryIO, opened), beyond, force=True, specific_tags=_TAGS)
             return text_of(ds, _STUDY_UID), text_of(ds, _FRAME_UID)
     except PARSE_ERRORS:

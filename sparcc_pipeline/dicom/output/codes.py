@@ -1,4 +1,4 @@
-"""The published table of codes (`configs/codes.toml`): what the DICOM results call things."""
+"""Read the table of codes for DICOM results, `configs/codes.toml`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sparcc_pipeline.errors import ConfigError
 
 LONGEST_VALUE: Final = 16
 LONGEST_MEANING: Final = 64
-"""Characters of a CodeValue (SH) and of a CodeMeaning (LO), [DicomPS3.5] 6.2."""
+"""Most characters of a CodeValue (SH) and of a CodeMeaning (LO). Source: [DicomPS3.5] 6.2."""
 
 
 @dataclass(frozen=True)
 class CodingScheme:
-    """The private scheme, as the Coding Scheme Identification Sequence names it ([DicomPS3.3] C.12.1.1.1)."""
+    """The private coding scheme. Source: [DicomPS3.3] C.12.1.1.1 (Coding Scheme Identification Sequence)."""
 
     designator: str
     uid: str
@@ -28,6 +28,7 @@ class CodingScheme:
     responsible: str
 
     def item(self) -> CodingSchemeIdentificationItem:
+        """Return the item of the Coding Scheme Identification Sequence."""
         item = CodingSchemeIdentificationItem(
             self.designator, name=self.name, version=self.version, responsible_organization=self.responsible
         )
@@ -37,17 +38,17 @@ class CodingScheme:
 
 @dataclass(frozen=True)
 class CodeTable:
-    """All codes by the names that this package uses."""
+    """All codes, by the names that this package uses."""
 
     scheme: CodingScheme
     codes: Mapping[str, tuple[str, str, str]]
 
     def __getitem__(self, name: str) -> CodedConcept:
-        """The code of this name.
+        """Return the code of this name.
 
         Raises
         ------
-        ConfigError : the table has none
+        ConfigError : the table has no such code
         """
         if name not in self.codes:
             raise ConfigError(f"expected a code {name!r} in codes.toml, found none; install the package again")
@@ -56,11 +57,11 @@ class CodeTable:
 
 
 def read_codes(text: str) -> CodeTable:
-    """The table from the text of `codes.toml`.
+    """Return the table from the text of `codes.toml`.
 
     Raises
     ------
-    ConfigError : no TOML, a part is missing, or a value or meaning is longer than DICOM allows
+    ConfigError : the text is not TOML, a part is missing, or a value or meaning is longer than DICOM allows
     """
     try:
         content = tomllib.loads(text)

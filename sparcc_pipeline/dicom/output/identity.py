@@ -1,10 +1,10 @@
-"""Patient, study and frame of reference, as every DICOM result must carry them.
+"""Read patient, study and frame of reference of a source; every DICOM result repeats them.
 
-A copy is completed, never the source: sites send images without FrameOfReferenceUID, PatientBirthDate or StudyID, and
-texts longer than DICOM allows, on which highdicom fails.
+Sites send images without FrameOfReferenceUID, PatientBirthDate or StudyID, and with texts longer than DICOM allows.
+highdicom fails on such headers, so a copy is completed; the source never changes.
 
-This is the only place where a person's name and birth date are read. They go into the DICOM results, as into every
-object of a PACS, and nowhere else: the kept copy is opaque to the rest of the program, and its repr shows nothing.
+Only this module reads a person's name and birth date. They go into the DICOM results, as into every object of a PACS,
+and nowhere else: the rest of the program cannot read them, and `repr` does not show them.
 """
 
 from __future__ import annotations
@@ -28,30 +28,51 @@ from sparcc_pipeline.dicom.uids import UID_ROOT, derived_uid
 from sparcc_pipeline.errors import UnreadablePixelsError
 
 REQUIRED_TEXTS: Final = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
-    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
 )
-"""Must be present, may be empty (type 2 in Patient, General Study and Frame of Reference, [DicomPS3.3] C.7)."""
+"""Elements that must be present and may be empty.
+
+Source: [DicomPS3.3] C.7 (type 2 in the modules Patient, General Study and Frame of Reference).
+"""
 
 INHERITED_TEXTS: Final = (
-    *("IssuerOfPatientID", "PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription"),
-    *("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName", "ClinicalTrialSiteID"),
-    *("ClinicalTrialSiteName", "ClinicalTrialSubjectID", "ClinicalTrialTimePointID"),
+    "IssuerOfPatientID",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyDescription",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialTimePointID",
 )
-"""Elements of patient, study and trial that every result takes from its source."""
+"""Elements of patient, study and trial that every result copies if the source has them."""
 
 SOURCE_TEXTS: Final = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "LossyImageCompression")
-"""Elements of the source that results repeat: its scanner, and whether detail was lost."""
+"""Elements about the source: its scanner, and whether compression lost detail."""
 
 ALL_TEXTS: Final = (*REQUIRED_TEXTS, *INHERITED_TEXTS, *SOURCE_TEXTS)
 
 LONGEST: Final = {"LO": 64, "SH": 16, "CS": 16, "PN": 64 * 3 + 2}
-"""Characters of one value ([DicomPS3.5] 6.2; a person's name has three groups of 64)."""
+"""Most characters of one value; a person's name has three groups of 64. Source: [DicomPS3.5] 6.2."""
 
 SEXES: Final = ("M", "F", "O")
 WHOLE_TEXT_CHARACTER_SETS: Final = {"GB18030": "gb18030", "GBK": "gbk"}
-"""A backslash byte may be the second half of a character here: values are decoded as a whole
-([DicomPS3.5] 6.1.2.5.4)."""
+"""Character sets in which the second byte of a character may equal a backslash, and the Python codec of each.
+
+Such a value is decoded before it is split. Source: [DicomPS3.5] 6.1.2.5.4.
+"""
 
 UTF_8: Final = "ISO_IR 192"
 
@@ -60,8 +81,11 @@ UTF_8: Final = "ISO_IR 192"
 class Identity:
     """Patient, study, series and frame of reference of a source.
 
-    `character_set` is that of the results' texts (values of SpecificCharacterSet; none for ASCII); `completed` lists
-    the elements that the source lacks, in words without a value.
+    Parameters
+    ----------
+    series_uid : SeriesInstanceUID of the source
+    character_set : values of SpecificCharacterSet for the results; empty for ASCII
+    completed : one line for each element that was missing or not valid in the source, without its value
     """
 
     _encoded: bytes = field(repr=False)
@@ -70,12 +94,12 @@ class Identity:
     completed: tuple[str, ...]
 
     def dataset(self) -> Dataset:
-        """Return a new data set with these elements. It stays inside this package."""
+        """Return a new data set with these elements, for use inside this package only."""
         with quiet_pydicom():
             ds = pydicom.dcmread(io.BytesIO(self._encoded))
             for element in ds:
                 if element.VR == "PN":
-                    # A name that remembers its bytes would be written as them, in whatever character set.
+                    # pydicom writes a name that keeps its bytes as these bytes, even in another character set.
                     element.value = str(element.value)
             del ds.SpecificCharacterSet
             return ds
@@ -86,7 +110,7 @@ def read_identity(path: Path, study_uid: str, series_uid: str) -> Identity:
 
     Raises
     ------
-    UnreadablePixelsError : the file is absent or damaged
+    UnreadablePixelsError : the file is missing or damaged
     """
     completed: list[str] = []
     tags = ["SpecificCharacterSet", "FrameOfReferenceUID", "DeidentificationMethodCodeSequence"]
@@ -98,17 +122,17 @@ def read_identity(path: Path, study_uid: str, series_uid: str) -> Identity:
             ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid, series_uid
             if not ds.get("FrameOfReferenceUID"):
                 ds.FrameOfReferenceUID = derived_uid("sparcc frame of reference", series_uid)
-                completed.append("FrameOfReferenceUID: one was derived from the series")
+                completed.append("FrameOfReferenceUID: missing, derived from the series")
             return Identity(_encoded(ds), series_uid, character_set, tuple(completed))
     except PARSE_ERRORS as error:
         raise UnreadablePixelsError(
-            f"expected a header that can be read again, found the file absent or damaged ({printable_name(path)}); "
+            f"expected a readable header, found the file missing or damaged ({printable_name(path)}); "
             "copy the study again"
         ) from error
 
 
 def _encoded(ds: Dataset) -> bytes:
-    """Return a file in UTF-8, which holds every text whatever character set the results will use."""
+    """Return the data set as a file in UTF-8, which can hold every text of every character set."""
     ds.SpecificCharacterSet = UTF_8
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -119,7 +143,7 @@ def _encoded(ds: Dataset) -> bytes:
 
 
 def _completed(source: Dataset, completed: list[str]) -> Dataset:
-    """Return a copy with every element that the results must have, each within the limits of its kind."""
+    """Return a copy with every element that the results need, each within the limits of its VR."""
     ds = Dataset()
     for keyword in ALL_TEXTS:
         text, required = _text(source, keyword), keyword in REQUIRED_TEXTS
@@ -135,7 +159,7 @@ def _completed(source: Dataset, completed: list[str]) -> Dataset:
 
 
 def _within_limits(keyword: str, text: str, completed: list[str]) -> str:
-    """Return the text if it is valid for its element; cut if it is too long, empty if it is no date, time or sex."""
+    """Return a valid text for the element: cut if too long, empty if not a valid date, time or sex."""
     vr = dictionary_VR(keyword)
     if vr in LONGEST:
         if len(text) > LONGEST[vr]:
@@ -156,7 +180,7 @@ def _within_limits(keyword: str, text: str, completed: list[str]) -> str:
 
 
 def _text(source: Dataset, keyword: str) -> str | None:
-    """Return one element's text; None if it is absent. Several values are joined: these elements hold one."""
+    """Return the text of one element, or None if it is absent. Several values are joined: these elements hold one."""
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in source:
         return None
@@ -170,12 +194,13 @@ def _text(source: Dataset, keyword: str) -> str | None:
 
 
 def _character_set(source: Dataset, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the source's own character set if it can hold the texts (its PACS knows it), else UTF-8; empty is ASCII.
+    """Return the character set of the source if it can hold the texts, because its PACS knows it; else UTF-8.
 
-    A source that states none and holds more than ASCII keeps its bytes: pydicom reads and writes them as Latin 1.
+    An empty tuple means ASCII. If the source declares no character set but has other bytes, these bytes stay the same:
+    pydicom reads and writes them as Latin 1.
     """
-    stated = tuple(str(value) for value in values_of(source, "SpecificCharacterSet"))
-    encodings = convert_encodings(list(stated))
-    # Read again what pydicom would write: it puts question marks where a character set lacks a character.
+    declared = tuple(str(value) for value in values_of(source, "SpecificCharacterSet"))
+    encodings = convert_encodings(list(declared))
+    # Encode and decode each text: pydicom writes a question mark for a character that a character set lacks.
     same = all(decode_bytes(encode_string(text, encodings), encodings, set()) == text for text in texts)
-    return stated if same else (UTF_8,)
+    return declared if same else (UTF_8,)

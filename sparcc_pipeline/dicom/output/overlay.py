@@ -1,6 +1,6 @@
-"""The six pictures as a series of secondary captures: what a viewer without SEG, SR or presentation states shows (W6).
+"""Make secondary captures of the six pictures, for viewers without segmentations, reports or presentation states.
 
-RGB, uncompressed. Points and legend are burnt in, no identity is.
+They are uncompressed RGB. Points and legend are part of the pixels; the patient's identity is not.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from pydicom.valuerep import DA, TM, format_number_as_ds
 from sparcc_pipeline.dicom.output.result_header import RESEARCH_ONLY, Kind, ResultHeader
 
 PATIENT_ORIENTATION: Final = ("L", "F")
-"""Columns of a picture grow to the patient's left, rows to the feet, whatever way the source is stored."""
+"""Direction of growing columns and rows of a picture: to the patient's left and feet, for every stored orientation."""
 
 
 def make_overlay(
     header: ResultHeader, slice_index: int, number: int, picture: NDArray[np.uint8], pixels_per_mm: float
 ) -> Dataset:
-    """One picture as a secondary capture.
+    """Return one picture as a secondary capture.
 
     Parameters
     ----------
-    slice_index : the slice that it shows
+    slice_index : the slice in the picture
     number : 1 to 6, anterior to posterior
-    picture : (rows, columns, 3) RGB
-    pixels_per_mm : how large its panels show the slice
+    picture : axes (rows, columns, 3), RGB
+    pixels_per_mm : scale of the panels
     """
     image = header.source.images[slice_index]
     capture = SCImage.from_ref_dataset(

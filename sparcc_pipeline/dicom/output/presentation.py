@@ -1,6 +1,6 @@
-"""A presentation state: the same marks drawn over the source images themselves, for viewers that have it.
+"""Make presentation states: marks over the source images, for viewers that support them.
 
-Coordinates are those of the stored image: what was found in the project's axes is brought back into the stored order.
+Coordinates refer to the stored image, so findings are converted from the project's axes to the stored order.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ LAYERS: Final = {
     "DISC": "#009E73",
     "POINTS": "#FFFFFF",
 }
-"""Graphic layers and their colours (those of the pictures), in the order in which they are drawn."""
+"""Graphic layers and their colors, the same as in the pictures, in the order of drawing."""
 
 REFERENCE_LAYERS: Final = {VESSELS: "VESSELS", CSF: "CSF", DISC: "DISC"}
-"""The layer of each kind of reference signal; a state has only that of its own."""
+"""The layer of each kind of reference signal; a state has only one of them."""
 
 CONTENT_TIME: Final = ("content_date", "content_time")
-"""A presentation state has a time of creation in their place."""
+"""Arguments that a presentation state does not take; it has a time of creation instead."""
 
 BELOW_JOINT_MM: Final = 8.0
-"""Where intensity and depth are written: this far below the joint line."""
+"""Distance from the joint line down to the text of intensity and depth."""
 
 
 @dataclass(frozen=True)
 class Marked:
-    """What is drawn: everything that was found, and the signal shown black and white."""
+    """The findings to draw, and the window: the signal shown as black and as white."""
 
     score: SparccScore
     tissue: TissueMaps
@@ -65,9 +65,9 @@ class Marked:
 
 
 def make_presentation_states(header: ResultHeader, marked: Marked) -> Iterator[Dataset]:
-    """One presentation state for the six slices; one for each rescale among them where it differs.
+    """Yield one presentation state for the six slices, or several if their rescale differs.
 
-    A presentation state has one modality LUT, and Philips scales every image by itself.
+    A presentation state has one modality LUT, and Philips rescales each image separately.
     """
     groups: dict[tuple[float, float], list[int]] = defaultdict(list)
     for index in marked.score.slices.indices:
@@ -82,10 +82,10 @@ def _state(
     datasets, multiframe = header.source.datasets(), header.source.is_multiframe
     reference = marked.score.reference_signal
     others = set(REFERENCE_LAYERS.values()) - ({REFERENCE_LAYERS[reference.kind]} if reference else set())
-    used = {name: colour for name, colour in LAYERS.items() if name not in others}
+    used = {name: color for name, color in LAYERS.items() if name not in others}
     layers = {
-        name: GraphicLayer(name, order, display_color=CIELabColor.from_string(colour))
-        for order, (name, colour) in enumerate(used.items(), start=1)
+        name: GraphicLayer(name, order, display_color=CIELabColor.from_string(color))
+        for order, (name, color) in enumerate(used.items(), start=1)
     }
     annotations = []
     for index in indices:
@@ -129,7 +129,7 @@ def _state(
 
 
 def _drawn(marked: Marked, index: int) -> Iterator[tuple[str, list[GraphicObject], list[TextObject]]]:
-    """Layer, lines and texts of one slice."""
+    """Yield layer, lines and texts of one slice."""
     pen = _Pen(marked.tissue.geometry, marked.storage)
     position = marked.score.slices.indices.index(index)
     scores = {joint.side: joint for joint in marked.score.joints if joint.slice == position}
@@ -144,7 +144,7 @@ def _drawn(marked: Marked, index: int) -> Iterator[tuple[str, list[GraphicObject
 
 
 def _points(pen: _Pen, joint: JointSlice, score: JointSliceScore) -> Iterator[TextObject]:
-    """The point of each quadrant in its middle, intensity and depth under the joint."""
+    """Yield the point of each quadrant, at its center, and intensity and depth, below the joint."""
     for quadrant, mask in joint.quadrants.items():
         if mask.any():
             yield pen.text(_shown(score.edema[quadrant]), np.argwhere(mask).mean(axis=0) * pen.in_plane_mm)
@@ -157,7 +157,7 @@ def _shown(point: int | None) -> str:
 
 
 class _Pen:
-    """Draws what is given in the project's axes, (row_mm, column_mm), in pixels of the stored image."""
+    """Draw from positions in the project's axes, (row_mm, column_mm), in pixels of the stored image."""
 
     def __init__(self, geometry: Geometry, storage: StorageOrder) -> None:
         self.in_plane_mm = np.array(geometry.in_plane_mm)
@@ -179,7 +179,7 @@ class _Pen:
         return TextObject(text, units="PIXEL", anchor_point=anchor, anchor_point_visible=False)
 
     def _place(self, points_mm: FloatArray) -> FloatArray:
-        """(n, 2) (row_mm, column_mm) -> (column, row), where 0 is the outer corner of the first stored pixel."""
+        """Convert (n, 2) positions (row_mm, column_mm) to (column, row); 0 is the outer corner of the first pixel."""
         indices = points_mm / self.in_plane_mm
         sizes = np.array(self._shape, dtype=float)
         indices = np.where(self._flipped, sizes - 1 - indices, indices)

@@ -1,4 +1,4 @@
-"""What all DICOM results have in common: where they belong, what made them, which UIDs they have."""
+"""The elements that all DICOM results share: series, software, model, UIDs and times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESEARCH_ONLY: Final = "Research use only, not for diagnostic use"
 
 
 class Kind(Enum):
-    """Series of results: number and description. The numbers are far above those of scanners."""
+    """Series of results: number and description. Scanners do not use such high numbers."""
 
     SEGMENTATION = (9101, "SPARCC segmentation")
     SCORE = (9102, "SPARCC score")
@@ -32,17 +32,18 @@ class Kind(Enum):
 
     @property
     def series_number(self) -> int:
+        """SeriesNumber of the series."""
         return self.value[0]
 
     @property
     def description(self) -> str:
-        """SeriesDescription: what it is, and what it is not for (64 characters at most)."""
+        """SeriesDescription with the research note, 64 characters at most."""
         return f"{self.value[1]} (research only, not diagnostic)"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What made a result, and when (local time)."""
+    """Software, model, settings and input of a result, and its local time."""
 
     software: str
     software_version: str
@@ -60,13 +61,13 @@ class Origin:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Hashes by which the same model and the same settings are found again."""
+        """Hashes that identify the model and the settings."""
         return {"model sha256": self.model_sha256, "settings sha256": self.settings_sha256}
 
 
 @dataclass(frozen=True)
 class ResultHeader:
-    """Makes the headers of one result's objects."""
+    """The header of every object of one result."""
 
     source: SourceHeader
     origin: Origin
@@ -74,7 +75,7 @@ class ResultHeader:
     codes: CodeTable
 
     def common(self, kind: Kind, number: int = 1) -> dict[str, Any]:
-        """Arguments that every constructor of highdicom takes, for the object `number` (from 1) of a series."""
+        """Return the arguments that all constructors of highdicom share, for the object `number` (from 1)."""
         return {
             "series_instance_uid": self.uids.series(kind.name),
             "series_number": kind.series_number,
@@ -90,12 +91,12 @@ class ResultHeader:
             "series_date": self.origin.created_at.date(),
             "series_time": self.origin.created_at.time(),
             "transfer_syntax_uid": ExplicitVRLittleEndian,
-            # Set by `encode`: highdicom takes fewer character sets than there are.
+            # `encode` sets it: highdicom does not accept every character set.
             "specific_character_set": None,
         }
 
     def algorithm(self) -> AlgorithmIdentificationSequence:
-        """Algorithm and model version, for image objects."""
+        """Return algorithm and model version, for image objects."""
         return AlgorithmIdentificationSequence(
             name=self.origin.model,
             family=self.codes["artificial_intelligence"],
@@ -105,19 +106,19 @@ class ResultHeader:
         )
 
     def encode(self, ds: Dataset) -> bytes:
-        """The object as a file. Its times are those of the result, its texts in the character set of the source."""
+        """Return the object as a file, with the time of the result and the character set of the source."""
         made = self.origin.created_at
         ds.InstanceCreationDate, ds.InstanceCreationTime = f"{made:%Y%m%d}", f"{made:%H%M%S}"
         identity = self.source.identity.dataset()
         for keyword in INHERITED_TEXTS:
-            # highdicom takes over what it knows; its secondary captures only what is required.
+            # highdicom copies only some of them, for secondary captures even fewer.
             if keyword in identity:
                 ds[keyword] = identity[keyword]
         for equipment in ds.ContributingEquipmentSequence:
             if "ContributionDateTime" in equipment:
                 equipment.ContributionDateTime = f"{made:%Y%m%d%H%M%S}"
         if ds.Modality != "SR":
-            # What is shown; a part that is not paired needs no Laterality.
+            # An unpaired body part needs no Laterality.
             ds.BodyPartExamined = "PELVIS"
         character_set = list(self.source.identity.character_set)
         if character_set:

@@ -1,4 +1,4 @@
-"""All DICOM results of one scored study, one file after the other."""
+"""Make all DICOM results of one scored study, one file after the other."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ READING_FILE = "reading.sr.dcm"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What is to be written, as plain data.
+    """A scored study to write, as plain data.
 
     Parameters
     ----------
-    pictures : one a scored slice, anterior to posterior, each (rows, columns, 3) uint8 RGB
-    pixels_per_mm : how large the pictures show a slice
-    window : signal shown black and white
-    quadrants : also the eight quadrants as segments
+    pictures : one for each scored slice, anterior to posterior; axes (rows, columns, 3), uint8 RGB
+    pixels_per_mm : scale of the pictures
+    window : signal shown as black and as white
+    quadrants : True adds the eight quadrants as segments
     """
 
     stir: Volume
@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """One DICOM file: its name below the folder of the result ("/" between folders), and its bytes."""
+    """One DICOM file: its name relative to the folder of the result, with "/" between folders, and its bytes."""
 
     name: str
     sop_instance_uid: str
@@ -62,10 +62,10 @@ class ResultFile:
 
 
 def make_results(source: SourceHeader, result: Result, origin: Origin, codes: CodeTable) -> Iterator[ResultFile]:
-    """Segmentation, score, volumes, six overlays and presentation states, made one at a time.
+    """Yield segmentation, score, volumes, six overlays and presentation states, made one at a time.
 
-    The same result has the same UIDs; any change of source, model, settings, codes or content gives other ones to
-    all objects, for they refer to each other.
+    The same result has the same UIDs. Any change of source, model, settings, codes or content changes the UIDs of all
+    objects, because they refer to each other.
 
     Raises
     ------
@@ -81,18 +81,25 @@ def make_results(source: SourceHeader, result: Result, origin: Origin, codes: Co
 
 
 def make_reading(
-    source: SourceHeader, score: SparccScore, reader: str, asas_positive: bool | None, origin: Origin, codes: CodeTable
+    source: SourceHeader,
+    score: SparccScore,
+    reader: str,
+    asas_positive: bool | None,
+    origin: Origin,
+    codes: CodeTable,
 ) -> ResultFile:
-    """A person's locked reading as a report that the reader verified; `origin.created_at` is when it was locked.
+    """Return a person's locked reading as a report verified by the reader.
+
+    Parameters
+    ----------
+    origin : its `created_at` is the time of the lock
 
     Raises
     ------
     ConfigError : the table lacks a code
     """
-    content = repr(
-        (score.joints, score.slices, reader, asas_positive, origin, codes.scheme, sorted(codes.codes.items()))
-    )
-    uids = ResultUids(source.identity.series_uid, hashlib.sha256(content.encode()).hexdigest())
+    content = (score.joints, score.slices, reader, asas_positive, origin, codes.scheme, sorted(codes.codes.items()))
+    uids = ResultUids(source.identity.series_uid, hashlib.sha256(repr(content).encode()).hexdigest())
     header = ResultHeader(source, origin, uids, codes)
     with quiet_pydicom():
         report = make_reading_report(header, score, reader, asas_positive)
@@ -116,19 +123,11 @@ def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) 
 
 
 def _fingerprint(result: Result, segments: tuple[Segment, ...], origin: Origin, codes: CodeTable) -> str:
-    """Return a hash of the inputs and the content of a result, not of its time."""
+    """Return the hash of inputs and content of the result; its time has no part in it."""
     digest = hashlib.sha256()
-    made_from = (
-        origin.software,
-        origin.software_version,
-        origin.model,
-        origin.model_version,
-        origin.model_sha256,
-        origin.settings_sha256,
-        origin.input_sha256,
-        codes.scheme,
-        sorted(codes.codes.items()),
-    )
+    model = (origin.model, origin.model_version, origin.model_sha256)
+    inputs = (origin.settings_sha256, origin.input_sha256, codes.scheme, sorted(codes.codes.items()))
+    made_from = (origin.software, origin.software_version, *model, *inputs)
     content = (result.score.joints, result.score.slices, result.score.reference_signal, result.uncertainty)
     digest.update(repr((made_from, content, result.window, result.pixels_per_mm)).encode())
     for segment in segments:

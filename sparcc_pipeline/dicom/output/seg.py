@@ -1,8 +1,8 @@
-"""Segmentation object: sacrum, both ilia, bone marrow edema, and if asked for the quadrants.
+"""Make the segmentation object: sacrum, both ilia, bone marrow edema and, on request, the quadrants.
 
-BINARY, for no common reader knows LABELMAP yet. In the source's own geometry: an array is only brought
-back into the stored order of its axes, never resampled (W5). Every segment has a frame for every slice, so a segment
-without a single voxel is still there, empty (W3).
+It is BINARY, because common viewers do not read LABELMAP yet. It has the geometry of the source: axes are put back into
+the stored order, and nothing is resampled. Every segment has a frame for every slice, so an empty segment is written
+too.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import BoolArray, StorageOrder, TissueMaps
 
-COLOURS: Final = {"sacrum": "#0072B2", "ilium": "#56B4E9", "edema": "#E69F00", "quadrant": "#CC79A7"}
-"""Colours of Okabe and Ito, which differ for people with colour blindness."""
-
+COLORS: Final = {"sacrum": "#0072B2", "ilium": "#56B4E9", "edema": "#E69F00", "quadrant": "#CC79A7"}
+"""Colors of Okabe and Ito, which people with color blindness can distinguish."""
 
 BONE_CODE: Final = {Bone.ILIUM: "ilium", Bone.SACRUM: "sacrum"}
 LEVEL_CODE: Final = {Level.UPPER: "superior", Level.LOWER: "inferior"}
-"""Names in `codes.toml`. A quadrant has no code of its own: it is bone, side and level."""
+"""Names in `codes.toml`. No standard code exists for a quadrant, so it is coded as bone, side and level."""
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
     """One segment: its label, its codes by their names in `codes.toml`, and its voxels in the project's axes.
 
-    `finding` is what its tracking UID is made from; it never changes.
+    The tracking UID derives from `finding`, so `finding` must never change.
     """
 
     label: str
@@ -44,49 +43,25 @@ class Segment:
     category: str
     kind: str
     modifiers: tuple[str, ...]
-    colour: str
+    color: str
     voxels: BoolArray
 
 
 def segments_of(tissue: TissueMaps) -> tuple[Segment, ...]:
-    """Sacrum, right ilium, left ilium, bone marrow edema."""
-    bones = [
-        Segment(
-            "Sacrum",
-            "sacrum",
-            "anatomical_structure",
-            "sacrum",
-            (),
-            COLOURS["sacrum"],
-            tissue.anatomy == AnatomyLabel.SACRUM,
-        )
-    ]
+    """Return sacrum, right ilium, left ilium and bone marrow edema."""
+    sacrum = tissue.anatomy == AnatomyLabel.SACRUM
+    segments = [Segment("Sacrum", "sacrum", "anatomical_structure", "sacrum", (), COLORS["sacrum"], sacrum)]
     for side, label in ILIUM_LABEL.items():
-        bones.append(
-            Segment(
-                f"{side.value.capitalize()} ilium",
-                f"{side.value} ilium",
-                "anatomical_structure",
-                "ilium",
-                (side.value,),
-                COLOURS["ilium"],
-                tissue.anatomy == label,
-            )
-        )
-    edema = Segment(
-        "Bone marrow edema",
-        "bone marrow edema",
-        "abnormal_structure",
-        "edema_finding",
-        (),
-        COLOURS["edema"],
-        tissue.edema,
-    )
-    return (*bones, edema)
+        name, ilium = f"{side.value} ilium", tissue.anatomy == label
+        modifiers, color = (side.value,), COLORS["ilium"]
+        segments.append(Segment(name.capitalize(), name, "anatomical_structure", "ilium", modifiers, color, ilium))
+    name, color = "bone marrow edema", COLORS["edema"]
+    segments.append(Segment(name.capitalize(), name, "abnormal_structure", "edema_finding", (), color, tissue.edema))
+    return tuple(segments)
 
 
 def quadrant_segments(joints: Joints, slices: SixSlices) -> Iterator[Segment]:
-    """The eight quadrants of both joints on the six slices that are scored."""
+    """Yield the eight quadrants of both joints on the six scored slices."""
     for side in Side:
         for quadrant in Quadrant:
             voxels = np.zeros(joints.geometry.shape, dtype=bool)
@@ -95,24 +70,17 @@ def quadrant_segments(joints: Joints, slices: SixSlices) -> Iterator[Segment]:
                 if joint is not None:
                     voxels[index] = joint.quadrants[quadrant]
             name = f"{side.value} {quadrant.level.value} {quadrant.bone.value} quadrant"
-            modifiers = (side.value, LEVEL_CODE[quadrant.level])
-            yield Segment(
-                name.capitalize(),
-                name,
-                "spatial_concept",
-                BONE_CODE[quadrant.bone],
-                modifiers,
-                COLOURS["quadrant"],
-                voxels,
-            )
+            modifiers, color = (side.value, LEVEL_CODE[quadrant.level]), COLORS["quadrant"]
+            bone = BONE_CODE[quadrant.bone]
+            yield Segment(name.capitalize(), name, "spatial_concept", bone, modifiers, color, voxels)
 
 
 def make_segmentation(header: ResultHeader, segments: tuple[Segment, ...], storage: StorageOrder) -> Dataset:
-    """The Segmentation object.
+    """Return the segmentation object.
 
     Parameters
     ----------
-    storage : how the source stores the axes
+    storage : order and direction of the axes in the source
     """
     seg = Segmentation(
         source_images=header.source.datasets(),
@@ -134,14 +102,14 @@ def make_segmentation(header: ResultHeader, segments: tuple[Segment, ...], stora
 
 
 def _as_stored(segments: tuple[Segment, ...], header: ResultHeader, storage: StorageOrder) -> np.ndarray:
-    """(slices, rows, columns, segments) uint8: slices in the order of `SourceHeader.datasets`, the rest as stored."""
+    """Return uint8 (slices, rows, columns, segments): slices as in `SourceHeader.datasets`, the rest as stored."""
     shape = header.source.size
     frames = [image.frame_number for image in header.source.images]
     order = np.argsort([number or 0 for number in frames], kind="stable")
     array = np.zeros((len(frames), *shape, len(segments)), dtype=np.uint8)
     for index, segment in enumerate(segments):
         stored = storage.to_source(segment.voxels)
-        # `to_source` also turns the slices into their stored order along the normal; those of the header are ours.
+        # `to_source` reverses the slices too if they are stored so; the slices of the header run anterior to posterior.
         anterior_first = stored[::-1] if storage.flipped[0] else stored
         array[..., index] = anterior_first[order]
     return array
@@ -159,7 +127,7 @@ def _description(header: ResultHeader, segment: Segment, number: int) -> Segment
         tracking_uid=header.uids.tracking(segment.finding),
         tracking_id=segment.finding,
         anatomic_regions=[codes["sacroiliac_joint"]],
-        display_color=CIELabColor.from_string(segment.colour),
+        display_color=CIELabColor.from_string(segment.color),
     )
     if segment.modifiers:
         kind = described.SegmentedPropertyTypeCodeSequence[0]

@@ -1,6 +1,6 @@
-"""The parts of a source's headers that DICOM results need: the identity of the study, and the place of each image.
+"""Read the identity of a source and the positions of its images, for the DICOM results.
 
-Small and without pixels, so that a study's files need not stay in reach until its results are written.
+Pixels are left out, so a study's files may be removed before its results are written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sparcc_pipeline.volume import Volume
 
 @dataclass(frozen=True)
 class SourceImage:
-    """One slice of the source, as references name it; position in LPS mm, frame number from 1 in multi-frame files."""
+    """One slice of the source: UIDs, position in LPS mm and, in multi-frame files, the frame number from 1."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -32,16 +32,16 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class SourceHeader:
-    """The images that results refer to, and the elements that they inherit.
+    """The source of a result: its images, geometry and identity.
 
     Parameters
     ----------
-    images : one a slice, anterior to posterior
+    images : one for each slice, anterior to posterior
     orientation : direction cosines of growing column and growing row index, as stored
     pixel_spacing_mm : (between rows, between columns), as stored
-    size : (rows, columns) as stored
-    identity : opaque outside this package; its repr shows nothing
-    completed : elements that the source lacks and the results' headers have, in words without a value
+    size : (rows, columns), as stored
+    identity : for use inside this package only; `repr` does not show it
+    completed : one line for each element that was missing or not valid in the source, without its value
     """
 
     images: tuple[SourceImage, ...] = field(repr=False)
@@ -59,7 +59,7 @@ class SourceHeader:
         return self.images[0].frame_number is not None
 
     def datasets(self) -> list[Dataset]:
-        """Headers as highdicom wants them: one a slice, anterior to posterior, or one for a multi-frame file."""
+        """Return headers for highdicom: one for each slice, anterior to posterior, or one for a multi-frame file."""
         if self.is_multiframe:
             return [self._multiframe_dataset()]
         found = []
@@ -72,14 +72,14 @@ class SourceHeader:
         return found
 
     def dataset_of(self, image: SourceImage) -> Dataset:
-        """Identity, class and size of one image, without its place."""
+        """Return identity, class and size of one image, without its position."""
         ds = self.identity.dataset()
         ds.SOPClassUID, ds.SOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
         ds.Modality, ds.SamplesPerPixel, (ds.Rows, ds.Columns) = "MR", 1, self.size
         return ds
 
     def _multiframe_dataset(self) -> Dataset:
-        """Only the functional groups that place the frames, in the order of the file."""
+        """Return a header with only the functional groups that position the frames, in the order of the file."""
         ds, shared, measures, plane = self.dataset_of(self.images[0]), Dataset(), Dataset(), Dataset()
         measures.PixelSpacing = _decimals(self.pixel_spacing_mm)
         measures.SliceThickness, measures.SpacingBetweenSlices = _decimals(
@@ -99,18 +99,19 @@ class SourceHeader:
 
 
 def _decimals(numbers: tuple[float, ...]) -> list[str]:
-    """Decimal strings of at most 16 characters ([DicomPS3.5] 6.2)."""
+    """Return decimal strings of at most 16 characters. Source: [DicomPS3.5] 6.2."""
     return [format_number_as_ds(float(n)) for n in numbers]
 
 
 def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHeader:
-    """Read what DICOM results of `volume` need from the files that it was read from.
+    """Read the header for DICOM results of `volume` from the files of its series.
 
     Raises
     ------
-    AmbiguousSeriesError : the slices lie in several multi-frame files
+    AmbiguousSeriesError : the slices are in several multi-frame files
+    InputError : an image has no UID, or the series uses only some frames of its file
     GeometryError : an image has no position
-    UnreadablePixelsError : the first file is absent or damaged
+    UnreadablePixelsError : the first file is missing or damaged
     """
     ordered = order_frames(candidate)
     frames = ordered.frames[::-1] if volume.storage.flipped[0] else ordered.frames
@@ -119,7 +120,7 @@ def read_source_header(candidate: SeriesCandidate, volume: Volume) -> SourceHead
     identity = read_identity(frames[0].path, candidate.study_uid, candidate.series_uid)
     first, spacing, completed = frames[0], round(volume.geometry.spacing_mm[0], 4), list(identity.completed)
     if first.slice_thickness_mm is None:
-        completed.append("SliceThickness: the distance of the slices was taken")
+        completed.append("SliceThickness: missing, set to the distance between slices")
     return SourceHeader(
         images=tuple(_image(frame, classes[frame.sop_instance_uid]) for frame in frames),
         orientation=first.orientation or (),

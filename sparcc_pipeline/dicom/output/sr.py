@@ -1,7 +1,8 @@
-"""The score as a Comprehensive 3D SR (TID 1500), and the volumes as a second one that refers to the segmentation.
+"""Make the reports: the score, a person's reading, and the volumes of the segments. Source: [DicomPS3.16] TID 1500.
 
-Two reports: groups of TID 1501 beside one of TID 1411 confuse older validators. Every item is a group that
-names its source image. Not evaluable is a value of its own, and a number that was not measured is not there.
+Score and volumes are two reports, because older validators reject groups of TID 1501 beside groups of TID 1411. Each
+item of the score is a group that names its source image. "Not evaluable" has its own code, and a number that was not
+measured is absent.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ VolumeGroup = hd.VolumetricROIMeasurementsAndQualitativeEvaluations
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """How sure a score is; None where it is not known (see `score.json`)."""
+    """The uncertainty of a score, as in `score.json`; None where it is not known."""
 
     expected: float | None = None
     interval_90: tuple[float, float] | None = None
@@ -39,7 +40,7 @@ class Uncertainty:
 def make_score_report(
     header: ResultHeader, score: SparccScore, tissue: TissueMaps, joints: Joints, uncertainty: Uncertainty
 ) -> Dataset:
-    """One group for the totals, then for each joint-slice one for the joint and one for each quadrant."""
+    """Return the report of a score: one group for the totals, then per joint-slice one for each joint and quadrant."""
     groups: list[Group] = [_totals(header, score, uncertainty, _algorithm(header), score.asas_positive)]
     for joint in score.joints:
         groups.append(_joint_slice(header, score, joint))
@@ -48,9 +49,9 @@ def make_score_report(
 
 
 def make_reading_report(header: ResultHeader, score: SparccScore, reader: str, asas_positive: bool | None) -> Dataset:
-    """A person's locked reading, in the groups of a score; its observer and verifier is the reader, by a code.
+    """Return the report of a person's locked reading, with the same groups as a score.
 
-    `asas_positive` is the reader's own answer.
+    The code of the reader, not a name, stands for observer and verifier. `asas_positive` is the reader's own answer.
     """
     groups: list[Group] = [_totals(header, score, Uncertainty(), None, asas_positive)]
     for joint in score.joints:
@@ -62,7 +63,7 @@ def make_reading_report(header: ResultHeader, score: SparccScore, reader: str, a
 def make_volume_report(
     header: ResultHeader, segments: tuple[Segment, ...], segmentation: Dataset, voxel_mm3: float
 ) -> Dataset:
-    """One group for each segment: its volume."""
+    """Return the report of the volumes, one group for each segment."""
     return _report(
         header,
         Kind.VOLUMES,
@@ -78,9 +79,9 @@ def _report(
     evidence: list[Dataset],
     reader: str | None = None,
 ) -> Dataset:
-    """A preliminary, unverified report of a device, or a final one that `reader` verified (a code, never a name).
+    """Return a preliminary, unverified report of the device, or a final report verified by `reader` (a code).
 
-    Its first group names all of its evidence.
+    The first group must refer to all of the evidence.
     """
     codes = header.codes
     person = None if reader is None else f"Reader^{reader}"
@@ -101,7 +102,7 @@ def _report(
         coding_schemes=[codes.scheme.item()],
         **header.common(kind),
     )
-    # highdicom copies and searches the whole tree several times: the other groups are added after that.
+    # highdicom copies and searches the whole tree several times, so add the other groups after it has finished.
     measurements = report.ContentSequence[-1].ContentSequence
     for group in groups[1:]:
         measurements.extend(group)
@@ -136,7 +137,7 @@ def _algorithm(header: ResultHeader) -> hd.AlgorithmIdentification:
 
 
 def _evidence(header: ResultHeader, indices: tuple[int, ...]) -> list[Dataset]:
-    """The source images that a report refers to."""
+    """Return the source images that a report refers to."""
     found = header.source.datasets()
     return found if header.source.is_multiframe else [found[index] for index in indices]
 
@@ -177,12 +178,12 @@ def _totals(
 
 
 def _reference_tissue(header: ResultHeader, reference: ReferenceSignal) -> hd.QualitativeEvaluation:
-    """What the reference signal was measured on; the codes are called as the kinds of reference are."""
+    """Return the tissue of the reference signal; the names of codes equal the kinds of reference."""
     return hd.QualitativeEvaluation(header.codes["reference_tissue"], header.codes[reference.kind])
 
 
 def _joint_slice(header: ResultHeader, score: SparccScore, joint: JointSliceScore) -> Group:
-    """Intensity and depth of one joint on one slice, and what was measured of it."""
+    """Return intensity, depth and measurements of one joint on one slice."""
     codes, index = header.codes, score.slices.indices[joint.slice]
     points = joint.points if joint.evaluable else None
     return Group(
@@ -208,7 +209,7 @@ def _joint_slice(header: ResultHeader, score: SparccScore, joint: JointSliceScor
 def _areas(
     score: SparccScore, joint: JointSliceScore, tissue: TissueMaps, joints: Joints
 ) -> dict[Quadrant, float | None]:
-    """Edema in each evaluable quadrant of one joint on one slice, mm2."""
+    """Return the area of edema in each quadrant of one joint on one slice in mm2; None if not evaluable."""
     index = score.slices.indices[joint.slice]
     found = joints.at(index, joint.side)
     return {
@@ -222,7 +223,7 @@ def _areas(
 def _quadrants(
     header: ResultHeader, score: SparccScore, joint: JointSliceScore, areas: Mapping[Quadrant, float | None]
 ) -> Iterator[Group]:
-    """Edema of each quadrant of one joint on one slice."""
+    """Yield the edema of each quadrant of one joint on one slice."""
     codes, index = header.codes, score.slices.indices[joint.slice]
     for quadrant in Quadrant:
         name = f"{joint.side.value} {quadrant.level.value} {quadrant.bone.value} quadrant, slice {index}"
@@ -246,7 +247,7 @@ def _volume(
     codes = header.codes
     volume = float(np.count_nonzero(segment.voxels)) * voxel_mm3
     series = hd.SourceSeriesForSegmentation(segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID)
-    # highdicom writes it with capital letters; meanings are those of the standard to the letter ([DicomPS3.16]).
+    # highdicom capitalizes each word, but a code meaning must equal the standard's text exactly.
     series.ConceptNameCodeSequence[0].CodeMeaning = "Source series for segmentation"
     return VolumeGroup(
         tracking_identifier=_tracking(header, segment.finding),
@@ -268,7 +269,7 @@ def _tracking(header: ResultHeader, finding: str) -> hd.TrackingIdentifier:
 
 
 def _measurements(header: ResultHeader, measured: list[tuple[str, float | None, str]]) -> list[hd.Measurement]:
-    """Those that were measured: counts as whole numbers, the rest with two decimals (a probability with four)."""
+    """Return the values that were measured, rounded to two decimals (a probability to four); counts stay whole."""
     found = []
     for name, value, unit in measured:
         if value is not None:
@@ -280,7 +281,7 @@ def _measurements(header: ResultHeader, measured: list[tuple[str, float | None, 
 
 
 def _evaluation(header: ResultHeader, item: str, point: int | None) -> hd.QualitativeEvaluation:
-    """Present, absent, or not evaluable: never absent for want of a look."""
+    """Return present, absent or not evaluable; a joint that could not be assessed is never absent."""
     value = "not_evaluable" if point is None else "present" if point else "absent"
     return hd.QualitativeEvaluation(header.codes[item], header.codes[value])
 

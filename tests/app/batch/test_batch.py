@@ -413,7 +413,7 @@ def test_a_full_disk_half_way_is_reported_in_the_rows(
     assert len(batch.segmenter.asked) == 5
 
 
-def test_a_fault_of_the_program_costs_one_row_and_tells_no_name(
+def test_a_fault_of_the_program_costs_one_row_and_shows_no_name(
     batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for patient in "AB":

@@ -356,7 +356,7 @@ def test_doctor_finds_a_complete_installation(sparcc: Sparcc) -> None:
     assert "known 1.0, onnx, sha256 abababababab as published" in ended.out
 
 
-def test_doctor_says_all_and_ends_with_5_without_a_model(sparcc: Sparcc, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_shows_all_and_ends_with_5_without_a_model(sparcc: Sparcc, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(config: PipelineConfig) -> Segmenter:
         raise ModelError("expected a model, found none; install again")
 

@@ -33,8 +33,9 @@ from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.results.send import run_send
 from sparcc_pipeline.app.study.config import load_config
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Scored, score_study
+from sparcc_pipeline.app.study.score import Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import InputError
 

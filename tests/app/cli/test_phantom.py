@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.app.development.phantom import run_phantom
-from sparcc_pipeline.app.study.score import Request, read_study
+from sparcc_pipeline.app.study.images import Request, read_study
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import PhantomSpec, known_score, random_spec
@@ -34,7 +34,7 @@ def test_the_images_are_those_of_the_specification(tmp_path: Path, enhanced: boo
     assert np.abs(study.stir.signal - make_phantom(SPEC).volume.signal).max() <= 0.5
 
 
-def test_the_truth_says_the_known_score(tmp_path: Path) -> None:
+def test_the_truth_holds_the_known_score(tmp_path: Path) -> None:
     write(tmp_path / "study")
 
     truth = json.loads((tmp_path / "study" / "truth.json").read_text())

@@ -26,9 +26,10 @@ from sparcc_pipeline.app.reader.web.site import Site
 from sparcc_pipeline.app.results.score_document import json_text, score_document
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.app.study.files import SCORE_FILE
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
-from sparcc_pipeline.app.study.score import Request, Scored, score_study
+from sparcc_pipeline.app.study.score import Scored, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.volume import TissueMaps, Volume
 

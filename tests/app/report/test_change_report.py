@@ -25,8 +25,9 @@ from sparcc_pipeline.app.report.pictures.sheet import EMPTY
 from sparcc_pipeline.app.results.change_document import change_document
 from sparcc_pipeline.app.results.change_types import ChangeDocument
 from sparcc_pipeline.app.study.compare import Compared, Comparison, NotCompared, visit_name
+from sparcc_pipeline.app.study.images import Request, Study
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Scored, Segmented, Study, score_slices, segment_study, six_slices
+from sparcc_pipeline.app.study.score import Scored, Segmented, score_slices, segment_study, six_slices
 from sparcc_pipeline.app.study.visits import Visit
 from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.alignment.follow_up import Alignment

@@ -17,8 +17,9 @@ from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.results.store import ResultFolder
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.app.study.files import SCORE_FILE
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Scored
+from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.errors import ConfigError, SparccError
 
 
@@ -56,7 +57,7 @@ def _fonts(page: PageObject) -> list[str]:
         ("zh", "SPARCC 4 / 72", ("仅供研究使用，不得用于诊断或治疗。", "骨髓水肿", "2 分"), "各层面得分"),
     ],
 )
-def test_page_one_is_the_answer_and_every_page_says_research_use(
+def test_page_one_is_the_answer_and_every_page_shows_research_use(
     scored: Scored,
     run_at: Callable[[Request], Run],
     tmp_path: Path,

@@ -16,8 +16,9 @@ from sparcc_pipeline.app.report.language import ENGLISH, Language, language
 from sparcc_pipeline.app.report.score_report import ReportPictures, SeriesText, report_html
 from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.results.score_types import ScoreDocument
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Scored
+from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 
 from ..documents import as_dict, as_document

@@ -14,8 +14,9 @@ from sparcc_pipeline.app.results import schemas
 from sparcc_pipeline.app.results.rows import BATCH_COLUMNS, BatchRow, row_values
 from sparcc_pipeline.app.results.score_document import json_text, score_document
 from sparcc_pipeline.app.results.score_types import ScoreDocument, score_from_json
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Scored
+from sparcc_pipeline.app.study.score import Scored
 
 from ..documents import as_dict
 

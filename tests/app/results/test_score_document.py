@@ -24,8 +24,9 @@ from sparcc_pipeline.app.results.score_document import (
     score_document,
 )
 from sparcc_pipeline.app.results.score_types import ScoreDocument
+from sparcc_pipeline.app.study.images import Request, read_study
 from sparcc_pipeline.app.study.provenance import Run, input_ref
-from sparcc_pipeline.app.study.score import RejectedStudy, Request, Scored, Unscorable, read_study, score_study
+from sparcc_pipeline.app.study.score import RejectedStudy, Scored, Unscorable, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import JointNotVisibleError, NotStirError
 from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic

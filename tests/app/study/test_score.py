@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import AnatomyLabel
-from sparcc_pipeline.app.study.score import (
-    RejectedStudy,
-    Request,
-    Scored,
-    Segmenter,
-    Unscorable,
-    read_study,
-    score_study,
-)
+from sparcc_pipeline.app.study.images import Request, read_study
+from sparcc_pipeline.app.study.score import RejectedStudy, Scored, Segmenter, Unscorable, score_study
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import ConfigError, JointNotVisibleError, ModelError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import write_nifti

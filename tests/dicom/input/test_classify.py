@@ -100,7 +100,7 @@ def test_kind(kind: SeriesKind, stated: dict[str, Any]) -> None:
         ({"seq": ("SE",), "tr": 4000, "te": 60, "scan_options": ("FS",)}, "not STIR"),
     ],
 )
-def test_a_conclusion_that_is_less_than_certain_is_told(stated: dict[str, Any], word: str) -> None:
+def test_an_uncertain_conclusion_is_reported(stated: dict[str, Any], word: str) -> None:
     assert any(word in warning for warning in classify(protocol(**stated)).warnings)
 
 

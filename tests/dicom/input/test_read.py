@@ -22,7 +22,8 @@ from sparcc_pipeline.dicom.input.classify import SeriesKind
 from sparcc_pipeline.dicom.input.discover import SeriesCandidate, discover
 from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import find_stir
-from sparcc_pipeline.dicom.write import Style, write_mr_series
+from sparcc_pipeline.dicom.vendor_headers import Style
+from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.errors import (
     AmbiguousSeriesError,
     GeometryError,
@@ -462,7 +463,7 @@ def test_damaged_compressed_pixels_are_refused(series: Path) -> None:
     refused(series, UnreadablePixelsError, "IM_0002")
 
 
-def test_a_constant_image_is_refused_and_a_blank_slice_told(series: Path, edit: Edit) -> None:
+def test_a_constant_image_is_refused_and_a_blank_slice_reported(series: Path, edit: Edit) -> None:
     blank = lambda ds: bytes(len(ds.PixelData))  # noqa: E731
     edit(files(series)[0], PixelData=blank)
     assert "1 of 8 slices are blank" in read(series).series.warnings
@@ -470,7 +471,7 @@ def test_a_constant_image_is_refused_and_a_blank_slice_told(series: Path, edit: 
     refused(series, UnreadablePixelsError, "constant")
 
 
-def test_announced_images_that_are_not_here_are_told(series: Path, edit: Edit) -> None:
+def test_announced_but_missing_images_are_reported(series: Path, edit: Edit) -> None:
     edit(*files(series), ImagesInAcquisition=25)
     assert any("announces 25" in w for w in read(series).series.warnings)
 
@@ -497,8 +498,8 @@ def test_person_and_date_go_with_the_volume_and_not_into_its_facts(
     one, other, again = (read(tmp_path / name).series for name in ("P1", "P2", "again"))
     assert one.person is not None and one.person == again.person != other.person is not None
     assert one.acquired == "2027-11-30T23:59:07"
-    said = repr((one.facts, one.warnings))
-    assert one.person not in said and "2027" not in said and "person" not in one.facts and "acquired" not in one.facts
+    shown = repr((one.facts, one.warnings))
+    assert one.person not in shown and "2027" not in shown and "person" not in one.facts and "acquired" not in one.facts
     assert one.person not in repr(one)
     edit(
         *files(tmp_path / "P1"),
@@ -572,17 +573,17 @@ def test_a_persons_name_never_comes_out(
     with pydicom.config.disable_value_validation():
         faults[fault]()
     discovery = discover(files(series))
-    said = repr(discovery) + caplog.text
+    output = repr(discovery) + caplog.text
     try:
         selection = find_stir(discovery)
         found = read_series(selection.series)
-        said += repr(selection) + repr(found.series)
+        output += repr(selection) + repr(found.series)
         assert fault == "none"
     except (InputError, NotSemicoronalError, TooFewSlicesError) as error:
         assert fault != "none"
-        said += str(error)
-    said += "".join(capfd.readouterr())
-    assert "beeblebrox" not in said.lower() and "zaphod" not in said.lower()
+        output += str(error)
+    output += "".join(capfd.readouterr())
+    assert "beeblebrox" not in output.lower() and "zaphod" not in output.lower()
 
 
 @pytest.mark.parametrize("vendor", ["siemens", "ge", "philips"])

@@ -187,7 +187,7 @@ def test_one_of_two_studies_with_stir_is_taken(study: Study) -> None:
     assert find_stir(study.discover()).series.series_uid == stir
 
 
-def test_nothing_readable_says_what_there_is(tmp_path: Path, series: Path) -> None:
+def test_a_source_without_images_is_refused_with_its_content(tmp_path: Path, series: Path) -> None:
     with pytest.raises(SeriesNotFoundError, match="empty"):
         find_stir(discover([]))
     text = tmp_path / "notes.txt"

@@ -1,4 +1,4 @@
-"""Headers that sites really send: results are written all the same, with what the source says, or refused."""
+"""Headers as sites send them: results are written with the values of the source, or refused."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..conftest import ScoredStudy
 Scoring = Callable[..., ScoredStudy]
 CHINESE = "Zhang^XiaoDong=张^小东"
 BACKSLASH = "誠"
-"""Its second byte in GB18030 is that of a backslash."""
+"""Its second byte in GB18030 equals a backslash."""
 
 
 def changed(**elements: Any) -> Callable[[list[Path]], None]:
-    """Sets elements of all files; None deletes, bytes are written as they are."""
+    """Return a function that sets elements of all files; None deletes, bytes are written unchanged."""
 
     def change(paths: list[Path]) -> None:
         with quiet_pydicom():
@@ -39,7 +39,7 @@ def changed(**elements: Any) -> Callable[[list[Path]], None]:
     return change
 
 
-def test_missing_elements_are_completed_and_said(scored_study: Scoring) -> None:
+def test_missing_elements_are_completed_and_reported(scored_study: Scoring) -> None:
     case = scored_study(
         change=changed(FrameOfReferenceUID=None, PatientBirthDate=None, StudyID=None, SliceThickness=None)
     )
@@ -51,12 +51,14 @@ def test_missing_elements_are_completed_and_said(scored_study: Scoring) -> None:
     for ds in files.values():
         assert (ds.PatientBirthDate, ds.StudyID) == ("", "")
         assert ds.PatientID == "P5"
-    assert "FrameOfReferenceUID: one was derived from the series" in case.header.completed
+    assert "FrameOfReferenceUID: missing, derived from the series" in case.header.completed
     assert "StudyID: missing, left empty" in case.header.completed
     assert seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 4.0
 
 
-def test_a_complete_header_is_taken_over(scored_study: Scoring) -> None:
+def test_a_complete_header_is_copied(scored_study: Scoring) -> None:
+    patient = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+    study = ("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "ClinicalTrialProtocolID")
     case = scored_study(
         change=changed(
             AccessionNumber="A12", ClinicalTrialProtocolID="ChiCTR1", PatientSex="F", PatientBirthDate="19900102"
@@ -66,17 +68,7 @@ def test_a_complete_header_is_taken_over(scored_study: Scoring) -> None:
 
     assert case.header.completed == ()
     for ds in case.files().values():
-        for keyword in (
-            "PatientName",
-            "PatientID",
-            "PatientBirthDate",
-            "PatientSex",
-            "StudyInstanceUID",
-            "StudyDate",
-            "StudyTime",
-            "AccessionNumber",
-            "ClinicalTrialProtocolID",
-        ):
+        for keyword in (*patient, *study):
             assert ds[keyword].value == source[keyword].value
         assert ds.SeriesInstanceUID != source.SeriesInstanceUID
 
@@ -108,8 +100,8 @@ def test_escape_sequences_of_a_character_set_are_kept(scored_study: Scoring) -> 
     assert seg.get_item("PatientName").value.rstrip() == stored
 
 
-def test_a_wrongly_stated_character_set_keeps_the_bytes(scored_study: Scoring) -> None:
-    # A name in UTF-8 with a wrong statement beside it is read as other characters, and must be written as those bytes.
+def test_a_wrong_character_set_keeps_the_bytes(scored_study: Scoring) -> None:
+    # The name is UTF-8 but the file declares Latin 1: it is read as other characters and must keep its bytes.
     def change(paths: list[Path]) -> None:
         changed(SpecificCharacterSet="ISO_IR 192", PatientName=CHINESE)(paths)
         for path in paths:
@@ -120,16 +112,16 @@ def test_a_wrongly_stated_character_set_keeps_the_bytes(scored_study: Scoring) -
     assert seg.get_item("PatientName").value.rstrip() == CHINESE.encode()
 
 
-def test_a_byte_like_a_backslash_is_half_a_character(scored_study: Scoring) -> None:
+def test_a_backslash_byte_inside_a_character_does_not_split_the_name(scored_study: Scoring) -> None:
     assert b"\\" in BACKSLASH.encode("gb18030")
     case = scored_study(change=changed(SpecificCharacterSet="GB18030", PatientName=f"Li^Wei={BACKSLASH}^{BACKSLASH}"))
 
-    # pydicom itself would part such a name when it reads, so the bytes are looked at.
+    # pydicom splits such a name when it reads, so compare the bytes.
     name = case.seg().get_item("PatientName").value
     assert name.rstrip() == f"Li^Wei={BACKSLASH}^{BACKSLASH}".encode("gb18030")
 
 
-def test_bytes_of_an_unstated_character_set_are_kept(scored_study: Scoring) -> None:
+def test_bytes_of_an_undeclared_character_set_are_kept(scored_study: Scoring) -> None:
     # Common in China: GBK without a SpecificCharacterSet.
     stored = "Wang^Fang=王^芳".encode("gbk")
     case = scored_study(change=changed(PatientName=stored.decode("latin-1")))
@@ -160,7 +152,7 @@ def test_values_that_dicom_does_not_allow_are_cut_or_left_empty(scored_study: Sc
     assert "PatientSex: not valid, left empty" in case.header.completed
 
 
-def test_the_header_does_not_show_the_person(scored_study: Scoring) -> None:
+def test_repr_of_the_header_does_not_show_the_name(scored_study: Scoring) -> None:
     case = scored_study(change=changed(PatientName="Secret^Name", PatientBirthDate=None))
 
     assert "Secret" not in repr(case.header) + repr(case.header.identity) + " ".join(case.header.completed)

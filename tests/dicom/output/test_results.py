@@ -1,4 +1,4 @@
-"""Same result, same UIDs; any change, new ones. Reports, pictures and presentation states say what was found."""
+"""The same result has the same UIDs, a changed one has others; reports, pictures and presentation states are right."""
 
 from __future__ import annotations
 
@@ -36,13 +36,8 @@ def test_the_same_result_has_the_same_uids_and_is_the_same_object(scored_study: 
 
     first, again = case.files(), case.files()
 
-    assert list(first) == [
-        "seg.dcm",
-        "score.sr.dcm",
-        "volumes.sr.dcm",
-        *(f"overlay/slice_{i:02d}.dcm" for i in range(4, 10)),
-        "presentation_1.dcm",
-    ]
+    overlays = [f"overlay/slice_{i:02d}.dcm" for i in range(4, 10)]
+    assert list(first) == ["seg.dcm", "score.sr.dcm", "volumes.sr.dcm", *overlays, "presentation_1.dcm"]
     assert len(uids(*first.values())) == 10 + 5
     for name in first:
         assert first[name].to_json_dict() == again[name].to_json_dict(), name
@@ -52,7 +47,7 @@ def test_the_same_result_has_the_same_uids_and_is_the_same_object(scored_study: 
     "changed", ["software_version", "model_version", "model_sha256", "settings_sha256", "input_sha256"]
 )
 def test_another_origin_has_other_uids_and_the_same_findings(scored_study: Scoring, changed: str) -> None:
-    # One fingerprint is in the UIDs of all objects (the first test), so the segmentation stands for them.
+    # All objects share one fingerprint (the first test), so the segmentation is enough.
     case = scored_study()
     before, after = case.seg(), case.seg(**{changed: "12" * 32 if "sha256" in changed else "9.9"})
 
@@ -60,7 +55,7 @@ def test_another_origin_has_other_uids_and_the_same_findings(scored_study: Scori
     assert tracking_uids(before) == tracking_uids(after)
 
 
-def test_another_content_has_other_uids(scored_study: Scoring) -> None:
+def test_other_content_has_other_uids(scored_study: Scoring) -> None:
     case = scored_study()
     other = np.zeros_like(case.result.pictures[0])
     changes = [
@@ -137,7 +132,7 @@ def test_a_score_of_zero_is_written(scored_study: Scoring) -> None:
     assert volume.MeasuredValueSequence[0].NumericValue == 0
 
 
-def test_uncertainty_is_there_where_it_is_known(scored_study: Scoring) -> None:
+def test_known_uncertainty_is_written(scored_study: Scoring) -> None:
     case = scored_study()
     sure = replace(case.result, uncertainty=Uncertainty(2.25, (1.0, 4.0), 0.125))
 
@@ -198,12 +193,8 @@ def test_the_presentation_state_draws_on_the_stored_image(
     low, high = points.min(axis=0), points.max(axis=0)
     inside = image.pixel_array[int(low[1] + 1) : int(high[1]), int(low[0] + 1) : int(high[0])]
     assert np.median(inside) > 200 and inside.size > 40
-    texts = [
-        t.UnformattedTextValue
-        for a in state.GraphicAnnotationSequence
-        if a.GraphicLayer == "POINTS"
-        for t in a.TextObjectSequence
-    ]
+    labels = [a for a in state.GraphicAnnotationSequence if a.GraphicLayer == "POINTS"]
+    texts = [text.UnformattedTextValue for annotation in labels for text in annotation.TextObjectSequence]
     assert texts.count("1") == 1 and "I 0  D 1" in texts
 
 

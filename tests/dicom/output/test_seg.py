@@ -1,4 +1,4 @@
-"""The segmentation lies where the tissue lies, whatever way the source stores its axes."""
+"""The segmentation has the position of the tissue, for every stored orientation of the source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEGMENTS = ("Sacrum", "Right ilium", "Left ilium", "Bone marrow edema")
 
 
 def frames_of(seg: pydicom.Dataset, number: int) -> list[tuple[pydicom.Dataset, NDArray[Any]]]:
-    """Functional groups and pixels of one segment's frames."""
+    """Return functional groups and pixels of the frames of one segment."""
     groups = seg.PerFrameFunctionalGroupsSequence
     return [
         (group, pixels)
@@ -31,7 +31,7 @@ def frames_of(seg: pydicom.Dataset, number: int) -> list[tuple[pydicom.Dataset, 
 
 
 def positions_in(seg: pydicom.Dataset, number: int) -> FloatArray:
-    """Sorted LPS positions of a segment's voxels, by the attributes of the object alone (PS3.3 C.7.6.2.1.1)."""
+    """Return the sorted LPS positions of a segment's voxels, from the object alone: [DicomPS3.3] C.7.6.2.1.1."""
     shared = seg.SharedFunctionalGroupsSequence[0]
     cosines = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
     between_rows, between_columns = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
@@ -59,7 +59,7 @@ def sorted_positions(positions: FloatArray) -> FloatArray:
 def test_every_voxel_is_in_its_place_in_all_eight_orientations(
     scored_study: Scoring, transposed: bool, row: bool, column: bool
 ) -> None:
-    # Both senses of the slices are among the eight as well.
+    # The eight include both directions of the slices.
     order = StorageOrder((0, 2, 1) if transposed else (0, 1, 2), (row != column, row, column))
     case = scored_study(stored=order)
     tissue = case.result.tissue
@@ -73,7 +73,7 @@ def test_every_voxel_is_in_its_place_in_all_eight_orientations(
         here, there = positions_in(seg, number), positions_of(voxels, tissue.geometry)
         assert len(here) == len(there) > 0
         np.testing.assert_allclose(here, there, atol=0.02)
-    # The patient's right is at smaller x: the lesion lies on the right, and so does the right ilium.
+    # Smaller x is the patient's right: the lesion is on the right, like the right ilium.
     assert positions_in(seg, 4)[:, 0].mean() < positions_in(seg, 1)[:, 0].mean() < positions_in(seg, 3)[:, 0].mean()
 
 
@@ -139,15 +139,14 @@ def test_a_multiframe_source_is_referred_to_by_frame(scored_study: Scoring) -> N
 
     seg = case.seg()
 
-    np.testing.assert_allclose(
-        positions_in(seg, 2), positions_of(tissue.anatomy == AnatomyLabel.RIGHT_ILIUM, tissue.geometry), atol=0.02
-    )
+    ilium = positions_of(tissue.anatomy == AnatomyLabel.RIGHT_ILIUM, tissue.geometry)
+    np.testing.assert_allclose(positions_in(seg, 2), ilium, atol=0.02)
     (filled,) = [group for group, pixels in frames_of(seg, 4) if pixels.any()]
     reference = filled.DerivationImageSequence[0].SourceImageSequence[0]
     assert reference.ReferencedFrameNumber == case.result.stir.series.frame_numbers[6] == 12 - 6
 
 
-def test_quadrants_are_segments_if_asked_for(scored_study: Scoring) -> None:
+def test_quadrants_are_segments_on_request(scored_study: Scoring) -> None:
     case = scored_study(quadrants=True)
 
     seg = case.seg()

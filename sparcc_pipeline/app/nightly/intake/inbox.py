@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,10 @@ class RefusedUpload(Exception):
         self.reason = reason
 
 
+class ChangedUpload(OutputError):
+    """An upload changed while it was copied; a later round takes it."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One zip, folder or file in an inbox. Its name may hold a patient's, so it is not shown.
@@ -48,12 +53,17 @@ class Entry:
     Parameters
     ----------
     changed_at : time of its last change, seconds since 1970; no sender can set it
-    mark : text that changes with any change of the entry
+    marks : each path in it with a text that changes with any change of the file or folder there
     """
 
     path: Path
     changed_at: float
-    mark: str
+    marks: Mapping[Path, str]
+
+    @property
+    def mark(self) -> str:
+        """Text that changes with any change of the entry."""
+        return "|".join(self.marks.values())
 
     def __repr__(self) -> str:
         return "Entry(...)"
@@ -78,11 +88,19 @@ def list_entries(inbox: Path, most_files: int) -> list[Entry]:
         if name.startswith((".", "~")) or name.lower().endswith(UNFINISHED_SUFFIXES):
             continue
         try:
-            marks = [_mark(path), *(_mark(below) for below in _walk(path, most_files))]
+            entry = _entry(path, most_files)
+            files = [each for each in entry.marks if each.is_symlink() or not each.is_dir()]
         except OSError:
             continue  # it is changing now
-        found.append(Entry(path, max(changed for changed, _ in marks), "|".join(mark for _, mark in marks)))
+        # What stays of a folder that was taken: hidden files, which `remove` leaves because `take` does not copy them.
+        if not files or not all(each.name.startswith(".") for each in files):
+            found.append(entry)
     return sorted(found, key=lambda entry: entry.changed_at)
+
+
+def _entry(path: Path, most_files: int) -> Entry:
+    marks = {each: _mark(each) for each in (path, *_walk(path, most_files))}
+    return Entry(path, max(changed for changed, _ in marks.values()), {each: mark for each, (_, mark) in marks.items()})
 
 
 def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
@@ -93,6 +111,7 @@ def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
     Raises
     ------
     RefusedUpload : the entry holds links or devices, too much, or a zip that is damaged, locked or unsafe
+    ChangedUpload : the entry is no longer as it was listed: a file came, went or changed
     OutputError : the disk is full
     """
     partial = folder.with_name(folder.name + PARTIAL)
@@ -102,6 +121,7 @@ def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
         _copy_entry(entry.path, partial, limits)
         for file in partial.rglob("*.*"):
             os.utime(file, (entry.changed_at, entry.changed_at))
+        _require_unchanged(entry, limits.max_files)
         partial.rename(folder)
     except OSError as error:
         raise OutputError(
@@ -111,15 +131,30 @@ def take(entry: Entry, folder: Path, limits: IntakeSettings) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _require_unchanged(entry: Entry, most_files: int) -> None:
+    try:
+        unchanged = _entry(entry.path, most_files).marks == entry.marks
+    except OSError:
+        unchanged = False
+    if not unchanged:
+        raise ChangedUpload("expected an upload that does not change, found that it changed; it is tried again")
+
+
 def remove(entry: Entry) -> None:
-    """Remove an entry that was taken. If that fails, its mark keeps it from being taken again."""
-    if entry.path.is_dir() and not entry.path.is_symlink():
-        shutil.rmtree(entry.path, ignore_errors=True)
-    else:
-        try:
-            entry.path.unlink(missing_ok=True)
-        except OSError:
-            return
+    """Remove what was taken of an entry: files that are still as they were listed, and folders without any other.
+
+    A file that came or changed since stays, and is taken later; hidden files stay. If removing fails, the mark of the
+    entry keeps it from being taken again.
+    """
+    for path, mark in reversed(entry.marks.items()):
+        if path.name.startswith(".") and not path.is_dir():
+            continue
+        # A file that cannot be removed stays, and so does its folder.
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif _mark(path)[1] == mark:
+                path.unlink()
 
 
 def _walk(path: Path, most_files: int) -> Iterator[Path]:
@@ -195,7 +230,7 @@ def _open(name: str | Path, flags: int = 0, folder: int | None = None) -> int:
     try:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
     except FileNotFoundError as error:
-        raise OutputError(
+        raise ChangedUpload(
             "expected an upload that does not change, found that a part of it was removed during the copy; it is tried "
             "again"
         ) from error

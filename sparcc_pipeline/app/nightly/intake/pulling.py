@@ -12,7 +12,7 @@ from typing import Final
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.receiving import new_name, serve
-from sparcc_pipeline.app.nightly.intake.sorting import PULL_WAY, study_key
+from sparcc_pipeline.app.nightly.intake.sorting import PULL_WAY, continued, study_key
 from sparcc_pipeline.app.nightly.settings_tables import PullSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.results.table_reader import compact, read_table
@@ -26,18 +26,21 @@ from sparcc_pipeline.dicom.network.pull import (
     move_study,
 )
 from sparcc_pipeline.dicom.network.send import Entity, WebService, parse_target
-from sparcc_pipeline.errors import ConfigError, InputError, OutputError, SparccError
+from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 
 ACCESSION_HEADERS: Final = ("accession", "accession_number", "检查号", "检查编号")
 
 
-def pull_all(context: Context, store: IdentityStore) -> None:
-    """Ask every PACS of the settings and fetch missing studies. A failing PACS does not block the others."""
+def pull_all(context: Context, store: IdentityStore) -> list[Exception]:
+    """Ask every PACS of the settings, fetch missing studies, and return what failed.
+
+    A failing PACS does not block the others.
+    """
+    problems: list[Exception] = []
     for pull in context.settings.pull:
-        try:
+        with continued(context, "studies could not be fetched from the PACS", problems, site=pull.site):
             _pull(context, store, pull)
-        except SparccError as error:
-            context.log("studies could not be fetched from the PACS", site=pull.site, error=error)
+    return problems
 
 
 def _pull(context: Context, store: IdentityStore, pull: PullSettings) -> None:

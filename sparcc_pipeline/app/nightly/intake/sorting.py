@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.app.ledger.ledger import FileRecord, UploadRecord
+from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import UploadState
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
-from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
+from sparcc_pipeline.app.nightly.intake.inbox import ChangedUpload, RefusedUpload, list_entries, remove, take
 from sparcc_pipeline.app.nightly.settings_tables import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
+from sparcc_pipeline.app.nightly.work.reasons import failure_of
 from sparcc_pipeline.dicom.deidentify.incoming import (
     IncomingFile,
     content_digest,
@@ -27,14 +30,21 @@ from sparcc_pipeline.dicom.deidentify.incoming import (
     read_incoming,
 )
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_hash
-from sparcc_pipeline.dicom.input.directory import is_directory
+from sparcc_pipeline.dicom.guard.child import run_guarded
+from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import packed_form_of
 from sparcc_pipeline.dicom.input.studies import examinations
-from sparcc_pipeline.errors import SparccError
+from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.message import Message
 
 INBOX_WAY: Final = "inbox"
 PULL_WAY: Final = "pull"
+
+SORTING_ATTEMPTS: Final = 3
+"""How often an upload is read before it is quarantined; a first failure may be the machine's."""
+
+FAULTS_OF_SITE: Final = 3
+"""After so many failing uploads of a site in one round, its others wait for the next: other sites have their turn."""
 
 
 def study_key(store: IdentityStore, site: str, study_uid: str) -> str:
@@ -48,18 +58,30 @@ def content_key(store: IdentityStore, site: str, instances: Iterable[Instance]) 
     return keyed_hash(store.key, "contents", site, *parts).hex()
 
 
-def take_from_inboxes(context: Context, store: IdentityStore) -> None:
-    """Take the entries of all inboxes that did not change in the quiet period.
+def take_from_inboxes(context: Context, store: IdentityStore) -> list[Exception]:
+    """Take the entries of all inboxes that did not change in the quiet period, and return what failed.
 
     A failing inbox does not block other sites: the error is logged, and the next round tries again.
     """
+    problems: list[Exception] = []
     for site in context.settings.site:
         if site.inbox is None:
             continue
-        try:
+        with continued(context, "inbox could not be read", problems, site=site.code):
             _take_from_inbox(context, store, site, site.inbox)
-        except SparccError as error:
-            context.log("inbox could not be read", site=site.code, error=error)
+    return problems
+
+
+@contextmanager
+def continued(context: Context, event: str, problems: list[Exception], **fields: object) -> Iterator[None]:
+    """Log an error and add it to `problems`, so that the next site has its turn; a lost ledger ends the round."""
+    try:
+        yield
+    except LedgerLostError:
+        raise
+    except Exception as error:
+        context.log(event, error=error, **fields)
+        problems.append(error)
 
 
 def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings, inbox: Path) -> None:
@@ -74,6 +96,9 @@ def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings,
         if not folder.exists() and known.get(upload) != UploadState.SORTED:
             try:
                 take(entry, folder, limits)
+            except ChangedUpload:
+                context.log("upload is changing", site=site.code, upload=upload)
+                continue
             except RefusedUpload as refused:
                 ledger.record_upload(UploadRecord(upload, site.code, INBOX_WAY, ()))
                 ledger.close_upload(upload, UploadState.REJECTED, refused.reason)
@@ -83,21 +108,75 @@ def _take_from_inbox(context: Context, store: IdentityStore, site: SiteSettings,
         remove(entry)
 
 
-def sort_uploads(context: Context, store: IdentityStore) -> None:
-    """Read every whole upload that is not sorted yet, and record its studies."""
+def sort_uploads(context: Context, store: IdentityStore) -> list[Exception]:
+    """Read every whole upload that is not sorted yet, record its studies, and return what failed.
+
+    An upload that cannot be read is quarantined, and blocks neither the other uploads nor other sites.
+    """
+    problems: list[Exception] = []
     done = {upload.id for upload in context.ledger.uploads() if upload.state != UploadState.RECEIVED}
     for site in context.settings.site:
-        for folder in sorted(store.incoming(site.code).iterdir()):
-            if folder.is_dir() and not folder.name.endswith(PARTIAL) and folder.name not in done:
-                _sort_upload(context, store, site.code, folder)
+        with continued(context, "uploads could not be sorted", problems, site=site.code):
+            _sort_site(context, store, site.code, done)
+    return problems
+
+
+def _sort_site(context: Context, store: IdentityStore, site: str, done: Collection[str]) -> None:
+    faults = 0
+    for folder in sorted(store.incoming(site).iterdir()):
+        if folder.is_dir() and not folder.name.endswith(PARTIAL) and folder.name not in done:
+            faults += not _sort_or_quarantine(context, store, site, folder)
+            if faults == FAULTS_OF_SITE:
+                context.log("further uploads of the site wait", site=site)
+                return
+
+
+def _sort_or_quarantine(context: Context, store: IdentityStore, site: str, folder: Path) -> bool:
+    """Sort an upload; quarantine it, and return False, if every attempt fails.
+
+    Raises
+    ------
+    OutputError : the ledger or the identity folder is not usable, for which no upload is at fault
+    """
+    for attempt in range(1, SORTING_ATTEMPTS + 1):
+        try:
+            _sort_upload(context, store, site, folder)
+            return True
+        except OutputError:
+            raise
+        except Exception as error:
+            context.log("upload could not be read", site=site, upload=folder.name, attempt=attempt, error=error)
+            reason = failure_of(error)
+    records = [
+        FileRecord(keyed_hash(store.key, "file", file_digest(file)).hex(), file.stat().st_size)
+        for file in _files_of(folder)
+    ]
+    context.ledger.record_upload(UploadRecord(folder.name, site, folder.name.split("-")[0], records))
+    context.ledger.close_upload(
+        folder.name,
+        UploadState.QUARANTINED,
+        Message(
+            "upload {upload} could not be read in {attempts} attempts: {reason}. Look at its files in the identity "
+            "folder, then release it, or delete it and ask the site to send the study again",
+            upload=folder.name,
+            attempts=SORTING_ATTEMPTS,
+            reason=reason,
+        ),
+    )
+    return False
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """Return the files of an upload, without links."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path) -> None:
     read: list[tuple[Path, IncomingFile]] = []
     records: list[FileRecord] = []
     now = context.clock().timestamp()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
-        incoming = read_incoming(file)
+    for file in _files_of(folder):
+        incoming = run_guarded(read_incoming, file)
         if incoming is None:
             key = keyed_hash(store.key, "file", file_digest(file)).hex()
             records.append(FileRecord(key, file.stat().st_size))
@@ -159,7 +238,7 @@ def _instance(
         file=place,
         study_key=study_key(store, site, incoming.study_uid),
         instance_key=keyed_hash(store.key, "instance", site, incoming.sop_instance_uid).hex(),
-        digest=content_digest(file, incoming, store.key),
+        digest=run_guarded(content_digest, file, incoming, store.key),
         study_uid=incoming.study_uid,
         series_uid=incoming.series_uid,
         patient_id=incoming.patient_id,
@@ -185,15 +264,14 @@ def lost_files(store: IdentityStore, instances: list[Instance]) -> list[Path]:
     lost: dict[str, list[Path]] = {}
     for upload in sorted({each.upload for each in instances}):
         folder = store.incoming(instances[0].site) / upload
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-        lost[upload] = [path for path in files if _is_lost(path)]
+        lost[upload] = [path for path in _files_of(folder) if _is_lost(path)]
         if keys == {each.instance_key for each in instances if each.upload == upload} and not lost[upload]:
             return []
     return [path for paths in lost.values() for path in paths]
 
 
 def _is_lost(path: Path) -> bool:
-    return read_incoming(path) is None and (lost_image(path) or is_directory(path))
+    return run_guarded(read_incoming, path) is None and (lost_image(path) or is_directory(path))
 
 
 def clean_raw(context: Context, store: IdentityStore) -> None:

@@ -19,6 +19,7 @@ from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.pulling import pull_all
 from sparcc_pipeline.app.nightly.intake.sorting import (
     clean_raw,
+    continued,
     lost_files,
     raw_files,
     sort_uploads,
@@ -26,13 +27,15 @@ from sparcc_pipeline.app.nightly.intake.sorting import (
 )
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
+from sparcc_pipeline.app.nightly.work.reasons import failure_of
 from sparcc_pipeline.app.nightly.work.staging import RESULT, publish, remove_staging, staging_folder
 from sparcc_pipeline.dicom.deidentify.image import SetAside, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import days_shifted
+from sparcc_pipeline.dicom.guard.child import run_guarded
 from sparcc_pipeline.dicom.input.discover import Discovery, SeriesCandidate, discover
 from sparcc_pipeline.dicom.input.select import find_stir, find_t1
 from sparcc_pipeline.dicom.input.stack import order_frames
-from sparcc_pipeline.errors import IncompleteSeriesError, InputError, SparccError, TooFewSlicesError
+from sparcc_pipeline.errors import FileFaultError, IncompleteSeriesError, InputError, SparccError, TooFewSlicesError
 from sparcc_pipeline.message import Message
 
 WAITS_FOR: Final = "waits_for"
@@ -46,22 +49,28 @@ RAW_FILES: Final = "raw_files"
 SLICES: Final = "slices"
 PATIENTS: Final = "patients"
 BURNT_IN: Final = "burnt_in"
+READER: Final = "reader"
+
+STUDY_SECONDS: Final = 300.0
+"""The longest time for the headers of one study; 5000 files take 10 s."""
 
 
-def take_in(context: Context) -> None:
-    """Take in uploads from all sources, and release studies whose manifest row or files have come.
+def take_in(context: Context) -> list[Exception]:
+    """Take in uploads from all sources, release studies whose manifest row or files have come, return what failed.
 
     If another process holds the lock, return.
     """
     store = IdentityStore.open(context.settings.paths.identity_folder)
+    problems: list[Exception] = []
     with store.lock() as locked:
         if not locked:
-            return
-        take_from_inboxes(context, store)
-        pull_all(context, store)
-        sort_uploads(context, store)
+            return problems
+        for bring in (take_from_inboxes, pull_all, sort_uploads):
+            with continued(context, "uploads could not be taken in", problems):
+                problems += bring(context, store)
         _look_again(context, store)
         clean_raw(context, store)
+    return problems
 
 
 def check_complete(context: Context, version: StudyVersion) -> Outcome:
@@ -94,7 +103,10 @@ def check_complete(context: Context, version: StudyVersion) -> Outcome:
             "whole study again"
         )
         return Quarantined(reason, {WAITS_FOR: RAW_FILES})
-    discovery = discover(files)
+    try:
+        discovery = run_guarded(discover, files, seconds=STUDY_SECONDS)
+    except FileFaultError as error:
+        return _reader_failed(context, version, instances, error)
     if not _passes(version, SLICES) and (gap := _gap(context, discovery)):
         return Quarantined(gap, {WAITS_FOR: SLICES})
     return Done({"instances": len(instances), "series": len(discovery.series)})
@@ -159,7 +171,9 @@ def _write(
     uids: dict[str, str] = {}
     for number, file in enumerate(raw_files(store, instances), start=1):
         try:
-            made = deidentify_file(file, subject, store.key, released=_passes(version, BURNT_IN))
+            made = run_guarded(deidentify_file, file, subject, store.key, released=_passes(version, BURNT_IN))
+        except FileFaultError as error:
+            return _reader_failed(context, version, instances, error)
         except InputError as error:
             return Rejected(_undecodable(error))
         if isinstance(made, SetAside):
@@ -181,6 +195,22 @@ def _write(
     for patient in {each.patient_id for each in instances}:
         store.identities.remember(version.site, patient, participant, days, uids)
     return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
+
+
+def _reader_failed(
+    context: Context, version: StudyVersion, instances: list[Instance], error: FileFaultError
+) -> Outcome:
+    """Try again after a file that ended its reader, for the machine may be at fault; then quarantine the study."""
+    if version.attempts < context.settings.run.attempts:
+        return Failed(failure_of(error))
+    reason = Message(
+        "files of the uploads {uploads} could not be read in {attempts} attempts: {reason}. Look at them in the "
+        "identity folder, then release the study, or reject it and ask the site to send it again",
+        uploads=tuple(sorted({each.upload for each in instances})),
+        attempts=version.attempts,
+        reason=failure_of(error),
+    )
+    return Quarantined(reason, {WAITS_FOR: READER})
 
 
 def _undecodable(error: InputError) -> Message:

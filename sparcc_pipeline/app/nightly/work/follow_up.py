@@ -73,8 +73,8 @@ def _compare(task: ChangeTask) -> dict[str, Any]:
     from sparcc_pipeline.app.results.store import CHANGE_RESULT, ResultFolder
     from sparcc_pipeline.app.study import installation
     from sparcc_pipeline.app.study.compare import NotCompared, compare_studies
+    from sparcc_pipeline.app.study.images import Request
     from sparcc_pipeline.app.study.provenance import Run
-    from sparcc_pipeline.app.study.score import Request
 
     run = Run(task.config, Request(), created_at=utc_now())
     comparison = compare_studies(

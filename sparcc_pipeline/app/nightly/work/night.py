@@ -5,7 +5,7 @@ Several nights may run at once, on one machine or more: each claims a study in t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -35,7 +35,7 @@ FAILURES_IN_A_ROW: Final = 3
 class Steps:
     """The steps of a study; see `steps.real_steps`."""
 
-    take_in: Callable[[Context], None]
+    take_in: Callable[[Context], Sequence[Exception] | None]
     check_complete: Step
     deidentify: Step
     score: Callable[[StudyTask], BatchRow]
@@ -96,7 +96,7 @@ class Night:
             drain = partial(self._drain, crew)
             self._phase("clear up", lambda: self._clear_up(tally))
             if self._part != Part.RESULTS:
-                self._phase("take in", lambda: steps.take_in(self._context))
+                self._phase("take in", lambda: self.problems.extend(steps.take_in(self._context) or ()))
                 self._phase("check", lambda: drain(State.RECEIVED, steps.check_complete))
                 self._phase("deidentify", lambda: drain(State.COMPLETE, steps.deidentify))
             if self._part != Part.INTAKE:

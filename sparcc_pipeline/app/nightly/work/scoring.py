@@ -16,7 +16,7 @@ from sparcc_pipeline.app.nightly.work.recording import outcome_of, record_outcom
 from sparcc_pipeline.app.nightly.work.staging import publish
 from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.rows import BatchRow
-from sparcc_pipeline.app.study.score import Request
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.dicom.input.studies import FoundStudy
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.message import from_plain

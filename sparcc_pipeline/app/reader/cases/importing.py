@@ -25,8 +25,9 @@ from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase
 from sparcc_pipeline.app.reader.readings.content import ITEMS, LABELS
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, VISITS
 from sparcc_pipeline.app.results.table_reader import read_table
+from sparcc_pipeline.app.study.images import Request, read_study
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, load_study
-from sparcc_pipeline.app.study.score import CHOSEN_BY_USER, Request, Segmented, read_study, require_not_cut
+from sparcc_pipeline.app.study.score import CHOSEN_BY_USER, Segmented, require_not_cut
 from sparcc_pipeline.errors import InputError, SparccError, TooFewSlicesError
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 from sparcc_pipeline.volume import same_geometry

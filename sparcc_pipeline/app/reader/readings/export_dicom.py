@@ -16,8 +16,8 @@ from sparcc_pipeline import __version__
 from sparcc_pipeline.app.reader.cases.importing import ManifestRow, read_manifest
 from sparcc_pipeline.app.reader.cases.picture_store import STIR_NAME, PictureStore, as_uint16
 from sparcc_pipeline.app.study.files import write_bytes
+from sparcc_pipeline.app.study.images import Request, read_study
 from sparcc_pipeline.app.study.resources import codes_file
-from sparcc_pipeline.app.study.score import Request, read_study
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.volume import Volume
 

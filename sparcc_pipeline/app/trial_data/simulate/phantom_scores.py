@@ -20,8 +20,9 @@ from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.app.report.outputs import write_outputs
 from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.study.config import LanguageCode, load_config
+from sparcc_pipeline.app.study.images import Request, Study
 from sparcc_pipeline.app.study.provenance import Run
-from sparcc_pipeline.app.study.score import Request, Segmented, Study, score_slices, six_slices
+from sparcc_pipeline.app.study.score import Segmented, score_slices, six_slices
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.simulation.items import FIRST_SLICE
 from sparcc_pipeline.sparcc.joint import find_joints

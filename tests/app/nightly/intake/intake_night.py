@@ -80,11 +80,11 @@ class IntakeNight:
     def night(self, part: Part = Part.ALL) -> Night:
         return Night(self.context, real_steps(), InlineWorkers(), this_process(), Event(), part)
 
-    def run(self) -> list[StudyVersion]:
-        """Run the intake until nothing moves; return all study versions."""
+    def run(self, *, problems: int = 0) -> list[StudyVersion]:
+        """Run the intake until nothing moves, with so many problems in its last round; return all study versions."""
         night = self.night(Part.INTAKE)
         night.run()
-        assert night.problems == []
+        assert len(night.problems) == problems, night.problems
         return self.ledger.versions()
 
     def files(self, version: StudyVersion) -> list[Path]:

@@ -7,9 +7,11 @@ import shutil
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sparcc_pipeline.app.nightly.intake import inbox as inbox_module
 from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
 from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
 
@@ -174,3 +176,52 @@ def test_a_second_attempt_removes_the_remains_of_a_killed_one(inbox: Path, tmp_p
     (tmp_path / "upload.partial" / "half").write_bytes(b"half")
 
     assert taken(inbox, tmp_path) == [b"one", b"two"]
+
+
+def test_a_file_that_comes_while_its_folder_is_copied_is_not_lost(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_study(inbox)
+    (entry,) = list_entries(inbox, 10)
+    late = inbox / "张三" / "late.dcm"
+    copy = inbox_module._copy_folder
+
+    def slow(descriptor: int, folder: Path, *others: Any) -> None:
+        copy(descriptor, folder, *others)
+        late.write_bytes(b"late")
+
+    monkeypatch.setattr(inbox_module, "_copy_folder", slow)
+    with pytest.raises(inbox_module.ChangedUpload):
+        take(entry, tmp_path / "upload", LIMITS)
+    assert not (tmp_path / "upload").exists() and late.read_bytes() == b"late"
+
+
+def test_what_comes_or_changes_after_the_copy_is_not_removed(inbox: Path, tmp_path: Path) -> None:
+    make_study(inbox)
+    (inbox / "x.zip").write_bytes(b"first")
+    entries = list_entries(inbox, 10)
+    for number, entry in enumerate(entries):
+        take(entry, tmp_path / f"upload{number}", LIMITS)
+    late, changed = inbox / "张三" / "late.dcm", inbox / "张三" / "S1" / "a.dcm"
+    late.write_bytes(b"late")
+    changed.write_bytes(b"changed")
+    (inbox / "new").write_bytes(b"second")
+    (inbox / "new").rename(inbox / "x.zip")
+
+    for entry in entries:
+        remove(entry)
+
+    left = {path.relative_to(inbox).as_posix(): path.read_bytes() for path in inbox.rglob("*") if path.is_file()}
+    assert left.pop("张三/.DS_Store") == b"hidden"
+    assert left == {"张三/late.dcm": b"late", "张三/S1/a.dcm": b"changed", "x.zip": b"second"}
+
+
+def test_hidden_files_are_neither_taken_nor_removed_nor_an_upload_of_their_own(inbox: Path, tmp_path: Path) -> None:
+    make_study(inbox)
+    (entry,) = list_entries(inbox, 10)
+
+    take(entry, tmp_path / "upload", LIMITS)
+    remove(entry)
+
+    assert [path.read_bytes() for path in inbox.rglob("*") if path.is_file()] == [b"hidden"]
+    assert list_entries(inbox, 10) == []

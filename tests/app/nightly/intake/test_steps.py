@@ -19,7 +19,8 @@ from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly.intake import steps as intake
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.work.outcome import Failed, NotYet
-from sparcc_pipeline.app.study.score import Request, Scored, score_study
+from sparcc_pipeline.app.study.images import Request
+from sparcc_pipeline.app.study.score import Scored, score_study
 from sparcc_pipeline.dicom.input.discover import discover
 from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import find_stir
@@ -240,8 +241,8 @@ def test_a_harmful_site_stops_no_other(night: IntakeNight, study: Path) -> None:
     shutil.rmtree(night.folder / "inbox-S02")
     night.drop(study, "good")
 
-    (version,) = night.run()
-    night.run()
+    (version,) = night.run(problems=1)
+    night.run(problems=1)
 
     assert version.state == State.DEIDENTIFIED
     refused = night.ledger.uploads(UploadState.REJECTED)

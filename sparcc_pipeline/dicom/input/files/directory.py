@@ -10,6 +10,7 @@ from typing import Final
 import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of, texts_of
 
 _DIRECTORY_NAME: Final = "DICOMDIR"
@@ -28,8 +29,9 @@ class ListedFile:
 def is_directory(path: Path) -> bool:
     """Return True if `path` is a DICOMDIR, under whatever name."""
     try:
-        with quiet_pydicom():
-            meta = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True).file_meta
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            meta = pydicom.dcmread(opened, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True).file_meta
             return bool(meta.get("MediaStorageSOPClassUID", "") == MediaStorageDirectoryStorage)
     except PARSE_ERRORS:
         return path.name.upper() == _DIRECTORY_NAME
@@ -38,8 +40,9 @@ def is_directory(path: Path) -> bool:
 def listed_files(path: Path) -> list[ListedFile]:
     """Return the files that a DICOMDIR lists, those missing included; none if it is damaged."""
     try:
-        with quiet_pydicom():
-            directory = pydicom.dcmread(path, specific_tags=["DirectoryRecordSequence"], force=True)
+        with quiet_pydicom(), path.open("rb") as opened:
+            require_inflatable(opened)
+            directory = pydicom.dcmread(opened, specific_tags=["DirectoryRecordSequence"], force=True)
             found, series, study = [], "", ""
             for record in directory.get("DirectoryRecordSequence") or ():
                 series = text_of(record, "SeriesInstanceUID") or series

@@ -1,0 +1,100 @@
+"""One bad file stops nobody: neither the other uploads of its site, nor other sites, nor the night."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sparcc_pipeline.app.ledger.states import State, UploadState
+from sparcc_pipeline.app.nightly.intake import inbox, sorting
+
+from ....dicom.hostile import HOSTILE
+from .intake_night import IntakeNight, write_study
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[IntakeNight]:
+    found = IntakeNight(tmp_path)
+    found.manifest("S01", ("P1", "", "", "T01", "baseline"))
+    found.manifest("S02", ("P1", "", "", "T02", "baseline"))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_stops_no_other_upload(night: IntakeNight, tmp_path: Path, name: str) -> None:
+    study = write_study(tmp_path / "source")
+    bad = Path(shutil.copytree(study, tmp_path / "bad"))
+    HOSTILE[name](sorted(bad.iterdir())[3])
+    night.drop(bad, "bad", "S01")
+    night.drop(study, "good", "S02")
+
+    found = {version.site: version.state for version in night.run()}
+
+    assert found["S02"] == State.DEIDENTIFIED
+    held = [upload.site for upload in night.ledger.uploads(UploadState.QUARANTINED)]
+    assert found.get("S01") in (State.REJECTED, State.QUARANTINED) or held == ["S01"]
+
+
+def test_an_upload_that_ends_its_reader_is_quarantined_by_name_and_can_be_released(
+    night: IntakeNight, tmp_path: Path
+) -> None:
+    study = write_study(tmp_path / "source")
+    HOSTILE["abort_lossless"](sorted(study.iterdir())[3])
+    night.drop(study, "bad")
+
+    assert night.run() == []
+
+    (upload,) = night.ledger.uploads(UploadState.QUARANTINED)
+    assert upload.id in str(upload.reason) and "3 attempts" in str(upload.reason) and upload.files == 14
+    assert sum(event == "upload could not be read" for event, _ in night.logged) == sorting.SORTING_ATTEMPTS
+    (folder,) = (night.identity / "incoming" / "S01").iterdir()
+    sorted(folder.iterdir())[3].unlink()
+    night.ledger.release_upload(upload.id, "the bad file is deleted", "Li")
+    assert [version.state for version in night.run()] == [State.QUARANTINED]  # a slice is missing
+
+
+def test_many_bad_uploads_leave_time_for_other_sites(night: IntakeNight, tmp_path: Path) -> None:
+    study = write_study(tmp_path / "source")
+    for number in range(sorting.FAULTS_OF_SITE + 2):
+        bad = Path(shutil.copytree(study, tmp_path / f"bad{number}"))
+        HOSTILE["abort_lossless"](sorted(bad.iterdir())[number])
+        night.drop(bad, f"bad{number}", "S01")
+    night.drop(study, "good", "S02")
+
+    night.run()
+
+    held = night.ledger.uploads(UploadState.QUARANTINED)
+    # The study of the other site moves in the first round, hence a second one.
+    assert len(held) == sorting.FAULTS_OF_SITE + 2
+
+
+def test_a_name_that_is_no_utf_8_is_taken_in(night: IntakeNight, tmp_path: Path) -> None:
+    study = write_study(tmp_path / "source")
+    name = os.fsdecode(b"\xb2\xe2\xca\xd4")
+    night.drop(study, name)
+    inside = night.folder / "inbox-S01" / name
+    first = sorted(inside.iterdir())[0]
+    first.rename(first.with_name(name))
+
+    assert [version.state for version in night.run()] == [State.DEIDENTIFIED]
+
+
+def test_a_fault_of_one_site_is_a_problem_of_the_night_and_stops_no_other(
+    night: IntakeNight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inbox.list_entries
+
+    def failing(folder: Path, most: int) -> list[inbox.Entry]:
+        if folder.name == "inbox-S01":
+            raise RuntimeError("anything")
+        return real(folder, most)
+
+    monkeypatch.setattr(sorting, "list_entries", failing)
+    night.drop(write_study(tmp_path / "source"), "good", "S02")
+
+    assert [version.state for version in night.run(problems=1)] == [State.DEIDENTIFIED]
