@@ -86,7 +86,12 @@ def ask_about_unallocated(
 ) -> None:
     """Ask about participants with a record after the baseline whom the allocation lacks."""
     baseline = protocol.baseline.visit
-    followed = {each.participant for each in (*data.visits, *data.readings, *data.scores) if each.visit != baseline}
+    places = [
+        *((visit.participant, visit.visit) for visit in data.visits),
+        *((reading.participant, reading.visit) for reading in data.readings),
+        *((score.participant, score.visit) for score in data.scores),
+    ]
+    followed = {participant for participant, visit in places if visit != baseline}
     lacking = tuple(sorted(followed - set(allocation.arms)))
     if lacking:
         queries.ask(
