@@ -23,9 +23,6 @@ from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
 CHOSEN_BY_USER: Final = "user"
 """`SixSlices.chosen_by` of slices that a user requested."""
 
-CHOSEN_BY_USER: Final = "user"
-"""`SixSlices.chosen_by` of slices that a user requested."""
-
 
 class Segmenter(Protocol):
     """An object that turns a volume into tissue maps and joints, and names its model."""

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sparcc_pipeline.app.cli.main import app
+from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.inspection import inspect_source, inspection_text
-from sparcc_pipeline.app.study.score import Request
 from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.imaging.nifti import write_nifti
 

@@ -14,7 +14,8 @@ from sparcc_pipeline.dicom.input.classify import SeriesKind
 from sparcc_pipeline.dicom.input.discover import discover
 from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import find_stir
-from sparcc_pipeline.dicom.write import Style, write_mr_series
+from sparcc_pipeline.dicom.vendor_headers import Style
+from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.volume import Volume
 
 Edit = Callable[..., None]

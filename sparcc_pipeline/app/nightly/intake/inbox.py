@@ -146,7 +146,7 @@ def remove(entry: Entry) -> None:
     A file that came or changed since stays, and is taken later; hidden files stay. If removing fails, the mark of the
     entry keeps it from being taken again.
     """
-    for path, mark in reversed(entry.marks.items()):
+    for path, mark in reversed(list(entry.marks.items())):
         if path.name.startswith(".") and not path.is_dir():
             continue
         # A file that cannot be removed stays, and so does its folder.
