@@ -84,10 +84,10 @@ class Imaging:
         for i, v in np.argwhere(imaged):
             who, when = names[i], visits[v]
             pair = [None if blind[k, i, v] else float(totals[name][i, v]) for k, name in enumerate(READERS)]
-            for name, total in zip(READERS, pair, strict=True):
-                positive = self.points[name].score(i, v).asas_positive if v == 0 else None
+            positives = [self.points[name].score(i, v).asas_positive if v == 0 else None for name in READERS]
+            for name, total, positive in zip(READERS, pair, positives, strict=True):
                 readings.append(Reading(who, when, name, total, locked=True, asas_positive=positive))
-            if None not in pair and abs((pair[0] or 0) - (pair[1] or 0)) > protocol.imaging.adjudication_limit:
+            if None not in pair and self._third_is_needed(v, positives, pair, protocol):
                 positive = self.points[THIRD_READER].score(i, v).asas_positive if v == 0 else None
                 third = float(totals[THIRD_READER][i, v])
                 readings.append(
@@ -98,6 +98,15 @@ class Imaging:
             positive = self.points[MACHINE].score(i, v).asas_positive if v == 0 else None
             scores.append(self._machine(who, when, None if unscorable[i, v] else int(totals[MACHINE][i, v]), positive))
         return readings, scores
+
+    @staticmethod
+    def _third_is_needed(
+        visit: int, positives: Sequence[bool | None], pair: Sequence[float | None], protocol: Protocol
+    ) -> bool:
+        """True if two totals need a third reading, or, at the first visit, two answers on the ASAS definition do."""
+        return protocol.adjudication.needed(pair[0] or 0.0, pair[1] or 0.0) or (
+            visit == 0 and positives[0] != positives[1]
+        )
 
     def _machine(self, participant: str, visit: str, total: int | None, positive: bool | None) -> MachineScore:
         if total is None:

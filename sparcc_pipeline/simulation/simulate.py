@@ -127,9 +127,7 @@ def _enrol(people: _People, protocol: Protocol, places: int) -> tuple[list[int],
     """Indices of the people randomised, and of all people screened until the places are filled."""
     chosen: list[int] = []
     for i, participant in enumerate(people.participants):
-        score = counted_score(
-            people.readings[i], people.machine[i], protocol.imaging.counts, protocol.imaging.adjudication_limit
-        )
+        score = counted_score(people.readings[i], people.machine[i], protocol.imaging.counts, protocol.adjudication)
         visit = people.baseline[i]
         basdai = instrument_results(visit, protocol)[Instrument.BASDAI]
         entry = eligibility(participant, basdai, visit.patient_global, score, people.machine[i], protocol)

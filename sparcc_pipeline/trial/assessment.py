@@ -108,7 +108,7 @@ def assess_visit(
     """
     results = instrument_results(visit or ClinicalVisit(participant.participant, planned.visit), protocol)
     asdas = results[protocol.instruments.asdas_form.instrument]
-    score = counted_score(readings, machine, protocol.imaging.counts, protocol.imaging.adjudication_limit)
+    score = counted_score(readings, machine, protocol.imaging.counts, protocol.adjudication)
     target = dual_target(participant.participant, planned.visit, asdas, score, machine, protocol)
     baseline = earlier[0] if earlier else None
     before = None if baseline is None else baseline.asdas.value
@@ -144,7 +144,7 @@ def entry_of(participant: Participant, data: TrialData, protocol: Protocol) -> E
     visit = next((v for v in data.visits if (v.participant, v.visit) == key), ClinicalVisit(*key))
     machine = next((s for s in data.scores if (s.participant, s.visit) == key), None)
     readings = [r for r in data.readings if (r.participant, r.visit) == key]
-    score = counted_score(readings, machine, protocol.imaging.counts, protocol.imaging.adjudication_limit)
+    score = counted_score(readings, machine, protocol.imaging.counts, protocol.adjudication)
     return eligibility(participant, ins.basdai(visit.basdai), visit.patient_global, score, machine, protocol)
 
 

@@ -1,7 +1,8 @@
 """The imaging score of a visit that counts: from two locked readings, from adjudication, or from the machine.
 
 The protocol chooses readings or the machine; the machine never replaces missing readings. Two readers read each visit.
-If they differ by more than the protocol's limit, a third reads it; the score is the mean of the two, or of the two of
+If they differ by more than the protocol's limit, or (where the protocol asks for it) are on two sides of
+the cut-off, a third reads it; the score is the mean of the two, or of the two of
 three that agree best. Decision of this project.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from sparcc_pipeline.trial.cut_off import at_most
+from sparcc_pipeline.trial.cut_off import above, at_most, below
 
 LARGEST_TOTAL: Final = 72
 """Largest total of SPARCC. Source: [SpaImaging]; [Maksymowych2005]."""
@@ -63,6 +64,42 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Adjudication:
+    """The rule that asks for a third reading.
+
+    Parameters
+    ----------
+    limit : two readers who differ by more need a third
+    cut_offs : cut-offs of the imaging half, each with True if the cut-off itself meets it; two readers on two sides of
+        one need a third. Empty where the protocol does not ask for it
+    """
+
+    limit: float
+    cut_offs: tuple[tuple[float, bool], ...] = ()
+
+    def too_far_apart(self, first: float, second: float) -> bool:
+        """Return True if two totals differ by more than the limit."""
+        return above(abs(first - second), self.limit)
+
+    def on_two_sides(self, first: float, second: float) -> bool:
+        """Return True if one of two totals meets the imaging half and the other misses it.
+
+        Examples
+        --------
+        >>> Adjudication(3.4, ((2.0, False),)).on_two_sides(0, 3), Adjudication(3.4).on_two_sides(0, 3)
+        (True, False)
+        """
+        return any(
+            (at_most if inclusive else below)(first, cut_off) != (at_most if inclusive else below)(second, cut_off)
+            for cut_off, inclusive in self.cut_offs
+        )
+
+    def needed(self, first: float, second: float) -> bool:
+        """Return True if two totals need a third reading."""
+        return self.too_far_apart(first, second) or self.on_two_sides(first, second)
+
+
+@dataclass(frozen=True)
 class MachineScore:
     """The machine's score of one visit, from `score.json`.
 
@@ -102,6 +139,7 @@ class CountedScore:
     readers : the readers whose readings it is the mean of
     difference : difference of the two readers, before adjudication; None without two readings
     reason : why there is no value; None where there is one
+    asas_positive : the answer to the ASAS definition that two readers share, also where no value counts
     """
 
     value: float | None
@@ -113,7 +151,7 @@ class CountedScore:
 
 
 def counted_score(
-    readings: Sequence[Reading], machine: MachineScore | None, counts: Counts, adjudication_limit: float
+    readings: Sequence[Reading], machine: MachineScore | None, counts: Counts, adjudication: Adjudication
 ) -> CountedScore:
     """Return the score of one visit that counts.
 
@@ -124,17 +162,18 @@ def counted_score(
     ----------
     readings : all readings of this visit, locked or not
     machine : the machine's score of this visit; used only where `counts` is the machine
-    adjudication_limit : two readers who differ by more need a third
+    adjudication : the rule that asks for a third reading
 
     Examples
     --------
     Totals of 8 and 4 differ by more than 3.4, so a third reading is needed; 5 is nearer to 4:
 
     >>> first, second = Reading("P1", "W0", "R1", 8, locked=True), Reading("P1", "W0", "R2", 4, locked=True)
-    >>> counted_score([first, second], None, Counts.READINGS, 3.4).reason
+    >>> rule = Adjudication(3.4)
+    >>> counted_score([first, second], None, Counts.READINGS, rule).reason
     'the readers differ by 4, over 3.4, and no third reading is locked'
     >>> third = Reading("P1", "W0", "R3", 5, locked=True, adjudicator=True)
-    >>> score = counted_score([first, second, third], None, Counts.READINGS, 3.4)
+    >>> score = counted_score([first, second, third], None, Counts.READINGS, rule)
     >>> score.value, score.source.value, score.readers
     (4.5, 'adjudicated', ('R2', 'R3'))
     """
@@ -146,29 +185,25 @@ def counted_score(
     third = [reading for reading in locked if reading.adjudicator]
     if len(first) != READERS or len(third) > 1 or len({reading.reader for reading in locked}) < len(locked):
         return _none(_why_not_two(mine, first, third))
+    sign = _sign([*first, *third])
     totals = [reading.total for reading in first]
     if totals[0] is None or totals[1] is None:
         blind = ", ".join(reading.reader for reading in first if reading.total is None)
-        return _none(f"not evaluable for reader {blind}")
+        return _none(f"not evaluable for reader {blind}", None, sign)
     difference = abs(totals[0] - totals[1])
-    if at_most(difference, adjudication_limit) and not (third and third[0].total is not None):
-        return CountedScore(
-            _mean(totals), ScoreSource.TWO_READINGS, _names(first), difference, asas_positive=_agreed(first)
-        )
+    if not adjudication.needed(totals[0], totals[1]) and not (third and third[0].total is not None):
+        return CountedScore(_mean(totals), ScoreSource.TWO_READINGS, _names(first), difference, asas_positive=sign)
     if not third:
-        return _none(
-            f"the readers differ by {difference:g}, over {adjudication_limit:g}, and no third reading is locked",
-            difference,
-        )
+        return _none(_why_a_third(totals[0], totals[1], adjudication), difference, sign)
     if third[0].total is None:
-        return _none("the readers differ and the images are not evaluable for the third", difference)
+        return _none("the readers differ and the images are not evaluable for the third", difference, sign)
     agreeing = _agreeing(first, third[0])
     return CountedScore(
         _mean([reading.total for reading in agreeing]),
         ScoreSource.ADJUDICATED,
         _names(agreeing),
         difference,
-        asas_positive=_agreed(agreeing),
+        asas_positive=sign,
     )
 
 
@@ -200,10 +235,20 @@ def _agreeing(first: Sequence[Reading], third: Reading) -> tuple[Reading, ...]:
     return nearest[0] if len(nearest) == 1 else (*first, third)
 
 
-def _agreed(readings: Sequence[Reading]) -> bool | None:
-    """The common answer to the ASAS definition; None where readers differ or one gives none."""
-    answers = {reading.asas_positive for reading in readings}
-    return answers.pop() if len(answers) == 1 else None
+def _sign(readings: Sequence[Reading]) -> bool | None:
+    """The answer to the ASAS definition that two readers share, whatever their totals; None without two equal answers.
+
+    Where the first two disagree, the third reader settles it.
+    """
+    answers = [reading.asas_positive for reading in readings]
+    return next((sign for sign in (True, False) if answers.count(sign) >= READERS), None)
+
+
+def _why_a_third(first: float, second: float, adjudication: Adjudication) -> str:
+    difference = abs(first - second)
+    if adjudication.too_far_apart(first, second):
+        return f"the readers differ by {difference:g}, over {adjudication.limit:g}, and no third reading is locked"
+    return "the readers are on two sides of the cut-off, and no third reading is locked"
 
 
 def _mean(totals: Sequence[float | None]) -> float:
@@ -215,5 +260,5 @@ def _names(readings: Sequence[Reading]) -> tuple[str, ...]:
     return tuple(reading.reader for reading in readings)
 
 
-def _none(reason: str, difference: float | None = None) -> CountedScore:
-    return CountedScore(None, ScoreSource.NONE, (), difference, reason)
+def _none(reason: str, difference: float | None = None, sign: bool | None = None) -> CountedScore:
+    return CountedScore(None, ScoreSource.NONE, (), difference, reason, sign)

@@ -42,7 +42,7 @@ class Flow:
 
     Parameters
     ----------
-    in_trial : participants who are eligible by the data or have a record after the baseline
+    in_trial : participants who are eligible by the data, have a record after the baseline, or are allocated
     eligible, deviations : participants in the trial who are eligible by the data, and those who are not
     followed : participants in the trial with a record after the baseline
     reasons : criteria that the participants outside the trial miss, by name; one person may miss several
@@ -121,18 +121,31 @@ def is_recorded(assessment: VisitAssessment) -> bool:
     return bool(assessment.visit is not None or assessment.readings or assessment.machine is not None)
 
 
-def in_trial(of: Courses, entry: Mapping[str, Eligibility]) -> dict[str, Sequence[VisitAssessment]]:
-    """Return the participants who are eligible by the data or have a record after the baseline."""
+def is_followed(course: Sequence[VisitAssessment]) -> bool:
+    """True if a visit after the baseline has any record."""
+    return any(is_recorded(each) for each in course[1:])
+
+
+def in_trial(
+    of: Courses, entry: Mapping[str, Eligibility], allocated: Collection[str] = ()
+) -> dict[str, Sequence[VisitAssessment]]:
+    """Return the participants who are eligible by the data or have a record after the baseline.
+
+    Parameters
+    ----------
+    allocated : participants in the allocation, who belong to the trial whatever their data (intention to treat); empty
+        in a blinded report
+    """
     return {
         name: course
         for name, course in of.items()
-        if entry[name].state is EntryState.MET or any(is_recorded(each) for each in course[1:])
+        if name in allocated or entry[name].state is EntryState.MET or is_followed(course)
     }
 
 
-def flow(of: Courses, entry: Mapping[str, Eligibility]) -> Flow:
-    """Return the flow of participants."""
-    inside = in_trial(of, entry)
+def flow(of: Courses, entry: Mapping[str, Eligibility], allocated: Collection[str] = ()) -> Flow:
+    """Return the flow of participants; `allocated` as in `in_trial`."""
+    inside = in_trial(of, entry, allocated)
     outside = [entry[name] for name in of if name not in inside]
     eligible = sum(entry[name].state is EntryState.MET for name in inside)
     return Flow(
@@ -140,7 +153,7 @@ def flow(of: Courses, entry: Mapping[str, Eligibility]) -> Flow:
         in_trial=len(inside),
         eligible=eligible,
         deviations=len(inside) - eligible,
-        followed=sum(any(is_recorded(each) for each in course[1:]) for course in inside.values()),
+        followed=sum(is_followed(course) for course in inside.values()),
         not_eligible=sum(each.state is EntryState.NOT_MET for each in outside),
         not_known=sum(each.state is EntryState.UNKNOWN for each in outside),
         reasons=Counter(c.name for each in outside for c in each.criteria if c.state is EntryState.NOT_MET),

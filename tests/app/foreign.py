@@ -143,7 +143,7 @@ def overflowing(ds: pydicom.Dataset, number: int) -> bytes:
 PIXEL_SPACING = b"\x28\x00\x30\x00"
 SCOUT = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
 
-SCORED: dict[str, Callable[[list[Path]], object]] = {
+SCORED: dict[str, Callable[[list[Path]], None]] = {
     "as written": lambda paths: None,
     "bare data sets": bare,
     "a series UID for each slice": lambda p: edit(p, SeriesInstanceUID=lambda ds, n: f"1.2.5.{n}"),
@@ -188,7 +188,7 @@ SCORED: dict[str, Callable[[list[Path]], object]] = {
 }
 """Studies that have the known score."""
 
-REFUSED: dict[str, tuple[Callable[[list[Path]], object], str]] = {
+REFUSED: dict[str, tuple[Callable[[list[Path]], None], str]] = {
     "six slices touch the cut": (lambda p: emptied(p[:6]), "slices may be missing"),
     "gap": (lambda p: emptied(p[6:7]), "missing"),
     "values over BitsStored": (lambda p: edit(p, BitsStored=12, HighBit=11, PixelData=overflowing), "BitsStored"),

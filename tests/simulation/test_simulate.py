@@ -182,7 +182,7 @@ def test_counts_of_the_flow_add_up() -> None:
 
 def test_pairs_of_readings_are_of_the_same_images() -> None:
     data = small().data
-    pairs = {each.kind: each for each in reading_pairs(data, SMALL.imaging.adjudication_limit)}
+    pairs = {each.kind: each for each in reading_pairs(data, SMALL.adjudication)}
     both = {
         (r.participant, r.visit) for r in data.readings if r.reader == "R1" and r.repeat == 1 and r.total is not None
     }

@@ -81,7 +81,7 @@ def test_no_rule_of_a_trial_compares_with_a_limit_by_itself() -> None:
         if isinstance(node, ast.Compare)
         and any(isinstance(each, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for each in node.ops)
         and any(
-            str(getattr(part, "attr", None) or getattr(part, "id", "")).endswith(LIMITS)
+            str(getattr(part, "attr", "") or getattr(part, "id", "")).endswith(LIMITS)
             for part in ast.walk(node)
             if isinstance(part, ast.Name | ast.Attribute)
         )

@@ -116,7 +116,7 @@ def test_every_criterion_of_the_registry_entry_is_there() -> None:
         ("other_exclusion", {False: MET, True: NOT_MET, None: UNKNOWN}, "other exclusion"),
     ],
 )
-def test_each_value_at_its_border(field: str, values: dict[float | None, EntryState], name: str) -> None:
+def test_each_value_at_its_border(field: str, values: dict[Any, EntryState], name: str) -> None:
     for value, expected in values.items():
         found = checked(replace(GOOD, **{field: value}))
         assert state(found, name) is expected, (field, value)

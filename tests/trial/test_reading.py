@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparcc_pipeline.trial.reading import CountedScore, Counts, MachineScore, Reading, ScoreSource, counted_score
+from sparcc_pipeline.trial.protocol.mapping import protocol_from
+from sparcc_pipeline.trial.reading import (
+    Adjudication,
+    CountedScore,
+    Counts,
+    MachineScore,
+    Reading,
+    ScoreSource,
+    counted_score,
+)
 
-from .builders import readings
+from .builders import content, protocol, readings
 
 MACHINE = MachineScore("P001", "W0", 7, asas_positive=True)
-LIMIT = 3.4
+LIMIT = Adjudication(3.4)
 
 
 def counted(given: list[Reading], machine: MachineScore | None = MACHINE) -> CountedScore:
@@ -100,7 +109,56 @@ def test_a_repeated_reading_never_counts() -> None:
 
 def test_the_sign_at_entry_is_what_the_readers_agree_on() -> None:
     assert counted(readings(4, 5)).asas_positive is True
-    assert counted(readings(1, 3)).asas_positive is None
+    split = [replace(each, asas_positive=sign) for each, sign in zip(readings(4, 5), (True, False), strict=True)]
+    assert counted(split).asas_positive is None
+
+
+@pytest.mark.parametrize("sign", [True, False, None])
+def test_the_third_reader_settles_the_sign_where_the_first_two_disagree(sign: bool | None) -> None:
+    split = [replace(each, asas_positive=mine) for each, mine in zip(readings(4, 20), (True, False), strict=True)]
+    # The totals agree best between the second and the third: that must not decide the sign.
+    third = replace(readings(4, third=19)[1], asas_positive=sign)
+
+    assert counted([*split, third]).asas_positive is sign
+
+
+@pytest.mark.parametrize("sign", [True, False])
+@pytest.mark.parametrize("third", [None, 4, 12, 20])
+def test_two_equal_signs_hold_whatever_the_totals(sign: bool, third: float | None) -> None:
+    pair = [replace(each, asas_positive=sign) for each in readings(4, 20)]
+    more = [] if third is None else [replace(readings(4, third=third)[1], asas_positive=not sign)]
+
+    assert counted([*pair, *more]).asas_positive is sign
+
+
+def test_a_sign_needs_two_equal_answers() -> None:
+    first, second = readings(4, 5)
+    third = readings(4, third=5)[1]
+
+    assert counted([first, replace(second, asas_positive=None)]).asas_positive is None
+    assert counted([first, replace(second, asas_positive=None), third]).asas_positive is True
+
+
+@pytest.mark.parametrize(("inclusive", "pair"), [(False, (0, 3)), (False, (1, 2)), (True, (2, 3)), (True, (0, 3))])
+def test_two_readings_on_two_sides_of_the_cut_off_need_a_third_where_the_protocol_asks(
+    inclusive: bool, pair: tuple[float, float]
+) -> None:
+    rule = Adjudication(3.4, ((2.0, inclusive),))
+    score = counted_score(readings(*pair), None, Counts.READINGS, rule)
+    settled = counted_score(readings(*pair, third=pair[0]), None, Counts.READINGS, rule)
+
+    assert score.value is None and score.reason is not None and "two sides of the cut-off" in score.reason
+    assert (settled.value, settled.source) == (pair[0], ScoreSource.ADJUDICATED)
+    assert counted(readings(*pair)).value == sum(pair) / 2
+    assert counted_score(readings(0, 1), None, Counts.READINGS, rule).value == 0.5
+
+
+def test_the_protocol_chooses_whether_readings_on_two_sides_count_without_a_third() -> None:
+    asking = protocol({"imaging.adjudicate_at_cut_off": True})
+
+    assert asking.adjudication == protocol().third_reading == Adjudication(3.4, ((2.0, False),))
+    assert protocol().adjudication == Adjudication(3.4)
+    assert protocol_from(content(), "open.toml").third_reading == Adjudication(3.4, ((2.0, False), (2.0, True)))
 
 
 @settings(max_examples=50, deadline=None)

@@ -18,7 +18,7 @@ from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.dicom.input.stack import order_frames
 from sparcc_pipeline.errors import InputError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.message import Message, printable, words_of
+from sparcc_pipeline.message import printable, words_of
 from sparcc_pipeline.orientation import signed_tilt_degrees
 
 SCHEMA: Final = "sparcc-inspect/1"
@@ -107,8 +107,10 @@ def inspect_source(source: Path, request: Request) -> Inspection:
 
 def inspect_discovery(discovery: Discovery, request: Request) -> Inspection:
     """Inspect the series that were found in a source."""
-    taken, t1, refusal = None, None, None
-    because: tuple[Message, ...] = ()
+    taken: SeriesCandidate | None = None
+    t1: SeriesCandidate | None = None
+    because: tuple[str, ...] = ()
+    refusal: str | None = None
     try:
         selection = find_stir(discovery, request.series_uid, request.accept_fat_suppressed)
         taken, because = selection.series, selection.reasons

@@ -14,7 +14,7 @@ from sparcc_pipeline.trial.agreement.summary import (
     total_agreement,
 )
 from sparcc_pipeline.trial.items import QUADRANTS, ItemReading
-from sparcc_pipeline.trial.reading import Counts, Reading, counted_score
+from sparcc_pipeline.trial.reading import Adjudication, Counts, Reading, counted_score
 from sparcc_pipeline.trial.records import TrialData
 
 
@@ -42,7 +42,7 @@ class TotalPairs:
         return total_agreement(self.first, self.second, self.participants, seed)
 
 
-def reading_pairs(data: TrialData, adjudication_limit: float) -> tuple[TotalPairs, ...]:
+def reading_pairs(data: TrialData, adjudication: Adjudication) -> tuple[TotalPairs, ...]:
     """Return all pairs of locked readings of the same images, and the machine against the score of the readings.
 
     Third readings are left out, because they exist only where two readers differed. The machine is compared with the
@@ -63,7 +63,7 @@ def reading_pairs(data: TrialData, adjudication_limit: float) -> tuple[TotalPair
                     found[key].append((a.total, b.total, participant))
     for score in data.scores:
         readings = places.get((score.participant, score.visit), [])
-        counted = counted_score(readings, None, Counts.READINGS, adjudication_limit)
+        counted = counted_score(readings, None, Counts.READINGS, adjudication)
         if score.total is not None and counted.value is not None:
             found[PairKind.MACHINE, "", ""].append((counted.value, float(score.total), score.participant))
     order = list(PairKind)

@@ -15,7 +15,7 @@ from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.trial.crp import BelowDetectionRule
 from sparcc_pipeline.trial.instruments import AsdasForm, Instrument
 from sparcc_pipeline.trial.protocol.choices import CHOICES, Choice, ChoiceValue, ClinicalDefinition, ImagingDefinition
-from sparcc_pipeline.trial.reading import Counts
+from sparcc_pipeline.trial.reading import Adjudication, Counts
 
 DAYS_A_WEEK: Final = 7
 
@@ -98,6 +98,7 @@ class ImagingRules:
     intensity_reference : required kind of the reference signal
     counts : readings or the machine
     adjudication_limit : two readers who differ by more need a third
+    adjudicate_at_cut_off : two readings on two sides of the cut-off of the imaging half count only with a third
     reading_sd : standard deviation of the error of the score that counts, for probabilities
     """
 
@@ -106,6 +107,7 @@ class ImagingRules:
     counts: Counts
     adjudication_limit: float
     reading_sd: float
+    adjudicate_at_cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,24 @@ class Protocol:
     def dual_imaging(self) -> ImagingDefinition:
         """Definition of the imaging half. Raises ConfigError if the choice is unset."""
         return ImagingDefinition(self._chosen("dual_imaging"))
+
+    @property
+    def adjudication(self) -> Adjudication:
+        """The rule by which a score needs a third reading before it counts."""
+        rules = self.imaging
+        return self.third_reading if rules.adjudicate_at_cut_off else Adjudication(rules.adjudication_limit)
+
+    @property
+    def third_reading(self) -> Adjudication:
+        """The rule by which the reading page asks for a third reading: also for readings on two sides of the cut-off.
+
+        With the definition of the imaging half open, by each definition.
+        """
+        chosen, cut_off = self.choices.get("dual_imaging"), self.target.sparcc_cut_off
+        sides = [
+            (cut_off, each is ImagingDefinition.UP_TO) for each in ImagingDefinition if chosen in (None, each.value)
+        ]
+        return Adjudication(self.imaging.adjudication_limit, tuple(sides))
 
     def step_dose(self, step: str) -> str:
         """Return the dose of "first_step" or "second_step" as text. Raises ConfigError if the choice is unset."""

@@ -146,6 +146,7 @@ def _imaging(table: SourcedTable, settings: Settings) -> ImagingRules:
         counts=table.one_of("counts", Counts, settings),
         adjudication_limit=table.number("adjudication_limit", settings, 0, LARGEST_TOTAL),
         reading_sd=table.number("reading_sd", settings, 0.01, LARGEST_TOTAL),
+        adjudicate_at_cut_off=table.flag("adjudicate_at_cut_off", settings),
     )
     table.finish()
     return rules

@@ -91,6 +91,10 @@ class SourcedTable:
         """Return a text; its source goes into `settings`."""
         return str(self.sourced(key, TEXT, settings))
 
+    def flag(self, key: str, settings: Settings) -> bool:
+        """Return true or false; its source goes into `settings`."""
+        return cast(bool, self.sourced(key, FLAG, settings))
+
     def whole(self, key: str, settings: Settings, lowest: int, highest: int) -> int:
         """Return a whole number in this range; its source goes into `settings`."""
         value = cast(int, self.sourced(key, WHOLE, settings))

@@ -21,7 +21,6 @@ from sparcc_pipeline.app.reader.settings import Reading
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, USERS, VISITS
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import READERS
 
@@ -31,23 +30,14 @@ VisitTotals = Mapping[str, int | None]
 
 def differ(first: VisitTotals, second: VisitTotals, protocol: Protocol) -> bool:
     """Return True if two readings need a third. A time point that one reader could not evaluate is not compared."""
-    limit = protocol.imaging.adjudication_limit
     both = {v: (a, second[v]) for v, a in first.items() if a is not None and second.get(v) is not None}
     pairs = {visit: (float(a), float(b)) for visit, (a, b) in both.items() if b is not None}
-    if any(abs(a - b) > limit or remission(a, protocol) != remission(b, protocol) for a, b in pairs.values()):
+    if any(protocol.third_reading.needed(a, b) for a, b in pairs.values()):
         return True
     baseline = pairs.get(protocol.baseline.visit)
     if baseline is None:
         return False
-    return any(abs((a - baseline[0]) - (b - baseline[1])) > limit for a, b in pairs.values())
-
-
-def remission(total: float, protocol: Protocol) -> tuple[bool, ...]:
-    """Return whether a total is in remission, by the protocol's definition, or by each definition if that is open."""
-    chosen = protocol.choices.get("dual_imaging")
-    definitions = tuple(ImagingDefinition) if chosen is None else (ImagingDefinition(chosen),)
-    cut_off = protocol.target.sparcc_cut_off
-    return tuple(total < cut_off if each is ImagingDefinition.BELOW else total <= cut_off for each in definitions)
+    return any(protocol.third_reading.too_far_apart(a - baseline[0], b - baseline[1]) for a, b in pairs.values())
 
 
 def primary_totals(connection: Connection, case: int) -> list[tuple[int, VisitTotals]]:

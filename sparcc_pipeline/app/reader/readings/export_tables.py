@@ -17,7 +17,7 @@ from sparcc_pipeline.app.results.tables import Column, ColumnKind, Table
 from sparcc_pipeline.trial.agreement.pairs import reading_pairs
 from sparcc_pipeline.trial.agreement.summary import TotalAgreement
 from sparcc_pipeline.trial.protocol.definition import Protocol
-from sparcc_pipeline.trial.reading import Counts, MachineScore, Reading, counted_score
+from sparcc_pipeline.trial.reading import Adjudication, Counts, MachineScore, Reading, counted_score
 from sparcc_pipeline.trial.records import TrialData
 
 AGREEMENT_SEED: Final = 1
@@ -108,17 +108,16 @@ def export_tables(visits: Sequence[LockedVisit], store: PictureStore, protocol: 
         if v.machine
     }
     data = TrialData((), (), readings, tuple(scores.values()))
-    limit = protocol.imaging.adjudication_limit
     return {
         "readings": Table(READING_COLUMNS, [asdict(each) for each in readings]),
         "readings_revised": Table(READING_COLUMNS, [asdict(v.as_reading) for v in visits if v.kind == REVISED]),
         "reading_items": Table(ITEMS, [row for each in visits for row in _items(each)]),
-        "counted": Table(COUNTED, list(_counted(readings, limit))),
+        "counted": Table(COUNTED, list(_counted(readings, protocol.adjudication))),
         "agreement": Table(
             AGREEMENT,
             [
                 _agreement(pair.kind.value, pair.first_name, pair.second_name, found)
-                for pair in reading_pairs(data, limit)
+                for pair in reading_pairs(data, protocol.adjudication)
                 if (found := pair.agreement(AGREEMENT_SEED)) is not None
             ],
         ),
@@ -150,10 +149,10 @@ def _items(each: LockedVisit) -> Iterator[dict[str, Any]]:
         }
 
 
-def _counted(readings: Sequence[Reading], limit: float) -> Iterator[dict[str, Any]]:
+def _counted(readings: Sequence[Reading], adjudication: Adjudication) -> Iterator[dict[str, Any]]:
     for participant, visit in sorted({(each.participant, each.visit) for each in readings}):
         mine = [each for each in readings if (each.participant, each.visit) == (participant, visit)]
-        counted = counted_score(mine, None, Counts.READINGS, limit)
+        counted = counted_score(mine, None, Counts.READINGS, adjudication)
         yield {
             "participant": participant,
             "visit": visit,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sparcc_pipeline.app.results.table_reader import Cell, RawRow, RawTable, compact
+from sparcc_pipeline.app.trial_data.read.blinding import require_blinded
 from sparcc_pipeline.app.trial_data.read.cells import is_missing, shown
 from sparcc_pipeline.app.trial_data.read.dictionary import cell_model, field_in_other_unit, field_of_column, fields_of
 from sparcc_pipeline.app.trial_data.read.fields import Field, Place
@@ -21,12 +22,8 @@ from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import QueryKind
 
-_UNBLINDING: Final = (
-    "arm armcode group allocation randomisation randomization treatment treatmentarm dose dosestep studydose "
-    "组别 分组 治疗组 随机分组 剂量"
-)
-UNBLINDING: Final = frozenset(_UNBLINDING.split())
-"""Headers, in compact form, that would reveal the arm."""
+UNBLINDED_PLACES: Final = frozenset({Place.ALLOCATION, Place.DOSING})
+"""Tables that only unblinded commands open; every other one is searched for words of arm and dose."""
 
 _IDENTIFYING: Final = (
     "name patientname firstname lastname surname dateofbirth birthdate dob phone address idcard mrn "
@@ -50,7 +47,7 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
 
     Raises
     ------
-    BlindingError : a column or a REDCap event would reveal the arm
+    BlindingError : a column, a text or a REDCap event would reveal the arm
     InputError : a required column is absent, or two columns mean one field
     """
     columns = _columns(table, queries, places)
@@ -92,13 +89,10 @@ def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> di
                     f"{column!r}; remove or rename one"
                 )
             columns[field.name] = column
-        elif compact(column) in UNBLINDING:
-            raise BlindingError(
-                f"expected no column that reveals the arm in {table.file}, found {column!r}; keep arm and dose in "
-                "files of their own, which only unblinded commands open"
-            )
         elif _REDCAP.fullmatch(column.casefold()) is None:
             _ask_about_unknown(table.file, column, queries, places)
+    if not UNBLINDED_PLACES & set(places):
+        require_blinded(table, frozenset(columns.values()))
     arms = {
         found[1]
         for row in table.rows

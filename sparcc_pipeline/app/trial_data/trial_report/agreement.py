@@ -25,7 +25,7 @@ BLAND_ALTMAN_PANELS: Final = 3
 def agreement_content(data: TrialData, protocol: Protocol, words: Language) -> dict[str, Any]:
     """Return the rows of both tables of agreement, totals and quadrants, and the Bland-Altman plot."""
     rows, drawn = [], []
-    for pairs in reading_pairs(data, protocol.imaging.adjudication_limit):
+    for pairs in reading_pairs(data, protocol.adjudication):
         name = _pair_name(pairs, words)
         found = pairs.agreement(BOOTSTRAP_SEED)
         if found is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sparcc_pipeline.app.report.language import Language
@@ -18,6 +18,7 @@ from sparcc_pipeline.app.trial_data.trial_report import plots
 from sparcc_pipeline.app.trial_data.trial_report import words as terms
 from sparcc_pipeline.app.trial_data.trial_report.agreement import agreement_content
 from sparcc_pipeline.app.trial_data.trial_report.timelines import score_interval, timeline_svg
+from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial
 from sparcc_pipeline.trial.eligibility import Eligibility
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
@@ -31,7 +32,7 @@ from sparcc_pipeline.trial.summary import (
     entries,
     flow,
     in_trial,
-    is_recorded,
+    is_followed,
     visit_summaries,
 )
 
@@ -40,13 +41,24 @@ QUERIES_SHOWN: Final = 20
 
 PANELS_OF_CHANGE: Final = 3
 
+NOT_ALLOCATED: Final = Message("not in the allocation")
+"""Group of the participants in the trial whom the allocation lacks."""
+
 
 @dataclass(frozen=True)
 class Unblinded:
-    """Facts for an unblinded report only: arm of each participant, dose step at each visit."""
+    """Facts for an unblinded report only.
+
+    Parameters
+    ----------
+    arms : arm of each participant
+    steps : dose step at each visit
+    without_data : number of people in the allocation who are in no clinical table, by arm
+    """
 
     arms: Mapping[str, str]
     steps: Mapping[tuple[str, str], int]
+    without_data: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,13 +82,13 @@ def report_content(
     """
     of = courses(assess_trial(data, protocol))
     entry = entries(of, protocol)
-    inside = in_trial(of, entry)
+    inside = in_trial(of, entry, () if unblinded is None else unblinded.arms)
     groups = _groups(inside, protocol, words, unblinded)
     gaps = [gap for course in inside.values() for each in course for gap in _gaps(each)]
     return {
         "protocol": protocol,
         "unblinded": unblinded is not None,
-        "flow": _flow(of, entry, words, protocol, unblinded),
+        "flow": _flow(of, entry, groups, words, protocol, unblinded),
         "groups": [
             (name, [_visit_row(each) for each in visit_summaries(of_group, protocol)])
             for name, of_group in groups.items()
@@ -95,31 +107,37 @@ def report_content(
 def _groups(inside: Courses, protocol: Protocol, words: Language, unblinded: Unblinded | None) -> dict[str, Courses]:
     if unblinded is None:
         return {words.say("All participants"): inside}
-    return {
+    groups: dict[str, Courses] = {
         arm.name: {name: course for name, course in inside.items() if unblinded.arms.get(name) == arm.name}
         for arm in protocol.arms
     }
+    without = {name: course for name, course in inside.items() if name not in unblinded.arms}
+    # Participants whom the allocation lacks are shown as a group of their own: the tables count everyone in the flow.
+    return groups | ({words.say(NOT_ALLOCATED): without} if without else {})
 
 
 def _flow(
-    of: Courses, entry: Mapping[str, Eligibility], words: Language, protocol: Protocol, unblinded: Unblinded | None
+    of: Courses,
+    entry: Mapping[str, Eligibility],
+    groups: Mapping[str, Courses],
+    words: Language,
+    protocol: Protocol,
+    unblinded: Unblinded | None,
 ) -> dict[str, Any]:
-    found = flow(of, entry)
+    found = flow(of, entry, () if unblinded is None else unblinded.arms)
     reasons = sorted(found.reasons.items(), key=lambda each: (-each[1], each[0]))
-    inside = in_trial(of, entry)
-    arms = []
-    for arm in protocol.arms if unblinded else ():
-        mine = [name for name in of if unblinded and unblinded.arms.get(name) == arm.name]
-        followed = sum(name in inside and any(is_recorded(each) for each in inside[name][1:]) for name in mine)
-        arms.append(
-            {
-                "name": arm.name,
-                "label": arm.label,
-                "planned": arm.participants,
-                "allocated": len(mine),
-                "followed": followed,
-            }
-        )
+    planned = {arm.name: arm.participants for arm in protocol.arms}
+    arms = [
+        {
+            "name": name,
+            "planned": planned.get(name),
+            "allocated": len(mine),
+            "followed": sum(is_followed(course) for course in mine.values()),
+            "without_data": unblinded.without_data.get(name, 0),
+        }
+        for name, mine in (groups.items() if unblinded else ())
+        if unblinded
+    ]
     return {"counts": found, "reasons": [(words.say(name), count) for name, count in reasons], "arms": arms}
 
 

@@ -1,10 +1,12 @@
 """Read the arm of each participant and the dose step of each visit. No other module opens those files.
 
-Contents: `read_allocation`, `read_dosing`. Only unblinded commands import this module; a test checks that.
+Contents: `read_allocation`, `read_dosing`, `ask_about_unallocated`. Only unblinded commands import this module; a test
+checks that.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +19,20 @@ from sparcc_pipeline.app.trial_data.read.visit_names import is_known, known_visi
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import Protocol
-from sparcc_pipeline.trial.records import QueryKind
+from sparcc_pipeline.trial.records import QueryKind, TrialData
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """The arm of each participant, by its name in the protocol."""
+    """The arm of each participant, by its name in the protocol.
+
+    Parameters
+    ----------
+    without_data : number of people in the allocation who are in no clinical table, by arm
+    """
 
     arms: Mapping[str, str]
+    without_data: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,12 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
     InputError : the file cannot be read, lacks a column, or gives a participant two arms
     """
     arms: dict[str, str] = {}
+    unknown: dict[str, str] = {}
     names = tuple(arm.name for arm in protocol.arms)
     for row in checked_rows(read_table(file), queries, Place.ALLOCATION, required=("participant", "arm")):
         arm = str(row.values["arm"])
         if not is_known(row, participants, queries):
+            unknown[row.participant] = arm
             continue
         if arm not in names:
             queries.ask(
@@ -68,7 +78,32 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
                 f"expected one arm a participant in {file.name}, found two for {row.participant} (row {row.number}); "
                 "correct the allocation before anything is unblinded"
             )
-    return Allocation(arms)
+    return Allocation(arms, Counter(unknown.values()))
+
+
+def ask_about_unallocated(
+    file: Path, data: TrialData, allocation: Allocation, protocol: Protocol, queries: Queries
+) -> None:
+    """Ask about participants with a record after the baseline whom the allocation lacks."""
+    baseline = protocol.baseline.visit
+    places = [
+        *((visit.participant, visit.visit) for visit in data.visits),
+        *((reading.participant, reading.visit) for reading in data.readings),
+        *((score.participant, score.visit) for score in data.scores),
+    ]
+    followed = {participant for participant, visit in places if visit != baseline}
+    lacking = tuple(sorted(followed - set(allocation.arms)))
+    if lacking:
+        queries.ask(
+            QueryKind.MISSING,
+            None,
+            "participant",
+            Message("an arm for each participant with a visit after the baseline"),
+            Message("{count} participants without an arm: {names}", count=len(lacking), names=lacking),
+            Message("complete the allocation"),
+            left_out="nothing",
+            file=file.name,
+        )
 
 
 def read_dosing(file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries) -> Dosing:

@@ -19,7 +19,12 @@ from sparcc_pipeline.app.trial_data.run import facts
 from sparcc_pipeline.app.trial_data.trial_report.command import REPORT_CHOICES, publish_report
 from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded
 from sparcc_pipeline.app.trial_data.trial_report.page import TrialReport
-from sparcc_pipeline.app.trial_data.unblinded.allocation import Dosing, read_allocation, read_dosing
+from sparcc_pipeline.app.trial_data.unblinded.allocation import (
+    Dosing,
+    ask_about_unallocated,
+    read_allocation,
+    read_dosing,
+)
 from sparcc_pipeline.app.trial_data.unblinded.run import UNBLINDED
 from sparcc_pipeline.app.trial_data.unblinded.steps import ask_about_doses
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -67,8 +72,9 @@ def _with_allocation(
     queries = Queries(loaded.data.queries)
     allocation = read_allocation(allocation_file, known, protocol, queries)
     dosing = Dosing({}) if dosing_file is None else read_dosing(dosing_file, known, protocol, queries)
+    ask_about_unallocated(allocation_file, loaded.data, allocation, protocol, queries)
     ask_about_doses(loaded.data, allocation, dosing, protocol, queries)
     opened = [file for file in (allocation_file, dosing_file) if file is not None]
     data = replace(loaded.data, queries=tuple(queries))
     loaded = replace(loaded, data=data, inputs=(*loaded.inputs, *map(file_input, opened)))
-    return loaded, Unblinded(allocation.arms, dosing.steps)
+    return loaded, Unblinded(allocation.arms, dosing.steps, allocation.without_data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sparcc_pipeline.errors import BlindingError, InputError
 from sparcc_pipeline.trial.records import QueryKind
 
-from ..conftest import visit_row, write_excel
+from ..conftest import visit_row, write_csv, write_excel
 from .clinical_files import only, read, read_rows, redcap_row, visit_of
 
 
@@ -35,10 +36,105 @@ def test_repeated_instruments_of_redcap_are_left_out(tmp_path: Path) -> None:
     assert (only(queries).row, only(queries).left_out) == (3, "row")
 
 
-@pytest.mark.parametrize("column", ["arm", "Treatment", "组别", "dose_step", "Allocation"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        *(
+            "arm",
+            "Treatment",
+            "组别",
+            "dose_step",
+            "Allocation",
+            "ARMCD",
+            "ACTARM",
+            "TRT01P",
+            "TRT01A",
+            "EXDOSE",
+            "EXTRT",
+        ),
+        *(
+            "试验分组",
+            "用药剂量",
+            "随机号",
+            "randomisation_no",
+            "Study drug",
+            "Dose (mg)",
+            "upadacitinib_mg",
+            "研究用药",
+        ),
+    ],
+)
 def test_a_column_that_reveals_the_arm_stops_everything(tmp_path: Path, column: str) -> None:
-    with pytest.raises(BlindingError, match=f"visits.csv, found '{column}'"):
+    with pytest.raises(BlindingError, match=f"visits.csv, found '{re.escape(column)}'"):
         read_rows(tmp_path, {**visit_row(), column: "taper"})
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["合并用药", "pharmacy", "army", "harm", "nsaid_5_dose_mg", "NSAID日剂量5", "treatment_history", "小组讨论"],
+)
+def test_a_column_with_part_of_such_a_word_is_merely_unknown(tmp_path: Path, column: str) -> None:
+    _, queries = read_rows(tmp_path, {**visit_row(), column: 1})
+
+    assert (only(queries).kind, only(queries).column) == (QueryKind.UNKNOWN_COLUMN, column)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "upadacitinib 5 mg qod (taper arm)",
+            "UPA",
+            "Rinvoq",
+            "乌帕替尼 15mg",
+            "taper",
+            "Tapering",
+            "control",
+            "control arm",
+        ),
+        *(
+            "5 mg every other day",
+            "隔日一次",
+            "减量组",
+            "对照组",
+            "A组",
+            "Arm B",
+            "full dose",
+            "剂量减半",
+            "15 mg",
+            "study drug",
+        ),
+        *("randomised to the control group", "unblinded", "dose reduction", "ＱＯＤ"),
+    ],
+)
+@pytest.mark.parametrize("column", ["nsaid_1_drug", "remarks", "patient_global", "asdas_form"])
+def test_a_text_of_arm_drug_or_dose_stops_everything(tmp_path: Path, text: str, column: str) -> None:
+    with pytest.raises(BlindingError, match=rf"visits.csv, found one in row 2, column '{column}'") as caught:
+        read_rows(tmp_path, {**visit_row(), column: text})
+
+    assert repr(text) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "naproxen",
+        "celecoxib 200 mg",
+        "塞来昔布",
+        "controlled",
+        "uncontrolled hypertension",
+        "上臂",
+        "Urumqi",
+        "alarm 1",
+    ],
+)
+def test_other_texts_do_not_stop_anything(tmp_path: Path, text: str) -> None:
+    read_rows(tmp_path, {**visit_row(), "remarks": text})
+
+
+def test_a_file_name_that_reveals_the_arm_stops_everything(tmp_path: Path) -> None:
+    with pytest.raises(BlindingError, match="expected a file name"):
+        read(write_csv(tmp_path / "visits_taper.csv", [visit_row()]))
 
 
 def test_events_of_two_redcap_arms_stop_everything(tmp_path: Path) -> None:

@@ -188,6 +188,39 @@ def test_only_unblind_shows_the_arm_and_the_dose(data: Path, trial: Call, tmp_pa
     assert PRESCRIPTION.search(re.sub(r"<title>.*?</title>", "", page)) is None
 
 
+def _flow_and_attended(page: str) -> tuple[int, list[int], list[int]]:
+    """The people in the trial, those of each group in the flow, and those of each group's table at the first visit."""
+    inside = re.search(r"<b>(\d+)</b>in the trial", page)
+    groups = re.findall(r"<div><b>(\d+)</b>(?:taper|control|not in the allocation)", page)
+    first = re.findall(r'<tr><th scope="row">W0</th><td>(\d+)</td><td>(\d+)</td><td>(\d+)</td><td>', page)
+    assert inside is not None
+    return int(inside[1]), [int(n) for n in groups], [sum(map(int, row)) for row in first[: len(groups)]]
+
+
+def test_unblinded_tables_and_flow_count_the_same_people(data: Path, trial: Call, tmp_path: Path) -> None:
+    allocation = data / "allocation.csv"
+    lines = allocation.read_text(encoding="utf-8").splitlines()
+    screened = (data / "participants.csv").read_text(encoding="utf-8").splitlines()
+    outside = next(line.split(",")[0] for line in screened[1:] if line.split(",")[0] not in "".join(lines))
+    for name, kept in (
+        ("all", lines),
+        ("half", lines[:5]),
+        ("ineligible", [*lines, f"{outside},control"]),
+        ("unknown", [*lines, "P999,taper"]),
+    ):
+        allocation.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        ended = trial("report", *_arguments(data, tmp_path / name), "--unblind", allocation)
+        assert ended.code == 0, ended.err
+
+        page = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+        inside, flow, tables = _flow_and_attended(page)
+        assert inside == sum(flow) == sum(tables) and flow == tables
+        assert inside == (10 if name == "ineligible" else 9)
+        assert len(flow) == (3 if name == "half" else 2)
+        assert ("5 participants without an arm" in page) == (name == "half")
+        assert ("and 1 in the allocation who are in no table of data" in page) == (name == "unknown")
+
+
 def test_a_dose_without_unblinding_is_refused(data: Path, trial: Call, tmp_path: Path) -> None:
     ended = trial("report", *_arguments(data, tmp_path / "out"), "--dosing", data / "dosing.csv")
 
@@ -265,9 +298,9 @@ def test_every_dose_and_criterion_has_words_in_every_language() -> None:
         for node in ast.walk(source)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id in ("_between", "_at_least", "_at_most_uln")
+        and node.func.id in ("_between", "_at_least", "_at_most_uln", "_answer")
         and isinstance(node.args[0], ast.Constant)
     }
-    assert len(names) == 10 and names <= set(terms.CRITERIA)
+    assert len(names) == 17 and names <= set(terms.CRITERIA)
     for message in (*terms.DOSES, *terms.CRITERIA):
         assert message in CHINESE.catalogue
