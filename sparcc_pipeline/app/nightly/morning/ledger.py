@@ -27,6 +27,9 @@ _STANDINGS: Final[Mapping[State, Standing]] = {
     State.REJECTED: Standing.REJECTED,
 }
 
+MANIFEST_TEMPLATE: Final = "the manifest of the site cannot be used: {error}"
+UNUSABLE_MANIFEST: Final = Message("the manifest of the site cannot be used")
+
 _UPLOADS: Final = {
     UploadState.QUARANTINED: Standing.QUARANTINED,
     UploadState.REJECTED: Standing.REJECTED,
@@ -166,6 +169,9 @@ def _reason(reason: Message, kind: object) -> Reason:
     """Return the general reason of an error of a known kind, with its sentence quoted; else the reason itself."""
     known = BY_KIND.get(kind) if isinstance(kind, str) else None
     error = reason.fields.get("error") if isinstance(reason, Message) else None
+    if known is None and error is not None and "{error}" in reason.template:
+        # An English sentence, with the path of a manifest: a site's page leaves it out.
+        return Reason(UNUSABLE_MANIFEST, None, str(error)) if reason.template == MANIFEST_TEMPLATE else Reason(reason)
     if known is None or error is None:
         return Reason(reason)
     return Reason(known.what, known.remedy, str(error))

@@ -164,8 +164,14 @@ def _plot(morning: Morning, words: Language) -> str | None:
 
 
 def _for_whom(reason: Reason, study: StudyNow, site: Site | None) -> Reason:
-    """Return the reason without its remedy if the program failed: a site has nothing to do then."""
-    return replace(reason, remedy=None) if site is not None and study.standing is Standing.GIVEN_UP else reason
+    """Return the reason for a reader: a site has nothing to do if the program failed, and sees no path of the server.
+
+    A sentence of the program is English: a page in another language leaves it out.
+    """
+    if site is None:
+        return reason
+    quoted = "" if site.language != "en" or "/" in reason.quoted else reason.quoted
+    return replace(reason, quoted=quoted, remedy=None if study.standing is Standing.GIVEN_UP else reason.remedy)
 
 
 def _shown_delivery(study: StudyNow, morning: Morning, words: Language) -> dict[str, Any]:

@@ -165,3 +165,20 @@ def test_an_unknown_time_zone_is_named(settings: NightlySettings) -> None:
 
     with pytest.raises(ConfigError, match="Asia/Urumqi_"):
         write_morning_report(wrong, morning_of(Night(settings).ledger, wrong, NOW))
+
+
+def test_a_sites_page_shows_no_path_of_the_server_and_no_english_in_chinese(settings: NightlySettings) -> None:
+    night = Night(settings)
+    for site in SITES:
+        night.study(site=site.code)
+        error = "expected a table at /srv/identity/S01.csv, found no readable file; check the path"
+        reason = Message("the manifest of the site cannot be used: {error}", error=error)
+        night.ledger.quarantine(night.claim(State.RECEIVED), reason, {"waits_for": "manifest"})
+
+    page = write_morning_report(settings, morning_of(night.ledger, settings, NOW))
+
+    assert "/srv/identity/S01.csv" in page.read_text(encoding="utf-8")
+    for site in SITES:
+        text = (page.parent / f"site-{site.code}.html").read_text(encoding="utf-8")
+        assert "/srv/identity" not in text and "expected a table" not in text
+        assert ("该中心的对照表无法使用" if site.language == "zh" else "manifest of the site cannot be used") in text
