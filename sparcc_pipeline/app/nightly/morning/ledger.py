@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -69,6 +70,8 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         )
         for each in versions
     ]
+    linked = _links(ledger, versions)
+    studies = [replace(each, links=linked.get(each.study, ())) for each in studies]
     waiting = [_upload(each) for state in _UPLOADS for each in ledger.uploads(state)]
     return Morning(
         made_at=now,
@@ -78,6 +81,19 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         nights_shown=settings.report.nights,
         problems=problems,
     )
+
+
+def _links(ledger: Ledger, versions: Sequence[StudyVersion]) -> dict[str, tuple[str, ...]]:
+    """Return the pages of the result and of the change of each scored study, by its number."""
+    changes = {each.follow_up_id: each.change_folder for each in ledger.changes() if each.state == ChangeState.MADE}
+    return {
+        str(each.id): (
+            f"{each.result_folder}/report.html",
+            *([f"{folder}/change.html"] if (folder := changes.get(each.id)) else []),
+        )
+        for each in versions
+        if each.result_folder is not None and _standing(each) is Standing.SCORED
+    }
 
 
 def _not_compared(ledger: Ledger) -> dict[int, Reason]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.nightly.morning.model import Morning
@@ -28,6 +29,11 @@ STANDINGS: Final[Mapping[Standing, Message]] = {
     Standing.REJECTED: Message("rejected"),
     Standing.RETRYING: Message("tried again by itself"),
     Standing.GIVEN_UP: Message("failed"),
+}
+
+LINK_NAMES: Final[Mapping[str, Message]] = {
+    "report.html": Message("report"),
+    "change.html": Message("change since baseline"),
 }
 
 _GROUPS: Final = (
@@ -73,6 +79,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
             for s in morning.not_compared()
         ],
         without_score=[{**_shown(s, morning, words, site), "deviations": ()} for s in morning.without_score()],
+        scored=[] if site is not None else [_linked(s, morning, words, site) for s in morning.scored()],
         plot=_plot(morning, words),
         links=links,
         version=__version__,
@@ -154,6 +161,12 @@ def _shown(study: StudyNow, morning: Morning, words: Language, site: Site | None
         "deviations": study.deviations,
         "commands": [] if site is not None else _commands(study),
     }
+
+
+def _linked(study: StudyNow, morning: Morning, words: Language, site: Site | None) -> dict[str, Any]:
+    """Return a scored study with links from the folder of the report, which is two below the work folder."""
+    links = [(LINK_NAMES[place.rpartition("/")[2]], f"../../{quote(place)}") for place in study.links]
+    return {**_shown(study, morning, words, site), "links": links}
 
 
 def _plot(morning: Morning, words: Language) -> str | None:

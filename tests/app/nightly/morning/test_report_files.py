@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,18 @@ def test_a_sites_page_shows_no_path_of_the_server_and_no_english_in_chinese(sett
         text = (page.parent / f"site-{site.code}.html").read_text(encoding="utf-8")
         assert "/srv/identity" not in text and "expected a table" not in text
         assert ("该中心的对照表无法使用" if site.language == "zh" else "manifest of the site cannot be used") in text
+
+
+def test_the_report_links_to_the_results_of_the_night(settings: NightlySettings) -> None:
+    night = Night(settings)
+    night.scored({})
+    (version,) = night.ledger.versions()
+    result = settings.paths.work_folder / str(version.result_folder) / "report.html"
+    result.parent.mkdir(parents=True)
+    result.write_text("the result")
+
+    page = write_morning_report(settings, morning_of(night.ledger, settings, NOW))
+
+    links = re.findall(r'href="(\.\./\.\./[^"]*)"', page.read_text(encoding="utf-8"))
+    assert [(page.parent / link).read_text() for link in links] == ["the result"]
+    assert "../../" not in (page.parent / "site-URM.html").read_text(encoding="utf-8")
