@@ -22,6 +22,8 @@ from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly import run as run_module
 from sparcc_pipeline.app.nightly.settings import load_settings
 from sparcc_pipeline.app.nightly.status import plain_text
+from sparcc_pipeline.app.nightly.work.night import Night
+from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -226,7 +228,7 @@ def test_control_characters_of_a_header_never_reach_the_terminal() -> None:
 
 def test_watch_reports_where_it_listens(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.write_text(SETTINGS.replace('inbox = "inbox"', 'ae_title = "SITE1"') + "\n[receive]\nport = 11999\n")
-    monkeypatch.setattr(run_module.Night, "round", lambda self: self._stop.set() or run_module.Tally())
+    monkeypatch.setattr(Night, "round", lambda self: self._stop.set() or Tally())
 
     assert "Receiving as SPARCC on 127.0.0.1, port 11999" in _call(
         "nightly", "watch", "--receive", "--config", settings
