@@ -103,7 +103,9 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
         if receive:
             from sparcc_pipeline.app.nightly.intake.receiving import serve
 
-            ends.callback(serve(settings, utc_now, context.log).stop)
+            receiver = serve(settings, utc_now, context.log)
+            ends.callback(receiver.stop)
+            typer.echo(f"Receiving as {settings.receive.ae_title} on {settings.receive.host}, port {receiver.port}")
         workers = DaskWorkers(settings.run)
         ends.callback(workers.close)
         night = Night(context, real_steps(), workers, this_process(), stop, part)

@@ -21,6 +21,9 @@ from sparcc_pipeline.app.ledger.ledger import FileRecord, Ledger, UploadRecord
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly import run as run_module
 from sparcc_pipeline.app.nightly.settings import load_settings
+from sparcc_pipeline.app.nightly.status import plain_text
+from sparcc_pipeline.app.nightly.work.night import Night
+from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -217,3 +220,26 @@ def test_a_missing_inbox_is_the_first_line_and_the_exit_code(settings: Path, tmp
     (page,) = tmp_path.rglob("report.en.html")
     text = page.read_text(encoding="utf-8")
     assert text.index("not-mounted") < text.index("Needs you today") and "Nothing waits" not in text
+
+
+def test_control_characters_of_a_header_never_reach_the_terminal() -> None:
+    assert plain_text("LI^MEI\x1b[2J\x07 张三") == "LI^MEI\\x1b[2J\\x07 张三"
+
+
+def test_watch_reports_where_it_listens(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.write_text(SETTINGS.replace('inbox = "inbox"', 'ae_title = "SITE1"') + "\n[receive]\nport = 11999\n")
+    monkeypatch.setattr(Night, "round", lambda self: self._stop.set() or Tally())
+
+    assert "Receiving as SPARCC on 127.0.0.1, port 11999" in _call(
+        "nightly", "watch", "--receive", "--config", settings
+    )
+
+
+def test_other_users_lose_the_ledger_at_the_next_start(settings: Path) -> None:
+    _call("nightly", "status", "--config", settings)
+    ledger = settings.parent / "work" / "ledger.sqlite"
+    ledger.chmod(0o646)
+
+    _call("nightly", "status", "--config", settings)
+
+    assert ledger.stat().st_mode & 0o777 == 0o640
