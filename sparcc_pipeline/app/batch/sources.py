@@ -15,8 +15,9 @@ from typing import Final
 from sparcc_pipeline.app.study.files import PARTIAL_PREFIX, PARTIAL_SUFFIX
 from sparcc_pipeline.app.study.images import is_nifti, require_readable
 from sparcc_pipeline.app.study.saved_study import is_score_folder
-from sparcc_pipeline.dicom.input.elements import looks_like_dicom, quiet_pydicom
+from sparcc_pipeline.dicom.input.elements import quiet_pydicom
 from sparcc_pipeline.dicom.input.files.directory import directory_references, is_directory
+from sparcc_pipeline.dicom.input.files.recognition import looks_like_dicom
 from sparcc_pipeline.dicom.input.studies import FoundStudy, StudyFinder
 from sparcc_pipeline.errors import SparccError, UnreadablePixelsError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from sparcc_pipeline.dicom.input.discover import Discovery, discover
-from sparcc_pipeline.dicom.input.elements import looks_like_dicom
+from sparcc_pipeline.dicom.input.files.recognition import looks_like_dicom
 from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import Selection, find_stir, find_t1
 from sparcc_pipeline.dicom.input.series.account import InputAccount, account_for

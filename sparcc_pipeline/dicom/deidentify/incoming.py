@@ -16,16 +16,10 @@ import pydicom
 from sparcc_pipeline.dicom.deidentify.image import Deidentified, Subject, deidentify_file
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_hash
 from sparcc_pipeline.dicom.guard.sizes import require_inflatable
-from sparcc_pipeline.dicom.input.elements import (
-    PARSE_ERRORS,
-    START_BYTES,
-    looks_like_dicom,
-    quiet_pydicom,
-    starts_like_dicom,
-    text_of,
-)
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of
 from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
+from sparcc_pipeline.dicom.input.files.recognition import START_BYTES, looks_like_dicom, starts_like_dicom
 from sparcc_pipeline.dicom.input.missing_uids import HINTS, UID_TAGS, uids_of
 from sparcc_pipeline.errors import SparccError
 

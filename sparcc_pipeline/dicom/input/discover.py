@@ -13,15 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from sparcc_pipeline.dicom.input.classify import SeriesKind
-from sparcc_pipeline.dicom.input.elements import (
-    PARSE_ERRORS,
-    START_BYTES,
-    printable_name,
-    quiet_pydicom,
-    starts_like_dicom,
-)
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, printable_name, quiet_pydicom
 from sparcc_pipeline.dicom.input.files.directory import ListedFile, is_directory, listed_files, missing_files
 from sparcc_pipeline.dicom.input.files.other_files import Unreadable, possible_image
+from sparcc_pipeline.dicom.input.files.recognition import START_BYTES, starts_like_dicom
 from sparcc_pipeline.dicom.input.headers import Frame, ImageFile, read_open_header
 from sparcc_pipeline.dicom.input.series.copies import without_copies
 from sparcc_pipeline.dicom.input.series.cut import Cut, find_cut

@@ -202,8 +202,7 @@ def _require_whole(ds: Dataset, uids: Uids) -> None:
 
 
 def _whole(ds: Dataset, keyword: str) -> int | None:
-    number = number_of(ds, keyword)
-    return None if number is None else int(number)
+    return None if (number := number_of(ds, keyword)) is None else int(number)
 
 
 def _frames(ds: Dataset, shared: Dataset, frame_groups: list[Dataset], path: Path, uid: str) -> tuple[Frame, ...]:

@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from sparcc_pipeline.dicom.input.elements import looks_like_dicom, printable_name
+from sparcc_pipeline.dicom.input.elements import printable_name
 from sparcc_pipeline.dicom.input.files.archive import temporary_folder, unpack
 from sparcc_pipeline.dicom.input.files.directory import directory_references, is_directory
+from sparcc_pipeline.dicom.input.files.recognition import looks_like_dicom
 from sparcc_pipeline.errors import InputError, SeriesNotFoundError, SparccError, UnreadablePixelsError
 
 DEEPEST_ARCHIVE: Final = 2

@@ -18,16 +18,11 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
 from sparcc_pipeline.dicom.guard.sizes import require_inflatable
-from sparcc_pipeline.dicom.input.elements import (
-    PARSE_ERRORS,
-    START_BYTES,
-    quiet_pydicom,
-    starts_like_dicom,
-    text_of,
-)
+from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of
 from sparcc_pipeline.dicom.input.files.archive import archive_files, temporary_folder, unpack
 from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
+from sparcc_pipeline.dicom.input.files.recognition import START_BYTES, starts_like_dicom
 from sparcc_pipeline.dicom.input.headers import read_open_header
 from sparcc_pipeline.dicom.input.source import is_archive, with_unpacked
 from sparcc_pipeline.errors import SparccError

@@ -14,8 +14,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from sparcc_pipeline.dicom.input.discover import SeriesCandidate, discover
-from sparcc_pipeline.dicom.input.elements import START_BYTES, printable_name, starts_like_dicom
+from sparcc_pipeline.dicom.input.elements import printable_name
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
+from sparcc_pipeline.dicom.input.files.recognition import START_BYTES, starts_like_dicom
 from sparcc_pipeline.dicom.input.select import find_stir
 from sparcc_pipeline.dicom.input.series.account import account_for
 from sparcc_pipeline.dicom.input.series.cut import ANTERIOR, POSTERIOR

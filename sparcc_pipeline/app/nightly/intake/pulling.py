@@ -11,8 +11,9 @@ from typing import Final
 
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
+from sparcc_pipeline.app.nightly.intake.raw_files import PULL_WAY
 from sparcc_pipeline.app.nightly.intake.receiving import new_name, serve
-from sparcc_pipeline.app.nightly.intake.sorting import PULL_WAY, continued, study_key
+from sparcc_pipeline.app.nightly.intake.sorting import continued, study_key
 from sparcc_pipeline.app.nightly.settings_tables import PullSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.results.table_reader import compact, read_table

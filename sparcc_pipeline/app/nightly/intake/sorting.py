@@ -5,7 +5,6 @@ A killed program may run again, and two programs may run at once: every write is
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,9 +15,11 @@ from typing import Final
 from sparcc_pipeline.app.ledger.ledger import FileRecord, UploadRecord
 from sparcc_pipeline.app.ledger.session import LedgerLostError
 from sparcc_pipeline.app.ledger.states import UploadState
+from sparcc_pipeline.app.nightly.intake.copying import ChangedUpload, RefusedUpload
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import PARTIAL, IdentityStore
-from sparcc_pipeline.app.nightly.intake.inbox import ChangedUpload, RefusedUpload, list_entries, remove, take
+from sparcc_pipeline.app.nightly.intake.inbox import list_entries, remove, take
+from sparcc_pipeline.app.nightly.intake.raw_files import INBOX_WAY, files_of
 from sparcc_pipeline.app.nightly.settings_tables import SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context
 from sparcc_pipeline.app.nightly.work.reasons import failure_of
@@ -26,19 +27,14 @@ from sparcc_pipeline.dicom.deidentify.incoming import (
     IncomingFile,
     content_digest,
     file_digest,
-    lost_image,
     read_incoming,
 )
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_hash
 from sparcc_pipeline.dicom.guard.child import run_guarded
-from sparcc_pipeline.dicom.input.files.directory import is_directory
 from sparcc_pipeline.dicom.input.files.other_files import packed_form_of
 from sparcc_pipeline.dicom.input.studies import examinations
 from sparcc_pipeline.errors import OutputError
 from sparcc_pipeline.message import Message
-
-INBOX_WAY: Final = "inbox"
-PULL_WAY: Final = "pull"
 
 SORTING_ATTEMPTS: Final = 3
 """How often an upload is read before it is quarantined; a first failure may be the machine's."""
@@ -149,7 +145,7 @@ def _sort_or_quarantine(context: Context, store: IdentityStore, site: str, folde
             reason = failure_of(error)
     records = [
         FileRecord(keyed_hash(store.key, "file", file_digest(file)).hex(), file.stat().st_size)
-        for file in _files_of(folder)
+        for file in files_of(folder)
     ]
     context.ledger.record_upload(UploadRecord(folder.name, site, folder.name.split("-")[0], records))
     context.ledger.close_upload(
@@ -166,16 +162,11 @@ def _sort_or_quarantine(context: Context, store: IdentityStore, site: str, folde
     return False
 
 
-def _files_of(folder: Path) -> list[Path]:
-    """Return the files of an upload, without links."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
 def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path) -> None:
     read: list[tuple[Path, IncomingFile]] = []
     records: list[FileRecord] = []
     now = context.clock().timestamp()
-    for file in _files_of(folder):
+    for file in files_of(folder):
         incoming = run_guarded(read_incoming, file)
         if incoming is None:
             key = keyed_hash(store.key, "file", file_digest(file)).hex()
@@ -248,60 +239,3 @@ def _instance(
         arrived_at=min(file.stat().st_mtime, now),
         modality=incoming.modality,
     )
-
-
-def raw_files(store: IdentityStore, instances: Iterable[Instance]) -> list[Path]:
-    """Return the paths of these instances."""
-    return [store.incoming(each.site) / each.upload / each.file for each in instances]
-
-
-def lost_files(store: IdentityStore, instances: list[Instance]) -> list[Path]:
-    """Return the files of a study's uploads that cannot be read and may have been its slices, and its DICOMDIRs.
-
-    An upload that holds the whole study, and was sent since, replaces those before it.
-    """
-    keys = {each.instance_key for each in instances}
-    lost: dict[str, list[Path]] = {}
-    for upload in sorted({each.upload for each in instances}):
-        folder = store.incoming(instances[0].site) / upload
-        lost[upload] = [path for path in _files_of(folder) if _is_lost(path)]
-        if keys == {each.instance_key for each in instances if each.upload == upload} and not lost[upload]:
-            return []
-    return [path for paths in lost.values() for path in paths]
-
-
-def _is_lost(path: Path) -> bool:
-    return run_guarded(read_incoming, path) is None and (lost_image(path) or is_directory(path))
-
-
-def clean_raw(context: Context, store: IdentityStore) -> None:
-    """Delete raw uploads past `keep_raw_days` whose studies are delivered or superseded, and remains of killed copies.
-
-    Receptions stay: the node finishes them.
-    """
-    for site in context.settings.site:
-        for way in (INBOX_WAY, PULL_WAY):
-            # Intake holds the lock, so no process owns these.
-            for partial in store.incoming(site.code).glob(f"{way}-*{PARTIAL}"):
-                shutil.rmtree(partial, ignore_errors=True)
-    days = context.settings.intake.keep_raw_days
-    if days is None:
-        return
-    before = context.clock().timestamp() - days * 86400
-    waiting: dict[str, int] = defaultdict(int)
-    for version in context.ledger.versions():
-        if version.delivered_at is None and version.superseded_by is None:
-            for name in store.identities.uploads(version.site, version.study_key):
-                waiting[name] += 1
-    for upload in context.ledger.uploads(UploadState.SORTED):
-        folder = store.incoming(upload.site) / upload.id
-        if upload.received_at.timestamp() < before and not waiting[upload.id] and folder.exists():
-            remove_folder(folder)
-            context.log("raw files deleted", site=upload.site, upload=upload.id)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove an upload's folder. It is renamed first, so that no half-deleted folder has its name."""
-    renamed = folder.with_name(folder.name + PARTIAL)
-    folder.rename(renamed)
-    shutil.rmtree(renamed, ignore_errors=True)

@@ -17,14 +17,8 @@ from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.pulling import pull_all
-from sparcc_pipeline.app.nightly.intake.sorting import (
-    clean_raw,
-    continued,
-    lost_files,
-    raw_files,
-    sort_uploads,
-    take_from_inboxes,
-)
+from sparcc_pipeline.app.nightly.intake.raw_files import clean_raw, mark_lost, raw_files
+from sparcc_pipeline.app.nightly.intake.sorting import continued, sort_uploads, take_from_inboxes
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
 from sparcc_pipeline.app.nightly.work.reasons import failure_of
@@ -191,7 +185,7 @@ def _write(
                 "none of the {count} objects of this study is an MR image: the site should send the images", count=count
             )
         )
-    _mark_lost(context, store, instances, folder)
+    mark_lost(context, store, instances, folder)
     for patient in {each.patient_id for each in instances}:
         store.identities.remember(version.site, patient, participant, days, uids)
     return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
@@ -224,25 +218,6 @@ def _undecodable(error: InputError) -> Message:
             stated=wrong.fields["stated"],
         )
     return Message("an image of this study is damaged or cannot be decoded: the site should send it again")
-
-
-def _mark_lost(context: Context, store: IdentityStore, instances: list[Instance], folder: Path) -> None:
-    """Write an empty file for each file of the uploads that may have held a slice of the STIR series.
-
-    The score then counts them as unreadable, as it does for a study that it reads itself. Their names stay behind.
-    """
-    lost = lost_files(store, instances)
-    if not lost:
-        return
-    discovery = discover([*raw_files(store, instances), *lost])
-    try:
-        stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
-        series = {uid for _, uid in stir.uids}
-    except SparccError:
-        series = set()
-    count = sum(each.series_uid is None or each.series_uid in series for each in discovery.unreadable)
-    for number in range(1, count + 1):
-        (folder / f"unreadable-{number:04d}.dcm").touch()
 
 
 def _burnt_in() -> Message:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from sparcc_pipeline.app.nightly.intake import inbox as inbox_module
-from sparcc_pipeline.app.nightly.intake.inbox import RefusedUpload, list_entries, remove, take
+from sparcc_pipeline.app.nightly.intake import copying
+from sparcc_pipeline.app.nightly.intake.copying import RefusedUpload
+from sparcc_pipeline.app.nightly.intake.inbox import list_entries, remove, take
 from sparcc_pipeline.app.nightly.settings_tables import IntakeSettings
 
 LIMITS = IntakeSettings(max_files=20, max_bytes=2_000_000, max_file_bytes=1_000_000)
@@ -184,14 +185,14 @@ def test_a_file_that_comes_while_its_folder_is_copied_is_not_lost(
     make_study(inbox)
     (entry,) = list_entries(inbox, 10)
     late = inbox / "张三" / "late.dcm"
-    copy = inbox_module._copy_folder
+    copy = copying._copy_folder
 
     def slow(descriptor: int, folder: Path, *others: Any) -> None:
         copy(descriptor, folder, *others)
         late.write_bytes(b"late")
 
-    monkeypatch.setattr(inbox_module, "_copy_folder", slow)
-    with pytest.raises(inbox_module.ChangedUpload):
+    monkeypatch.setattr(copying, "_copy_folder", slow)
+    with pytest.raises(copying.ChangedUpload):
         take(entry, tmp_path / "upload", LIMITS)
     assert not (tmp_path / "upload").exists() and late.read_bytes() == b"late"
 
