@@ -108,11 +108,12 @@ def whose(study: Study, config: SettingsFile = DEFAULT_FILE) -> None:
     """
     from sparcc_pipeline.app.nightly.intake.steps import whose as identities
     from sparcc_pipeline.app.nightly.settings import load_settings
-    from sparcc_pipeline.app.nightly.status import open_ledger
+    from sparcc_pipeline.app.nightly.status import open_ledger, plain_text
 
     with open_ledger(config) as ledger:
         version = ledger.version(study)
-    for patient, accession, day in identities(load_settings(config), version):
+    for row in identities(load_settings(config), version):
+        patient, accession, day = map(plain_text, row)
         typer.echo(f"patient {patient}, accession {accession or 'none'}, study date {day or 'none'}")
 
 

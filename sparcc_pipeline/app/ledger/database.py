@@ -6,6 +6,7 @@ begin, so that two never wait for each other. PostgreSQL needs the extra `postgr
 
 from __future__ import annotations
 
+import os
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
@@ -128,6 +129,9 @@ def _make_folder(file: str | None) -> None:
         raise ConfigError("expected a file in a SQLite URL, found none: sqlite:///FILE; change [database] url")
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
+        for part in (Path(file), Path(f"{file}-wal"), Path(f"{file}-shm")):
+            if part.exists() and part.stat().st_mode & 0o007 and part.stat().st_uid == os.getuid():
+                part.chmod(part.stat().st_mode & 0o770)
     except OSError as error:
         raise OutputError(
             f"expected a folder for the ledger {file}, found it not usable ({(error.strerror or '').lower()}); change "

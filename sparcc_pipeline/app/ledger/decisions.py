@@ -70,6 +70,18 @@ class DecisionRepository(Repository):
 
         return self._session.write(work)
 
+    def explain(self, number: int, reason: Message, by: str) -> None:
+        """Replace the reason of a study in quarantine by its present one; do nothing if it is that already."""
+
+        def work(connection: Connection) -> None:
+            version, plain = find_version(connection, number), to_plain(reason)
+            if version.state != State.QUARANTINED or (version.reason and to_plain(version.reason) == plain):
+                return
+            connection.execute(update(study_version).where(study_version.c.id == number).values(reason=plain))
+            self._record_event(connection, "explained", by, reason=reason, version_id=number)
+
+        self._session.write(work)
+
     def supersede(self, old: int, new: int, by: str) -> tuple[StudyVersion, StudyVersion]:
         """Make `new` the study of a visit that counts instead of `old`; release it if it is in quarantine.
 

@@ -26,6 +26,7 @@ from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.nightly.work.steps import real_steps
 from sparcc_pipeline.app.nightly.work.workers import DaskWorkers
 from sparcc_pipeline.app.study.clock import utc_now
+from sparcc_pipeline.dicom.input.elements import silence_libraries
 from sparcc_pipeline.errors import OutputError, SparccError
 
 SECONDS_BETWEEN_REPORTS: Final = 3600.0
@@ -44,6 +45,7 @@ def open_context(settings: NightlySettings, program: str) -> Iterator[Context]:
     ------
     ConfigError, OutputError : the ledger or the work folder is not usable
     """
+    silence_libraries()
     engine = open_database(settings.database_url)
     try:
         ledger = Ledger(engine, utc_now, settings.database.patience_seconds)
@@ -101,7 +103,9 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
         if receive:
             from sparcc_pipeline.app.nightly.intake.receiving import serve
 
-            ends.callback(serve(settings, utc_now, context.log).stop)
+            receiver = serve(settings, utc_now, context.log)
+            ends.callback(receiver.stop)
+            typer.echo(f"Receiving as {settings.receive.ae_title} on {settings.receive.host}, port {receiver.port}")
         workers = DaskWorkers(settings.run)
         ends.callback(workers.close)
         night = Night(context, real_steps(), workers, this_process(), stop, part)
@@ -122,20 +126,22 @@ def watch_night(file: Path, part: Part, *, receive: bool) -> None:
 
 
 class _Reporter:
-    """Writes the report when a study moved, and at least every hour."""
+    """Writes the report when a study moved or a problem came or ended, and at least every hour."""
 
     def __init__(self, context: Context, part: Part) -> None:
         self._context, self._part = context, part
         self._written: datetime | None = None
+        self._problems: list[str] = []
 
     def report(self, tally: Tally, problems: Sequence[Exception]) -> None:
         if self._part == Part.INTAKE:
             return
         time = self._context.clock()
         age = None if self._written is None else abs((time - self._written).total_seconds())
-        if tally.moved or age is None or age > SECONDS_BETWEEN_REPORTS:
-            write_report(self._context, [failure_of(each) for each in problems])
-            self._written = time
+        found = [failure_of(each) for each in problems]
+        if tally.moved or found != self._problems or age is None or age > SECONDS_BETWEEN_REPORTS:
+            write_report(self._context, found)
+            self._written, self._problems = time, list(found)
 
 
 def _code(tally: Tally, problems: Sequence[Exception]) -> int:
@@ -148,4 +154,4 @@ def _summary(tally: Tally, problems: Sequence[Exception]) -> list[str]:
     states = ", ".join(f"{tally.states[state]} {state}" for state in _SUMMARIZED if tally.states[state])
     changes = ", ".join(f"{count} {state}" for state, count in tally.changes.items() if count)
     lines = [f"Studies: {states or 'none was scored or set aside'}", *([f"Changes: {changes}"] if changes else [])]
-    return [*lines, *(f"Problem: {failure_of(each)}" for each in problems)]
+    return [*(f"Problem: {failure_of(each)}" for each in problems), *lines]

@@ -68,6 +68,8 @@ class SiteSettings(SettingsTable):
     code : the trial's code of the site
     name : its name, as reports show it
     ae_title : application entity title with which it calls; None: it does not send by C-STORE
+    tls_name : common name or DNS name in the certificate that it must show (`receive.tls_ca`); None: any that no other
+        site names
     inbox : folder into which it drops zips and folders; None: it has none
     manifest : table (CSV or TOML) that assigns studies to participants and visits
     language : language of its reasons and its report
@@ -77,6 +79,7 @@ class SiteSettings(SettingsTable):
     code: Code
     name: str
     ae_title: AeTitle | None = None
+    tls_name: str | None = None
     inbox: SettingsPath | None = None
     manifest: SettingsPath
     language: LanguageCode = "en"

@@ -40,7 +40,7 @@ def show_status(file: Path, *, as_json: bool) -> None:
         return
     current = [each for each in versions if each.superseded_by is None]
     for line in (*_table(current), *_waiting(current, uploads)):
-        typer.echo(line)
+        typer.echo(plain_text(line))
 
 
 def _table(versions: list[StudyVersion]) -> Iterator[str]:
@@ -93,6 +93,11 @@ def _plain_upload(upload: Upload) -> dict[str, Any]:
     names = ("id", "site", "way", "state", "files", "bytes")
     found = {name: getattr(upload, name) for name in names}
     return {**found, "received_at": upload.received_at.isoformat(), "reason": upload.reason}
+
+
+def plain_text(text: str) -> str:
+    """Return a text from a header for a terminal: control characters, which could steer it, as escapes."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
 def print_state(version: StudyVersion) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 Row = Mapping[str, Any]
 
@@ -45,8 +45,14 @@ class Table:
     rows: Sequence[Row]
 
 
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a text that starts so as a formula; an apostrophe before it keeps it a text."""
+
+
 def rows_as_csv(names: Sequence[str], rows: Iterable[Row]) -> str:
     """Return rows under a header: yes and no as 1 and 0, dates as YYYY-MM-DD, a missing value as empty cell.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe.
 
     Raises
     ------
@@ -91,6 +97,8 @@ def parquet_bytes(table: Table) -> bytes:
 def _plain(value: Any) -> str | int | float | None:
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, str) and len(value) > 1 and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
     return value.isoformat() if isinstance(value, date) else value
 
 

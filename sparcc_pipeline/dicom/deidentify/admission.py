@@ -28,7 +28,7 @@ def refusal(source: Dataset) -> Message | None:
     if text_of(source, "ConversionType") or image_type & SCREEN_WORDS:
         return Message("a picture of a screen, which may hold a name")
     if texts_of(source, "PhotometricInterpretation")[:1] not in (("MONOCHROME1",), ("MONOCHROME2",)):
-        return Message("a colour picture, which may hold a name")
+        return Message("a color picture, which may hold a name")
     if _overlay_in_pixels(source):
         return Message("a drawing or text lies in unused bits of the pixels")
     if "PixelData" not in source:

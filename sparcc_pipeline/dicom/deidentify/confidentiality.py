@@ -1,4 +1,4 @@
-"""The list of elements that stay in a de-identified MR image, and the check of each value that stays.
+"""Elements that stay in a de-identified MR image, and the check of each value.
 
 The list itself is `confidentiality.toml`. Everything else is removed: a list of elements to remove would miss those
 that a vendor, a retired edition or a mistyped VR adds. A value stays only if it is a plausible number, a known word, or
@@ -34,7 +34,8 @@ LONGEST_DECIMAL: Final = 16
 
 _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _WORD: Final = re.compile(r"[a-z0-9.]+")
-_SHORT_NUMBER: Final = re.compile(r"\d{1,2}(\.\d)?(mm|t)?")
+_MEASURE: Final = re.compile(r"(10|[1-9](\.\d)?)mm|(0\.[2-5]|1\.0|1\.5|3|3\.0|7|7\.0)t")
+"""A slice thickness or a field strength. A number without a unit may be a part of a date or of a telephone number."""
 
 _BINARY_WHOLE: Final = frozenset({"US", "UL", "SS", "SL"})
 _PIXEL_VALUES: Final = frozenset(
@@ -137,7 +138,7 @@ def cleaned_description(text: str, profile: Profile) -> str:
     The words that `protocol.SEQUENCE_WORDS` finds in the text are in the cleaned one too: a series keeps its kind.
     """
     plain = text.lower()
-    kept = [w for w in _WORD.findall(plain) if w in profile.description_words or _SHORT_NUMBER.fullmatch(w)]
+    kept = [w for w in _WORD.findall(plain) if w in profile.description_words or _MEASURE.fullmatch(w)]
     named = _named(plain)
     kept += [word.replace(" ", "") for word in named if word not in _named("_".join(kept))]
     if _named("_".join(kept)) != named:

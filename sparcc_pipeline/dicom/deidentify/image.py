@@ -1,11 +1,11 @@
-"""An MR image without the identity of its patient: Basic Application Level Confidentiality Profile.
+"""Remove the identity of the patient from an MR image.
 
-Source: [DicomPS3.15] annex E.
+Source: [DicomPS3.15] annex E, Basic Application Level Confidentiality Profile with the options Clean Descriptors,
+Retain Longitudinal Temporal Information with Modified Dates, and Retain Safe Private.
 
-A new data set takes the elements that `confidentiality.toml` lists, and nothing else of the file: no preamble, file
-meta information, padding, or compressed stream, in which text can hide. Options: Clean Descriptors, Retain Longitudinal
-Temporal Information with Modified Dates, Retain Safe Private. Geometry, sequence, field strength and pixels stay as
-they are, to the bit. Only MR images pass; everything else of a study is set aside.
+A new data set gets the elements that `confidentiality.toml` lists, and nothing else of the file: no preamble, file meta
+information, padding or compressed stream, in which text can hide. Geometry, sequence, field strength and pixels stay
+the same to the bit. Only MR images pass; everything else of a study is set aside.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,10 +23,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import BaseTag
-from pydicom.uid import (
-    UID,
-    ExplicitVRLittleEndian,
-)
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.deidentify.admission import is_burnt_in, refusal
 from sparcc_pipeline.dicom.deidentify.confidentiality import (
@@ -40,6 +36,7 @@ from sparcc_pipeline.dicom.deidentify.confidentiality import (
 )
 from sparcc_pipeline.dicom.deidentify.plain_pixels import set_plain_pixels
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_uid
+from sparcc_pipeline.dicom.deidentify.shifted_dates import DateShift, day_of
 from sparcc_pipeline.dicom.guard.sizes import require_inflatable
 from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom, text_of, values_of
 from sparcc_pipeline.dicom.input.missing_uids import UID_TAGS, uids_of
@@ -52,22 +49,21 @@ METHOD_CODES: Final = (
     ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
     ("113111", "Retain Safe Private Option"),
 )
-"""Context group 7050 ([DicomPS3.16])."""
+"""Source: [DicomPS3.16] context group 7050."""
 
-METHOD_TEXT: Final = "sparcc-pipeline: [DicomPS3.15] E, elements kept by list"
+METHOD_TEXT: Final = "sparcc-pipeline: PS3.15 E, elements kept by list"
 
-LONGEST_EXAMINATION: Final = timedelta(days=31)
-"""How far other dates may lie from that of the study; scans that are repeated later are other studies."""
+PIXELS_TEXT: Final = "pixels were not read: text burnt into them stays"
 
 LARGEST_DEPTH: Final = 6
-"""Sequences within sequences; functional groups are two deep."""
+"""Deepest nesting of sequences; functional groups are two deep."""
 
 _PRIVATE_NUMBERS: Final = frozenset({"DS", "IS", "FL", "FD", "US", "SS"})
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who and what an image is of, in the trial's codes, and by how many days its dates are moved."""
+    """Participant and visit of an image, in the codes of the trial, and the days by which its dates move."""
 
     trial: str
     site: str
@@ -82,8 +78,8 @@ class Deidentified:
 
     Parameters
     ----------
-    digest : SHA-256 of the content; the same for the same image in whatever transfer syntax or order it came
-    uids : original -> new, of study, series and image; they may only be kept beside the key
+    digest : SHA-256 of the content; the same image has the same digest in every transfer syntax
+    uids : original -> new UID of study, series and image; keep them only beside the key
     """
 
     content: bytes = field(repr=False)
@@ -94,7 +90,7 @@ class Deidentified:
 
 @dataclass(frozen=True)
 class SetAside:
-    """An object that does not pass, and why; `burnt_in` if a person who looks at it may let it pass."""
+    """An object that does not pass, and the reason; if `burnt_in`, a person may look at it and let it pass."""
 
     reason: Message
     burnt_in: bool = False
@@ -106,7 +102,7 @@ class _Context:
     subject: Subject
     profile: Profile
     signed: bool
-    studied: datetime | None
+    dates: DateShift
 
     def uid(self, uid: str) -> str:
         return keyed_uid(self.key, self.subject.site, uid)
@@ -118,8 +114,8 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
     Parameters
     ----------
     path : a DICOM file in any transfer syntax; it is not changed
-    key : secret of the intake, from which UIDs are made (`pseudonyms`)
-    released : a person looked at the pictures: what is marked as burnt in passes
+    key : secret key of the intake, from which UIDs derive (`pseudonyms`)
+    released : a person looked at the images, so those marked as holding burnt-in text pass
 
     Raises
     ------
@@ -136,7 +132,7 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
                 return SetAside(Message("marked as holding text burnt into the picture"), burnt_in=True)
             return _deidentified(source, subject, key)
     except PARSE_ERRORS as error:
-        # The decoder's own words may quote the file.
+        # The text of the decoder's error may quote the file.
         raise UnreadablePixelsError(
             f"expected an image that can be decoded, found a damaged one ({type(error).__name__}); send the study again"
         ) from None
@@ -144,7 +140,8 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
 
 def _deidentified(source: FileDataset, subject: Subject, key: bytes) -> Deidentified:
     signed = int(source.get("PixelRepresentation") or 0) == 1
-    context = _Context(key, subject, read_profile(), signed, _day_of(text_of(source, "StudyDate"), "DA"))
+    studied, born = (day_of(text_of(source, keyword), "DA") for keyword in ("StudyDate", "PatientBirthDate"))
+    context = _Context(key, subject, read_profile(), signed, DateShift(subject.days, studied, born))
     target = _kept(source, context, 0)
     original = dict(zip(UID_TAGS, uids_of(source).all, strict=True))
     for keyword, uid in original.items():
@@ -158,7 +155,7 @@ def _deidentified(source: FileDataset, subject: Subject, key: bytes) -> Deidenti
 
 
 def _kept(source: Dataset, context: _Context, depth: int) -> Dataset:
-    """A new data set with what stays of `source`."""
+    """Return a new data set with the elements of `source` that stay."""
     target = Dataset()
     for tag in sorted(source.keys()):
         keyword = keyword_for_tag(tag)
@@ -188,7 +185,7 @@ def _kept_number(tag: BaseTag, keyword: str, source: Dataset, context: _Context)
 def _kept_element(
     tag: BaseTag, keyword: str, element: DataElement, context: _Context, depth: int
 ) -> DataElement | None:
-    """What stays of one element, with the VR that the standard gives it; None if nothing does."""
+    """Return the part of one element that stays, with its standard VR; None if nothing stays."""
     profile, vr = context.profile, dictionary_VR(tag)
     if keyword in profile.sequences:
         items = [_kept(item, context, depth + 1) for item in element.value] if depth < LARGEST_DEPTH else []
@@ -204,7 +201,7 @@ def _kept_element(
     elif keyword in profile.classes:
         kept = [text for text in texts if text in UID_dictionary]
     elif keyword in profile.dates:
-        kept = [shifted for text in texts[:1] if (shifted := _shifted(text, vr, context))]
+        kept = [shifted for text in texts[:1] if (shifted := context.dates.shifted(text, vr))]
     elif keyword in profile.times:
         kept = [time for text in texts[:1] if (time := kept_time(text))]
     else:
@@ -212,36 +209,8 @@ def _kept_element(
     return DataElement(tag, vr, kept if len(kept) > 1 else kept[0]) if kept else None
 
 
-def _day_of(text: str, vr: str) -> datetime | None:
-    """The day of a date (DA) or of a date and time (DT); None where it is invalid."""
-    plain = text.strip(" \0")
-    if vr == "DA":
-        plain = plain.replace(".", "").replace("-", "")
-    try:
-        return datetime.strptime(plain[:8], "%Y%m%d") if vr == "DT" or len(plain) == 8 else None
-    except ValueError:
-        return None
-
-
-def _shifted(text: str, vr: str, context: _Context) -> str:
-    """A date (DA) or the date of a date and time (DT), moved by the participant's days; empty where it does not stay.
-
-    One far from that of the study is not of the examination: it may be a birth date in the wrong place.
-    """
-    day = _day_of(text, vr)
-    if day is None or (context.studied is not None and abs(day - context.studied) > LONGEST_EXAMINATION):
-        return ""
-    try:
-        moved = day + timedelta(days=context.subject.days)
-    except OverflowError:
-        return ""
-    # The offset from UTC shows the place of a hospital: it is removed.
-    clock = kept_time(text.strip(" \0")[8:].split("+")[0].split("-")[0]) if vr == "DT" else ""
-    return f"{moved.year:04d}{moved:%m%d}{clock}"
-
-
 def _keep_private(source: Dataset, target: Dataset, profile: Profile) -> None:
-    """Safe private elements under their creator, where they hold plausible numbers."""
+    """Copy safe private elements that hold plausible numbers, under their creator."""
     for block in profile.private:
         try:
             found = source.private_block(block.group, block.creator)
@@ -259,7 +228,10 @@ def _keep_private(source: Dataset, target: Dataset, profile: Profile) -> None:
 
 
 def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:
-    """The trial's codes in the place of the patient; what an MR image must have and may be empty ([DicomPS3.3] C.7)."""
+    """Set the codes of the trial in place of the patient, and the required elements that may be empty.
+
+    Source: [DicomPS3.3] C.7.
+    """
     subject = context.subject
     target.PatientName = target.PatientID = subject.participant
     for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "ReferringPhysicianName"):
@@ -281,13 +253,13 @@ def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:
     target.ClinicalTrialTimePointID = subject.visit
     serial = text_of(source, "DeviceSerialNumber")
     if serial:
-        # Shows that two scans come from one device, not which device it is.
+        # The code shows that two scans come from one device, but not from which one.
         target.DeviceSerialNumber = keyed_code(context.key, "device", subject.site, serial)
 
 
 def _set_method(target: Dataset) -> None:
-    """That and how the image was de-identified ([DicomPS3.15] E.1.1)."""
-    target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", METHOD_TEXT
+    """State that the image was de-identified, and how. Source: [DicomPS3.15] E.1.1."""
+    target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", [METHOD_TEXT, PIXELS_TEXT]
     target.LongitudinalTemporalInformationModified = "MODIFIED"
     codes = []
     for value, meaning in METHOD_CODES:
@@ -298,7 +270,7 @@ def _set_method(target: Dataset) -> None:
 
 
 def _encoded(target: Dataset) -> bytes:
-    """As a file with file meta information of our own and an empty preamble."""
+    """Return a file with new file meta information and an empty preamble."""
     target.file_meta = FileMetaDataset()
     target.file_meta.MediaStorageSOPClassUID = UID(str(target.SOPClassUID))
     target.file_meta.MediaStorageSOPInstanceUID = UID(str(target.SOPInstanceUID))

@@ -1,7 +1,7 @@
-"""A file as a site sent it: its study and the identifiers that a manifest may name. All of it is identity.
+"""Read study and patient identifiers of a file that a site sent.
 
-Beside `output/identity.py` the only place that keeps what identifies a patient; only the intake calls it, and its
-results stay in the identity folder.
+Besides `output/identity.py`, only this module keeps identifiers of a patient. Only the intake calls it, and its results
+stay in the identity folder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sparcc_pipeline.errors import SparccError
 
 _TAGS: Final = ("SOPClassUID", "PatientID", "AccessionNumber", "StudyDate", "Modality", "Manufacturer")
 _READ_TAGS: Final = sorted({*_TAGS, *UID_TAGS, *HINTS, "FrameOfReferenceUID", "Rows"})
-_NOBODY: Final = Subject("", "", "", "", 0)
+_NO_SUBJECT: Final = Subject("", "", "", "", 0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class IncomingFile:
 
 
 def read_incoming(path: Path) -> IncomingFile | None:
-    """Read one file's place and identifiers; None for a file that is no DICOM, or damaged before its UIDs."""
+    """Return the identifiers of one file; None if it is not DICOM, or damaged before its UIDs."""
     if not looks_like_dicom(path) or is_directory(path):
         return None
     try:
@@ -61,7 +61,7 @@ def read_incoming(path: Path) -> IncomingFile | None:
             if uids.missing and "Rows" not in ds:
                 return None
             frame = text_of(ds, "FrameOfReferenceUID")
-            # What a wrong character set left half a character of could not be stored.
+            # A wrong character set can leave half a character, which could not be stored.
             texts = [
                 t.encode("utf-8", "replace").decode("utf-8")
                 for t in (*uids.all, *(text_of(ds, k) for k in _TAGS), frame)
@@ -87,11 +87,11 @@ def lost_image(path: Path) -> bool:
 def content_digest(path: Path, incoming: IncomingFile, key: bytes) -> str:
     """Return a keyed hash of an image and its patient: the same in any transfer syntax, file or order.
 
-    Elements that the de-identification drops do not count; the patient does: an image that a site sends again under a
-    corrected number is another one.
+    Elements that de-identification removes do not count. The patient counts: an image that a site sends again with a
+    corrected patient number is another image.
     """
     try:
-        result = deidentify_file(path, _NOBODY, key, released=True)
+        result = deidentify_file(path, _NO_SUBJECT, key, released=True)
         content = result.digest if isinstance(result, Deidentified) else file_digest(path)
     except SparccError:
         content = file_digest(path)

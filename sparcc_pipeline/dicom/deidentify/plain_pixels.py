@@ -1,4 +1,4 @@
-"""The stored pixels of an image, uncompressed, and nothing else."""
+"""Write the stored pixels of an image uncompressed, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LARGEST_BYTES: Final = 2**30
 
 
 def set_plain_pixels(target: Dataset, source: FileDataset) -> None:
-    """Set the stored pixels, uncompressed, without anything behind them or in unused bits.
+    """Set the stored pixels of `target`, uncompressed, without data after them or in unused bits.
 
     Raises
     ------
     ValueError : there are fewer than the header states, or implausibly many
-    UnreadablePixelsError : values exceed BitsStored: without their upper bits they would be others
+    UnreadablePixelsError : values exceed BitsStored; removing their upper bits would change them
     """
     count = int(target.Rows) * int(target.Columns) * int(target.get("NumberOfFrames") or 1)
     if count > LARGEST_BYTES // 2:

@@ -1,8 +1,8 @@
-"""What stands in the place of an identity: UIDs, codes and dates made with the secret key of the intake.
+"""Pseudonyms: UIDs, codes and dates that derive from an identity and the secret key of the intake.
 
-Without the key a pseudonym cannot be traced to its identity, nor can a known UID or number be tried against it
-([DicomPS3.15] E.1.1). With the key the same identity always has the same pseudonym, so that references between
-images hold, also of those that come a year later.
+Without the key, a pseudonym cannot be traced to its identity, nor a known UID or number be tested against it. With the
+key, the same identity always has the same pseudonym, so references between images stay valid, even a year later.
+Source: [DicomPS3.15] E.1.1.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final
 from sparcc_pipeline.dicom.uids import UID_ROOT
 
 DAYS_SHIFTED: Final = (365, 3650)
-"""Dates are moved back by one to ten years: further than a trial's visits lie apart, never into the future."""
+"""Fewest and most days by which dates move back: more than the time between visits, and never into the future."""
 
 
 def keyed_hash(key: bytes, purpose: str, *parts: str) -> bytes:
     """Return the HMAC-SHA256 of the parts.
 
-    The purpose keeps uses of the key apart, and parts cannot be shifted into each other. A part may be a file name that
-    is no UTF-8.
+    The purpose separates the uses of the key, and the length of each part counts, so "ab", "c" differs from "a", "bc".
+    A part may be a file name that is not UTF-8.
     """
     encoded = [part.encode("utf-8", "surrogateescape") for part in (purpose, *parts)]
     content = b"".join(len(raw).to_bytes(4, "big") + raw for raw in encoded)
@@ -36,12 +36,12 @@ def keyed_uid(key: bytes, site: str, uid: str) -> str:
 
 
 def keyed_code(key: bytes, purpose: str, *parts: str) -> str:
-    """A code of 16 hexadecimal digits, which fits a short string (SH)."""
+    """Return a code of 16 hexadecimal digits, which fits a short string (SH)."""
     return keyed_hash(key, purpose, *parts).hex()[:16]
 
 
 def days_shifted(key: bytes, participant: str) -> int:
-    """By how many days a participant's dates are moved: negative, the same at every visit and every site."""
+    """Return the days by which a participant's dates move: negative, the same at every visit and site."""
     low, high = DAYS_SHIFTED
     number = int.from_bytes(keyed_hash(key, "dates", participant)[:8], "big")
     return -(low + number % (high - low + 1))

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from pydicom import config
+from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -48,6 +48,17 @@ PERSON_TAG: Final = "PatientID"
 """Hashed by `take_person`, never kept."""
 
 _QUIET: Final = ContextVar("quiet", default=False)
+
+
+def silence_libraries() -> None:
+    """Silence the DICOM libraries for the whole process, whatever they parse in which thread.
+
+    Their warnings quote UIDs and names, and standard error of a service is a journal. `quiet_pydicom` is for one
+    thread.
+    """
+    for name in ("pydicom", "pynetdicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
 
 
 @contextmanager
@@ -143,6 +154,19 @@ def _element_size(start: bytes, offset: int, order: str) -> int | None:
 def printable_name(path: Path) -> str:
     """Return the last part of a path as text that can be printed and stored, whatever bytes it has on disk."""
     return printable(path.name)
+
+
+def is_whole(path: Path) -> bool:
+    """Return True if a file ends with pixels of the length that it states."""
+    try:
+        with quiet_pydicom():
+            pixels = dcmread(path, force=True).get_item("PixelData")
+    except PARSE_ERRORS:
+        return False
+    if not isinstance(pixels, RawDataElement):
+        return False
+    # Pixels without a stated length are read up to their end mark, or not at all.
+    return pixels.length in (len(pixels.value or b""), 0xFFFFFFFF)
 
 
 _TEXT_VRS: Final = frozenset({"CS", "DA", "DT", "LO", "SH", "TM", "UI"})

@@ -1,4 +1,4 @@
-"""C-STORE to a PACS, and C-FIND for what it holds afterwards."""
+"""Send DICOM results to a PACS by C-STORE, and check by C-FIND that it holds them."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from sparcc_pipeline.dicom.network.send import (
 from sparcc_pipeline.errors import OutputError
 
 SYNTAXES: Final = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-"""What is offered for every class: the files are explicit, and a PACS that knows implicit only gets that."""
+"""Offered for every class: the files are explicit; a PACS that accepts implicit only gets implicit."""
 
 _QUERY: Final = StudyRootQueryRetrieveInformationModelFind
 _PENDING: Final = (0xFF00, 0xFF01)
 _STATUS: Final = {0xA7: "out of resources", 0xA9: "data set does not match its class", 0xC0: "cannot understand"}
-"""First byte of a status that refuses ([DicomPS3.4] table B.2-1)."""
+"""First byte of a status of refusal. Source: [DicomPS3.4] table B.2-1."""
 
 
 def send_by_cstore(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> Receipt:
-    """Store every object and look whether it is there.
+    """Store every object, then check that the PACS holds it.
 
     Parameters
     ----------
-    calling : our own application entity title, at most 16 characters
-    timeout_s : for the connection and for every single answer
+    calling : our application entity title, at most 16 characters
+    timeout_s : for the connection and for each answer
 
     Raises
     ------
-    OutputError : refused, dropped, timed out, or not found again; may be tried again
+    OutputError : refused, dropped, timed out, or missing afterwards; may be tried again
     """
     association = _associate(objects, entity, calling, timeout_s)
     try:
@@ -61,17 +61,17 @@ def send_by_cstore(objects: Sequence[Outgoing], entity: Entity, calling: str, ti
 
 
 def lacking_by_cfind(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> int | None:
-    """How many of the objects the PACS does not list; None where it cannot be asked. Nothing is sent."""
+    """Return the number of objects that the PACS does not list, or None if it cannot be queried; store nothing."""
     try:
         association = _associate([], entity, calling, timeout_s)
     except OutputError:
-        # A mere store ends an association that offers nothing else.
+        # A PACS that only stores ends an association for queries.
         return None
     try:
         with quiet_pydicom():
             found = [_missing(association, study, series, uids) for (study, series), uids in by_series(objects).items()]
     except ValueError:
-        # Queries are not among the contexts that it accepted.
+        # It did not accept the context for queries.
         return None
     finally:
         if association.is_established:
@@ -81,7 +81,7 @@ def lacking_by_cfind(objects: Sequence[Outgoing], entity: Entity, calling: str, 
 
 
 def echo(entity: Entity, calling: str, timeout_s: float) -> None:
-    """Ask for a sign of life by C-ECHO.
+    """Check by C-ECHO that the PACS answers.
 
     Raises
     ------
@@ -96,12 +96,14 @@ def echo(entity: Entity, calling: str, timeout_s: float) -> None:
         if association.is_established:
             association.release()
     if status.get("Status") != 0:
-        raise OutputError(f"expected {entity} to answer a C-ECHO, found no answer or a refusal; ask who runs the PACS")
+        raise OutputError(
+            f"expected {entity} to answer a C-ECHO, found no answer or a refusal; ask the administrator of the PACS"
+        )
 
 
 def _associate(objects: Sequence[Outgoing], entity: Entity, calling: str, timeout_s: float) -> Association:
-    """An association with one context a class (far below the limit of 128) and one for the query."""
-    # The classes are named one by one: lists of common ones lack Segmentation.
+    """Return an association with one context for each class (far below the limit of 128) and one for queries."""
+    # Name each class: pynetdicom's list of common classes lacks Segmentation.
     return _connect([*dict.fromkeys(o.sop_class_uid for o in objects), _QUERY], entity, calling, timeout_s)
 
 
@@ -136,7 +138,7 @@ def _why_no_connection(entity: Entity, timeout_s: float) -> str:
 
 
 def _store(objects: Sequence[Outgoing], entity: Entity, association: Association, timeout_s: float) -> None:
-    """Send one after the other; what one object is refused for is no reason to keep back the rest."""
+    """Send one object after the other; if one is refused, the others are still sent."""
     stored = 0
     refused: dict[str, list[str]] = defaultdict(list)
     for outgoing in objects:
@@ -154,7 +156,7 @@ def _store(objects: Sequence[Outgoing], entity: Entity, association: Association
                 "are still in their folder"
             )
         code = int(status.Status)
-        # Success, or a warning: stored, though elements may have been changed ([DicomPS3.4] B.2.3).
+        # Success, or a warning: stored, perhaps with changed elements. Source: [DicomPS3.4] B.2.3.
         if code == 0 or code >> 12 == 0xB:
             stored += 1
         else:
@@ -163,10 +165,10 @@ def _store(objects: Sequence[Outgoing], entity: Entity, association: Association
 
 
 def _look(objects: Sequence[Outgoing], entity: Entity, association: Association) -> Receipt:
-    """Ask for the objects by C-FIND, or for their number where single objects cannot be asked for."""
+    """Query the objects by C-FIND, or only their number if the PACS has no queries of single objects."""
     count = len(objects)
     if not any(context.abstract_syntax == _QUERY for context in association.accepted_contexts):
-        return Receipt(count, None, "it offers no query, so its answers to the single stores are all that is known")
+        return Receipt(count, None, "it offers no query, so only its answers to each store are known")
     missing = count
     for wait in READ_BACK_WAITS_S:
         time.sleep(wait)
@@ -176,7 +178,7 @@ def _look(objects: Sequence[Outgoing], entity: Entity, association: Association)
             return Receipt(
                 count,
                 None,
-                "it did not let itself be queried, so its answers to the single stores are all that is known",
+                "it refused the query, so only its answers to each store are known",
             )
         missing = sum(known)
         if not missing:
@@ -186,7 +188,7 @@ def _look(objects: Sequence[Outgoing], entity: Entity, association: Association)
 
 
 def _missing(association: Association, study_uid: str, series_uid: str, uids: set[str]) -> int | None:
-    """How many of a series' objects the PACS does not list; None where it cannot be asked."""
+    """Return the number of objects of a series that the PACS does not list, or None if it cannot be queried."""
     try:
         answers = _find(association, "IMAGE", study_uid, series_uid, "SOPInstanceUID")
         if answers is not None:
@@ -198,11 +200,11 @@ def _missing(association: Association, study_uid: str, series_uid: str, uids: se
 
 
 def _find(association: Association, level: str, study_uid: str, series_uid: str, wanted: str) -> list[str] | None:
-    """The values of `wanted` in all answers; None where the PACS does not answer queries at this level.
+    """Return the values of `wanted` in all answers, or None if the PACS does not answer queries at this level.
 
     Raises
     ------
-    RuntimeError : the association has ended; a PACS that knows a sender, but not for queries, may simply drop it
+    RuntimeError : the association has ended; some PACSs drop a sender that may store but not query
     """
     query, values = Dataset(), []
     query.QueryRetrieveLevel, query.StudyInstanceUID, query.SeriesInstanceUID = level, study_uid, series_uid

@@ -1,6 +1,6 @@
-"""Studies of a PACS: what it holds, and having it send them (C-FIND, C-MOVE) or fetching them (DICOMweb).
+"""List the studies of a PACS, and get them by C-MOVE or DICOMweb.
 
-What a PACS answers is identity: only the intake asks, and the answers stay with it.
+Answers of a PACS identify patients, so only the intake queries, and it keeps the answers.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _DESTINATION_UNKNOWN: Final = 0xA801
 _ASKED: Final = ("StudyInstanceUID", "PatientID", "AccessionNumber", "StudyDate", "NumberOfStudyRelatedInstances")
 _PAGE: Final = 200
 MOST_STUDIES: Final = 2000
-"""An answer with more is the wrong question."""
+"""Most studies in an answer; more means that the query was wrong."""
 
 
 @dataclass(frozen=True)
 class RemoteStudy:
-    """A study as a PACS lists it; `count` of its images, None if the PACS does not state it."""
+    """A study as a PACS lists it; `count` is its number of images, None if the PACS does not state it."""
 
     study_uid: str = field(repr=False)
     patient_id: str = field(repr=False)
@@ -50,7 +50,7 @@ class RemoteStudy:
 
 @dataclass(frozen=True)
 class Query:
-    """Which studies: MR of these days, or one by its accession number."""
+    """The studies to list: MR of these days, or one by its accession number."""
 
     first: date | None = None
     last: date | None = None
@@ -58,20 +58,20 @@ class Query:
 
     @property
     def days(self) -> str:
-        """As a DICOM range of dates."""
+        """The days as a DICOM range of dates; empty if not both are set."""
         return f"{self.first:%Y%m%d}-{self.last:%Y%m%d}" if self.first and self.last else ""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: our own title, and how long one answer is waited for."""
+    """Our application entity title, and the longest wait for one answer."""
 
     title: str
     timeout_s: float
 
 
 def list_studies(entity: Entity, caller: Caller, queries: Sequence[Query]) -> list[RemoteStudy]:
-    """What a PACS lists by C-FIND, each study once.
+    """Return the studies that a PACS lists by C-FIND, each once.
 
     Raises
     ------
@@ -115,8 +115,8 @@ def move_study(entity: Entity, caller: Caller, study_uid: str, destination: str)
         association.release()
     if last.get("Status") == _DESTINATION_UNKNOWN:
         raise OutputError(
-            f"expected {entity} to know {destination!r} as a destination, found that it does not; have the PACS's "
-            "administrator add it with our host and port"
+            f"expected {entity} to know {destination!r} as a destination, found that it does not; ask the "
+            "administrator of the PACS to add it with our host and port"
         )
     if last.get("Status") != 0 or last.get("NumberOfFailedSuboperations"):
         raise _refused(entity, "C-MOVE", last)
@@ -125,11 +125,11 @@ def move_study(entity: Entity, caller: Caller, study_uid: str, destination: str)
 
 
 def list_web_studies(service: WebService, caller: Caller, queries: Sequence[Query]) -> list[RemoteStudy]:
-    """What a DICOMweb service lists by QIDO-RS, each study once.
+    """Return the studies that a DICOMweb service lists by QIDO-RS, each once.
 
     Raises
     ------
-    ConfigError : no valid URL
+    ConfigError : the URL is not valid
     OutputError : it cannot be reached, or refuses; may be tried again
     """
     client, found = _client(service, caller), dict[str, RemoteStudy]()
@@ -146,7 +146,7 @@ def list_web_studies(service: WebService, caller: Caller, queries: Sequence[Quer
 
 
 def _list_pages(client: DICOMwebClient, filters: dict[str, str], found: dict[str, RemoteStudy]) -> None:
-    """All pages of an answer; a service that gives the same page for ever is asked no longer."""
+    """Read all pages of an answer; stop at a page without a new study, as some services repeat a page forever."""
     offset = 0
     while True:
         before = len(found)
@@ -159,12 +159,12 @@ def _list_pages(client: DICOMwebClient, filters: dict[str, str], found: dict[str
 
 
 def fetch_web_study(service: WebService, caller: Caller, study_uid: str, folder: Path) -> int:
-    """Fetch a study by WADO-RS into a folder that exists, one file an image; how many there are.
+    """Fetch a study by WADO-RS into an existing folder, one file for each image; return the number of images.
 
     Raises
     ------
-    ConfigError : no valid URL
-    OutputError : it cannot be reached, refuses, or there is no room; may be tried again
+    ConfigError : the URL is not valid
+    OutputError : the service cannot be reached or refuses, or the disk is full; may be tried again
     """
     count = 0
     try:
@@ -183,7 +183,7 @@ def fetch_web_study(service: WebService, caller: Caller, study_uid: str, folder:
 
 
 def _images(client: DICOMwebClient, study_uid: str) -> Iterator[Dataset]:
-    """One at a time: a study as a whole may be larger than the memory."""
+    """Yield one image at a time: a whole study may be larger than the memory."""
     yield from client.iter_study(study_uid)
 
 
@@ -205,7 +205,7 @@ def _note(found: dict[str, RemoteStudy], answer: Dataset) -> None:
         found[uid] = RemoteStudy(uid, patient, accession, day, int(count) if count.isdigit() else None)
     if len(found) > MOST_STUDIES:
         raise ConfigError(
-            f"expected at most {MOST_STUDIES} studies in an answer of the PACS, found more; ask fewer days"
+            f"expected at most {MOST_STUDIES} studies in an answer of the PACS, found more; query fewer days"
         )
 
 
@@ -217,8 +217,8 @@ def _associate(entity: Entity, caller: Caller, context: str) -> Association:
     if association.is_established:
         return association
     raise OutputError(
-        f"expected {entity} to accept a connection from {caller.title} for queries, found none; check titles, host, "
-        "port, and that the PACS knows us, it is tried again"
+        f"expected {entity} to accept a connection from {caller.title} for queries, found none; check titles, host and "
+        f"port, and that the PACS knows {caller.title}; it is tried again"
     )
 
 
@@ -228,7 +228,7 @@ def _refused(entity: Entity, what: str, status: Dataset) -> OutputError:
     failed = status.get("NumberOfFailedSuboperations")
     more = f", {int(failed)} images not sent" if failed else ""
     return OutputError(
-        f"expected {entity} to answer {what}, found {found}{more}; ask who runs the PACS, it is tried again"
+        f"expected {entity} to answer {what}, found {found}{more}; ask the administrator of the PACS; it is tried again"
     )
 
 
@@ -244,7 +244,7 @@ def _client(service: WebService, caller: Caller) -> DICOMwebClient:
 
 
 def _web_fault(service: WebService, error: Exception) -> OutputError:
-    """The error's own words may quote a query, in which an accession number stands."""
+    """Return the error without its own text, which may quote a query with an accession number."""
     answer: Any = getattr(error, "response", None)
     found = type(error).__name__ if answer is None else f"HTTP status {answer.status_code}"
-    return OutputError(f"expected an answer from {service}, found {found}; ask who runs it, it is tried again")
+    return OutputError(f"expected an answer from {service}, found {found}; ask its administrator; it is tried again")

@@ -1,122 +1,85 @@
-"""A DICOM node that takes images in: C-STORE and C-ECHO, from known senders only, each image to disk as it came.
+"""A DICOM node that receives images from known senders by C-STORE, and answers C-ECHO.
 
-Images are not decoded: their bytes are written exclusively, synced and renamed before the sender is told
-that they are stored. Each association has a folder of its own, which gets its final name when the association ends,
-however it ends: what was acknowledged is there, whatever happens to the sender, the network or this program.
+Images are not decoded: their bytes are written, synced and renamed before the sender gets its answer. Each association
+has its own folder, which gets its final name when the association ends, also after an error.
 """
 
 from __future__ import annotations
 
-import logging
-import ssl
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Self
 
-from pydicom.uid import (
-    JPEG2000,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from sparcc_pipeline.dicom.network.connection import BoundedReads, NodeLimits, Report
+from sparcc_pipeline.dicom.input.elements import silence_libraries
+from sparcc_pipeline.dicom.network.connection import (
+    BoundedReads,
+    Report,
+    WaitingConnections,
+    certificate_names,
+)
+from sparcc_pipeline.dicom.network.node import SYNTAXES, Node
 from sparcc_pipeline.dicom.network.reception import PARTIAL, Reception, left_over, publish
 from sparcc_pipeline.errors import ConfigError, OutputError
 
-SYNTAXES: Final = (
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    JPEGLosslessSV1,
-    JPEGLossless,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-    RLELossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLSNearLossless,
-    JPEG2000,
-)
-"""Uncompressed first; a console that holds compressed images only would otherwise drop the study."""
-
-CONNECTIONS_PER_ASSOCIATION: Final = 3
-"""Connections of which no association has come are not many, but for those that mean harm."""
+SWEEP_S: Final = 2.0
+"""Seconds between searches for dead associations."""
 
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 REFUSED_BY_LIMIT: Final = 0xA701
-"""Statuses of [DicomPS3.4] table B.2-1."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """Where the node listens and whom it hears.
-
-    Parameters
-    ----------
-    senders : calling title -> folder into which its images go, one new folder an association
-    name : a new name for such a folder, safe in paths and never used before
-    prefix : how such names begin, and no other folder's that lies there
-    tls : the context of the server; None: no TLS
-    """
-
-    host: str
-    port: int
-    title: str
-    senders: Mapping[str, Path]
-    name: Callable[[], str]
-    prefix: str
-    limits: NodeLimits = field(default_factory=NodeLimits)
-    tls: ssl.SSLContext | None = None
+"""Statuses. Source: [DicomPS3.4] table B.2-1."""
 
 
 class Receiver:
-    """A running node; `stop` ends it, and so does leaving the context.
+    """A running node; `stop`, or the end of the context, stops it.
 
     Raises
     ------
     ConfigError : the port is in use, or not allowed
-    OutputError : what a killed node left cannot be finished
+    OutputError : the receptions of a killed node cannot be finished
     """
 
     def __init__(self, node: Node, report: Report) -> None:
         self._node, self._report = node, report
-        # Its log quotes headers.
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        silence_libraries()
         self._receptions: dict[Association, Reception] = {}
-        self._connections: dict[Association, float] = {}
+        self._waiting = WaitingConnections(node.limits.associations)
         self._lock = threading.Lock()
-        # Seen before the port is ours and finished afterwards: while another node runs, they are its own.
+        # List these before taking the port and finish them afterwards: until then another node may own them.
         left = [partial for folder in set(node.senders.values()) for partial in left_over(folder, node.prefix)]
         ae = AE(ae_title=node.title)
         ae.maximum_pdu_size = node.limits.pdu_bytes
-        ae.maximum_associations = node.limits.associations
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = node.limits.silence_s
+        # pynetdicom also counts connections that never become an association; `_requested` counts associations.
+        ae.maximum_associations = 10**6
+        ae.acse_timeout = node.limits.opening_s
+        ae.dimse_timeout = ae.network_timeout = node.limits.silence_s
         ae.require_called_aet = True
         ae.require_calling_aet = sorted(node.senders)
-        # A console sends all of a study, and may stop where one class is refused: what is no MR image waits aside.
+        # A console sends the whole study, and may stop if one class is refused. The intake sets other classes aside.
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), list(SYNTAXES))
         ae.add_supported_context(Verification)
-        handlers: list[Any] = [
+        try:
+            server = ae.start_server((node.host, node.port), block=False, evt_handlers=self._handlers())
+        except OSError as error:
+            raise ConfigError(
+                f"expected to listen on {node.host} port {node.port}, found an error "
+                f"({(error.strerror or '').lower()}); stop the other program or change receive.port"
+            ) from error
+        if server is None:
+            raise ConfigError("expected a running DICOM node, found none; report this")
+        self._ae, self._server = ae, server
+        for partial in left:
+            publish(partial)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._sweep, name="sparcc receive sweep", daemon=True).start()
+
+    def _handlers(self) -> list[Any]:
+        return [
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_REJECTED, self._rejected),
@@ -126,22 +89,10 @@ class Receiver:
             (evt.EVT_ABORTED, self._lost),
             (evt.EVT_CONN_CLOSE, self._lost),
         ]
-        try:
-            server = ae.start_server((node.host, node.port), block=False, evt_handlers=handlers)
-        except OSError as error:
-            raise ConfigError(
-                f"expected to listen on {node.host} port {node.port}, found that impossible "
-                f"({(error.strerror or '').lower()}); stop the other program or change receive.port"
-            ) from error
-        if server is None:
-            raise ConfigError("expected a running DICOM node, found none; report this")
-        self._ae, self._server = ae, server
-        for partial in left:
-            publish(partial)
 
     @property
     def port(self) -> int:
-        """Where it listens; of use where port 0 was asked for."""
+        """The port, chosen by the system if port 0 was requested."""
         return int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -151,7 +102,8 @@ class Receiver:
         self.stop()
 
     def stop(self) -> None:
-        """Take no more; associations are aborted, what was acknowledged stays."""
+        """Stop the node; associations are aborted, acknowledged images are kept."""
+        self._stopped.set()
         for association in self._server.active_associations:
             if association.is_established:
                 association.abort()
@@ -165,48 +117,64 @@ class Receiver:
             self._finish(reception, "association aborted")
 
     def _opened(self, event: Event) -> None:
-        """Bound what a connection may make us wait for or hold, before its first byte is read; here TLS begins."""
+        """Limit the time and memory of a connection before its first byte is read, and start TLS."""
         association, limits = event.assoc, self._node.limits
         connection: Any = association.dul.socket
-        connection.socket.settimeout(limits.silence_s)
-        if not self._has_room(association):
+        connection.socket.settimeout(limits.opening_s)
+        peer: Any = event
+        if self._waiting.add(association, str(peer.address[0])):
             self._report("too many connections")
-            connection.socket.close()
-            return
-        # Not in the thread that accepts: a peer that is slow to shake hands would keep all others waiting.
+        # This is not the thread that accepts: there, a peer with a slow handshake would block all others.
         if self._node.tls is not None:
             try:
-                connection.socket = self._node.tls.wrap_socket(connection.socket, server_side=True)
+                # The handshake is a separate call, so that another thread can close the connection during it.
+                connection.socket = self._node.tls.wrap_socket(
+                    connection.socket, server_side=True, do_handshake_on_connect=False
+                )
+                connection.socket.do_handshake()
             except OSError:
                 self._report("connection without valid TLS refused")
                 # Nothing more is read from it.
                 connection.socket.close()
         connection.recv = BoundedReads(association, connection, limits, self._report)
 
-    def _has_room(self, association: Association) -> bool:
-        """False for a connection of too many that only wait, such as in the handshake of TLS: each is a thread."""
-        now, silence = time.monotonic(), self._node.limits.silence_s
-        with self._lock:
-            begun = self._connections.items()
-            self._connections = {each: at for each, at in begun if each.is_alive() or now - at < silence}
-            self._connections[association] = now
-            return len(self._connections) <= CONNECTIONS_PER_ASSOCIATION * self._node.limits.associations
+    def _sweep(self) -> None:
+        """Finish receptions after an association died without an event: their images were acknowledged."""
+        while not self._stopped.wait(SWEEP_S):
+            with self._lock:
+                dead = [each for each in self._receptions if not (each.is_established and each.dul.is_alive())]
+            for association in dead:
+                self._end(association, "association aborted")
 
     def _requested(self, event: Event) -> None:
-        """One sender may hold half of the associations, so that it cannot shut out the others."""
+        """Reject a caller with the certificate of another sender, and an association above the limit.
+
+        One sender may hold half of the associations, so that it cannot shut out the others.
+        """
         request: Any = event.assoc.requestor.primitive
         title = request.calling_ae_title.strip()
-        others = [a for a in self._ae.active_associations if a.is_established and a.requestor.ae_title == title]
-        if len(others) >= max(1, (self._node.limits.associations + 1) // 2):
-            self._report("too many associations of one sender", peer_title=title)
-            event.assoc.acse.send_reject(0x02, 0x03, 0x02)
-            event.assoc.kill()
+        connection: Any = event.assoc.dul.socket
+        if not self._node.owns(title, certificate_names(connection.socket)):
+            self._report("certificate of another sender", peer_title=title)
+            self._reject(event.assoc, 0x01, 0x01, 0x03)
+            return
+        most = self._node.limits.associations
+        established = [each for each in self._ae.active_associations if each.is_established]
+        others = [each for each in established if each.requestor.ae_title.strip() == title]
+        if len(others) >= max(1, (most + 1) // 2) or len(established) >= most:
+            self._report("too many associations of one sender" if others else "too many associations", peer_title=title)
+            self._reject(event.assoc, 0x02, 0x03, 0x02)
+
+    def _reject(self, association: Association, result: int, source: int, reason: int) -> None:
+        """Reject a request with the codes of [DicomPS3.8] 9.3.4."""
+        association.acse.send_reject(result, source, reason)
+        association.kill()
 
     def _rejected(self, event: Event) -> None:
         self._report("association rejected", peer_title=event.assoc.requestor.ae_title)
 
     def _data_came(self, event: Event) -> None:
-        """End an association that sends more in one message than an image may have: it is held in memory."""
+        """Abort an association if one message is larger than an image may be, because it is held in memory."""
         reception = self._reception(event.assoc)
         if reception is None:
             return
@@ -235,7 +203,7 @@ class Receiver:
         return SUCCESS
 
     def _reception(self, association: Association) -> Reception | None:
-        """That of an established association; its folder is made with its first image."""
+        """Return the reception of an established association; its first image creates the folder."""
         if not association.is_established:
             return None
         with self._lock:
@@ -255,12 +223,11 @@ class Receiver:
         self._end(event.assoc, "association ended")
 
     def _lost(self, event: Event) -> None:
-        """Aborted, or the connection closed; after a release nothing is left to do."""
+        """End an aborted association or closed connection; after a release this does nothing."""
         self._end(event.assoc, "association aborted")
 
     def _end(self, association: Association, how: str) -> None:
         with self._lock:
-            self._connections.pop(association, None)
             reception = self._receptions.pop(association, None)
         if reception is not None:
             self._finish(reception, how)

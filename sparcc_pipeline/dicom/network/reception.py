@@ -1,25 +1,32 @@
-"""The images of one association on disk: each written exclusively, synced and renamed before it is acknowledged."""
+"""Write the images of one association to disk; each is synced and renamed before it is acknowledged."""
 
 from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.dicom.guard.child import run_guarded
+from sparcc_pipeline.dicom.input.elements import is_whole
+from sparcc_pipeline.errors import FileFaultError, OutputError
 
 PARTIAL: Final = ".partial"
 FREE_BYTES: Final = 2**30
-"""With less room on the disk nothing is taken: the database beside it must be able to write."""
+"""With less free space no image is accepted, because the database on the same disk must be able to write."""
 
 
 @dataclass
 class Reception:
-    """The images of one association; `folder` ends with `PARTIAL` and is made with the first image.
+    """The images of one association.
 
-    `since_store` counts bytes of the message that is just coming. Whoever writes or finishes holds the lock.
+    Parameters
+    ----------
+    folder : ends with `PARTIAL`; created with the first image
+    since_store : bytes received of the current message
+    lock : hold it to write or to finish
     """
 
     title: str
@@ -32,14 +39,16 @@ class Reception:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, content: bytes) -> None:
-        """One image, under a number: a name from the sender could lead out of the folder.
+        """Write one image under a number: a name from the sender could lead out of the folder.
 
         Raises
         ------
-        OSError : there is no room, or no right
+        OSError : no space, or no permission
         """
         if self.count == 0:
-            self.folder.mkdir(mode=0o700)
+            # It exists if the first image could not be written.
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            _sync(self.folder.parent)
         if _free_bytes(self.folder) < FREE_BYTES + len(content):
             raise OSError("too little room on the disk")
         name = f"{self.count + 1:06d}.dcm"
@@ -51,23 +60,31 @@ class Reception:
                 opened.flush()
                 os.fsync(opened.fileno())
             partial.rename(self.folder / name)
+            # A power cut could otherwise lose the new name after the sender deleted its copy.
+            _sync(self.folder)
         except OSError:
             partial.unlink(missing_ok=True)
             raise
         self.count, self.size = self.count + 1, self.size + len(content)
 
     def finish(self) -> Path | None:
-        """Give the folder its final name; None where nothing came."""
-        return publish(self.folder) if self.count else None
+        """Give the folder its final name; return None if nothing came."""
+        if self.count:
+            return publish(self.folder)
+        with suppress(OSError):
+            self.folder.rmdir()
+        return None
 
 
 def left_over(folder: Path, prefix: str) -> list[Path]:
-    """The receptions that a killed node left: what it had acknowledged is in them."""
+    """Return the receptions of a killed node: they hold acknowledged images."""
     return [partial for partial in sorted(folder.glob(f"{prefix}*{PARTIAL}")) if any(partial.glob("*.dcm"))]
 
 
 def publish(partial: Path) -> Path:
-    """Rename a folder of acknowledged images to its final name, without the image that was in work.
+    """Rename a folder of acknowledged images to its final name.
+
+    An unfinished file is kept if it is whole: a power cut may have undone only its rename.
 
     Raises
     ------
@@ -76,19 +93,37 @@ def publish(partial: Path) -> Path:
     final = partial.with_name(partial.name.removesuffix(PARTIAL))
     try:
         for unfinished in partial.glob(f"*{PARTIAL}"):
-            unfinished.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            _settle(unfinished)
+        _sync(partial)
         partial.rename(final)
+        _sync(final.parent)
     except OSError as error:
         raise OutputError(
-            f"expected to finish the reception {partial.name}, found that impossible "
-            f"({(error.strerror or '').lower()}); free space or change its owner: it is finished at the next start"
+            f"expected to finish the reception {partial.name}, found an error ({(error.strerror or '').lower()}); free "
+            "space or change its owner: the next start finishes it"
         ) from error
     return final
+
+
+def _settle(unfinished: Path) -> None:
+    """Give a whole image its name; delete an incomplete one, which was never acknowledged."""
+    name = unfinished.with_name(unfinished.name.removesuffix(PARTIAL))
+    try:
+        whole = not name.exists() and run_guarded(is_whole, unfinished)
+    except FileFaultError:
+        whole = False
+    if whole:
+        unfinished.rename(name)
+    else:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _free_bytes(folder: Path) -> int:

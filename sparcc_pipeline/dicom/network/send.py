@@ -1,7 +1,7 @@
-"""DICOM results -> a PACS, by C-STORE (cstore.py) or DICOMweb (stow.py), and what of it was found there again.
+"""The parts that sending by C-STORE (cstore.py) and by DICOMweb (stow.py) share: targets, files and receipts.
 
-Sending is safe to repeat: the same result has the same UIDs. Nothing is deleted or changed here, so what a PACS did not
-take is still in the folder.
+Sending is safe to repeat, because the same result has the same UIDs. Local files are neither deleted nor changed, so
+objects that a PACS did not store can be sent again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sparcc_pipeline.dicom.input.elements import PARSE_ERRORS, quiet_pydicom
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 
 READ_BACK_WAITS_S: Final = (0.0, 1.0, 3.0, 6.0)
-"""A PACS may list what it stored only after a while: before each look this long is waited."""
+"""Seconds to wait before each check: a PACS may list stored objects only after a while."""
 
 _ENTITY: Final = re.compile(r"([^@\s\\][^@\\]{0,15})@(\[[0-9a-fA-F:.]+\]|[^\s@:/\[\]]+):(\d{1,5})")
 _LARGEST_PORT: Final = 65535
@@ -28,7 +28,7 @@ _LARGEST_PORT: Final = 65535
 
 @dataclass(frozen=True)
 class Entity:
-    """A DICOM application entity: its title, and where it listens."""
+    """A DICOM application entity: its title, host and port."""
 
     title: str
     host: str
@@ -40,7 +40,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class WebService:
-    """A DICOMweb service: the URL below which `/studies` lies."""
+    """A DICOMweb service: the URL before `/studies`."""
 
     url: str
 
@@ -50,7 +50,7 @@ class WebService:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One file to be sent, and what identifies it."""
+    """One file to send, and the UIDs that identify it."""
 
     path: Path
     sop_class_uid: str
@@ -59,15 +59,19 @@ class Outgoing:
     study_uid: str
 
     def dataset(self) -> Dataset:
-        """The whole file. It stays inside this package."""
+        """Return the whole file, for use inside this package only."""
         with quiet_pydicom():
             return pydicom.dcmread(self.path)
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of what was sent: all was stored; `found_again` is None where the PACS could not be asked, as
-    `note` says."""
+    """The result of sending: all objects were stored.
+
+    Parameters
+    ----------
+    found_again : number of objects that the PACS lists; None if it could not be queried, for the reason in `note`
+    """
 
     stored: int
     found_again: int | None
@@ -75,7 +79,7 @@ class Receipt:
 
 
 def parse_target(text: str) -> Entity | WebService:
-    """`AET@HOST:PORT`, or a URL of a DICOMweb service.
+    """Return the target of a text: `AET@HOST:PORT`, or the URL of a DICOMweb service.
 
     Raises
     ------
@@ -98,11 +102,11 @@ def parse_target(text: str) -> Entity | WebService:
 
 
 def read_outgoing(paths: Iterable[Path]) -> list[Outgoing]:
-    """The files to be sent, in the order given.
+    """Return the files to send, in the same order.
 
     Raises
     ------
-    InputError : a file is absent, or no longer a DICOM file
+    InputError : a file is missing, or no longer a DICOM file
     """
     found = []
     for path in paths:
@@ -115,14 +119,14 @@ def read_outgoing(paths: Iterable[Path]) -> list[Outgoing]:
                 )
         except PARSE_ERRORS as error:
             raise InputError(
-                f"expected the DICOM file that was written, found it absent or damaged ({path.name}); score the study "
-                "again with --dicom --force"
+                f"expected a readable DICOM file, found it missing or damaged ({path.name}); score the study again "
+                "with --dicom --force"
             ) from error
     return found
 
 
 def by_series(objects: Iterable[Outgoing]) -> dict[tuple[str, str], set[str]]:
-    """(study UID, series UID) -> SOP instance UIDs."""
+    """Return SOP instance UIDs by (study UID, series UID)."""
     series: dict[tuple[str, str], set[str]] = defaultdict(set)
     for outgoing in objects:
         series[outgoing.study_uid, outgoing.series_uid].add(outgoing.sop_instance_uid)
@@ -130,7 +134,7 @@ def by_series(objects: Iterable[Outgoing]) -> dict[tuple[str, str], set[str]]:
 
 
 def require_all_stored(refused: dict[str, list[str]], stored: int, target: object) -> None:
-    """Raise where the PACS refused objects; `refused` has their file names by the reason it gave.
+    """Raise if the PACS refused objects; `refused` holds their file names by its reason.
 
     Raises
     ------
@@ -140,7 +144,7 @@ def require_all_stored(refused: dict[str, list[str]], stored: int, target: objec
         reasons = "; ".join(f"{len(names)} refused ({reason}): {', '.join(names)}" for reason, names in refused.items())
         raise OutputError(
             f"expected {target} to store all objects, found {stored} stored and {reasons}; the files are still in "
-            "their folder: ask who runs the PACS, then send again"
+            "their folder: ask the administrator of the PACS, then send again"
         )
 
 
@@ -153,6 +157,6 @@ def require_all_found(missing: int, count: int, target: object) -> None:
     """
     if missing:
         raise OutputError(
-            f"expected {target} to hold the {count} objects that it answered to have stored, found {missing} of them "
-            "missing when it was asked; the files are still in their folder: look at the PACS, then send again"
+            f"expected {target} to hold the {count} objects that it reported as stored, found {missing} of them "
+            "missing in its list; the files are still in their folder: check the PACS, then send again"
         )

@@ -1,4 +1,4 @@
-"""STOW-RS to a DICOMweb service, and QIDO-RS or WADO-RS for what it holds afterwards."""
+"""Send DICOM results to a DICOMweb service by STOW-RS, and check by QIDO-RS or WADO-RS that it holds them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _SOP_INSTANCE_UID: Final = "00080018"
 _HINTS: Final = {
     401: "put user and password into ~/.netrc",
     403: "put user and password with the right to store into ~/.netrc",
-    404: "check the URL: /studies must lie below it",
-    413: "ask who runs the service for a larger limit of a request",
+    404: "check the URL: it must be the part before /studies",
+    413: "ask its administrator to allow larger requests",
 }
 
 
 def send_by_stow(objects: Sequence[Outgoing], service: WebService, timeout_s: float) -> Receipt:
-    """Store every object, each in a request of its own, and look whether it is there.
+    """Store every object, one in each request, then check that the service holds it.
 
     Raises
     ------
-    ConfigError : no valid URL
-    OutputError : refused, dropped, timed out, or not found again; may be tried again
+    ConfigError : the URL is not valid
+    OutputError : refused, dropped, timed out, or missing afterwards; may be tried again
     """
     client = _client(service, timeout_s)
     with quiet_pydicom():
@@ -46,11 +46,11 @@ def send_by_stow(objects: Sequence[Outgoing], service: WebService, timeout_s: fl
 
 
 def lacking_by_qido(objects: Sequence[Outgoing], service: WebService, timeout_s: float) -> int | None:
-    """How many of the objects the service does not hold; None where it cannot be asked. Nothing is sent.
+    """Return the number of objects that the service does not hold, or None if it cannot be queried; store nothing.
 
     Raises
     ------
-    ConfigError : no valid URL
+    ConfigError : the URL is not valid
     """
     client = _client(service, timeout_s)
     with quiet_pydicom():
@@ -60,11 +60,11 @@ def lacking_by_qido(objects: Sequence[Outgoing], service: WebService, timeout_s:
 
 
 def reach(service: WebService, timeout_s: float) -> None:
-    """Ask for one study, whichever.
+    """Check with a query for one study that the service answers.
 
     Raises
     ------
-    ConfigError : no valid URL
+    ConfigError : the URL is not valid
     OutputError : no connection, or the request is refused
     """
     client = _client(service, timeout_s)
@@ -73,7 +73,8 @@ def reach(service: WebService, timeout_s: float) -> None:
     except requests.HTTPError as error:
         code = _status(error)
         raise OutputError(
-            f"expected {service} to answer a query, found HTTP status {code}; {_HINTS.get(code, 'ask who runs it')}"
+            f"expected {service} to answer a query, found HTTP status {code}; "
+            f"{_HINTS.get(code, 'ask its administrator')}"
         ) from error
     except requests.RequestException as error:
         raise OutputError(
@@ -86,7 +87,7 @@ def _client(service: WebService, timeout_s: float) -> DICOMwebClient:
         client = DICOMwebClient(service.url, timeout=timeout_s)
     except ValueError as error:
         raise ConfigError(f"expected the URL of a DICOMweb service, found {service.url!r}; change it") from error
-    # A request that is tried again would be sent without its body.
+    # dicomweb_client would repeat a request without its body.
     client.set_http_retry_params(retry=False)
     return client
 
@@ -102,7 +103,7 @@ def _store(objects: Sequence[Outgoing], service: WebService, client: DICOMwebCli
             if code not in (400, 409, 415):
                 raise OutputError(
                     f"expected {service} to store {outgoing.path.name}, found HTTP status {code} after {stored} of "
-                    f"{len(objects)} objects were stored; {_HINTS.get(code, 'ask who runs it')}, then send again"
+                    f"{len(objects)} objects were stored; {_HINTS.get(code, 'ask its administrator')}, then send again"
                 ) from error
             refused[f"HTTP status {code}"].append(outgoing.path.name)
             continue
@@ -127,19 +128,19 @@ def _fault(error: requests.RequestException, timeout_s: float) -> str:
     if isinstance(error, requests.Timeout):
         return f"none within {timeout_s:g} s"
     if isinstance(error, requests.exceptions.SSLError):
-        return "a certificate that is not trusted (set REQUESTS_CA_BUNDLE to that of the hospital)"
+        return "a certificate that is not trusted (set REQUESTS_CA_BUNDLE to the hospital's CA file)"
     return "the connection refused or dropped"
 
 
 def _look(objects: Sequence[Outgoing], service: WebService, client: DICOMwebClient) -> Receipt:
-    """Ask for the objects by QIDO-RS, or for the metadata of each by WADO-RS."""
+    """Query the objects by QIDO-RS, or the metadata of each by WADO-RS."""
     count, missing = len(objects), len(objects)
     for wait in READ_BACK_WAITS_S:
         time.sleep(wait)
         found = [_missing(client, study, series, uids) for (study, series), uids in by_series(objects).items()]
         known = [number for number in found if number is not None]
         if len(known) < len(found):
-            return Receipt(count, None, "it offers no query, so its answers to the single stores are all that is known")
+            return Receipt(count, None, "it offers no query, so only its answers to each store are known")
         missing = sum(known)
         if not missing:
             return Receipt(count, count)
@@ -148,7 +149,7 @@ def _look(objects: Sequence[Outgoing], service: WebService, client: DICOMwebClie
 
 
 def _missing(client: DICOMwebClient, study_uid: str, series_uid: str, uids: set[str]) -> int | None:
-    """How many of a series' objects the service does not hold; None where it cannot be asked."""
+    """Return the number of objects of a series that the service does not hold, or None if it cannot be queried."""
     try:
         listed = client.search_for_instances(study_uid, series_uid, get_remaining=True)
         return len(uids - {value for item in listed for value in item.get(_SOP_INSTANCE_UID, {}).get("Value", [])})

@@ -21,9 +21,12 @@ from sparcc_pipeline.app.ledger.ledger import FileRecord, Ledger, UploadRecord
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly import run as run_module
 from sparcc_pipeline.app.nightly.settings import load_settings
+from sparcc_pipeline.app.nightly.status import plain_text
+from sparcc_pipeline.app.nightly.work.night import Night
+from sparcc_pipeline.app.nightly.work.recording import Tally
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
-from sparcc_pipeline.errors import ConfigError
+from sparcc_pipeline.errors import ConfigError, OutputError
 
 from .work.stub_night import WHY, InlineWorkers, StubNight
 
@@ -203,3 +206,40 @@ def test_a_stop_between_studies_leaves_the_rest_for_the_next_run(tmp_path: Path)
     assert states == [State.SCORED] * 2 + [State.DEIDENTIFIED] * 2
     assert night.ledger.owners() == []
     night.close()
+
+
+def test_a_missing_inbox_is_the_first_line_and_the_exit_code(settings: Path, tmp_path: Path) -> None:
+    with settings.open("a", encoding="utf-8") as opened:
+        opened.write('\n[[site]]\ncode = "S09"\nname = "Nine"\ninbox = "not-mounted"\nmanifest = "nine.csv"\n')
+
+    run = CliRunner().invoke(cli.app, ["nightly", "run", "--config", str(settings)])
+
+    assert run.exit_code == OutputError.exit_code
+    lines = [line for line in run.output.splitlines() if not line.startswith("Report")]
+    assert lines[0].startswith("Problem: it failed: expected an inbox that can be read")
+    (page,) = tmp_path.rglob("report.en.html")
+    text = page.read_text(encoding="utf-8")
+    assert text.index("not-mounted") < text.index("Needs you today") and "Nothing waits" not in text
+
+
+def test_control_characters_of_a_header_never_reach_the_terminal() -> None:
+    assert plain_text("LI^MEI\x1b[2J\x07 张三") == "LI^MEI\\x1b[2J\\x07 张三"
+
+
+def test_watch_reports_where_it_listens(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.write_text(SETTINGS.replace('inbox = "inbox"', 'ae_title = "SITE1"') + "\n[receive]\nport = 11999\n")
+    monkeypatch.setattr(Night, "round", lambda self: self._stop.set() or Tally())
+
+    assert "Receiving as SPARCC on 127.0.0.1, port 11999" in _call(
+        "nightly", "watch", "--receive", "--config", settings
+    )
+
+
+def test_other_users_lose_the_ledger_at_the_next_start(settings: Path) -> None:
+    _call("nightly", "status", "--config", settings)
+    ledger = settings.parent / "work" / "ledger.sqlite"
+    ledger.chmod(0o646)
+
+    _call("nightly", "status", "--config", settings)
+
+    assert ledger.stat().st_mode & 0o777 == 0o640

@@ -258,3 +258,16 @@ def test_numbers(keyword: str, vr: str, value: object, kept: bool) -> None:
 )
 def test_times(text: str, kept: str) -> None:
     assert kept_time(text) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("SIJ 23/11/87", "sij"),
+        ("t2 stir cor, tel 13 81 23 45 67 8", "t2_stir_cor"),
+        ("stir 4mm 1.5T 65mm 19.8mm 2.9t", "stir_4mm_1.5t"),
+        ("stir 19870523", "stir"),
+    ],
+)
+def test_numbers_stay_only_as_a_thickness_or_a_field_strength(text: str, kept: str) -> None:
+    assert cleaned_description(text, PROFILE) == kept

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -129,7 +131,7 @@ def test_numbers_and_pixels_are_the_same_to_the_byte(series: Path) -> None:
         assert after.get_item(keyword).value.strip() == before.get_item(keyword).value.strip(), keyword
 
 
-def test_it_says_how_it_was_deidentified_and_whose_it_is_in_the_trial(series: Path) -> None:
+def test_the_method_and_the_codes_of_the_trial_are_written(series: Path) -> None:
     ds = reread(min(series.iterdir()))
 
     assert ds.PatientIdentityRemoved == "YES" and ds.LongitudinalTemporalInformationModified == "MODIFIED"
@@ -242,7 +244,7 @@ def test_bits_beyond_those_stored_are_emptied(series: Path, edit: Callable[..., 
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "screen"),
         ({"ImageType": ["DERIVED", "SECONDARY", "OTHER", "POSDISP"]}, "screen"),
         ({"ConversionType": "WSD"}, "screen"),
-        ({"PhotometricInterpretation": "RGB"}, "colour"),
+        ({"PhotometricInterpretation": "RGB"}, "color"),
         ({"PixelData": None}, "no image"),
     ],
 )
@@ -320,3 +322,43 @@ def test_parts_of_a_keyed_hash_cannot_be_shifted_into_each_other() -> None:
 
     assert len({keyed_hash(KEY, "p", *each) for each in parts}) == len(parts)
     assert all(keyed_hash(KEY, a, "x") != keyed_hash(KEY, b, "x") for a, b in itertools.combinations("pqr", 2))
+
+
+def test_without_a_study_date_no_date_stays(series: Path) -> None:
+    path = min(series.iterdir())
+    ds = pydicom.dcmread(path)
+    del ds.StudyDate
+    ds.AcquisitionDate = ds.SeriesDate = "19870523"
+    ds.AcquisitionDateTime = "19870523101500"
+    ds.save_as(path)
+
+    result = reread(path)
+
+    assert not any(result.get(keyword) for keyword in ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate"))
+    assert not result.get("AcquisitionDateTime")
+
+
+def test_a_birth_date_in_the_place_of_another_date_goes(series: Path) -> None:
+    path = min(series.iterdir())
+    ds = pydicom.dcmread(path)
+    ds.PatientBirthDate = ds.SeriesDate = "20260302"
+    ds.StudyDate = ds.AcquisitionDate = "20260310"
+    ds.save_as(path)
+
+    result = reread(path)
+
+    assert result.AcquisitionDate and not result.get("SeriesDate")
+
+
+def test_the_image_states_that_its_pixels_were_not_read(series: Path) -> None:
+    assert any("pixels were not read" in text for text in reread(min(series.iterdir())).DeidentificationMethod)
+
+
+def test_warnings_of_the_libraries_quote_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "from sparcc_pipeline.dicom.input.elements import silence_libraries; silence_libraries();"
+        "from pydicom.dataset import Dataset; Dataset().StudyInstanceUID = '1.2.LI^MEI';"
+        "from pynetdicom.dimse_primitives import C_STORE; C_STORE().AffectedSOPInstanceUID = '1.2.03'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""The DICOM node before senders of others (dcmtk), and before those that mean harm."""
+"""The DICOM node with senders of other makers (dcmtk) and with hostile senders."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE
 from pynetdicom.association import Association
 
 from sparcc_pipeline.dicom.input.elements import quiet_pydicom
-from sparcc_pipeline.dicom.network import reception
+from sparcc_pipeline.dicom.network import receive, reception
 from sparcc_pipeline.dicom.network.connection import NodeLimits, server_tls
-from sparcc_pipeline.dicom.network.receive import Node, Receiver
+from sparcc_pipeline.dicom.network.node import Node
+from sparcc_pipeline.dicom.network.receive import Receiver
 from sparcc_pipeline.errors import ConfigError
 
 
 @dataclass
 class Running:
-    """A node that runs, and what it said."""
+    """A running node, and the events that it reported."""
 
     receiver: Receiver
     folder: Path
-    said: list[tuple[str, dict[str, Any]]]
+    events: list[tuple[str, dict[str, Any]]]
 
     @property
     def uploads(self) -> list[Path]:
@@ -43,24 +47,26 @@ class Running:
     def files(self) -> list[Path]:
         return sorted(file for upload in self.uploads for file in upload.iterdir())
 
-    def wait(self, *events: str) -> None:
-        """Until all of these were said."""
+    def wait(self, *names: str) -> None:
+        """Wait until all of these events were reported."""
         for _ in range(200):
-            if set(events) <= {event for event, _ in self.said}:
+            if set(names) <= {event for event, _ in self.events}:
                 return
             time.sleep(0.02)
-        raise AssertionError(f"not said: {events}; said: {self.said}")
+        raise AssertionError(f"expected {names}, found {self.events}")
 
 
 @dataclass
 class Nodes:
-    """Starts nodes that end with the test."""
+    """Start nodes that end with the test."""
 
     folder: Path
     running: list[Receiver] = field(default_factory=list)
 
-    def start(self, limits: NodeLimits | None = None, tls: ssl.SSLContext | None = None) -> Running:
-        said: list[tuple[str, dict[str, Any]]] = []
+    def start(
+        self, limits: NodeLimits | None = None, tls: ssl.SSLContext | None = None, **certificates: str
+    ) -> Running:
+        events: list[tuple[str, dict[str, Any]]] = []
         names = itertools.count(1)
         node = Node(
             "127.0.0.1",
@@ -71,10 +77,11 @@ class Nodes:
             "dicom-",
             limits or NodeLimits(silence_s=5),
             tls,
+            certificates,
         )
-        receiver = Receiver(node, lambda event, **fields: said.append((event, fields)))
+        receiver = Receiver(node, lambda event, **fields: events.append((event, fields)))
         self.running.append(receiver)
-        return Running(receiver, self.folder, said)
+        return Running(receiver, self.folder, events)
 
 
 @pytest.fixture
@@ -106,7 +113,7 @@ def associate(node: Running, title: str = "SITE1") -> Association:
     return association
 
 
-def test_what_dcmtk_sends_is_there_as_it_was_sent(nodes: Nodes, series: Path) -> None:
+def test_images_of_dcmtk_are_stored_unchanged(nodes: Nodes, series: Path) -> None:
     node = nodes.start()
 
     assert storescu(node, "+sd", series) == 0
@@ -116,10 +123,12 @@ def test_what_dcmtk_sends_is_there_as_it_was_sent(nodes: Nodes, series: Path) ->
     received = {pydicom.dcmread(path).SOPInstanceUID: pydicom.dcmread(path) for path in node.files()}
     assert received == sent
     assert all(path.stat().st_mode & 0o077 == 0 for path in (*node.files(), *node.uploads))
-    assert node.said[-1][1]["files"] == len(sent)
+    assert node.events[-1][1]["files"] == len(sent)
 
 
-def test_all_of_a_study_is_taken_not_only_its_mr_images(nodes: Nodes, series: Path, edit: Callable[..., None]) -> None:
+def test_all_objects_of_a_study_are_accepted_not_only_mr_images(
+    nodes: Nodes, series: Path, edit: Callable[..., None]
+) -> None:
     edit(min(series.iterdir()), SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
     node = nodes.start()
 
@@ -262,15 +271,15 @@ def test_connections_that_only_wait_are_bounded_and_go(nodes: Nodes, series: Pat
         each.close()
 
 
-def test_many_associations_one_after_the_other_are_no_harm(nodes: Nodes) -> None:
+def test_many_associations_in_sequence_are_accepted(nodes: Nodes) -> None:
     node = nodes.start(NodeLimits(associations=1, silence_s=30))
     for _ in range(8):
         associate(node).release()
 
-    assert not any(event == "too many connections" for event, _ in node.said)
+    assert not any(event == "too many connections" for event, _ in node.events)
 
 
-def test_a_full_disk_is_said_and_nothing_half_stays(
+def test_a_full_disk_is_reported_and_no_partial_file_stays(
     nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = nodes.start()
@@ -310,20 +319,20 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return pem, key
 
 
-def test_tls_is_spoken_with_dcmtk_and_nothing_else(nodes: Nodes, series: Path, certificate: tuple[Path, Path]) -> None:
+def test_only_tls_with_a_certificate_is_accepted(nodes: Nodes, series: Path, certificate: tuple[Path, Path]) -> None:
     pem, key = certificate
     node = nodes.start(NodeLimits(silence_s=2), server_tls(pem, key, pem))
 
     assert storescu(node, "+tls", key, pem, "+cf", pem, "+sd", series) == 0
     assert storescu(node, "+sd", series) != 0
-    # Without a certificate of its own a caller is nobody.
+    # A caller without its own certificate is refused.
     assert storescu(node, "+tla", "+cf", pem, "+sd", series) != 0
 
     node.wait("connection without valid TLS refused", "association ended")
     assert len(node.files()) == 8
 
 
-def test_a_peer_that_does_not_shake_hands_keeps_nobody_waiting(
+def test_a_peer_that_does_not_shake_hands_does_not_block_others(
     nodes: Nodes, series: Path, certificate: tuple[Path, Path]
 ) -> None:
     pem, key = certificate
@@ -332,7 +341,7 @@ def test_a_peer_that_does_not_shake_hands_keeps_nobody_waiting(
         assert storescu(node, "+tla", "+cf", pem, "+sd", series) == 0
 
 
-def test_a_wrong_certificate_file_is_said(tmp_path: Path) -> None:
+def test_a_wrong_certificate_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_text("nothing")
 
     with pytest.raises(ConfigError, match="PEM"):
@@ -345,4 +354,121 @@ def test_hidden_traces_of_the_sender_are_not_logged(nodes: Nodes, series: Path, 
     storescu(node, "+sd", series)
     node.wait("association ended")
 
-    assert not any(word in str(node.said) for word in ("ZHANGSAN", "8839201", os.fspath(series)))
+    assert not any(word in str(node.events) for word in ("ZHANGSAN", "8839201", os.fspath(series)))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_reception_without_an_end_is_swept(nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "SWEEP_S", 0.1)
+    node = nodes.start(NodeLimits(silence_s=60))
+    association = associate(node)
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+    command = Dataset()
+    command.AffectedSOPClassUID, command.CommandField, command.MessageID = MRImageStorage, 1, 7
+    command.Priority, command.AffectedSOPInstanceUID = 2, "1.2.3"
+    elements = write_command(command)  # no CommandDataSetType: the reactor of the library dies
+    context = association.accepted_contexts[0].context_id
+    value = struct.pack(">LBB", len(elements) + 2, context, 3) + elements
+    peer: Any = association.dul.socket
+    peer.socket.sendall(struct.pack(">BBL", 4, 0, len(value)) + value)
+
+    node.wait("association aborted")
+
+    assert len(node.files()) == 1
+
+
+def write_command(command: Dataset) -> bytes:
+    group = DicomBytesIO()
+    group.is_little_endian, group.is_implicit_VR = True, True
+    write_dataset(group, command)
+    content = group.getvalue()
+    return struct.pack("<HHLL", 0, 0, 4, len(content)) + content
+
+
+def test_an_association_goes_on_after_a_first_image_that_could_not_be_written(
+    nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes.start()
+    association = associate(node)
+    monkeypatch.setattr(reception, "FREE_BYTES", 2**62)
+    first, second, *_ = sorted(series.iterdir())
+    assert association.send_c_store(pydicom.dcmread(first)).Status == 0xA700
+    monkeypatch.setattr(reception, "FREE_BYTES", 0)
+
+    assert association.send_c_store(pydicom.dcmread(second)).Status == 0
+
+    association.release()
+    node.wait("association ended")
+    assert len(node.files()) == 1
+
+
+def test_a_whole_image_whose_rename_was_lost_with_the_power_stays(nodes: Nodes, series: Path) -> None:
+    left = nodes.folder / "dicom-0.partial"
+    left.mkdir()
+    content = min(series.iterdir()).read_bytes()
+    (left / "000001.dcm").write_bytes(b"acknowledged")
+    (left / "000002.dcm.partial").write_bytes(content)
+    (left / "000003.dcm.partial").write_bytes(content[:-9])
+
+    node = nodes.start()
+
+    assert [path.name for path in node.files()] == ["000001.dcm", "000002.dcm"]
+
+
+def test_the_folder_is_synced_before_an_image_is_acknowledged(
+    nodes: Nodes, series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes.start()
+    synced: list[list[str]] = []
+    real = reception._sync
+
+    def noted(folder: Path) -> None:
+        synced.append(sorted(each.name for each in folder.iterdir()))
+        real(folder)
+
+    monkeypatch.setattr(reception, "_sync", noted)
+    association = associate(node)
+
+    association.send_c_store(pydicom.dcmread(min(series.iterdir())))
+
+    assert ["000001.dcm"] in synced
+    association.release()
+
+
+def test_connections_without_a_title_keep_no_sender_out(nodes: Nodes, series: Path) -> None:
+    node = nodes.start(NodeLimits(associations=2, silence_s=60))
+    waiting = [socket.create_connection(("127.0.0.1", node.receiver.port)) for _ in range(30)]
+
+    begun = time.monotonic()
+    association = associate(node)
+
+    assert time.monotonic() - begun < 5
+    association.release()
+    for each in waiting:
+        each.close()
+
+
+def test_a_bare_connection_ends_soon_and_a_silent_association_may_last(nodes: Nodes) -> None:
+    node = nodes.start(NodeLimits(silence_s=60, handshake_s=0.5))
+    association = associate(node)
+    with socket.create_connection(("127.0.0.1", node.receiver.port)) as bare:
+        bare.settimeout(5)
+        bare.sendall(b"\x01\x00\x00")
+        assert bare.recv(1000) == b"" or bare.recv(1000) == b""
+    assert association.is_established
+    association.release()
+
+
+def test_a_certificate_calls_with_its_own_title_only(
+    nodes: Nodes, series: Path, certificate: tuple[Path, Path]
+) -> None:
+    pem, key = certificate
+    node = nodes.start(NodeLimits(silence_s=5), server_tls(pem, key, pem), SITE1="localhost", SITE2="other.hospital")
+    options = ("+tls", key, pem, "+cf", pem, "+sd", series)
+
+    assert storescu(node, *options, sender="SITE2") != 0
+    node.wait("certificate of another sender")
+    assert storescu(node, *options, sender="SITE1") == 0
+
+    bound = nodes.start(NodeLimits(silence_s=5), server_tls(pem, key, pem), SITE2="localhost")
+    assert storescu(bound, *options, sender="SITE1") != 0

@@ -103,7 +103,7 @@ def test_a_warning_counts_as_stored(objects: list[Outgoing]) -> None:
         assert send_by_cstore(objects, entity, "SPARCC", 5).stored == 8
 
 
-def test_a_pacs_without_queries_of_images_is_asked_for_their_number(objects: list[Outgoing]) -> None:
+def test_a_pacs_without_image_queries_is_queried_for_their_number(objects: list[Outgoing]) -> None:
     pacs = Pacs(takes_all)
     pacs.refuse_image_level = True
     with pacs.listening() as entity:
@@ -111,7 +111,7 @@ def test_a_pacs_without_queries_of_images_is_asked_for_their_number(objects: lis
     assert pacs.levels == ["IMAGE", "SERIES"]
 
 
-def test_a_pacs_without_queries_is_said_to_have_none(objects: list[Outgoing]) -> None:
+def test_a_pacs_without_queries_is_reported(objects: list[Outgoing]) -> None:
     with Pacs(takes_all, query=False).listening() as entity:
         receipt = send_by_cstore(objects, entity, "SPARCC", 5)
 
@@ -119,12 +119,12 @@ def test_a_pacs_without_queries_is_said_to_have_none(objects: list[Outgoing]) ->
     assert "offers no query" in receipt.note
 
 
-def test_what_a_pacs_answered_to_store_and_does_not_list_is_missing(objects: list[Outgoing]) -> None:
+def test_a_confirmed_object_that_a_pacs_does_not_list_is_missing(objects: list[Outgoing]) -> None:
     with Pacs(takes_all, lists=5).listening() as entity, pytest.raises(OutputError, match="3 of them missing"):
         send_by_cstore(objects, entity, "SPARCC", 5)
 
 
-def test_a_refused_object_does_not_keep_back_the_rest(objects: list[Outgoing]) -> None:
+def test_a_refused_object_does_not_stop_the_others(objects: list[Outgoing]) -> None:
     pacs = Pacs(lambda n, _: 0xA700 if n == 2 else 0)
     with (
         pacs.listening() as entity,
@@ -134,7 +134,7 @@ def test_a_refused_object_does_not_keep_back_the_rest(objects: list[Outgoing]) -
     assert len(pacs.stored) == 8
 
 
-def test_a_class_that_is_not_taken_is_named(objects: list[Outgoing]) -> None:
+def test_a_class_that_is_not_accepted_is_named(objects: list[Outgoing]) -> None:
     with (
         Pacs(takes_all).listening(classes=("1.2.840.10008.5.1.4.1.1.7",)) as entity,
         pytest.raises(OutputError, match="does not take objects of this class"),
@@ -142,7 +142,7 @@ def test_a_class_that_is_not_taken_is_named(objects: list[Outgoing]) -> None:
         send_by_cstore(objects, entity, "SPARCC", 5)
 
 
-def test_a_dropped_association_says_how_far_it_came(objects: list[Outgoing]) -> None:
+def test_a_dropped_association_reports_the_number_of_stored_objects(objects: list[Outgoing]) -> None:
     def drop(n: int, event: evt.Event) -> int:
         if n == 3:
             event.assoc.abort()
@@ -242,12 +242,12 @@ def test_a_service_stores_and_lists_all(objects: list[Outgoing]) -> None:
         ({"wait_s": 1.0}, r"none within 0\.4 s after 0 of 8"),
     ],
 )
-def test_a_service_that_does_not_take_all_is_an_error(objects: list[Outgoing], does: Any, found: str) -> None:
+def test_a_service_that_does_not_store_all_is_an_error(objects: list[Outgoing], does: Any, found: str) -> None:
     with service(**does) as (web, _), pytest.raises(OutputError, match=found):
         send_by_stow(objects, web, 0.4 if "wait_s" in does else 5)
 
 
-def test_a_service_without_queries_is_said_to_have_none(objects: list[Outgoing]) -> None:
+def test_a_service_without_queries_is_reported(objects: list[Outgoing]) -> None:
     with service(query_status=501) as (web, _):
         receipt = send_by_stow(objects, web, 5)
 

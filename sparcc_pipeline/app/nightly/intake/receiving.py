@@ -10,7 +10,8 @@ from sparcc_pipeline.app.nightly.intake.identity_store import incoming_folder
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Clock, Log
 from sparcc_pipeline.dicom.network.connection import NodeLimits, server_tls
-from sparcc_pipeline.dicom.network.receive import Node, Receiver
+from sparcc_pipeline.dicom.network.node import Node
+from sparcc_pipeline.dicom.network.receive import Receiver
 from sparcc_pipeline.dicom.network.send import Entity, parse_target
 from sparcc_pipeline.errors import ConfigError
 
@@ -47,6 +48,7 @@ def serve(settings: NightlySettings, clock: Clock, log: Log) -> Receiver:
         DICOM_WAY,
         limits,
         tls,
+        {site.ae_title: site.tls_name for site in settings.site if site.ae_title and site.tls_name},
     )
     receiver = Receiver(node, log)
     log("receiver listens", port=receiver.port)

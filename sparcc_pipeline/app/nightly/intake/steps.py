@@ -303,7 +303,10 @@ def _look_again(context: Context, store: IdentityStore) -> None:
             continue
         instances = store.identities.instances(version.site, version.study_key)
         if waits_for == MANIFEST:
-            there = isinstance(_assigned(context.settings, version.site, instances), Assigned)
+            assigned = _assigned(context.settings, version.site, instances)
+            there = isinstance(assigned, Assigned)
+            if isinstance(assigned, Message):
+                context.ledger.explain(version.id, assigned, BY_ITSELF)
         else:
             there = all(file.is_file() for file in raw_files(store, instances))
         if there:

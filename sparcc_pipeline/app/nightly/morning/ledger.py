@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +27,9 @@ _STANDINGS: Final[Mapping[State, Standing]] = {
     State.QUARANTINED: Standing.QUARANTINED,
     State.REJECTED: Standing.REJECTED,
 }
+
+MANIFEST_TEMPLATE: Final = "the manifest of the site cannot be used: {error}"
+UNUSABLE_MANIFEST: Final = Message("the manifest of the site cannot be used")
 
 _UPLOADS: Final = {
     UploadState.QUARANTINED: Standing.QUARANTINED,
@@ -66,6 +70,8 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         )
         for each in versions
     ]
+    linked = _links(ledger, versions)
+    studies = [replace(each, links=linked.get(each.study, ())) for each in studies]
     waiting = [_upload(each) for state in _UPLOADS for each in ledger.uploads(state)]
     return Morning(
         made_at=now,
@@ -75,6 +81,19 @@ def morning_of(ledger: Ledger, settings: NightlySettings, now: datetime, problem
         nights_shown=settings.report.nights,
         problems=problems,
     )
+
+
+def _links(ledger: Ledger, versions: Sequence[StudyVersion]) -> dict[str, tuple[str, ...]]:
+    """Return the pages of the result and of the change of each scored study, by its number."""
+    changes = {each.follow_up_id: each.change_folder for each in ledger.changes() if each.state == ChangeState.MADE}
+    return {
+        str(each.id): (
+            f"{each.result_folder}/report.html",
+            *([f"{folder}/change.html"] if (folder := changes.get(each.id)) else []),
+        )
+        for each in versions
+        if each.result_folder is not None and _standing(each) is Standing.SCORED
+    }
 
 
 def _not_compared(ledger: Ledger) -> dict[int, Reason]:
@@ -166,6 +185,9 @@ def _reason(reason: Message, kind: object) -> Reason:
     """Return the general reason of an error of a known kind, with its sentence quoted; else the reason itself."""
     known = BY_KIND.get(kind) if isinstance(kind, str) else None
     error = reason.fields.get("error") if isinstance(reason, Message) else None
+    if known is None and error is not None and "{error}" in reason.template:
+        # An English sentence, with the path of a manifest: a site's page leaves it out.
+        return Reason(UNUSABLE_MANIFEST, None, str(error)) if reason.template == MANIFEST_TEMPLATE else Reason(reason)
     if known is None or error is None:
         return Reason(reason)
     return Reason(known.what, known.remedy, str(error))

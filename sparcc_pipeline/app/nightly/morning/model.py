@@ -92,6 +92,11 @@ class Morning:
         stuck = [s for s in self.studies if s.delivery_reason is not None and s.delivery is not Delivery.DONE]
         return sorted(stuck, key=lambda s: (s.delivery is not Delivery.GIVEN_UP, s.since, s.study))
 
+    def scored(self) -> list[StudyNow]:
+        """Return the studies scored in the night."""
+        found = [s for s in self.studies if s.standing is Standing.SCORED and self.in_night(s.scored_at)]
+        return sorted(found, key=lambda s: (s.site, s.participant or "", s.visit or "", s.study))
+
     def deviating(self) -> list[StudyNow]:
         """Return studies scored in the night with a deviation from the imaging protocol."""
         found = [s for s in self.studies if s.deviations and self.in_night(s.scored_at) and not s.superseded]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.nightly.morning.model import Morning
@@ -28,6 +29,11 @@ STANDINGS: Final[Mapping[Standing, Message]] = {
     Standing.REJECTED: Message("rejected"),
     Standing.RETRYING: Message("tried again by itself"),
     Standing.GIVEN_UP: Message("failed"),
+}
+
+LINK_NAMES: Final[Mapping[str, Message]] = {
+    "report.html": Message("report"),
+    "change.html": Message("change since baseline"),
 }
 
 _GROUPS: Final = (
@@ -73,6 +79,7 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
             for s in morning.not_compared()
         ],
         without_score=[{**_shown(s, morning, words, site), "deviations": ()} for s in morning.without_score()],
+        scored=[] if site is not None else [_linked(s, morning, words, site) for s in morning.scored()],
         plot=_plot(morning, words),
         links=links,
         version=__version__,
@@ -93,9 +100,9 @@ def summary_text(morning: Morning, words: Language) -> str:
     """Return the report in a few lines for a mail: figures, and the first studies that need attention."""
     counts = morning.counts()
     lines = [
+        *(words.sentence(problem) for problem in morning.problems),
         words.say("Night until {ended}", ended=_local(morning.made_at, morning)),
         "",
-        *(words.sentence(problem) for problem in morning.problems),
         *(f"{words.say(name)}: {value}" for name, value in _figures(counts, words)),
     ]
     for standing, name in _GROUPS:
@@ -156,6 +163,12 @@ def _shown(study: StudyNow, morning: Morning, words: Language, site: Site | None
     }
 
 
+def _linked(study: StudyNow, morning: Morning, words: Language, site: Site | None) -> dict[str, Any]:
+    """Return a scored study with links from the folder of the report, which is two below the work folder."""
+    links = [(LINK_NAMES[place.rpartition("/")[2]], f"../../{quote(place)}") for place in study.links]
+    return {**_shown(study, morning, words, site), "links": links}
+
+
 def _plot(morning: Morning, words: Language) -> str | None:
     nights = morning.nights()
     if not any(night.received for night in nights):
@@ -164,8 +177,14 @@ def _plot(morning: Morning, words: Language) -> str | None:
 
 
 def _for_whom(reason: Reason, study: StudyNow, site: Site | None) -> Reason:
-    """Return the reason without its remedy if the program failed: a site has nothing to do then."""
-    return replace(reason, remedy=None) if site is not None and study.standing is Standing.GIVEN_UP else reason
+    """Return the reason for a reader: a site has nothing to do if the program failed, and sees no path of the server.
+
+    A sentence of the program is English: a page in another language leaves it out.
+    """
+    if site is None:
+        return reason
+    quoted = "" if site.language != "en" or "/" in reason.quoted else reason.quoted
+    return replace(reason, quoted=quoted, remedy=None if study.standing is Standing.GIVEN_UP else reason.remedy)
 
 
 def _shown_delivery(study: StudyNow, morning: Morning, words: Language) -> dict[str, Any]:

@@ -6,8 +6,10 @@ language of the site, `sites.csv`, `studies.csv`, `morning.json`.
 
 from __future__ import annotations
 
+import fcntl
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -105,13 +107,23 @@ def mail_report(settings: NightlySettings, morning: Morning, log: Log) -> int:
     for name, to, site in letters:
         mark = folder.parent / MAILED_FOLDER / f"{folder.name}-{name}"
         try:
-            if to and not mark.exists():
-                send_letter(_letter(morning, to, site, folder, settings.run.lang), mail)
-                write_bytes(mark, b"")
-                sent += 1
+            with _one_at_a_time(mark.parent):
+                if to and not mark.exists():
+                    send_letter(_letter(morning, to, site, folder, settings.run.lang), mail)
+                    write_bytes(mark, b"")
+                    sent += 1
         except (SparccError, OSError) as error:
             log("report could not be mailed", step="mail", error=error)
     return sent
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process sends mail: each would find the mark of a mail missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _folder(settings: NightlySettings, morning: Morning) -> Path:
@@ -156,13 +168,20 @@ def _plain(counts: dict[str, Any]) -> dict[str, Any]:
 def _letter(morning: Morning, to: list[str], site: Site | None, folder: Path, code: LanguageCode) -> Letter:
     words = language(code if site is None else site.language)
     seen = morning if site is None else morning.of_site(site.code)
-    subject = words.say(
-        "SPARCC {date}: {count} need you, {received} received, {scored} scored",
-        date=folder.name,
-        count=seen.counts().needs_attention,
-        received=seen.counts().received,
-        scored=seen.counts().scored,
-    )
+    counts = seen.counts()
+    figures = {"date": folder.name, "count": counts.needs_attention, "scored": counts.scored}
+    if seen.problems:
+        subject = words.say(
+            "SPARCC {date}: {problems} parts of the night failed, {count} need you, {scored} scored",
+            problems=len(seen.problems),
+            **figures,
+        )
+    else:
+        subject = words.say(
+            "SPARCC {date}: {count} need you, {received} received, {scored} scored",
+            received=counts.received,
+            **figures,
+        )
     page = folder / (f"report.{code}.html" if site is None else f"site-{site.code}.html")
     attached = (f"{folder.name}-{page.name}", "text/html", page.read_bytes())
     return Letter(to, subject, summary_text(seen, words), (attached,))

@@ -69,6 +69,7 @@ class StudyNow:
     next_try : time of the next attempt of a failed step
     not_compared : why the change since baseline could not be computed
     is_upload : an upload that is not sorted into studies; `study` is then its ID
+    links : files of its result and of its change, relative to the work folder
     waits_for_manifest : it continues once the manifest has a row for it
     """
 
@@ -93,6 +94,7 @@ class StudyNow:
     superseded: bool = False
     is_upload: bool = False
     waits_for_manifest: bool = False
+    links: tuple[str, ...] = ()
 
     @property
     def to_score(self) -> timedelta | None:

@@ -94,9 +94,9 @@ class Night:
         with Heartbeat(self._lease) as heartbeat:
             crew = Crew(self._context, self._workers, heartbeat, self._owner, stopped=self._stop.is_set, tally=tally)
             drain = partial(self._drain, crew)
-            self._phase("clear up", lambda: self._clear_up(tally))
+            self._phase("clear-up", lambda: self._clear_up(tally))
             if self._part != Part.RESULTS:
-                self._phase("take in", lambda: self.problems.extend(steps.take_in(self._context) or ()))
+                self._phase("take-in", lambda: self.problems.extend(steps.take_in(self._context) or ()))
                 self._phase("check", lambda: drain(State.RECEIVED, steps.check_complete))
                 self._phase("deidentify", lambda: drain(State.COMPLETE, steps.deidentify))
             if self._part != Part.INTAKE:

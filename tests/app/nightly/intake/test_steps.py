@@ -143,6 +143,20 @@ def test_a_broken_manifest_holds_its_own_site_only(night: IntakeNight, study: Pa
     assert states == {"S01": State.QUARANTINED, "S02": State.DEIDENTIFIED}
 
 
+def test_the_reason_of_a_waiting_study_is_that_of_the_latest_round(night: IntakeNight, study: Path) -> None:
+    (night.identity / "S01.csv").unlink()
+    night.drop(study, "one")
+    (version,) = night.run()
+    assert "cannot be used" in str(version.reason)
+    night.manifest("S01", ("P2", "", "", "T01", "baseline"))
+
+    (version,) = night.run()
+    assert version.state == State.QUARANTINED and "no row of the site's manifest fits" in str(version.reason)
+    changes = len(night.ledger.history(event="explained"))
+    night.run()
+    assert len(night.ledger.history(event="explained")) == changes == 1
+
+
 def test_a_second_study_for_one_visit_is_for_a_person_to_decide(night: IntakeNight, study: Path) -> None:
     night.drop(study, "one")
     (first,) = night.run()

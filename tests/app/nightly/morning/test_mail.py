@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from email.message import EmailMessage
@@ -231,6 +232,16 @@ def test_each_gets_its_own_page_once_a_date(night: tuple[NightlySettings, Ledger
     attached = [next(mail.iter_attachments()) for mail in post.mails]
     assert [each.get_filename() for each in attached] == ["2026-11-26-report.en.html", "2026-11-26-site-URM.html"]
     assert "Kashgar" in attached[0].get_content() and "Kashgar" not in attached[1].get_content()
+
+
+def test_reports_at_once_send_one_mail(night: tuple[NightlySettings, Ledger]) -> None:
+    settings, ledger = night
+    post, today = Post(), morning_of(ledger, settings, NOW)
+    with listening(post) as port, ThreadPoolExecutor(4) as pool:
+        settings = settings.model_copy(update={"mail": mail_settings(port)})
+        sent = list(pool.map(lambda _: mail_report(settings, today, lambda *_, **__: None), range(4)))
+
+    assert sum(sent) == 2 == len(post.mails)
 
 
 def test_a_mail_server_that_is_down_stops_nothing_and_is_tried_again(night: tuple[NightlySettings, Ledger]) -> None:

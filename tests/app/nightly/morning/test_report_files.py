@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,35 @@ def test_an_unknown_time_zone_is_named(settings: NightlySettings) -> None:
 
     with pytest.raises(ConfigError, match="Asia/Urumqi_"):
         write_morning_report(wrong, morning_of(Night(settings).ledger, wrong, NOW))
+
+
+def test_a_sites_page_shows_no_path_of_the_server_and_no_english_in_chinese(settings: NightlySettings) -> None:
+    night = Night(settings)
+    for site in SITES:
+        night.study(site=site.code)
+        error = "expected a table at /srv/identity/S01.csv, found no readable file; check the path"
+        reason = Message("the manifest of the site cannot be used: {error}", error=error)
+        night.ledger.quarantine(night.claim(State.RECEIVED), reason, {"waits_for": "manifest"})
+
+    page = write_morning_report(settings, morning_of(night.ledger, settings, NOW))
+
+    assert "/srv/identity/S01.csv" in page.read_text(encoding="utf-8")
+    for site in SITES:
+        text = (page.parent / f"site-{site.code}.html").read_text(encoding="utf-8")
+        assert "/srv/identity" not in text and "expected a table" not in text
+        assert ("该中心的对照表无法使用" if site.language == "zh" else "manifest of the site cannot be used") in text
+
+
+def test_the_report_links_to_the_results_of_the_night(settings: NightlySettings) -> None:
+    night = Night(settings)
+    night.scored({})
+    (version,) = night.ledger.versions()
+    result = settings.paths.work_folder / str(version.result_folder) / "report.html"
+    result.parent.mkdir(parents=True)
+    result.write_text("the result")
+
+    page = write_morning_report(settings, morning_of(night.ledger, settings, NOW))
+
+    links = re.findall(r'href="(\.\./\.\./[^"]*)"', page.read_text(encoding="utf-8"))
+    assert [(page.parent / link).read_text() for link in links] == ["the result"]
+    assert "../../" not in (page.parent / "site-URM.html").read_text(encoding="utf-8")
