@@ -17,9 +17,10 @@ def is_directory(path: Path) -> bool:
         with quiet_pydicom(), path.open("rb") as opened:
             require_inflatable(opened)
             meta = pydicom.dcmread(opened, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True).file_meta
+            # An element of the file meta information is converted here, and its VR may be damaged.
+            return bool(meta.get("MediaStorageSOPClassUID", "") == MediaStorageDirectoryStorage)
     except PARSE_ERRORS:
         return path.name.upper() == "DICOMDIR"
-    return bool(meta.get("MediaStorageSOPClassUID", "") == MediaStorageDirectoryStorage)
 
 
 def directory_references(path: Path) -> list[Path]:
