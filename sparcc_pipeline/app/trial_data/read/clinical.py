@@ -22,6 +22,7 @@ from sparcc_pipeline.app.trial_data.read.field_table import CLINICAL
 from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.spelling import ask_about_alike
 from sparcc_pipeline.app.trial_data.read.visit_names import planned_visit
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
@@ -64,6 +65,7 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
         listed |= _read_file(file, protocol, queries, people, visits)
     # Without a list of participants, each person with a visit or a value is a participant.
     known = listed or set(people)
+    ask_about_alike({name: people[name].rows["participant"] for name in sorted(known)}, queries)
     _leave_out_unknown(visits, known, queries)
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
@@ -135,6 +137,7 @@ def _read_file(
             continue
         seen.add(row.participant)
         person = people.setdefault(row.participant, _Merged({}, {}))
+        person.rows.setdefault("participant", row)
         _merge(person, {n: v for n, v in row.values.items() if n in of_person}, row, queries, None)
     for key, same in placed.items():
         if _one_row(key, same, queries):
