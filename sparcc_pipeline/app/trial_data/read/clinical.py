@@ -67,6 +67,7 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
     known = listed or set(people)
     ask_about_alike({name: people[name].rows["participant"] for name in sorted(known)}, queries)
     _leave_out_unknown(visits, known, queries)
+    _ask_about_baselines(visits, people, known, protocol, queries)
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
     merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
@@ -90,6 +91,30 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
         ),
         dates,
     )
+
+
+def _ask_about_baselines(
+    visits: Mapping[VisitKey, _Merged],
+    people: Mapping[str, _Merged],
+    known: set[str],
+    protocol: Protocol,
+    queries: Queries,
+) -> None:
+    """Ask about participants without the baseline visit, if there are visits at all and no query about its row."""
+    baseline = protocol.baseline.visit
+    asked = {query.participant for query in queries if query.visit == baseline and query.left_out == "row"}
+    for name in sorted(known) if visits else ():
+        if (name, baseline) not in visits and name not in asked:
+            queries.ask(
+                QueryKind.MISSING,
+                people[name].rows["participant"],
+                "visit",
+                Message("a visit {visit} of each participant", visit=baseline),
+                Message("none of {participant}", participant=name),
+                Message("add it: without it there is no change, no day and no entry criterion"),
+                left_out="nothing",
+                visit=baseline,
+            )
 
 
 def _leave_out_unknown(visits: dict[VisitKey, _Merged], known: set[str], queries: Queries) -> None:
