@@ -50,7 +50,7 @@ def nsaid_index(intakes: Sequence[NsaidIntake] | None, period_days: float | None
 
     Parameters
     ----------
-    intakes : empty where no drug was taken; None where the intake is unknown
+    intakes : empty where no drug was taken, which is an index of 0 for any period; None where the intake is unknown
     period_days : length of the period in days
 
     Raises
@@ -64,6 +64,9 @@ def nsaid_index(intakes: Sequence[NsaidIntake] | None, period_days: float | None
     >>> nsaid_index([NsaidIntake("naproxen", 500, 14), NsaidIntake("celecoxib", 200, 28)], 28).value
     75.0
     """
+    if intakes is not None and not intakes:
+        # Without a drug the index is 0, whatever the length of the period.
+        return InstrumentResult(Instrument.NSAID_INDEX, 0.0)
     absent = tuple(
         name for name, value in (("nsaid_intakes", intakes), ("nsaid_period_days", period_days)) if value is None
     )

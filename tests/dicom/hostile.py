@@ -100,6 +100,14 @@ def bad_vr(path: Path) -> None:
     path.write_bytes(content)
 
 
+def bad_class_vr(path: Path) -> None:
+    """A class in the file meta information of an unknown VR, which is converted only when it is asked for."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\x02\x00\x02\x00UI")
+    content[at + 4 : at + 6] = b"ZZ"
+    path.write_bytes(content)
+
+
 def long_value(path: Path) -> None:
     """An element that claims nearly 4 GiB."""
     content = bytearray(path.read_bytes())
@@ -110,5 +118,14 @@ def long_value(path: Path) -> None:
 
 HOSTILE: Final[dict[str, Callable[[Path], None]]] = {
     each.__name__: each
-    for each in (truncated_deflate, deflate_bomb, corrupt_rle, abort_lossless, large_j2k, bad_vr, long_value)
+    for each in (
+        truncated_deflate,
+        deflate_bomb,
+        corrupt_rle,
+        abort_lossless,
+        large_j2k,
+        bad_vr,
+        bad_class_vr,
+        long_value,
+    )
 }

@@ -7,6 +7,8 @@ begin, so that two never wait for each other. PostgreSQL needs the extra `postgr
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
@@ -124,14 +126,24 @@ def migration_config(folder: Path) -> Config:
     return config
 
 
+def close_to_others(engine: Engine) -> None:
+    """Take the rights of other users from the files of a SQLite ledger, if they belong to this user."""
+    file = engine.url.database
+    if engine.dialect.name != "sqlite" or not file:
+        return
+    for part in (Path(file), Path(f"{file}-wal"), Path(f"{file}-shm")):
+        # The last reader removes both parts of the write-ahead log.
+        with suppress(FileNotFoundError):
+            found = part.stat()
+            if found.st_mode & 0o007 and found.st_uid == os.getuid():
+                part.chmod(stat.S_IMODE(found.st_mode) & 0o770)
+
+
 def _make_folder(file: str | None) -> None:
     if not file or file == ":memory:":
         raise ConfigError("expected a file in a SQLite URL, found none: sqlite:///FILE; change [database] url")
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-        for part in (Path(file), Path(f"{file}-wal"), Path(f"{file}-shm")):
-            if part.exists() and part.stat().st_mode & 0o007 and part.stat().st_uid == os.getuid():
-                part.chmod(part.stat().st_mode & 0o770)
     except OSError as error:
         raise OutputError(
             f"expected a folder for the ledger {file}, found it not usable ({(error.strerror or '').lower()}); change "

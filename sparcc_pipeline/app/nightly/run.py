@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from sparcc_pipeline.app.ledger.database import open_database
+from sparcc_pipeline.app.ledger.database import close_to_others, open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.logs import open_log
@@ -48,6 +48,7 @@ def open_context(settings: NightlySettings, program: str) -> Iterator[Context]:
     silence_libraries()
     engine = open_database(settings.database_url)
     try:
+        close_to_others(engine)
         ledger = Ledger(engine, utc_now, settings.database.patience_seconds)
         yield Context(settings, ledger, utc_now, open_log(settings, utc_now, program))
     finally:

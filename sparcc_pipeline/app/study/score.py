@@ -177,12 +177,9 @@ def _warned_of_end(six: SixSlices, tissue: TissueMaps) -> SixSlices:
 
 def require_not_cut(study: Study, six: SixSlices) -> None:
     """Refuse six slices that touch an end of the stack where slices may be missing: the true six may lie beyond it."""
-    last = study.stir.geometry.shape[0] - 1
-    touched = [
-        END_WORDS[end]
-        for end, index, outermost in ((ANTERIOR, six.first, 0), (POSTERIOR, six.transitional_slice, last))
-        if end in study.cut.ends and index == outermost
-    ]
+    # The transitional slice is found by the slices behind it: with less than two of them it may be another one.
+    near = {ANTERIOR: six.first == 0, POSTERIOR: six.transitional_slice >= study.stir.geometry.shape[0] - 2}
+    touched = [END_WORDS[end] for end in (ANTERIOR, POSTERIOR) if end in study.cut.ends and near[end]]
     if touched:
         raise IncompleteSeriesError(
             Message(

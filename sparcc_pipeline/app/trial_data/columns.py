@@ -30,7 +30,10 @@ _PARTICIPANT: Final = Column("participant", "trial number of the participant", c
 _SITE: Final = Column("site", "site", cdisc="DM.SITEID")
 _VISIT: Final = Column("visit", "planned visit", cdisc="SV.VISIT")
 _WEEK: Final = Column("week", "planned week after baseline", _W, "weeks", "SV.VISITNUM")
-_DAY: Final = Column("day", "days since the baseline visit", _W, "days", "SV.SVSTDY")
+_DAY: Final = Column("day", "days since the baseline visit, which is day 0", _W, "days")
+_STUDY_DAY: Final = Column(
+    "study_day", "study day as in SDTM: the baseline is day 1, there is no day 0", _W, "", "SV.SVSTDY"
+)
 _TIMING: Final = Column("timing", "in window, early, late, unknown, not recorded", cdisc="SV.TIMING")
 
 
@@ -59,6 +62,7 @@ VISITS: Final = (
     _VISIT,
     _WEEK,
     _DAY,
+    _STUDY_DAY,
     _TIMING,
     *_from_dictionary(Place.VISIT, without=("participant", "visit", "crp_mg_dl")),
     Column("crp_limit_mg_l", "limit of detection where CRP was below it", _N, "mg/L", "LB.LBSTRESC"),
@@ -121,6 +125,7 @@ STATUS: Final = (
     _VISIT,
     _WEEK,
     _DAY,
+    _STUDY_DAY,
     _TIMING,
     Column("status", "dual target: both, clinical only, imaging only, neither, not assessable"),
     Column("probability_imaging", "probability that the imaging half is met given the score's uncertainty", _N),
@@ -209,3 +214,14 @@ def cdisc_rows(tables: Mapping[str, Sequence[Column]]) -> list[Row]:
         for c in columns
         if c.cdisc
     ]
+
+
+def study_day(day: int | None) -> int | None:
+    """Return the study day of SDTM, which has no zero: the baseline is day 1, the day before it is -1.
+
+    Examples
+    --------
+    >>> [study_day(day) for day in (-1, 0, 84, None)]
+    [-1, 1, 85, None]
+    """
+    return None if day is None else day + (day >= 0)

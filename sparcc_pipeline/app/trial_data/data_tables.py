@@ -89,6 +89,7 @@ def _visit_row(visit: ClinicalVisit, loaded: LoadedTrial, protocol: Protocol) ->
         "visit": visit.visit,
         "week": planned.week if planned else None,
         "day": visit.day,
+        "study_day": out.study_day(visit.day),
         "timing": timing(planned, visit.day).value if planned else None,
         "visit_date": loaded.dates.get((visit.participant, visit.visit)),
         "patient_global": visit.patient_global,

@@ -47,6 +47,7 @@ def _status_row(each: VisitAssessment) -> Row:
         "visit": each.planned.visit,
         "week": each.planned.week,
         "day": None if each.visit is None else each.visit.day,
+        "study_day": None if each.visit is None else out.study_day(each.visit.day),
         "timing": each.timing.value,
         "status": target.status.value,
         "probability_imaging": target.probability_imaging,

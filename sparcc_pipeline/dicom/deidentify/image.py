@@ -21,7 +21,7 @@ import pydicom
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
@@ -138,7 +138,7 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
         ) from None
 
 
-def _deidentified(source: Dataset, subject: Subject, key: bytes) -> Deidentified:
+def _deidentified(source: FileDataset, subject: Subject, key: bytes) -> Deidentified:
     signed = int(source.get("PixelRepresentation") or 0) == 1
     studied, born = (day_of(text_of(source, keyword), "DA") for keyword in ("StudyDate", "PatientBirthDate"))
     context = _Context(key, subject, read_profile(), signed, DateShift(subject.days, studied, born))

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.guard.sizes import decoded_pixels
 from sparcc_pipeline.dicom.input.declared import read_declared, require_within
+from sparcc_pipeline.dicom.input.pixels import complete_syntax
 from sparcc_pipeline.dicom.input.read import LOSSY_SYNTAXES
 
 _PLAIN_SYNTAXES: Final = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
@@ -19,7 +20,7 @@ LARGEST_BYTES: Final = 2**30
 """Far above any MR image: a small compressed stream may declare any size."""
 
 
-def set_plain_pixels(target: Dataset, source: Dataset) -> None:
+def set_plain_pixels(target: Dataset, source: FileDataset) -> None:
     """Set the stored pixels of `target`, uncompressed, without data after them or in unused bits.
 
     Raises
@@ -30,7 +31,7 @@ def set_plain_pixels(target: Dataset, source: Dataset) -> None:
     count = int(target.Rows) * int(target.Columns) * int(target.get("NumberOfFrames") or 1)
     if count > LARGEST_BYTES // 2:
         raise ValueError("more pixels than an image has")
-    syntax = source.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian
+    syntax = complete_syntax(source)
     if syntax in _PLAIN_SYNTAXES:
         content = source.PixelData
     else:

@@ -19,7 +19,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.guard.child import run_guarded
 from sparcc_pipeline.dicom.guard.sizes import decoded_pixels, require_inflatable
@@ -157,7 +157,7 @@ def native_bits(path: Path, native: NativePixels | None, allocated: int | None) 
         return None
     with quiet_pydicom():
         ds = pydicom.dcmread(path, specific_tags=_READ_TAGS, force=True)
-        if ds.file_meta.get("TransferSyntaxUID") not in _NATIVE_SYNTAXES or "PixelData" not in ds:
+        if complete_syntax(ds) not in _NATIVE_SYNTAXES or "PixelData" not in ds:
             return None
         _require_gray(ds, path)
         shape = tuple(int(ds[keyword].value) for keyword in ("Rows", "Columns"))
@@ -166,6 +166,15 @@ def native_bits(path: Path, native: NativePixels | None, allocated: int | None) 
         if len(ds.PixelData) < math.prod(shape) * allocated // 8:
             raise EOFError("fewer pixels than the header states")
         return np.frombuffer(ds.PixelData, f"<u{allocated // 8}", math.prod(shape)).reshape(shape)
+
+
+def complete_syntax(ds: FileDataset) -> UID:
+    """Return the transfer syntax; set it in a data set without meta information, which is not compressed."""
+    if "TransferSyntaxUID" not in ds.file_meta:
+        implicit, little = ds.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return UID(ds.file_meta.TransferSyntaxUID)
 
 
 def _read_native(path: Path, native: NativePixels) -> NDArray[Any] | None:
@@ -194,10 +203,7 @@ def _decode(path: Path) -> NDArray[np.generic]:
         require_inflatable(opened)
         ds = pydicom.dcmread(opened, specific_tags=_READ_TAGS, force=True)
         _require_gray(ds, path)
-        if "TransferSyntaxUID" not in ds.file_meta:
-            # A file without part 10's header is not compressed; its encoding shows in its elements.
-            implicit, _ = ds.original_encoding
-            ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        complete_syntax(ds)
         # `pydicom.pixels.pixel_array(path)` fails on deflated files; the data set's own does not.
         return decoded_pixels(ds)
 

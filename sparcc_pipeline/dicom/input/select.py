@@ -221,6 +221,7 @@ _CRITERIA: Final = (
     Message("it was acquired later (series number)"),
     Message("it was acquired later"),
     Message("its UID sorts last (all else is equal)"),
+    Message("its images are corrected for distortion"),
 )
 
 
@@ -240,6 +241,7 @@ def _rank(series: SeriesCandidate) -> tuple[bool | float | str, ...]:
         -1 if series.series_number is None else series.series_number,
         series.acquired or "",
         series.series_uid,
+        "ND" not in series.files[0].protocol.image_type,
     )
 
 

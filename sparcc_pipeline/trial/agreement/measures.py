@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,9 @@ CONFIDENCE: Final = 0.95
 
 NORMAL_95: Final = 1.96
 """Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
+
+FEWEST_PARTICIPANTS: Final = 2
+"""One participant alone has no interval: every resample is the same."""
 
 RESAMPLES: Final = 1000
 """Resamples of a bootstrap: each end of a 95 % interval then rests on 25 of them."""
@@ -34,20 +37,21 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Mean and standard deviation of differences, the limits of agreement, and their 95 % intervals."""
+    """Mean and standard deviation of differences, the limits of agreement, and their 95 % intervals (None: unknown)."""
 
     mean: float
     sd: float
     lower: float
     upper: float
-    mean_interval: tuple[float, float]
-    lower_interval: tuple[float, float]
-    upper_interval: tuple[float, float]
+    mean_interval: tuple[float, float] | None
+    lower_interval: tuple[float, float] | None
+    upper_interval: tuple[float, float] | None
 
 
 def limits_of_agreement(differences: Sequence[float]) -> Agreement:
     """Return the mean difference -+ 1.96 standard deviations, each with its 95 % interval. Source: [BlandAltman1986].
 
+    The intervals are for independent differences. Where a participant has several visits use `clustered_limits`.
     The standard error of the mean is sd / sqrt(n), that of a limit sqrt(3) times as large. Each repeat of a scan counts
     as one pair.
 
@@ -79,6 +83,26 @@ def limits_of_agreement(differences: Sequence[float]) -> Agreement:
         (lower - half_limit, lower + half_limit),
         (upper - half_limit, upper + half_limit),
     )
+
+
+def clustered_limits(differences: Sequence[float], participants: Sequence[str], seed: int) -> Agreement:
+    """Return `limits_of_agreement` with intervals from a bootstrap of participants, whose visits are not independent.
+
+    Source: [BlandAltman1986]; [FieldWelsh2007].
+
+    Raises
+    ------
+    ValueError : fewer than two differences
+    """
+    found = limits_of_agreement(differences)
+    x = np.asarray(differences, dtype=float)
+
+    def figures(rows: IndexVector) -> list[float]:
+        mean, half = float(x[rows].mean()), NORMAL_95 * float(x[rows].std(ddof=1))
+        return [mean, mean - half, mean + half]
+
+    mean, lower, upper = bootstrap(figures, participants, seed)
+    return replace(found, mean_interval=mean, lower_interval=lower, upper_interval=upper)
 
 
 def within_subject_sd(groups: Sequence[Sequence[float]]) -> float:
@@ -135,7 +159,8 @@ def bootstrap(
 
     Returns
     -------
-    an interval for each value; None where fewer than half of the resamples have the value
+    an interval for each value; None where fewer than half of the resamples have the value, and with one participant,
+    whose resamples are all alike
 
     Examples
     --------
@@ -146,6 +171,8 @@ def bootstrap(
     """
     names = np.unique(np.asarray(participants), return_inverse=True)[1]
     rows = [np.flatnonzero(names == number) for number in range(int(names.max()) + 1)]
+    if len(rows) < FEWEST_PARTICIPANTS:
+        return [None] * len(statistic(np.concatenate(rows)))
     generator = np.random.default_rng(seed)
     drawn = generator.integers(0, len(rows), size=(resamples, len(rows)))
     figures = np.array([statistic(np.concatenate([rows[each] for each in draw])) for draw in drawn], dtype=float)

@@ -26,9 +26,16 @@ class PairKind(Enum):
     MACHINE = "machine against the readings"
 
 
+class Measure(Enum):
+    """Values that a pair compares; the value is the name in reports."""
+
+    STATUS = "status"
+    CHANGE = "change since baseline"
+
+
 @dataclass(frozen=True)
 class TotalPairs:
-    """Pairs of totals of the same images, `second` against `first`, with the participant of each pair."""
+    """Pairs of totals, or of changes, of the same images, `second` against `first`, with the participant of each."""
 
     kind: PairKind
     first_name: str
@@ -36,43 +43,91 @@ class TotalPairs:
     first: tuple[float, ...]
     second: tuple[float, ...]
     participants: tuple[str, ...]
+    measure: Measure = Measure.STATUS
 
     def agreement(self, seed: int) -> TotalAgreement | None:
         """Return all figures; None with too few pairs."""
-        return total_agreement(self.first, self.second, self.participants, seed)
+        return total_agreement(
+            self.first, self.second, self.participants, seed, of_change=self.measure is Measure.CHANGE
+        )
 
 
-def reading_pairs(data: TrialData, adjudication: Adjudication) -> tuple[TotalPairs, ...]:
+@dataclass(frozen=True)
+class _Pair:
+    """Two totals of one visit; `readers` are those of the pair, or those whose mean the first total is."""
+
+    key: tuple[PairKind, str, str]
+    readers: tuple[str, ...]
+    first: float
+    second: float
+
+
+def reading_pairs(data: TrialData, adjudication: Adjudication, baseline: str | None = None) -> tuple[TotalPairs, ...]:
     """Return all pairs of locked readings of the same images, and the machine against the score of the readings.
 
     Third readings are left out, because they exist only where two readers differed. The machine is compared with the
     score that counts when readings count (`reading.counted_score`).
+
+    Parameters
+    ----------
+    baseline : with this visit, the pairs of changes since it follow; a change has the same readers at both visits
     """
     places: dict[tuple[str, str], list[Reading]] = defaultdict(list)
     for reading in data.readings:
         if reading.locked:
             places[reading.participant, reading.visit].append(reading)
-    found: dict[tuple[PairKind, str, str], list[tuple[float, float, str]]] = defaultdict(list)
-    for (participant, _), readings in places.items():
-        ordered = sorted((r for r in readings if not r.adjudicator), key=lambda r: (r.reader, r.repeat))
-        for number, a in enumerate(ordered):
-            for b in ordered[number + 1 :]:
-                same = a.reader == b.reader
-                if a.total is not None and b.total is not None and (same or a.repeat == b.repeat == 1):
-                    key = (PairKind.WITHIN if same else PairKind.BETWEEN, a.reader, b.reader)
-                    found[key].append((a.total, b.total, participant))
-    for score in data.scores:
-        readings = places.get((score.participant, score.visit), [])
-        counted = counted_score(readings, None, Counts.READINGS, adjudication)
-        if score.total is not None and counted.value is not None:
-            found[PairKind.MACHINE, "", ""].append((counted.value, float(score.total), score.participant))
-    order = list(PairKind)
-    return tuple(_pairs(key, found[key]) for key in sorted(found, key=lambda key: (order.index(key[0]), *key[1:])))
+    machine = {(score.participant, score.visit): score.total for score in data.scores}
+    found: dict[tuple[Measure, PairKind, str, str], list[tuple[float, float, str]]] = defaultdict(list)
+    visits = {
+        place: [
+            *_of_readers(places.get(place, [])),
+            *_of_machine(places.get(place, []), machine.get(place), adjudication),
+        ]
+        for place in dict.fromkeys((*places, *machine))
+    }
+    for (participant, visit), pairs in visits.items():
+        before = {(pair.key, pair.readers): pair for pair in visits.get((participant, baseline or ""), [])}
+        for pair in pairs:
+            found[Measure.STATUS, *pair.key].append((pair.first, pair.second, participant))
+            start = before.get((pair.key, pair.readers))
+            if start is not None and visit != baseline:
+                change = (pair.first - start.first, pair.second - start.second, participant)
+                found[Measure.CHANGE, *pair.key].append(change)
+    measures, kinds = list(Measure), list(PairKind)
+    order = sorted(found, key=lambda key: (measures.index(key[0]), kinds.index(key[1]), *key[2:]))
+    return tuple(_pairs(key, found[key]) for key in order)
 
 
-def _pairs(key: tuple[PairKind, str, str], rows: Sequence[tuple[float, float, str]]) -> TotalPairs:
+def readers_changed(data: TrialData) -> tuple[str, ...]:
+    """Return the participants whose visits were not all read by the same two readers."""
+    readers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for reading in data.readings:
+        if reading.locked and not reading.adjudicator:
+            readers[reading.participant][reading.visit].add(reading.reader)
+    return tuple(
+        sorted(name for name, visits in readers.items() if len({frozenset(found) for found in visits.values()}) > 1)
+    )
+
+
+def _of_readers(readings: Sequence[Reading]) -> Iterator[_Pair]:
+    ordered = sorted((r for r in readings if not r.adjudicator), key=lambda r: (r.reader, r.repeat))
+    for number, a in enumerate(ordered):
+        for b in ordered[number + 1 :]:
+            same = a.reader == b.reader
+            if a.total is not None and b.total is not None and (same or a.repeat == b.repeat == 1):
+                key = (PairKind.WITHIN if same else PairKind.BETWEEN, a.reader, b.reader)
+                yield _Pair(key, (f"{a.reader} {a.repeat}", f"{b.reader} {b.repeat}"), a.total, b.total)
+
+
+def _of_machine(readings: Sequence[Reading], total: int | None, adjudication: Adjudication) -> Iterator[_Pair]:
+    counted = counted_score(readings, None, Counts.READINGS, adjudication)
+    if total is not None and counted.value is not None:
+        yield _Pair((PairKind.MACHINE, "", ""), counted.readers, counted.value, float(total))
+
+
+def _pairs(key: tuple[Measure, PairKind, str, str], rows: Sequence[tuple[float, float, str]]) -> TotalPairs:
     first, second, participants = zip(*rows, strict=True)
-    return TotalPairs(*key, first, second, participants)
+    return TotalPairs(*key[1:], first, second, participants, key[0])
 
 
 @dataclass(frozen=True)

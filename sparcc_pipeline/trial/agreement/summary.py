@@ -17,9 +17,11 @@ from sparcc_pipeline.trial.agreement.measures import (
     FloatVector,
     IndexVector,
     bootstrap,
-    limits_of_agreement,
+    clustered_limits,
     smallest_detectable_change,
 )
+
+SQRT_2: Final = float(np.sqrt(2))
 
 FEWEST_PAIRS: Final = 3
 """Fewer pairs give no agreement figure."""
@@ -36,7 +38,8 @@ class TotalAgreement:
     icc_consistency : ICC(3,1), which a systematic difference does not change
     weighted : kappa with quadratic weights, of the totals as ordered categories
     bland_altman : second minus first
-    sem, sdc : standard error of measurement, smallest detectable change of one total
+    sem : standard error of measurement, of one total or of one change
+    sdc : smallest detectable change of one reader's change
     """
 
     pairs: int
@@ -47,6 +50,12 @@ class TotalAgreement:
     bland_altman: Agreement
     sem: float
     sdc: Estimate
+
+    @property
+    def sdc_of_two(self) -> Estimate:
+        """Smallest detectable change of the mean of two readers, whose errors are independent."""
+        ends = (None if end is None else end / SQRT_2 for end in (self.sdc.low, self.sdc.high))
+        return Estimate(self.sdc.value / SQRT_2, *ends)
 
 
 @dataclass(frozen=True)
@@ -72,9 +81,14 @@ class QuadrantAgreement:
 
 
 def total_agreement(
-    first: Sequence[float], second: Sequence[float], participants: Sequence[str], seed: int
+    first: Sequence[float], second: Sequence[float], participants: Sequence[str], seed: int, *, of_change: bool = False
 ) -> TotalAgreement | None:
     """Return the agreement of paired totals; None with fewer than FEWEST_PAIRS.
+
+    Parameters
+    ----------
+    of_change : True if the values are changes: their error is that of two totals already, so the smallest detectable
+        change is 1.96 times the standard error and not 1.96 * sqrt(2) times
 
     Raises
     ------
@@ -85,9 +99,9 @@ def total_agreement(
         raise ValueError(f"expected a participant for each pair, found {len(participants)} for {len(both)}")
     if len(both) < FEWEST_PAIRS:
         return None
-    intervals = bootstrap(lambda rows: _total_figures(both[rows]), participants, seed)
+    intervals = bootstrap(lambda rows: _total_figures(both[rows], of_change), participants, seed)
     consistency, absolute, weighted, sdc = (
-        _estimate(value, interval) for value, interval in zip(_total_figures(both), intervals, strict=True)
+        _estimate(value, interval) for value, interval in zip(_total_figures(both, of_change), intervals, strict=True)
     )
     sem = _sem(mean_squares(both))
     return TotalAgreement(
@@ -96,9 +110,9 @@ def total_agreement(
         absolute,
         consistency,
         weighted,
-        limits_of_agreement((both[:, 1] - both[:, 0]).tolist()),
+        clustered_limits((both[:, 1] - both[:, 0]).tolist(), participants, seed),
         sem,
-        sdc or Estimate(smallest_detectable_change(sem)),
+        sdc or Estimate(_sdc(sem, of_change)),
     )
 
 
@@ -144,12 +158,16 @@ def quadrant_agreement(
     )
 
 
-def _total_figures(both: FloatVector) -> list[float]:
+def _total_figures(both: FloatVector, of_change: bool) -> list[float]:
     """ICC(3,1), ICC(2,1), weighted kappa and smallest detectable change of totals (pairs, 2)."""
     squares = mean_squares(both)
     values = [icc_of_one(squares, form) for form in (IccForm.ICC_3_1, IccForm.ICC_2_1)]
     found = [float("nan") if each is None else each for each in values]
-    return [*found, weighted_kappa(both[:, 0], both[:, 1]), smallest_detectable_change(_sem(squares))]
+    return [*found, weighted_kappa(both[:, 0], both[:, 1]), _sdc(_sem(squares), of_change)]
+
+
+def _sdc(sem: float, of_change: bool) -> float:
+    return smallest_detectable_change(sem) / (SQRT_2 if of_change else 1.0)
 
 
 def _sem(squares: MeanSquares) -> float:

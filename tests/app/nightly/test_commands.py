@@ -236,10 +236,10 @@ def test_watch_reports_where_it_listens(settings: Path, monkeypatch: pytest.Monk
 
 
 def test_other_users_lose_the_ledger_at_the_next_start(settings: Path) -> None:
-    _call("nightly", "status", "--config", settings)
+    _call("nightly", "report", "--config", settings)
     ledger = settings.parent / "work" / "ledger.sqlite"
     ledger.chmod(0o646)
 
-    _call("nightly", "status", "--config", settings)
+    _call("nightly", "report", "--config", settings)
 
     assert ledger.stat().st_mode & 0o777 == 0o640

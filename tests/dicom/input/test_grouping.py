@@ -120,6 +120,14 @@ def test_the_magnitude_is_taken_beside_other_parts_of_the_complex_image(
     np.testing.assert_array_equal(read(series).signal, volume.signal)
 
 
+def test_of_a_filtered_and_an_unfiltered_copy_the_filtered_one_is_taken(series: Path, edit: Edit) -> None:
+    for index, path in enumerate(files(series)):
+        copy = shutil.copy(path, series / f"b{index}")
+        edit(copy, SOPInstanceUID=f"1.2.3.{index}", ImageType=["ORIGINAL", "PRIMARY", "M", "NORM", "DIS2D"])
+    found = find_stir(discover(files(series))).series
+    assert found.stack.slices == 8 and {file.name[0] for file in found.files} == {"b"} and len(found.left_out) == 8
+
+
 def test_a_t1_in_the_same_series_is_the_t1_beside_it(tmp_path: Path, volume: Volume, edit: Edit) -> None:
     stir = write_mr_series(volume, tmp_path / "a", style="siemens", patient_id="P", seed="s")
     t1 = write_mr_series(

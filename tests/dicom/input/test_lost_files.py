@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.filebase import DicomBytesIO
@@ -17,10 +18,12 @@ from sparcc_pipeline.dicom.input.discover import SeriesCandidate, discover
 from sparcc_pipeline.dicom.input.elements import printable_name
 from sparcc_pipeline.dicom.input.files.other_files import possible_image
 from sparcc_pipeline.dicom.input.files.recognition import START_BYTES, starts_like_dicom
+from sparcc_pipeline.dicom.input.read import read_series
 from sparcc_pipeline.dicom.input.select import find_stir
 from sparcc_pipeline.dicom.input.series.account import account_for
 from sparcc_pipeline.dicom.input.series.cut import ANTERIOR, POSTERIOR
 from sparcc_pipeline.dicom.input.source import open_source
+from sparcc_pipeline.volume import Volume
 
 Edit = Callable[..., None]
 
@@ -54,6 +57,19 @@ def test_bare_data_sets_are_read_whatever_their_first_element(
         bare(path, implicit=implicit, first=first)
     found = discover(files(series))
     assert found.series[0].stack.slices == 8 and not found.damaged and not found.not_dicom
+
+
+def test_bare_big_endian_data_sets_are_read(series: Path, volume: Volume) -> None:
+    for path in files(series):
+        ds = pydicom.dcmread(path)
+        ds.PixelData = ds.pixel_array.astype(">u2").tobytes()
+        del ds.file_meta
+        ds.set_original_encoding(False, False)
+        content = DicomBytesIO()
+        content.is_little_endian, content.is_implicit_VR = False, False
+        write_dataset(content, ds)
+        path.write_bytes(content.getvalue())
+    np.testing.assert_array_equal(read_series(chosen(series)).signal, volume.signal)
 
 
 def test_a_bare_data_set_that_begins_with_another_group(series: Path, edit: Edit) -> None:

@@ -29,6 +29,9 @@ EXCEL_EPOCH: Final = date(1899, 12, 30)
 EXCEL_SERIALS: Final = range(36526, 73051)
 """Excel's serial numbers of the days of 2000-2099, 1900 date system."""
 
+YEARS: Final = range(2000, 2100)
+"""Years of visits; 1926 is a slip for 2026. A project decision."""
+
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _ISO_DATE: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 _SHOWABLE: Final = re.compile(r"[0-9A-Za-z.,;:<>%/+()_ \-]{1,24}")
@@ -94,10 +97,8 @@ def detectable(value: Any, number_of: Callable[[Any], float]) -> float | BelowDe
 
 def day(value: Any) -> Any:
     """Return the date of a date cell, or of text as year, month, day."""
-    if isinstance(value, datetime):
-        return value.date()
     if isinstance(value, date):
-        return value
+        return _plausible(value.date() if isinstance(value, datetime) else value)
     text_ = str(value).strip()
     serial = int(float(text_)) if re.fullmatch(r"\d{5}(\.0*)?", text_) else 0
     if serial in EXCEL_SERIALS:
@@ -114,13 +115,21 @@ def day(value: Any) -> Any:
     try:
         if found is None:
             raise ValueError
-        return date(*(int(part) for part in found.groups()))
+        written = date(*(int(part) for part in found.groups()))
     except ValueError:
         raise _fault(
             QueryKind.NOT_A_DATE,
             shown(text_),
             Message("write YYYY-MM-DD: otherwise day and month can be confused"),
         ) from None
+    return _plausible(written)
+
+
+def _plausible(value: date) -> date:
+    """Return the date if a visit of a trial can be on it."""
+    if value.year not in YEARS:
+        raise _fault(QueryKind.OUT_OF_RANGE, value.isoformat(), Message("check the year"))
+    return value
 
 
 def yes_no(value: Any) -> bool:

@@ -22,6 +22,7 @@ from sparcc_pipeline.app.trial_data.read.field_table import CLINICAL
 from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.spelling import ask_about_alike
 from sparcc_pipeline.app.trial_data.read.visit_names import planned_visit
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
@@ -64,7 +65,9 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
         listed |= _read_file(file, protocol, queries, people, visits)
     # Without a list of participants, each person with a visit or a value is a participant.
     known = listed or set(people)
+    ask_about_alike({name: people[name].rows["participant"] for name in sorted(known)}, queries)
     _leave_out_unknown(visits, known, queries)
+    _ask_about_baselines(visits, people, known, protocol, queries)
     dates = {key: merged.values["visit_date"] for key, merged in visits.items() if "visit_date" in merged.values}
     days = _days(visits, dates, protocol, queries)
     merged_visits = {key: (merged.values, merged.rows) for key, merged in visits.items()}
@@ -88,6 +91,30 @@ def read_clinical(files: Sequence[Path], protocol: Protocol, queries: Queries) -
         ),
         dates,
     )
+
+
+def _ask_about_baselines(
+    visits: Mapping[VisitKey, _Merged],
+    people: Mapping[str, _Merged],
+    known: set[str],
+    protocol: Protocol,
+    queries: Queries,
+) -> None:
+    """Ask about participants without the baseline visit, if there are visits at all and no query about its row."""
+    baseline = protocol.baseline.visit
+    asked = {query.participant for query in queries if query.visit == baseline and query.left_out == "row"}
+    for name in sorted(known) if visits else ():
+        if (name, baseline) not in visits and name not in asked:
+            queries.ask(
+                QueryKind.MISSING,
+                people[name].rows["participant"],
+                "visit",
+                Message("a visit {visit} of each participant", visit=baseline),
+                Message("none of {participant}", participant=name),
+                Message("add it: without it there is no change, no day and no entry criterion"),
+                left_out="nothing",
+                visit=baseline,
+            )
 
 
 def _leave_out_unknown(visits: dict[VisitKey, _Merged], known: set[str], queries: Queries) -> None:
@@ -135,6 +162,7 @@ def _read_file(
             continue
         seen.add(row.participant)
         person = people.setdefault(row.participant, _Merged({}, {}))
+        person.rows.setdefault("participant", row)
         _merge(person, {n: v for n, v in row.values.items() if n in of_person}, row, queries, None)
     for key, same in placed.items():
         if _one_row(key, same, queries):

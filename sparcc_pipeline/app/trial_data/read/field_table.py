@@ -185,7 +185,7 @@ def _reading_fields() -> Iterator[Field]:
     repeat = "1, or 2 and more for the same images read again by the same reader"
     yield from _keys(place)
     yield _field(place, Kind.IDENTIFIER, "reader", "reader", "MO.MOEVALID")
-    yield _field(place, _NUMBER, "total", total, "MO.SPARCC", (0, LARGEST_TOTAL))
+    yield _field(place, _WHOLE, "total", total, "MO.SPARCC", (0, LARGEST_TOTAL))
     yield _field(place, _YES_NO, "locked", "the reading is locked", "MO.LOCKED")
     yield _field(place, _YES_NO, "adjudicator", "third reading", "MO.ADJUD")
     yield _field(place, _YES_NO, "asas_positive", "ASAS-positive MRI", "MO.ASASPOS")

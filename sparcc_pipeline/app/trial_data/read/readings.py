@@ -14,6 +14,7 @@ from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.spelling import Readers, likeness
 from sparcc_pipeline.app.trial_data.read.visit_names import known_visit
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.items import ITEMS_OF_A_READING, ItemPlace, ItemReading
@@ -41,6 +42,7 @@ def read_readings(
     """
     readings: dict[_ReadingKey, Reading] = {}
     doubtful: set[_ReadingKey] = set()
+    readers = Readers()
     for file in files:
         required = ("participant", "visit", "reader", "locked")
         for row in checked_rows(read_table(file), queries, Place.READING, required=required):
@@ -48,7 +50,7 @@ def read_readings(
             # A total that could not be read is not the same as "not evaluable", which is an empty cell.
             if visit is None or "total" in row.faults:
                 continue
-            key = (row.participant, visit, str(row.values["reader"]), int(row.values.get("repeat", 1)))
+            key = (row.participant, visit, readers.name(row, queries), int(row.values.get("repeat", 1)))
             if key in readings:
                 queries.ask(
                     QueryKind.DUPLICATE,
@@ -98,8 +100,9 @@ def read_items(
     """
     known = {(r.participant, r.visit, r.reader, r.repeat): r for r in readings if r.locked}
     found: dict[_ReadingKey, ItemReading] = {}
+    readers = Readers({likeness(reading.reader): reading.reader for reading in readings})
     for file in files:
-        for key, rows in _by_reading(file, participants, protocol, queries).items():
+        for key, rows in _by_reading(file, participants, protocol, readers, queries).items():
             points = _points(rows, key[1], queries)
             reading = known.get(key)
             if points is None or not _has_reading(reading, key, rows[0], queries):
@@ -115,7 +118,7 @@ def read_items(
 
 
 def _by_reading(
-    file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries
+    file: Path, participants: Sequence[str], protocol: Protocol, readers: Readers, queries: Queries
 ) -> dict[_ReadingKey, list[CheckedRow]]:
     """Return the rows of each reading that may count; ask once about a wrong participant or visit."""
     required = ("participant", "visit", "reader", "kind", "slice_index", "joint", "item")
@@ -129,7 +132,7 @@ def _by_reading(
             visits[key_of_visit] = known_visit(row, participants, protocol, queries)
         visit = visits[key_of_visit]
         if visit is not None:
-            key = (row.participant, visit, str(row.values["reader"]), int(row.values.get("repeat", 1)))
+            key = (row.participant, visit, readers.name(row, queries), int(row.values.get("repeat", 1)))
             groups.setdefault(key, []).append(row)
     return groups
 

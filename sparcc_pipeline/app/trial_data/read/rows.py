@@ -69,6 +69,17 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
             left_out="nothing",
             file=table.file,
         )
+    if not table.rows:
+        queries.ask(
+            QueryKind.MISSING,
+            None,
+            None,
+            Message("rows under the header"),
+            Message("a header alone"),
+            Message("check the export: nothing was read from this file"),
+            left_out="nothing",
+            file=table.file,
+        )
     rows, cells = [], _Cells(columns, places)
     for raw in table.rows:
         row = _checked(table, raw, cells, queries, required)

@@ -99,7 +99,7 @@ def _power(document: Mapping[str, Any]) -> list[str]:
 
 
 def _agreement(document: Mapping[str, Any]) -> list[str]:
-    head = ("pair", "ICC(2,1)", "smallest detectable change", "quadrant kappa", "PABAK")
+    head = ("pair", "ICC(2,1)", "smallest detectable change of one reading", "quadrant kappa", "PABAK")
     rows = [
         [
             each["pair"],

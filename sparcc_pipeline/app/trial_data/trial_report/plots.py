@@ -20,7 +20,7 @@ from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import BLUE, INK, ORANGE, SOFT, plot_style
 from sparcc_pipeline.app.trial_data.trial_report.words import STATUS
 from sparcc_pipeline.sparcc.change import SMALLEST_DETECTABLE_CHANGE, SMALLEST_IMPORTANT_CHANGE
-from sparcc_pipeline.trial.agreement.measures import limits_of_agreement
+from sparcc_pipeline.trial.agreement.measures import clustered_limits
 from sparcc_pipeline.trial.agreement.pairs import TotalPairs
 from sparcc_pipeline.trial.assessment import VisitAssessment
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
@@ -47,6 +47,9 @@ TITLE_LETTERS: Final = 30
 
 _PANEL: Final = (4.4, 3.0)
 """Width and height of a panel, inches."""
+
+BOOTSTRAP_SEED: Final = 20260228
+"""Seed of the bootstrap, fixed so that the same data give the same intervals."""
 
 
 def cumulative_plot(groups: Groups, visits: Sequence[PlannedVisit], protocol: Protocol, words: Language) -> str:
@@ -178,13 +181,14 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
         middle, difference = (first + second) / 2, second - first
         spots, counts = np.unique(np.column_stack([middle, difference]), axis=0, return_counts=True)
         axes.scatter(spots[:, 0], spots[:, 1], s=6 + 5 * np.sqrt(counts), color=BLUE, alpha=0.45, linewidths=0)
-        limits = limits_of_agreement(difference.tolist())
-        for value, (low, high), dash in (
+        limits = clustered_limits(difference.tolist(), found.participants, BOOTSTRAP_SEED)
+        for value, interval, dash in (
             (limits.lower, limits.lower_interval, "--"),
             (limits.mean, limits.mean_interval, "-"),
             (limits.upper, limits.upper_interval, "--"),
         ):
-            axes.axhspan(low, high, color=SOFT, alpha=0.25, linewidth=0)
+            if interval is not None:
+                axes.axhspan(*interval, color=SOFT, alpha=0.25, linewidth=0)
             axes.axhline(value, color=INK, linewidth=1, linestyle=dash)
             axes.annotate(
                 f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right"

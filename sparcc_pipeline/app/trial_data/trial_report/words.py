@@ -49,6 +49,8 @@ PAIRS: Final[Mapping[PairKind, Message]] = {
     PairKind.WITHIN: Message("reader against the same reader again"),
     PairKind.MACHINE: Message("machine against the readings"),
 }
+CHANGE: Final = Message("change since baseline")
+
 MACHINE_AGAINST_READER: Final = Message("machine against reader")
 """Pair for quadrants; totals are compared with the score of the readings instead."""
 

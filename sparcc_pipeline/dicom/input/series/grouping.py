@@ -23,6 +23,7 @@ from sparcc_pipeline.dicom.input.series.geometry import (
     frame_normal,
     positions_along,
 )
+from sparcc_pipeline.orientation import MIN_SLICES
 from sparcc_pipeline.volume import UNIT_TOLERANCE
 
 OTHER_PLANE_COSINE: Final = float(np.cos(np.radians(10.0)))
@@ -83,8 +84,21 @@ def split_series(files: Sequence[ImageFile], kind_of: Classifier) -> list[Part]:
     for kind, members in bins.items():
         of_kind = {c: n for c, n in counts.items() if c.kind is kind}
         chosen = max(of_kind, key=lambda c: (of_kind[c], c.reasons))
-        parts += [Part(found, chosen) for found in _by_plane(members)]
+        parts += [Part(found, chosen) for plane in _by_plane(members) for found in _by_image_type(plane)]
     return parts
+
+
+def _by_image_type(files: list[ImageFile]) -> list[list[ImageFile]]:
+    """Return single-frame files by Image Type if each type is a whole stack at the same places, else all together.
+
+    Scanners store a filtered and an unfiltered copy of each slice, some under one UID (heudiconv issue 266).
+    """
+    types: dict[tuple[str, ...], list[ImageFile]] = defaultdict(list)
+    for file in files:
+        types[file.protocol.image_type].append(file)
+    places = [sorted(str(file.frames[0].position_mm) for file in found) for found in types.values()]
+    whole = all(place == places[0] and len(set(place)) == len(place) >= MIN_SLICES for place in places)
+    return list(types.values()) if len(types) > 1 and whole else [files]
 
 
 def _by_plane(members: list[tuple[ImageFile, list[Frame]]]) -> Iterator[list[ImageFile]]:

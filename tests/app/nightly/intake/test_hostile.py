@@ -37,6 +37,9 @@ def test_a_hostile_file_stops_no_other_upload(night: IntakeNight, tmp_path: Path
 
     assert found["S02"] == State.DEIDENTIFIED
     held = [upload.site for upload in night.ledger.uploads(UploadState.QUARANTINED)]
+    if name == "bad_class_vr":
+        assert found["S01"] == State.DEIDENTIFIED  # nothing that is needed is damaged
+        return
     assert found.get("S01") in (State.REJECTED, State.QUARANTINED) or held == ["S01"]
 
 
