@@ -16,7 +16,10 @@ SMALLEST_IMPORTANT_CHANGE: Final = 2.5
 """Change of the total that matters to a patient. Source: [Maksymowych2012]."""
 
 SMALLEST_DETECTABLE_CHANGE: Final = 3.4
-"""Change of the total beyond the measurement error of readers over three months. Source: [Space]."""
+"""Change of the mean of two readers beyond their measurement error over three months. Source: [Space]."""
+
+MACHINE_DETECTABLE_CHANGE: Final = 6.4
+"""Change of the machine's total beyond its own error on second scans. Source: docs/figures.md, model 1.2.0."""
 
 ITEMS: Final = SLICES_SCORED * len(Side) * (len(Quadrant) + 2)
 """Items of a score: four quadrants, intensity and depth of two joints on six slices, 72."""
@@ -50,7 +53,7 @@ class JointSliceChange:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """Change of a score: follow-up minus baseline.
+    """Change of the machine's score: follow-up minus baseline.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ class ScoreChange:
 
     Examples
     --------
-    A total that falls by 3 is an important change, but within the error of readers:
+    A total that falls by 3 is an important change, but within the error of the machine:
 
     >>> change = ScoreChange(total=-3, edema=-2, intensity=-1, depth=0, joints=())
     >>> change.direction, change.important, change.detectable
@@ -94,8 +97,8 @@ class ScoreChange:
 
     @property
     def detectable(self) -> bool:
-        """True if the total changed by at least SMALLEST_DETECTABLE_CHANGE."""
-        return abs(self.total) >= SMALLEST_DETECTABLE_CHANGE
+        """True if the total changed by at least MACHINE_DETECTABLE_CHANGE: both scores are the machine's."""
+        return abs(self.total) >= MACHINE_DETECTABLE_CHANGE
 
 
 def score_change(baseline: SparccScore, follow_up: SparccScore, matched: Sequence[MatchedSlice]) -> ScoreChange:

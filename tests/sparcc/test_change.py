@@ -7,6 +7,7 @@ import pytest
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
 from sparcc_pipeline.sparcc.change import (
+    MACHINE_DETECTABLE_CHANGE,
     SMALLEST_DETECTABLE_CHANGE,
     SMALLEST_IMPORTANT_CHANGE,
     probability_of_change,
@@ -42,6 +43,7 @@ def matched(first_baseline: int, first_follow_up: int, missing: tuple[int, ...] 
 def test_the_limits_are_those_of_the_literature() -> None:
     assert SMALLEST_IMPORTANT_CHANGE == 2.5  # Maksymowych 2012
     assert SMALLEST_DETECTABLE_CHANGE == 3.4  # SPACE cohort
+    assert MACHINE_DETECTABLE_CHANGE == 6.4  # docs/figures.md
 
 
 def test_change_is_follow_up_minus_baseline_item_by_item() -> None:
@@ -87,10 +89,15 @@ def test_slices_are_compared_with_their_partner_and_not_by_their_number() -> Non
     assert {j.points for j in score_change(before, after, pairs).joints} == {0}
 
 
-@pytest.mark.parametrize(("points", "important", "detectable"), [(2, False, False), (3, True, False), (4, True, True)])
-def test_three_points_are_important_and_four_detectable(points: int, important: bool, detectable: bool) -> None:
-    quadrants = list(Quadrant)[:points]
-    before, after = score(5, right3=joint(3, Side.RIGHT, *quadrants)), score(5)
+@pytest.mark.parametrize(
+    ("points", "important", "detectable"), [(2, False, False), (3, True, False), (6, True, False), (7, True, True)]
+)
+def test_three_points_are_important_and_seven_of_the_machine_detectable(
+    points: int, important: bool, detectable: bool
+) -> None:
+    right, left = list(Quadrant)[:points], list(Quadrant)[: max(0, points - 4)]
+    before = score(5, right3=joint(3, Side.RIGHT, *right), left3=joint(3, Side.LEFT, *left))
+    after = score(5)
     for change in (score_change(before, after, matched(5, 5)), score_change(after, before, matched(5, 5))):
         assert (abs(change.total), change.important, change.detectable) == (points, important, detectable)
 

@@ -32,7 +32,7 @@ from sparcc_pipeline.errors import InputError, RegistrationError, SparccError
 from sparcc_pipeline.imaging.alignment.movement import SliceMovement
 from sparcc_pipeline.sparcc.alignment import MatchedSlice, joint_points_mm
 from sparcc_pipeline.sparcc.change import (
-    SMALLEST_DETECTABLE_CHANGE,
+    MACHINE_DETECTABLE_CHANGE,
     SMALLEST_IMPORTANT_CHANGE,
     JointSliceChange,
     probability_of_change,
@@ -76,7 +76,7 @@ def change_document(comparison: Comparison, run: Run) -> ChangeDocument:
     )
     return ChangeDocument(
         schema=CHANGE_SCHEMA,
-        limits=Limits(important=SMALLEST_IMPORTANT_CHANGE, detectable=SMALLEST_DETECTABLE_CHANGE),
+        limits=Limits(important=SMALLEST_IMPORTANT_CHANGE, detectable=MACHINE_DETECTABLE_CHANGE),
         baseline=baseline,
         follow_ups=tuple(
             _not_compared(each) if isinstance(each, NotCompared) else _compared(comparison, each, score, run)

@@ -27,6 +27,7 @@ from sparcc_pipeline.app.results.tables import Column, Table, csv_text
 from sparcc_pipeline.app.study.files import write_bytes, write_text
 from sparcc_pipeline.app.trial_data.data_tables import query_table
 from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded, report_content
+from sparcc_pipeline.app.trial_data.trial_report.plots import detectable_change
 from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import Counts
@@ -102,7 +103,8 @@ def _content(report: TrialReport, words: Language) -> dict[str, Any]:
     protocol = report.protocol
     content = report_content(report.data, protocol, words, report.unblinded)
     reading_sd = protocol.imaging.reading_sd
-    if protocol.imaging.counts is Counts.READINGS:
+    by_readers = protocol.imaging.counts is Counts.READINGS
+    if by_readers:
         note = words.say(
             "90 % interval of SPARCC: from the protocol's standard error of readings, {sd}.", sd=reading_sd
         )
@@ -113,6 +115,8 @@ def _content(report: TrialReport, words: Language) -> dict[str, Any]:
         "version": __version__,
         "inputs": list(report.inputs),
         "interval_note": note,
+        "detectable": detectable_change(protocol),
+        "detectable_of": words.say("the mean of two readers") if by_readers else words.say("the machine"),
         "clinical_cut_off": protocol.target.clinical_cut_off(protocol.dual_clinical),
         "imaging_sign": "≤" if protocol.dual_imaging is ImagingDefinition.UP_TO else "<",
     }

@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import BLUE, INK, ORANGE, SOFT, plot_style
 from sparcc_pipeline.app.trial_data.trial_report.words import STATUS
-from sparcc_pipeline.sparcc.change import SMALLEST_DETECTABLE_CHANGE, SMALLEST_IMPORTANT_CHANGE
+from sparcc_pipeline.sparcc.change import (
+    MACHINE_DETECTABLE_CHANGE,
+    SMALLEST_DETECTABLE_CHANGE,
+    SMALLEST_IMPORTANT_CHANGE,
+)
 from sparcc_pipeline.trial.agreement.measures import clustered_limits
 from sparcc_pipeline.trial.agreement.pairs import TotalPairs
 from sparcc_pipeline.trial.assessment import VisitAssessment
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
+from sparcc_pipeline.trial.reading import Counts
 from sparcc_pipeline.trial.remission import TargetStatus
 from sparcc_pipeline.trial.summary import Courses
 
@@ -117,16 +122,23 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
     return _panels(list(what.items()), draw, "")
 
 
+def detectable_change(protocol: Protocol) -> float:
+    """Return the smallest detectable change of the score that counts: the machine's own, or that of two readers."""
+    by_machine = protocol.imaging.counts is Counts.MACHINE
+    return MACHINE_DETECTABLE_CHANGE if by_machine else SMALLEST_DETECTABLE_CHANGE
+
+
 def waterfall_plot(groups: Groups, visit: PlannedVisit, protocol: Protocol, words: Language) -> str:
     """Plot each participant's change in SPARCC at one visit, sorted, with the important and the detectable change."""
+    detectable = detectable_change(protocol)
 
     def draw(axes: Axes, panel: tuple[str, Courses]) -> None:
         name, inside = panel
         change = np.sort(_values(inside, visit, protocol, lambda each: each.sparcc_change))[::-1]
-        colors = np.where(change <= -SMALLEST_DETECTABLE_CHANGE, BLUE, SOFT)
-        colors = np.where(change >= SMALLEST_DETECTABLE_CHANGE, ORANGE, colors)
+        colors = np.where(change <= -detectable, BLUE, SOFT)
+        colors = np.where(change >= detectable, ORANGE, colors)
         axes.bar(np.arange(change.size), change, width=1.0, color=colors.tolist())
-        for limit, dash in ((SMALLEST_IMPORTANT_CHANGE, ":"), (SMALLEST_DETECTABLE_CHANGE, "--")):
+        for limit, dash in ((SMALLEST_IMPORTANT_CHANGE, ":"), (detectable, "--")):
             for sign in (-1, 1):
                 axes.axhline(sign * limit, color=INK, linewidth=0.8, linestyle=dash)
         axes.axhline(0, color=INK, linewidth=0.8)
