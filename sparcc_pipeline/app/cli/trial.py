@@ -77,7 +77,7 @@ def trial_sources(
 
     found = None
     if ledger is not None:
-        from sparcc_pipeline.app.trial_data.read.ledger_scores import ledger_source
+        from sparcc_pipeline.app.trial_data.scores.ledger_scores import ledger_source
 
         found = ledger_source(ledger, work_folder)
     elif work_folder is not None:

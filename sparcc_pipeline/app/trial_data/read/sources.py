@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparcc_pipeline.app.trial_data.read.clinical import VisitKey, read_clinical
-from sparcc_pipeline.app.trial_data.read.imaging import named_by_manifest, read_scores
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
+from sparcc_pipeline.app.trial_data.scores.imaging import named_by_manifest, read_scores
+from sparcc_pipeline.app.trial_data.scores.readings import read_items, read_readings
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import MachineScore
 from sparcc_pipeline.trial.records import TrialData
 
 if TYPE_CHECKING:
-    from sparcc_pipeline.app.trial_data.read.ledger_scores import LedgerSource
+    from sparcc_pipeline.app.trial_data.scores.ledger_scores import LedgerSource
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def load_trial(sources: TrialSources, protocol: Protocol) -> LoadedTrial:
     without: list[MachineScore] = []
     inputs = [file_input(file) for file in sources.files]
     if sources.ledger is not None:
-        from sparcc_pipeline.app.trial_data.read.ledger_scores import NAME, named_by_ledger
+        from sparcc_pipeline.app.trial_data.scores.ledger_scores import NAME, named_by_ledger
 
         named = named_by_ledger(sources.ledger, known, protocol, queries)
         folders += named.folders

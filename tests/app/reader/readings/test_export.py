@@ -21,7 +21,7 @@ from sparcc_pipeline.app.trial_data import columns
 from sparcc_pipeline.app.trial_data.read.dictionary import fields_of
 from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
+from sparcc_pipeline.app.trial_data.scores.readings import read_items, read_readings
 from sparcc_pipeline.errors import BlindingError, InputError, OutputError
 
 from ..conftest import Clock, World, open_world

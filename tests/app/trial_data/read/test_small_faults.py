@@ -9,7 +9,7 @@ import pytest
 
 from sparcc_pipeline.app.trial_data.columns import STATUS, VISITS, study_day
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.trial_data.read.readings import read_readings
+from sparcc_pipeline.app.trial_data.scores.readings import read_readings
 from sparcc_pipeline.trial.assessment import instrument_results
 from sparcc_pipeline.trial.instruments import Instrument
 from sparcc_pipeline.trial.records import QueryKind

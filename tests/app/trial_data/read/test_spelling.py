@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.trial_data.read.readings import read_readings
 from sparcc_pipeline.app.trial_data.read.spelling import likeness
+from sparcc_pipeline.app.trial_data.scores.readings import read_readings
 from sparcc_pipeline.trial.reading import Adjudication, Counts, counted_score
 
 from ....trial.builders import protocol

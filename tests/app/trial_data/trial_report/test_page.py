@@ -17,8 +17,8 @@ from sparcc_pipeline.app.report.language import language
 from sparcc_pipeline.app.study.protocol_file import SHIPPED_PROTOCOL, load_protocol
 from sparcc_pipeline.app.study.resources import config_file
 from sparcc_pipeline.app.trial_data import run
-from sparcc_pipeline.app.trial_data.read.imaging import score_points
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
+from sparcc_pipeline.app.trial_data.scores.imaging import score_points
 from sparcc_pipeline.app.trial_data.simulate import run as simulate
 from sparcc_pipeline.app.trial_data.simulate.phantom_scores import score_phantoms
 from sparcc_pipeline.app.trial_data.trial_report import words as terms

@@ -11,7 +11,7 @@ import pytest
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.trial_data.read.readings import read_items, read_readings
+from sparcc_pipeline.app.trial_data.scores.readings import read_items, read_readings
 from sparcc_pipeline.trial.agreement.pairs import PairKind, quadrant_pairs
 from sparcc_pipeline.trial.items import ITEMS, ITEMS_OF_A_READING, ItemPlace, ItemReading
 from sparcc_pipeline.trial.records import QueryKind

@@ -11,8 +11,8 @@ import pytest
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger, StudyVersion
 from sparcc_pipeline.app.ledger.states import State
-from sparcc_pipeline.app.trial_data.read.ledger_scores import ledger_source
 from sparcc_pipeline.app.trial_data.read.sources import LoadedTrial, TrialSources, load_trial
+from sparcc_pipeline.app.trial_data.scores.ledger_scores import ledger_source
 from sparcc_pipeline.errors import ConfigError, SparccError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import QueryKind

@@ -22,9 +22,9 @@ from sparcc_pipeline.app.ledger.records import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.ledger.tables import study_version
 from sparcc_pipeline.app.study.clock import utc_now
-from sparcc_pipeline.app.trial_data.read.imaging import ScoreFolder
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.visit_names import known_visit
+from sparcc_pipeline.app.trial_data.scores.imaging import ScoreFolder
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import Protocol

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sparcc_pipeline.app.trial_data.read.imaging import named_by_manifest, read_scores
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.trial_data.read.readings import read_readings
+from sparcc_pipeline.app.trial_data.scores.imaging import named_by_manifest, read_scores
+from sparcc_pipeline.app.trial_data.scores.readings import read_readings
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.trial.reading import MachineScore, Reading
 from sparcc_pipeline.trial.records import DataQuery, QueryKind
