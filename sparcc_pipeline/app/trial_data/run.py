@@ -23,6 +23,7 @@ from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial, entr
 from sparcc_pipeline.trial.eligibility import EntryState, reasons_against
 from sparcc_pipeline.trial.protocol.choices import CHOICES
 from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.protocol.registry import ABSENT, CONTRADICTIONS, dose_contradiction
 from sparcc_pipeline.trial.records import DataQuery
 from sparcc_pipeline.trial.remission import TargetStatus
 
@@ -51,6 +52,13 @@ def run_protocol_check(file: Path | None) -> None:
             typer.echo(f"  {choice.key}: {choice.what}: {protocol.choices[choice.key]}  [{source}]")
         else:
             typer.echo(f"  {choice.key}: {choice.what}: UNSET. Readings: {choice.readings}")
+    typer.echo("The registry entry contradicts itself or repeats itself:")
+    for contradiction in (dose_contradiction(protocol.choices), *CONTRADICTIONS):
+        if contradiction is not None:
+            typer.echo(f"  {contradiction}")
+    typer.echo("The registry entry does not give:")
+    for absent in ABSENT:
+        typer.echo(f"  {absent}")
     if protocol.unset:
         typer.echo(
             f"{len(protocol.unset)} of {len(CHOICES)} choices are unset; a command that needs one stops. Copy the file "

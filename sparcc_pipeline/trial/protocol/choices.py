@@ -59,8 +59,8 @@ CHOICES: Final = (
         "age_max_years",
         "highest age at entry",
         (
-            Option(59, "18-59 years", f"{_CHINESE}, and English text, first place"),
-            Option(60, "18-60 years", f"{_ENGLISH}, further down"),
+            Option(59, "18-59 years", "registry entry, both texts, first place"),
+            Option(60, "18-60 years", "registry entry, both texts, further down (item 5)"),
         ),
     ),
     Choice(

@@ -276,3 +276,25 @@ def test_a_bad_allocation_is_named(
 
     assert ended.code == code
     assert sentence in ended.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "three of the four readings of first_step and second_step",
+        "the clinical-imaging dual target, the intervention low disease activity alone",
+        "18-60, in the Chinese and in the English text",
+        "time point of the primary outcomes",
+        "rescue treatment, and going back to the full dose",
+        "safety outcomes",
+        "classification criteria",
+    ],
+)
+def test_the_check_reports_each_contradiction_and_gap_of_the_registry_entry(trial: Call, text: str) -> None:
+    assert text in trial("protocol", "check").out
+
+
+def test_the_check_reports_the_doses_of_the_choices(trial: Call, made_protocol: Path) -> None:
+    assert (
+        "the second step is the higher dose: 5 mg a day after 2.5 mg" in trial("protocol", "check", made_protocol).out
+    )
