@@ -12,7 +12,7 @@ from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.app.results.score_entries import Probability, SideName
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import Provenance
-from sparcc_pipeline.sparcc.change import MACHINE_DETECTABLE_CHANGE, SMALLEST_IMPORTANT_CHANGE
+from sparcc_pipeline.sparcc.change import SMALLEST_IMPORTANT_CHANGE
 
 CHANGE_SCHEMA: Final[Literal["sparcc-change/1"]] = "sparcc-change/1"
 
@@ -29,7 +29,7 @@ class Limits:
     """The smallest changes of the total that count."""
 
     important: Annotated[float, Field(json_schema_extra={"const": SMALLEST_IMPORTANT_CHANGE})]
-    detectable: Annotated[float, Field(json_schema_extra={"const": MACHINE_DETECTABLE_CHANGE})]
+    detectable: Annotated[float, Field(gt=0, description="The machine's own smallest detectable change, in points.")]
 
 
 @dataclass(frozen=True, kw_only=True)
