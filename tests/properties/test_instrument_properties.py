@@ -138,4 +138,5 @@ def test_an_impossible_intake_is_refused(intake: tuple[float, float]) -> None:
 
 def test_unknown_facts_about_nsaids_are_named() -> None:
     assert nsaid_index(None, 28).missing == ("nsaid_intakes",)
-    assert nsaid_index((), None).missing == ("nsaid_period_days",)
+    assert nsaid_index([NsaidIntake("naproxen", 500, 14)], None).missing == ("nsaid_period_days",)
+    assert nsaid_index((), None).value == 0.0

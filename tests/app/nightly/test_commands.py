@@ -65,8 +65,14 @@ def settings(tmp_path: Path) -> Path:
 
 def _call(*arguments: object) -> str:
     result = CliRunner().invoke(cli.app, [str(each) for each in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, result.output + _log_beside(arguments)
     return result.output
+
+
+def _log_beside(arguments: tuple[object, ...]) -> str:
+    """Return the log of the night, which holds the reason of a failure."""
+    folders = [each.parent / "work" for each in arguments if isinstance(each, Path)]
+    return "".join(file.read_text() for folder in folders for file in folder.rglob("*.jsonl"))
 
 
 def test_the_example_is_valid_and_shows_the_defaults() -> None:

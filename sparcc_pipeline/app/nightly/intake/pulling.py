@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -39,9 +39,13 @@ def pull_all(context: Context, store: IdentityStore) -> list[Exception]:
     """
     problems: list[Exception] = []
     for pull in context.settings.pull:
-        with continued(context, "studies could not be fetched from the PACS", problems, site=pull.site):
+        with continued(_pull_fault(context, pull.site), problems):
             _pull(context, store, pull)
     return problems
+
+
+def _pull_fault(context: Context, site: str) -> Callable[[Exception], None]:
+    return lambda error: context.log("studies could not be fetched from the PACS", site=site, error=error)
 
 
 def _pull(context: Context, store: IdentityStore, pull: PullSettings) -> None:

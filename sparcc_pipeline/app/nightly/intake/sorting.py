@@ -6,7 +6,7 @@ A killed program may run again, and two programs may run at once: every write is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -63,20 +63,28 @@ def take_from_inboxes(context: Context, store: IdentityStore) -> list[Exception]
     for site in context.settings.site:
         if site.inbox is None:
             continue
-        with continued(context, "inbox could not be read", problems, site=site.code):
+        with continued(_inbox_fault(context, site.code), problems):
             _take_from_inbox(context, store, site, site.inbox)
     return problems
 
 
+def _inbox_fault(context: Context, site: str) -> Callable[[Exception], None]:
+    return lambda error: context.log("inbox could not be read", site=site, error=error)
+
+
+def _sorting_fault(context: Context, site: str) -> Callable[[Exception], None]:
+    return lambda error: context.log("uploads could not be sorted", site=site, error=error)
+
+
 @contextmanager
-def continued(context: Context, event: str, problems: list[Exception], **fields: object) -> Iterator[None]:
-    """Log an error and add it to `problems`, so that the next site has its turn; a lost ledger ends the round."""
+def continued(report: Callable[[Exception], None], problems: list[Exception]) -> Iterator[None]:
+    """Report an error and add it to `problems`, so that the next site has its turn; a lost ledger ends the round."""
     try:
         yield
     except LedgerLostError:
         raise
     except Exception as error:
-        context.log(event, error=error, **fields)
+        report(error)
         problems.append(error)
 
 
@@ -112,7 +120,7 @@ def sort_uploads(context: Context, store: IdentityStore) -> list[Exception]:
     problems: list[Exception] = []
     done = {upload.id for upload in context.ledger.uploads() if upload.state != UploadState.RECEIVED}
     for site in context.settings.site:
-        with continued(context, "uploads could not be sorted", problems, site=site.code):
+        with continued(_sorting_fault(context, site.code), problems):
             _sort_site(context, store, site.code, done)
     return problems
 

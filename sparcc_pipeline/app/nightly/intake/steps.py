@@ -60,7 +60,7 @@ def take_in(context: Context) -> list[Exception]:
         if not locked:
             return problems
         for bring in (take_from_inboxes, pull_all, sort_uploads):
-            with continued(context, "uploads could not be taken in", problems):
+            with continued(lambda error: context.log("uploads could not be taken in", error=error), problems):
                 problems += bring(context, store)
         _look_again(context, store)
         clean_raw(context, store)

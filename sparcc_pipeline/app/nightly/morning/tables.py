@@ -9,6 +9,7 @@ from typing import Final
 from sparcc_pipeline.app.nightly.morning.model import Morning
 from sparcc_pipeline.app.nightly.morning.studies import Counts, Delivery, Standing, StudyNow
 from sparcc_pipeline.app.results.tables import rows_as_csv
+from sparcc_pipeline.app.study.clock import utc_text
 
 
 def sites_csv(morning: Morning) -> str:
@@ -35,7 +36,7 @@ def studies_csv(morning: Morning) -> str:
 
 
 def _utc(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else utc_text(moment)
 
 
 def _number(span: timedelta | None, unit_s: float) -> float | None:

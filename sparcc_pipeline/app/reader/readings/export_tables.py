@@ -31,7 +31,7 @@ _PLACE: Final = (
 )
 READING_COLUMNS: Final = (
     *_PLACE,
-    Column("total", "SPARCC total of the reading; empty where not evaluable", _N, "", "MO.SPARCC"),
+    Column("total", "SPARCC total of the reading; empty where not evaluable", _W, "", "MO.SPARCC"),
     Column("locked", "the reading is locked", ColumnKind.YES_NO, "", "MO.LOCKED"),
     Column("adjudicator", "third reading", ColumnKind.YES_NO, "", "MO.ADJUD"),
     Column("asas_positive", "ASAS-positive MRI", ColumnKind.YES_NO, "", "MO.ASASPOS"),
