@@ -122,6 +122,7 @@ def test_bland_altman_1986() -> None:
     assert found.lower - shift == pytest.approx(-79.7, abs=0.1)
     assert found.upper + shift == pytest.approx(75.5, abs=0.1)
     assert found.mean_interval == pytest.approx((-22.0, 17.8), abs=0.1)
+    assert found.lower_interval is not None and found.upper_interval is not None
     assert tuple(v - shift for v in found.lower_interval) == pytest.approx((-114.3, -45.1), abs=0.2)
     assert tuple(v + shift for v in found.upper_interval) == pytest.approx((40.9, 110.1), abs=0.2)
 
