@@ -1,4 +1,4 @@
-"""Places where the registry entry contradicts itself, or says nothing, beside the choices. Source: [Registry].
+"""Places where the registry entry contradicts itself, or is silent, beside the choices. Source: [Registry].
 
 They are reported by `sparcc trial protocol check`, because the trial must settle each in its protocol.
 """
