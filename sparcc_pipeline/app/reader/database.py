@@ -6,8 +6,6 @@ Contents: `ReaderDatabase`, `Writing`, `open_reader_database`, `lock_database`.
 from __future__ import annotations
 
 import fcntl
-import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from sparcc_pipeline.app.ledger.database import READ_ONLY, open_database
 from sparcc_pipeline.app.reader.audit import trail
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import STATE
+from sparcc_pipeline.app.study.secret_key import open_secret_key
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 Clock = Callable[[], datetime]
@@ -148,7 +147,7 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
     folder = settings.store_folder
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key, fresh = _key(folder / KEY_FILE)
+        key, fresh = open_secret_key(folder / KEY_FILE)
     except OSError as error:
         raise OutputError(
             f"expected a store folder that can be written, found {folder} not usable; change paths.store_folder"
@@ -164,15 +163,3 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
             f"expected {KEY_FILE} in {folder}, found a used database without it; restore the folder from a backup"
         )
     return database
-
-
-def _key(file: Path) -> tuple[bytes, bool]:
-    """Return the secret key, and True if it is new."""
-    fresh = not file.exists()
-    if fresh:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file_of_key:
-            file_of_key.write(secrets.token_bytes(32))
-    key = file.read_bytes()
-    if len(key) != 32:
-        raise ConfigError(f"expected a key of 32 bytes in {file}, found {len(key)}; restore it from a backup")
-    return key, fresh

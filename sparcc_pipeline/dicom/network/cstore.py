@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -19,12 +19,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from sparcc_pipeline.dicom.input.elements import quiet_pydicom
 from sparcc_pipeline.dicom.network.send import (
-    READ_BACK_WAITS_S,
     Entity,
     Outgoing,
     Receipt,
-    by_series,
-    require_all_found,
+    count_lacking,
+    read_back,
     require_all_stored,
 )
 from sparcc_pipeline.errors import OutputError
@@ -69,15 +68,13 @@ def lacking_by_cfind(objects: Sequence[Outgoing], entity: Entity, calling: str, 
         return None
     try:
         with quiet_pydicom():
-            found = [_missing(association, study, series, uids) for (study, series), uids in by_series(objects).items()]
+            return count_lacking(objects, partial(_missing, association))
     except ValueError:
         # It did not accept the context for queries.
         return None
     finally:
         if association.is_established:
             association.release()
-    known = [number for number in found if number is not None]
-    return sum(known) if len(known) == len(found) else None
 
 
 def echo(entity: Entity, calling: str, timeout_s: float) -> None:
@@ -166,25 +163,10 @@ def _store(objects: Sequence[Outgoing], entity: Entity, association: Association
 
 def _look(objects: Sequence[Outgoing], entity: Entity, association: Association) -> Receipt:
     """Query the objects by C-FIND, or only their number if the PACS has no queries of single objects."""
-    count = len(objects)
     if not any(context.abstract_syntax == _QUERY for context in association.accepted_contexts):
-        return Receipt(count, None, "it offers no query, so only its answers to each store are known")
-    missing = count
-    for wait in READ_BACK_WAITS_S:
-        time.sleep(wait)
-        found = [_missing(association, study, series, uids) for (study, series), uids in by_series(objects).items()]
-        known = [number for number in found if number is not None]
-        if len(known) < len(found):
-            return Receipt(
-                count,
-                None,
-                "it refused the query, so only its answers to each store are known",
-            )
-        missing = sum(known)
-        if not missing:
-            return Receipt(count, count)
-    require_all_found(missing, count, entity)
-    return Receipt(count, count)
+        return Receipt(len(objects), None, "it offers no query, so only its answers to each store are known")
+    refused = "it refused the query, so only its answers to each store are known"
+    return read_back(objects, entity, partial(_missing, association), refused)
 
 
 def _missing(association: Association, study_uid: str, series_uid: str, uids: set[str]) -> int | None:

@@ -7,8 +7,9 @@ objects that a PACS did not store can be sent again.
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -125,7 +126,7 @@ def read_outgoing(paths: Iterable[Path]) -> list[Outgoing]:
     return found
 
 
-def by_series(objects: Iterable[Outgoing]) -> dict[tuple[str, str], set[str]]:
+def _by_series(objects: Iterable[Outgoing]) -> dict[tuple[str, str], set[str]]:
     """Return SOP instance UIDs by (study UID, series UID)."""
     series: dict[tuple[str, str], set[str]] = defaultdict(set)
     for outgoing in objects:
@@ -148,15 +149,44 @@ def require_all_stored(refused: dict[str, list[str]], stored: int, target: objec
         )
 
 
-def require_all_found(missing: int, count: int, target: object) -> None:
-    """Raise if the PACS does not list the objects that it confirmed.
+CountMissing = Callable[[str, str, set[str]], int | None]
+"""Of a study UID, a series UID and SOP instance UIDs: how many the PACS does not list; None if it cannot be queried."""
+
+
+def count_lacking(objects: Sequence[Outgoing], count_missing: CountMissing) -> int | None:
+    """Return the number of objects that the PACS does not list, or None if it cannot be queried."""
+    found = [count_missing(study, series, uids) for (study, series), uids in _by_series(objects).items()]
+    known = [number for number in found if number is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def read_back(
+    objects: Sequence[Outgoing],
+    target: object,
+    count_missing: CountMissing,
+    no_answer: str,
+) -> Receipt:
+    """Query the objects after growing pauses until the PACS lists all of them.
+
+    Parameters
+    ----------
+    count_missing : see `CountMissing`
+    no_answer : the note of the receipt if it cannot be queried
 
     Raises
     ------
-    OutputError
+    OutputError : after the last pause the PACS still lacks objects that it confirmed
     """
-    if missing:
-        raise OutputError(
-            f"expected {target} to hold the {count} objects that it reported as stored, found {missing} of them "
-            "missing in its list; the files are still in their folder: check the PACS, then send again"
-        )
+    count = missing = len(objects)
+    for wait in READ_BACK_WAITS_S:
+        time.sleep(wait)
+        lacking = count_lacking(objects, count_missing)
+        if lacking is None:
+            return Receipt(count, None, no_answer)
+        if not lacking:
+            return Receipt(count, count)
+        missing = lacking
+    raise OutputError(
+        f"expected {target} to hold the {count} objects that it reported as stored, found {missing} of them "
+        "missing in its list; the files are still in their folder: check the PACS, then send again"
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import requests
@@ -12,12 +12,11 @@ from dicomweb_client.api import DICOMwebClient
 
 from sparcc_pipeline.dicom.input.elements import quiet_pydicom
 from sparcc_pipeline.dicom.network.send import (
-    READ_BACK_WAITS_S,
     Outgoing,
     Receipt,
     WebService,
-    by_series,
-    require_all_found,
+    count_lacking,
+    read_back,
     require_all_stored,
 )
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -54,9 +53,7 @@ def lacking_by_qido(objects: Sequence[Outgoing], service: WebService, timeout_s:
     """
     client = _client(service, timeout_s)
     with quiet_pydicom():
-        found = [_missing(client, study, series, uids) for (study, series), uids in by_series(objects).items()]
-    known = [number for number in found if number is not None]
-    return sum(known) if len(known) == len(found) else None
+        return count_lacking(objects, partial(_missing, client))
 
 
 def reach(service: WebService, timeout_s: float) -> None:
@@ -134,18 +131,8 @@ def _fault(error: requests.RequestException, timeout_s: float) -> str:
 
 def _look(objects: Sequence[Outgoing], service: WebService, client: DICOMwebClient) -> Receipt:
     """Query the objects by QIDO-RS, or the metadata of each by WADO-RS."""
-    count, missing = len(objects), len(objects)
-    for wait in READ_BACK_WAITS_S:
-        time.sleep(wait)
-        found = [_missing(client, study, series, uids) for (study, series), uids in by_series(objects).items()]
-        known = [number for number in found if number is not None]
-        if len(known) < len(found):
-            return Receipt(count, None, "it offers no query, so only its answers to each store are known")
-        missing = sum(known)
-        if not missing:
-            return Receipt(count, count)
-    require_all_found(missing, count, service)
-    return Receipt(count, count)
+    no_query = "it offers no query, so only its answers to each store are known"
+    return read_back(objects, service, partial(_missing, client), no_query)
 
 
 def _missing(client: DICOMwebClient, study_uid: str, series_uid: str, uids: set[str]) -> int | None:

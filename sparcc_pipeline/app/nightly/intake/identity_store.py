@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from sparcc_pipeline.app.nightly.intake.identity_map import IdentityMap
+from sparcc_pipeline.app.study.secret_key import open_secret_key
 from sparcc_pipeline.errors import ConfigError, OutputError
 
 KEY_FILE: Final = "key"
@@ -24,7 +24,6 @@ LOCK_FILE: Final = "lock"
 MAP_FILE: Final = "identity.sqlite"
 INCOMING: Final = "incoming"
 PARTIAL: Final = ".partial"
-KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -108,32 +107,11 @@ def _require_private(path: Path, mode: int) -> None:
 
 def _read_key(file: Path, *, may_make: bool) -> bytes:
     """Return the key, created once: with another key, later images would not match their participants."""
-    if not file.exists():
-        if not may_make:
-            raise ConfigError(
-                f"expected the key at {file}, found an identity map without it; put the key back from a copy: with a "
-                "new one follow-ups would not fit their baselines"
-            )
-        _make_key(file)
+    if not file.exists() and not may_make:
+        raise ConfigError(
+            f"expected the key at {file}, found an identity map without it; put the key back from a copy: with a new "
+            "one follow-ups would not fit their baselines"
+        )
+    key, _ = open_secret_key(file)
     _require_private(file, 0o600)
-    key = file.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise ConfigError(f"expected a key of {KEY_BYTES} bytes at {file}, found {len(key)}; put back a copy of it")
     return key
-
-
-def _make_key(file: Path) -> None:
-    """Write a key beside its place and link it, so that one key remains if two programs start at once."""
-    partial = file.with_name(f".{file.name}-{secrets.token_hex(4)}{PARTIAL}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(partial, file)
-    except FileExistsError:
-        pass
-    finally:
-        partial.unlink()
