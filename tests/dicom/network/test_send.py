@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
-from sparcc_pipeline.dicom.network import cstore, stow
+from sparcc_pipeline.dicom.network import send
 from sparcc_pipeline.dicom.network.cstore import send_by_cstore
 from sparcc_pipeline.dicom.network.send import Entity, Outgoing, WebService, parse_target, read_outgoing
 from sparcc_pipeline.dicom.network.stow import send_by_stow
@@ -33,8 +33,7 @@ def objects(series: Path) -> list[Outgoing]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (cstore, stow):
-        monkeypatch.setattr(module, "READ_BACK_WAITS_S", (0.0, 0.1))
+    monkeypatch.setattr(send, "READ_BACK_WAITS_S", (0.0, 0.1))
 
 
 class Pacs:

@@ -27,7 +27,7 @@ from sparcc_pipeline.app.nightly.delivery.folder_copy import copy_results
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.settings_tables import DeliverSettings, Paths, SiteSettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet
-from sparcc_pipeline.dicom.network import cstore, stow
+from sparcc_pipeline.dicom.network import send
 from sparcc_pipeline.errors import OutputError
 
 from ...cli.test_pacs_peers import Orthanc, orthanc, write_results
@@ -54,8 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     step._silent_until.clear()
-    for module in (cstore, stow):
-        monkeypatch.setattr(module, "READ_BACK_WAITS_S", (0.0, 0.2))
+    monkeypatch.setattr(send, "READ_BACK_WAITS_S", (0.0, 0.2))
 
 
 VERSION = StudyVersion(
