@@ -113,8 +113,10 @@ class Batch:
 
 
 @pytest.fixture
-def batch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], client: Client) -> Batch:
-    return Batch(monkeypatch, capsys, client)
+def batch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], client: Client) -> Iterator[Batch]:
+    yield Batch(monkeypatch, capsys, client)
+    # The workers are threads of this process, which would keep the known model for other tests.
+    batch_task._warm_segmenter.cache_clear()
 
 
 def write_study(folder: Path, patient: str) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,14 @@ def test_a_whole_series_is_not_cut_by_a_file_that_cannot_be_its_own(series: Path
 def test_an_odd_first_number_is_no_cut(series: Path, edit: Edit) -> None:
     for number, path in enumerate(files(series), start=101):
         edit(path, InstanceNumber=number)
+    assert not chosen(series).cut.ends
+
+
+def test_a_number_beyond_those_of_the_machine_is_no_cut(series: Path, edit: Edit) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        edit(files(series)[0], InstanceNumber=10**11)
+        edit(files(series)[1], InstanceNumber=str(10**30))
+
     assert not chosen(series).cut.ends
 
 

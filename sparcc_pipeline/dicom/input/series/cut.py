@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -92,13 +93,15 @@ def _before_first_number(
 
     None if the images are not counted one by one along the stack.
     """
-    numbers = [frame.number for frame in np.array(frames, dtype=object)[np.argsort(along, kind="stable")]]
-    if any(number is None for number in numbers):
+    ordered = [frame.number for frame in np.array(frames, dtype=object)[np.argsort(along, kind="stable")]]
+    numbers = [number for number in ordered if number is not None]
+    if len(numbers) < len(ordered):
         return None
-    steps = set(np.diff(np.array(numbers, dtype=int)).tolist())
+    # Python integers: a damaged number may exceed those of numpy.
+    steps = {after - number for number, after in pairwise(numbers)}
     if steps not in ({1}, {-1}):
         return None
-    first = int(min(numbers))
+    first = min(numbers)
     taken = {frame.number for frame in left_out if frame.number is not None and 0 < frame.number < first}
     missing = first - 1 - len(taken)
     plausible = 0 < missing <= max(LARGEST_FIRST_NUMBER, len(frames))
