@@ -23,7 +23,7 @@ from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.rows import checked_rows
 from sparcc_pipeline.app.trial_data.read.spelling import ask_about_alike
-from sparcc_pipeline.app.trial_data.read.visit_names import planned_visit
+from sparcc_pipeline.app.trial_data.read.visit_names import visit_of
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant, QueryKind, Screening
@@ -185,20 +185,8 @@ def _visit_of(row: CheckedRow, protocol: Protocol, queries: Queries) -> str | No
             left_out="row",
         )
         return None
-    label = str(row.values["visit"])
-    planned = planned_visit(label, protocol)
-    if planned is None:
-        queries.ask(
-            QueryKind.UNKNOWN_VISIT,
-            row,
-            "visit",
-            Message("one of {names}", names=names),
-            Message("another visit"),
-            Message("write the planned visit, or remove the row: an unscheduled visit has no place in the schedule"),
-            left_out="row",
-        )
-        return None
-    return planned.visit
+    remedy = Message("write the planned visit, or remove the row: an unscheduled visit has no place in the schedule")
+    return visit_of(row, protocol, queries, remedy)
 
 
 def _one_row(key: VisitKey, same: Sequence[CheckedRow], queries: Queries) -> bool:

@@ -1,6 +1,6 @@
 """Find the planned visit for a site's name of a visit: W12, "week 12", "第12周", `week_12_arm_1`, "baseline".
 
-Contents: `planned_visit`, `known_visit`, `is_known`.
+Contents: `planned_visit`, `known_visit`, `visit_of`, `is_known`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,14 @@ def planned_visit(name: str, protocol: Protocol) -> PlannedVisit | None:
 
 def known_visit(row: CheckedRow, participants: Sequence[str], protocol: Protocol, queries: Queries) -> str | None:
     """Return the planned visit of a row of a known participant; None, with a query, for any other row."""
-    planned = planned_visit(str(row.values["visit"]), protocol)
     if not is_known(row, participants, queries):
         return None
+    return visit_of(row, protocol, queries, Message("write the planned visit"))
+
+
+def visit_of(row: CheckedRow, protocol: Protocol, queries: Queries, remedy: Message) -> str | None:
+    """Return the planned visit that a row names; None, with a query that ends in `remedy`, if it names another."""
+    planned = planned_visit(str(row.values["visit"]), protocol)
     if planned is None:
         names = tuple(visit.visit for visit in protocol.visits)
         queries.ask(
@@ -49,7 +54,7 @@ def known_visit(row: CheckedRow, participants: Sequence[str], protocol: Protocol
             "visit",
             Message("one of {names}", names=names),
             Message("another visit"),
-            Message("write the planned visit"),
+            remedy,
             left_out="row",
         )
         return None
