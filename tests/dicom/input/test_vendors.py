@@ -161,7 +161,17 @@ def test_what_is_not_stir_is_not_read_as_stir(tmp_path: Path, volume: Volume, ed
 
 
 @pytest.mark.parametrize(
-    ("style", "maker"), [("siemens", "SIEMENS"), ("ge", "GE"), ("philips", "Philips"), ("ge", "UIH"), ("ge", "HITACHI")]
+    ("style", "maker"),
+    [
+        ("siemens", "SIEMENS"),
+        ("ge", "GE MEDICAL SYSTEMS"),
+        ("philips", "Philips Medical Systems"),
+        ("ge", "CANON_MEC"),
+        ("ge", "UIH"),
+        ("ge", "NEUSOFT"),
+        ("ge", "HITACHI"),
+        ("ge", "FUJIFILM Corporation"),
+    ],
 )
 def test_a_t1_of_each_vendor_is_t1(tmp_path: Path, volume: Volume, edit: Edit, style: Style, maker: str) -> None:
     paths = write_mr_series(volume, tmp_path, style=style, patient_id="P", seed="s", contrast="t1")
