@@ -92,17 +92,23 @@ def broken_links(file: Path) -> list[str]:
     return faults
 
 
+WRITTEN_FOLDERS = frozenset({"runs", "build"})
+"""Folders of the checkout that the scripts write and git ignores."""
+
+
 def missing_paths(file: Path, repository: Path = REPOSITORY) -> list[str]:
     """Return `file:line` of every path in backticks that has a folder and is neither in the repository nor the package.
 
-    Only paths whose first folder exists are looked at: others are results, or files of the user.
+    Only paths whose first folder exists are looked at: others are results, or files of the user. Folders that programs
+    write, as `scripts/demo` does, do not count.
     """
     roots = (file.parent, repository, repository / "sparcc_pipeline")
     return [
         f"{file.name}:{number}: expected a file, found nothing at {path}"
         for number, line in split(file.read_text(encoding="utf-8"))[0]
         for path in INLINE_PATH.findall(line)
-        if any((root / path.split("/")[0]).is_dir() for root in roots)
+        if path.split("/")[0] not in WRITTEN_FOLDERS
+        and any((root / path.split("/")[0]).is_dir() for root in roots)
         and not any((root / path).exists() for root in roots)
     ]
 
