@@ -50,7 +50,7 @@ def write_dicom_results(
 
 def _result(scored: Scored, document: ScoreDocument, run: Run, pictures: list[Image.Image]) -> Result:
     from sparcc_pipeline.dicom.output.results import Result
-    from sparcc_pipeline.dicom.output.sr import Uncertainty
+    from sparcc_pipeline.dicom.output.sr_groups import Uncertainty
 
     return Result(
         stir=scored.study.stir,

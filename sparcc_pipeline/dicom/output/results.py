@@ -16,7 +16,9 @@ from sparcc_pipeline.dicom.output.presentation import Marked, make_presentation_
 from sparcc_pipeline.dicom.output.result_header import Origin, ResultHeader
 from sparcc_pipeline.dicom.output.seg import Segment, make_segmentation, quadrant_segments, segments_of
 from sparcc_pipeline.dicom.output.source_header import SourceHeader
-from sparcc_pipeline.dicom.output.sr import Uncertainty, make_reading_report, make_score_report, make_volume_report
+from sparcc_pipeline.dicom.output.sr import make_reading_report, make_score_report, make_volume_report
+from sparcc_pipeline.dicom.output.sr_groups import Uncertainty
+from sparcc_pipeline.dicom.output.stored_plane import StoredPlane
 from sparcc_pipeline.dicom.uids import ResultUids
 from sparcc_pipeline.sparcc.intensity import reference_region
 from sparcc_pipeline.sparcc.joint import Joints
@@ -82,6 +84,7 @@ def make_results(source: SourceHeader, result: Result, origin: Origin, codes: Co
 
 def make_reading(
     source: SourceHeader,
+    stir: Volume,
     score: SparccScore,
     reader: str,
     asas_positive: bool | None,
@@ -102,17 +105,18 @@ def make_reading(
     uids = ResultUids(source.identity.series_uid, hashlib.sha256(repr(content).encode()).hexdigest())
     header = ResultHeader(source, origin, uids, codes)
     with quiet_pydicom():
-        report = make_reading_report(header, score, reader, asas_positive)
+        report = make_reading_report(header, score, reader, asas_positive, StoredPlane.of(stir.geometry, stir.storage))
         return ResultFile(READING_FILE, report.SOPInstanceUID, header.encode(report))
 
 
 def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) -> Iterator[ResultFile]:
+    plane = StoredPlane.of(result.stir.geometry, result.stir.storage)
     voxel_mm3 = float(np.prod(result.stir.geometry.spacing_mm))
     segmentation = make_segmentation(header, segments, result.stir.storage)
     yield ResultFile(SEGMENTATION_FILE, segmentation.SOPInstanceUID, header.encode(segmentation))
-    score = make_score_report(header, result.score, result.tissue, result.joints, result.uncertainty)
+    score = make_score_report(header, result.score, result.tissue, result.joints, plane, result.uncertainty)
     yield ResultFile(SCORE_REPORT_FILE, score.SOPInstanceUID, header.encode(score))
-    volumes = make_volume_report(header, segments, segmentation, voxel_mm3)
+    volumes = make_volume_report(header, segments, segmentation, voxel_mm3, plane)
     yield ResultFile(VOLUME_REPORT_FILE, volumes.SOPInstanceUID, header.encode(volumes))
     for number, index in enumerate(result.score.slices.indices, start=1):
         capture = make_overlay(header, index, number, result.pictures[number - 1], result.pixels_per_mm)

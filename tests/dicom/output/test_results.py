@@ -13,7 +13,7 @@ import pytest
 
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.dicom.output.codes import read_codes
-from sparcc_pipeline.dicom.output.sr import Uncertainty
+from sparcc_pipeline.dicom.output.sr_groups import Uncertainty
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.training.data.phantom_spec import Lesion
 from sparcc_pipeline.volume import StorageOrder
