@@ -36,9 +36,9 @@ LAYERS: Final = {
     "JOINT": "#56B4E9",
     "QUADRANTS": "#FFFFFF",
     "EDEMA": "#E69F00",
-    "VESSELS": "#009E73",
-    "CSF": "#009E73",
-    "DISC": "#009E73",
+    "VESSELS": "#F0E442",
+    "CSF": "#F0E442",
+    "DISC": "#F0E442",
     "POINTS": "#FFFFFF",
 }
 """Graphic layers and their colors, the same as in the pictures, in the order of drawing."""

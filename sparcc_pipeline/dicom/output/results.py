@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sparcc_pipeline.dicom.input.elements import quiet_pydicom
 from sparcc_pipeline.dicom.output.codes import CodeTable
-from sparcc_pipeline.dicom.output.overlay import make_overlay
+from sparcc_pipeline.dicom.output.encapsulated import make_encapsulated_pdf
+from sparcc_pipeline.dicom.output.overlay import make_cover, make_overlay
 from sparcc_pipeline.dicom.output.presentation import Marked, make_presentation_states
 from sparcc_pipeline.dicom.output.result_header import Origin, ResultHeader
 from sparcc_pipeline.dicom.output.seg import Segment, make_segmentation, quadrant_segments, segments_of
@@ -28,7 +29,25 @@ from sparcc_pipeline.volume import TissueMaps, Volume
 SEGMENTATION_FILE = "seg.dcm"
 SCORE_REPORT_FILE = "score.sr.dcm"
 VOLUME_REPORT_FILE = "volumes.sr.dcm"
+REPORT_FILE = "report.pdf.dcm"
+COVER_FILE = "overlay/cover.dcm"
 READING_FILE = "reading.sr.dcm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a result may have beside what it always has.
+
+    Parameters
+    ----------
+    quadrants : True adds the eight quadrants as segments
+    presentation : True adds presentation states
+    pdf : the report to encapsulate
+    """
+
+    quadrants: bool = False
+    presentation: bool = False
+    pdf: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +56,23 @@ class Result:
 
     Parameters
     ----------
-    pictures : one for each scored slice, anterior to posterior; axes (rows, columns, 3), uint8 RGB
-    pixels_per_mm : scale of the pictures
+    cover : the picture with the total; axes (rows, columns, 3), uint8 RGB
+    pictures : one for each scored slice, anterior to posterior; axes as of the cover
+    pixels_per_mm : scale of the pictures of slices
     window : signal shown as black and as white
-    quadrants : True adds the eight quadrants as segments
+    options : further segments and objects
     """
 
     stir: Volume
     tissue: TissueMaps
     joints: Joints
     score: SparccScore
+    cover: NDArray[np.uint8]
     pictures: tuple[NDArray[np.uint8], ...]
     pixels_per_mm: float
     window: tuple[float, float]
     uncertainty: Uncertainty = field(default_factory=Uncertainty)
-    quadrants: bool = False
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,7 @@ class ResultFile:
 
 
 def make_results(source: SourceHeader, result: Result, origin: Origin, codes: CodeTable) -> Iterator[ResultFile]:
-    """Yield segmentation, score, volumes, six overlays and presentation states, made one at a time.
+    """Yield segmentation, score, volumes, cover, six pictures and what the options ask for, made one at a time.
 
     The same result has the same UIDs. Any change of source, model, settings, codes or content changes the UIDs of all
     objects, because they refer to each other.
@@ -74,7 +95,7 @@ def make_results(source: SourceHeader, result: Result, origin: Origin, codes: Co
     ConfigError : the table lacks a code
     """
     segments = segments_of(result.tissue)
-    if result.quadrants:
+    if result.options.quadrants:
         segments += tuple(quadrant_segments(result.joints, result.score.slices))
     uids = ResultUids(source.identity.series_uid, _fingerprint(result, segments, origin, codes))
     header = ResultHeader(source, origin, uids, codes)
@@ -118,9 +139,17 @@ def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) 
     yield ResultFile(SCORE_REPORT_FILE, score.SOPInstanceUID, header.encode(score))
     volumes = make_volume_report(header, segments, segmentation, voxel_mm3, plane)
     yield ResultFile(VOLUME_REPORT_FILE, volumes.SOPInstanceUID, header.encode(volumes))
-    for number, index in enumerate(result.score.slices.indices, start=1):
+    indices = result.score.slices.indices
+    if result.options.pdf is not None:
+        report = make_encapsulated_pdf(header, result.options.pdf, indices)
+        yield ResultFile(REPORT_FILE, report.SOPInstanceUID, header.encode(report))
+    cover = make_cover(header, indices, result.cover)
+    yield ResultFile(COVER_FILE, cover.SOPInstanceUID, header.encode(cover))
+    for number, index in enumerate(indices, start=1):
         capture = make_overlay(header, index, number, result.pictures[number - 1], result.pixels_per_mm)
         yield ResultFile(f"overlay/slice_{index:02d}.dcm", capture.SOPInstanceUID, header.encode(capture))
+    if not result.options.presentation:
+        return
     marked = Marked(result.score, result.tissue, result.joints, result.stir.storage, result.window)
     for number, state in enumerate(make_presentation_states(header, marked), start=1):
         yield ResultFile(f"presentation_{number}.dcm", state.SOPInstanceUID, header.encode(state))
@@ -133,11 +162,13 @@ def _fingerprint(result: Result, segments: tuple[Segment, ...], origin: Origin, 
     inputs = (origin.settings_sha256, origin.input_sha256, codes.scheme, sorted(codes.codes.items()))
     made_from = (origin.software, origin.software_version, *model, *inputs)
     content = (result.score.joints, result.score.slices, result.score.reference_signal, result.uncertainty)
-    digest.update(repr((made_from, content, result.window, result.pixels_per_mm)).encode())
+    shown = (result.window, result.pixels_per_mm, result.options)
+    digest.update(repr((made_from, content, *shown)).encode())
+    digest.update(result.options.pdf or b"")
     for segment in segments:
         digest.update(segment.finding.encode())
         digest.update(np.packbits(segment.voxels).tobytes())
-    for picture in result.pictures:
+    for picture in (result.cover, *result.pictures):
         digest.update(np.ascontiguousarray(picture).tobytes())
     digest.update(np.packbits(reference_region(result.tissue, result.score.reference_signal)).tobytes())
     return digest.hexdigest()

@@ -87,6 +87,8 @@ def served(dist: Path, dicomweb: str) -> Iterator[str]:
         def _forward(self) -> None:
             request = urllib.request.Request(dicomweb + self.path.removeprefix("/dicom-web"))
             request.add_header("Accept", self.headers.get("Accept", "*/*"))
+            # The PACS writes this address into its answers.
+            request.add_header("Host", self.headers["Host"])
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
                     self._answer(answer.status, answer.read(), answer.headers["Content-Type"])
