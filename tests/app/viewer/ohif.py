@@ -14,10 +14,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-from playwright.sync_api import Page
-
 VERSION = "3.13.2"
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--use-angle=swiftshader", "--in-process-gpu"]
 PATIENCE_MS = 60_000

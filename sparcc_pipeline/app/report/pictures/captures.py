@@ -1,4 +1,4 @@
-"""Pictures of the six slices for a PACS: the plain image above the same image with marks, nearly as wide as high."""
+"""Pictures of the six slices for a PACS: the plain image and the same image with marks, about as wide as high."""
 
 from __future__ import annotations
 
@@ -29,5 +29,11 @@ def draw_captures(scored: Scored, words: Language = ENGLISH) -> list[Image.Image
             Cell(with_scale(plain, view), Message("Slice {slice}", slice=index + 1), place),
             Cell(with_scale(marked, view), Message("{points} on this slice", points=points_text(points))),
         ]
-        pictures.append(sheet(cells, 1, legend, words))
+        pictures.append(sheet(cells, columns_for(view.size), legend, words))
     return pictures
+
+
+def columns_for(size: tuple[int, int]) -> int:
+    """Return 1 for panels of this (width, height) that are nearer to a square one above the other, else 2."""
+    width, height = size
+    return 1 if width >= height else 2
