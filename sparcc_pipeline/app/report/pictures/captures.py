@@ -7,7 +7,16 @@ from PIL import Image
 from sparcc_pipeline.app.report.grid import points_text
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.marks import RESEARCH_USE
-from sparcc_pipeline.app.report.pictures.overlay import ITEMS, LEGEND, annotated, display_window, panel, view_of
+from sparcc_pipeline.app.report.pictures.overlay import (
+    FOOTER_PIXELS,
+    HEADER_PIXELS,
+    ITEMS,
+    LEGEND,
+    annotated,
+    display_window,
+    panel,
+    view_of,
+)
 from sparcc_pipeline.app.report.pictures.reference_marks import reference_legend, reference_marrow
 from sparcc_pipeline.app.report.pictures.sheet import Cell, Entry, sheet, with_scale
 from sparcc_pipeline.app.study.score import Scored
@@ -36,4 +45,4 @@ def draw_captures(scored: Scored, words: Language = ENGLISH) -> list[Image.Image
 def columns_for(size: tuple[int, int]) -> int:
     """Return 1 for panels of this (width, height) that are nearer to a square one above the other, else 2."""
     width, height = size
-    return 1 if width >= height else 2
+    return 1 if width >= height + HEADER_PIXELS + FOOTER_PIXELS else 2
