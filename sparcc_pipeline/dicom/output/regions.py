@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,17 +118,28 @@ class ReadingRegions(Regions):
         return _upper_middle(self.plane, side)
 
 
-def segment_region(plane: StoredPlane, voxels: BoolArray) -> Region:
-    """Return the outline of a segment where it is largest; of an empty one, the border of the image in the middle.
+def segment_regions(plane: StoredPlane, segments: Sequence[BoolArray]) -> list[Region]:
+    """Return the outline of each segment where it is large; of an empty one, the border of an image.
 
-    `voxels` is (slices, rows, columns) bool.
+    Each has a slice of its own if there are enough, because viewers write the volumes beside the outlines.
+
+    Parameters
+    ----------
+    segments : (slices, rows, columns) bool for each
     """
-    areas = voxels.sum(axis=(1, 2))
-    index = int(areas.argmax())
+    areas = [voxels.sum(axis=(1, 2)) for voxels in segments]
+    chosen: dict[int, int] = {}
+    # A segment of few slices has the least choice.
+    for number in sorted(range(len(segments)), key=lambda number: np.count_nonzero(areas[number]) or np.inf):
+        free = areas[number].astype(float)
+        free[list(set(chosen.values()))] = 0
+        chosen[number] = int((free if free.any() else areas[number]).argmax())
+    return [_segment_region(plane, chosen[number], voxels) for number, voxels in enumerate(segments)]
+
+
+def _segment_region(plane: StoredPlane, index: int, voxels: BoolArray) -> Region:
     outline = plane.outline(voxels[index])
-    if outline is None:
-        return Region(len(voxels) // 2, plane.rectangle((0.0, 0.0), (1.0, 1.0)))
-    return Region(index, outline)
+    return Region(index, plane.rectangle((0.0, 0.0), (1.0, 1.0)) if outline is None else outline)
 
 
 def _upper_middle(plane: StoredPlane, side: Side) -> FloatArray:

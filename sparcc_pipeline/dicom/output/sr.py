@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 
-from sparcc_pipeline.dicom.output.regions import ReadingRegions, ScoreRegions, segment_region
+from sparcc_pipeline.dicom.output.regions import ReadingRegions, ScoreRegions, segment_regions
 from sparcc_pipeline.dicom.output.result_header import Kind, ResultHeader
 from sparcc_pipeline.dicom.output.seg import Segment
 from sparcc_pipeline.dicom.output.sr_groups import Group, ScoreGroups, Uncertainty, VolumeGroup, areas_of, volume_group
@@ -57,7 +57,7 @@ def make_volume_report(
     header: ResultHeader, segments: tuple[Segment, ...], segmentation: Dataset, voxel_mm3: float, plane: StoredPlane
 ) -> Dataset:
     """Return the report of the volumes, one group for each segment."""
-    regions = [segment_region(plane, segment.voxels) for segment in segments]
+    regions = segment_regions(plane, [segment.voxels for segment in segments])
     groups = [
         volume_group(header, segment, _referenced(segmentation, number), voxel_mm3, region)
         for number, (segment, region) in enumerate(zip(segments, regions, strict=True), start=1)
