@@ -54,7 +54,7 @@ def test_quadrants_are_a_setting(sparcc: Sparcc, study: Path, tmp_path: Path) ->
 
 def test_the_report_and_presentation_states_are_settings(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("dicom_pdf = true\ndicom_presentation = true\n")
-    options = ["--out", tmp_path / "out", "--config", tmp_path / "settings.toml"]
+    options: list[str | Path] = ["--out", tmp_path / "out", "--config", tmp_path / "settings.toml"]
 
     assert sparcc("score", study, *options, "--dicom").code == 0
 

@@ -50,6 +50,12 @@ class Shown:
         self.viewer.show(series)
         return self.viewer
 
+    def open_report(self, series: str) -> Viewer:
+        """Open the study anew, then a structured report."""
+        self.viewer.open(self.address, str(self.written.scored.study.stir.series.study_uid))
+        self.viewer.show_report(series)
+        return self.viewer
+
 
 @pytest.fixture(scope="module", params=["classic", "enhanced"])
 def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:

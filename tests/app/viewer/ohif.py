@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, ViewportSize
 
 VERSION = "3.13.2"
 """The version of the npm package @ohif/app that the tests were written with."""
 
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--use-angle=swiftshader", "--in-process-gpu"]
 PATIENCE_MS = 90_000
-WINDOW = {"width": 1400, "height": 900}
+WINDOW = ViewportSize(width=1400, height=900)
 NO_TOUR = "localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']))"
 
 CONFIGURATION = b"""
@@ -160,6 +160,12 @@ class Viewer:
     def show(self, name: str) -> None:
         """Open the series of this name and wait until its picture stands still."""
         self.page.locator("[data-cy^=study-browser-thumbnail]").filter(has_text=name).first.dblclick()
+        self._settle()
+
+    def show_report(self, name: str) -> None:
+        """Open the report of this name and wait for its words over the image."""
+        self.show(name)
+        self.page.locator("svg.svg-layer tspan").first.wait_for(state="attached")
         self._settle()
 
     def scroll_to(self, place: str) -> None:

@@ -6,6 +6,7 @@ Pictures of what was shown are kept in `build/viewer/`.
 from __future__ import annotations
 
 import base64
+import copy
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.report.pictures.cover import draw_cover
-from sparcc_pipeline.app.results.score_types import score_from_json
+from sparcc_pipeline.app.results.score_types import ScoreDocument, score_from_json
 from sparcc_pipeline.dicom.output.seg import COLORS, ILIUM_COLORS
 
 from .conftest import Shown
@@ -82,7 +83,7 @@ def _middle_column(picture: NDArray[np.uint8], color: str) -> float:
 
 @pytest.mark.parametrize(("series", "outlines"), [("SPARCC score", 8), ("SPARCC reading", 2)])
 def test_a_report_opens_on_its_slice_with_the_total_and_all_outlines(shown: Shown, series: str, outlines: int) -> None:
-    viewer = shown.open(series)
+    viewer = shown.open_report(series)
 
     picture = viewer.picture(series.removeprefix("SPARCC "))
     texts = viewer.texts()
@@ -102,7 +103,7 @@ def _require_apart(texts: list[Text]) -> None:
 
 
 def test_volumes_open_with_the_outline_of_a_segment(shown: Shown) -> None:
-    viewer = shown.open("SPARCC volumes")
+    viewer = shown.open_report("SPARCC volumes")
 
     picture = viewer.picture("volumes")
     assert lit(picture) > 0.1
@@ -130,10 +131,8 @@ def test_the_cover_is_first_and_its_total_can_be_read(shown: Shown) -> None:
     assert max(alike, key=lambda total: alike[total]) == 4 and alike[4] > 0.8, alike
 
 
-def _with_total(document: object, total: int) -> object:
-    """Return the document with another total, which its own check would refuse."""
-    import copy
-
+def _with_total(document: ScoreDocument, total: int) -> ScoreDocument:
+    """Return the document with another total."""
     other = copy.copy(document)
     object.__setattr__(other, "total", total)
     return other

@@ -33,7 +33,7 @@ def text_of(group: pydicom.Dataset) -> str:
 
 
 def tracking_uid(group: pydicom.Dataset) -> str:
-    return next(i.UID for i in group.ContentSequence if i.ValueType == "UIDREF")
+    return str(next(i.UID for i in group.ContentSequence if i.ValueType == "UIDREF"))
 
 
 def places(group: pydicom.Dataset) -> Iterator[tuple[pydicom.Dataset, FloatArray]]:

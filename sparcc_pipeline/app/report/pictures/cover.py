@@ -11,6 +11,7 @@ from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.fonts import FACES, picture_font
 from sparcc_pipeline.app.report.pictures.marks import MUTED, PAPER, TEXT
 from sparcc_pipeline.app.report.pictures.overlay import EDEMA, ITEMS, NOT_EVALUABLE
+from sparcc_pipeline.app.results.score_entries import JointEntry
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.message import Message
 
@@ -120,7 +121,7 @@ def _grid(page: _Page, document: ScoreDocument) -> None:
     for place, entry in enumerate(document.slices):
         middle = GRID_TOP + 78 + place * ROW_PIXELS
         page.text((MARGIN, middle), Message("Slice {slice}", slice=entry.slice_index + 1), 20, anchor="lm")
-        joints = {joint.side: joint for joint in document.joints if joint.slice == place}
+        joints: dict[str, JointEntry] = {joint.side: joint for joint in document.joints if joint.slice == place}
         for side, start in zip(GRID, JOINT_COLUMNS, strict=True):
             keys = [*(key for key, _ in side.quadrants), *(key for key, _ in ITEM_LETTERS)]
             for column, key in enumerate(keys):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from skimage import measure
 
 from sparcc_pipeline.app.report.language import ENGLISH, language
-from sparcc_pipeline.app.report.pictures import cover as cover_module
 from sparcc_pipeline.app.report.pictures.captures import columns_for, draw_captures
 from sparcc_pipeline.app.report.pictures.cover import GRID_TOP, MARGIN, SIDE_PIXELS, WARNINGS_TOP, draw_cover
 from sparcc_pipeline.app.report.pictures.overlay import EDEMA, FOOTER_PIXELS
 from sparcc_pipeline.app.report.pictures.sheet import Cell, sheet
 from sparcc_pipeline.app.results.score_document import score_document
 from sparcc_pipeline.app.results.score_types import ScoreDocument
+from sparcc_pipeline.app.study.config import LanguageCode
 from sparcc_pipeline.app.study.images import Request
 from sparcc_pipeline.app.study.provenance import Run
 from sparcc_pipeline.app.study.score import Scored
@@ -39,14 +40,14 @@ def colored(picture: Image.Image, color: str = EDEMA) -> BoolArray:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float, str, float]]:
     """The texts of a cover: x, y, words, x of the end."""
     texts: list[tuple[float, float, str, float]] = []
-    true = cover_module.ImageDraw.ImageDraw.text
+    true = ImageDraw.ImageDraw.text
 
-    def text(self: object, xy: tuple[float, float], words: str, **options: object) -> None:
-        left, _, right, _ = self.textbbox(xy, words, font=options["font"], anchor=options["anchor"])  # type: ignore[attr-defined]
+    def text(self: ImageDraw.ImageDraw, xy: tuple[float, float], words: str, **options: Any) -> None:
+        left, _, right, _ = self.textbbox(xy, words, font=options["font"], anchor=options["anchor"])
         texts.append((left, xy[1], words, right))
-        true(self, xy, words, **options)  # type: ignore[arg-type]
+        true(self, xy, words, **options)
 
-    monkeypatch.setattr(cover_module.ImageDraw.ImageDraw, "text", text)
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
     return texts
 
 
@@ -91,14 +92,14 @@ def test_an_uncalibrated_model_is_not_called_sure(
 
 @pytest.mark.parametrize("code", ["en", "zh"])
 def test_texts_stay_within_the_borders_and_apart_however_many_warnings(
-    document: ScoreDocument, written: list[tuple[float, float, str, float]], code: str
+    document: ScoreDocument, written: list[tuple[float, float, str, float]], code: LanguageCode
 ) -> None:
     many = tuple(
         f"warning {n} of a long and winding kind, with a remedy at its end: look at the images" for n in range(40)
     )
     full = replace(document, total=72, edema=48, intensity=12, depth=12, interval_90=(60, 72), warnings=many)
 
-    draw_cover(full, language(code))  # type: ignore[arg-type]
+    draw_cover(full, language(code))
 
     assert all(left >= MARGIN - 2 and right <= SIDE_PIXELS - MARGIN + 2 for left, _, _, right in written)
     assert max(y for _, y, _, _ in written) < SIDE_PIXELS
