@@ -89,12 +89,18 @@ def _header_notes(outcome: Scored) -> tuple[str, ...]:
     return () if outcome.study.header is None else outcome.study.header.completed
 
 
+def _chance(probability: float | None) -> str:
+    return "" if probability is None else f" (probability for a reader {probability:.2f})"
+
+
 def summary(document: ScoreDocument, out: Path) -> str:
     """Return a few lines for the terminal."""
     lines = [
         f"SPARCC {document.total} of 72: edema {document.edema}, intensity {document.intensity}, "
         f"depth {document.depth}; reachable {document.evaluable_maximum}",
-        f"MRI by ASAS: {'positive' if document.asas_positive else 'negative'}",
+        f"MRI by ASAS: {'positive' if document.asas_positive else 'negative'}{_chance(document.asas_probability)}",
+        f"Definite active lesion: {'yes' if document.definite_lesion else 'no'}"
+        f"{_chance(document.definite_lesion_probability)}",
         *(f"Warning: {warning}" for warning in document.warnings),
         f"Report: {out / 'report.html'}",
         "Research use only.",

@@ -148,6 +148,9 @@ def _scored(outcome: Scored, run: Run) -> ScoreDocument:
         chosen_by=cast("SliceRule", score.slices.chosen_by),
         quality=tuple(_flag(flag) for flag in outcome.quality),
         warnings=tuple(_warnings(outcome)),
+        asas_probability=None if likelihood is None else round(likelihood.asas_positive, 4),
+        definite_lesion=score.definite_lesion,
+        definite_lesion_probability=None if likelihood is None else round(likelihood.definite_lesion, 4),
         input=input_entry(study.account, study.cut.ends),
         provenance=provenance(run, outcome.model, input_ref(study.stir, study.files)),
     )
@@ -171,7 +174,13 @@ def _reference(outcome: Scored) -> ReferenceEntry | None:
         return None
     slices = np.flatnonzero(outcome.reference_region.any(axis=(1, 2)))
     kind = cast("ReferenceKind", signal.kind)
-    return ReferenceEntry(kind=kind, value=signal.value, slices=tuple(int(k) for k in slices))
+    return ReferenceEntry(
+        kind=kind,
+        value=signal.value,
+        slices=tuple(int(k) for k in slices),
+        doubts=signal.doubts,
+        range=(signal.low, signal.high) if signal.doubts else None,
+    )
 
 
 def _flag(flag: QualityFlag) -> FlagEntry:

@@ -125,8 +125,8 @@ class JointEntry:
     signal_over_reference: Annotated[
         Value,
         Field(
-            description="Signal that 2 mm2 of the scored edema reach, as a multiple of the reference signal (intense "
-            "from 1); null without scored edema or reference."
+            description="Smoothed signal that 2 mm2 of the scored edema reach, as a multiple of the reference signal "
+            "(intense from 1); null without scored edema or reference."
         ),
     ]
     probability: Annotated[
@@ -164,6 +164,17 @@ class ReferenceEntry:
         tuple[Annotated[int, Field(ge=0)], ...],
         Field(min_length=1, description="Slices on which it was measured, 0-based from the most anterior one."),
     ] = ()
+    doubts: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Why the vessels may be something else; intensity is then unsure, and its probabilities are a "
+            "mean over `range`. Absent in earlier versions."
+        ),
+    ] = ()
+    range: Annotated[
+        tuple[float, float] | None,
+        Field(description="[low, high] of the true signal; null where there is no doubt. Absent in earlier versions."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

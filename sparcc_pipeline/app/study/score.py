@@ -14,10 +14,9 @@ from sparcc_pipeline.imaging.quality import QualityFlag, assess_quality
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.intensity import reference_region
 from sparcc_pipeline.sparcc.joint import Joints
-from sparcc_pipeline.sparcc.margins import item_margins
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
-from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, score_likelihood
+from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, study_likelihood
 from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
 
 CHOSEN_BY_USER: Final = "user"
@@ -203,7 +202,7 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
     _require_evaluable(score)
     likelihood = None
     if calibration is not None:
-        likelihood = score_likelihood(item_margins(study.stir, tissue, joints, score), calibration)
+        likelihood = study_likelihood(study.stir, tissue, joints, score, calibration)
     return Scored(
         study, tissue, joints, segmented.model, calibration, segmented.quality, score=score, likelihood=likelihood
     )
