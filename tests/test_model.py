@@ -137,7 +137,7 @@ def test_half_the_signal_to_noise_ratio_changes_intensity_by_one_point_at_most(
     tissue, joints = segmenter.segment(stir)
     assert tissue.normal_marrow is not None
     six = choose_six_slices(joints, tissue.ligamentous)
-    # Noise of this standard deviation doubles the noise of the scan. Edema stays as it was found; vessels are found anew.
+    # This doubles the noise of the scan. Edema stays as it was found; vessels are found anew.
     deviation = np.sqrt(3) * noise_signal(stir, tissue.anatomy)
     real, imaginary = np.random.default_rng(7).normal(0, deviation, (2, *stir.signal.shape))
     noisy = replace(stir, signal=np.hypot(stir.signal + real, imaginary).astype(np.float32))

@@ -124,7 +124,7 @@ SEVERAL = EdemaPieces(several=frozenset({(2, Side.RIGHT, Quadrant.UPPER_SACRAL)}
 def every_outcome(slices: Sequence[OnSlice]) -> list[tuple[float, list[OnSlice]]]:
     """Every set of points with its probability."""
     keys = [(k, place) for k, on_slice in enumerate(slices) for place in on_slice]
-    outcomes = []
+    outcomes: list[tuple[float, list[OnSlice]]] = []
     for values in product((0, 1), repeat=len(keys)):
         known: list[dict[tuple[Side, Quadrant], float]] = [{} for _ in slices]
         chance = 1.0
