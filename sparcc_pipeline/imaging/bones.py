@@ -22,9 +22,9 @@ from sparcc_pipeline.imaging.model.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.model.normalize import (
     BONE_PIXEL_MM,
     compress_signal,
+    labels_back,
     neighbours,
     resample_in_plane,
-    sample_back,
 )
 from sparcc_pipeline.imaging.plausibility import bone_evidence
 from sparcc_pipeline.imaging.slice_place import ligamentous_probability
@@ -152,8 +152,7 @@ class BoneSegmenter:
 
         def label_slice(k: int) -> None:
             logits = output[k]
-            native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
-            anatomy[k] = native.argmax(axis=0)
+            anatomy[k] = labels_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
             if bones[k].any():
                 behind_cm[k] = logits[BONE_CLASSES][bones[k]].mean()
                 probability[k] = softmax(logits[:BONE_CLASSES, bones[k]], axis=0).max(axis=0).sum()
