@@ -7,7 +7,7 @@ centre of pixel [0, 0].
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Bone, Level, Quadrant, Side
 from sparcc_pipeline.errors import JointNotVisibleError
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.sparcc.joint_height import scored_levels
 from sparcc_pipeline.sparcc.joint_line import find_joint_line, line_normals
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray
 
@@ -38,6 +39,7 @@ class JointSlice:
     height_mm : visible height, the straight distance between the two ends of the joint line
     quadrants : (rows, columns) bool for each quadrant
     surface_distance_mm : (rows, columns) float32, in-plane distance of each pixel centre from the articular surface
+    levels : the levels that are scored; where it is one, its quadrants are the whole joint (see `joint_height`)
     """
 
     slice_index: int
@@ -46,6 +48,31 @@ class JointSlice:
     height_mm: float
     quadrants: Mapping[Quadrant, BoolArray]
     surface_distance_mm: Float32Array
+    levels: tuple[Level, ...] = tuple(Level)
+
+    @property
+    def evaluable(self) -> tuple[Quadrant, ...]:
+        """The quadrants that are scored."""
+        return tuple(quadrant for quadrant in Quadrant if quadrant.level in self.levels)
+
+    @property
+    def divided(self) -> bool:
+        """True where upper and lower quadrants are scored apart."""
+        return len(self.levels) == len(Level)
+
+    def at_levels(self, levels: tuple[Level, ...]) -> JointSlice:
+        """Return this joint-slice with these levels scored; the quadrants of a single level are the whole joint."""
+        if len(levels) != 1:
+            return replace(self, levels=levels)
+        whole = {
+            bone: np.logical_or.reduce([mask for quadrant, mask in self.quadrants.items() if quadrant.bone is bone])
+            for bone in {quadrant.bone for quadrant in self.quadrants}
+        }
+        quadrants = {
+            quadrant: whole[quadrant.bone] if quadrant.level in levels else np.zeros_like(mask)
+            for quadrant, mask in self.quadrants.items()
+        }
+        return replace(self, levels=levels, quadrants=quadrants)
 
     def normals_into(self, bone: Bone) -> FloatArray:
         """Return unit vectors (n, 2) (row, column), perpendicular to the joint line, that point into `bone`."""
@@ -53,11 +80,18 @@ class JointSlice:
 
 
 class Joints:
-    """The joints of one stack by slice and side; a slice without a visible joint has no entry."""
+    """The joints of one stack by slice and side; a slice without a visible joint has no entry.
+
+    The levels that are scored depend on the other slices of a joint, so they are set here (see `joint_height`).
+    """
 
     def __init__(self, geometry: Geometry, found: Mapping[tuple[int, Side], JointSlice]) -> None:
         self.geometry = geometry
         self._found = dict(found)
+        for side in Side:
+            indices = self.slices(side)
+            levels = scored_levels([found[k, side].height_mm for k in indices])
+            self._found |= {(k, side): found[k, side].at_levels(at) for k, at in zip(indices, levels, strict=True)}
 
     def at(self, slice_index: int, side: Side) -> JointSlice | None:
         """Return the joint of `side` on a slice, or None where it is not visible."""
@@ -105,7 +139,7 @@ def find_joint_slice(anatomy: LabelArray, geometry: Geometry, slice_index: int, 
     """Return the joint of one side on one slice, or None where sacrum and ilium do not face each other.
 
     `anatomy` is (rows, columns) uint8 of `AnatomyLabel` codes. Source of the quadrants: [SpaImaging]; upper and lower
-    are separated at the middle of the visible joint: documented default.
+    are separated at the middle of the visible joint: documented default. `Joints` joins both levels of a short joint.
 
     Examples
     --------

@@ -163,12 +163,24 @@ def test_a_short_joint(height_mm: float, evaluable: int) -> None:
         assert joint.edema[Quadrant.LOWER_ILIAC] == (None if evaluable == 4 else 1)
 
 
-def test_depth_of_a_quadrant_that_is_not_scored_does_not_count() -> None:
+@pytest.mark.parametrize(
+    ("slices", "scored", "not_scored"),
+    [
+        # Slice 3 is in front of the slices that show 3 cm, then behind them.
+        (range(0, 4), Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC),
+        (range(3, 8), Quadrant.LOWER_ILIAC, Quadrant.UPPER_ILIAC),
+    ],
+)
+def test_all_of_a_short_joint_counts(slices: range, scored: Quadrant, not_scored: Quadrant) -> None:
+    # A deep and intense lesion in the lower half of a joint of 24 mm: three points, wherever the slice lies.
     lower = Lesion(3, Side.LEFT, Bone.ILIUM, to_mm=15.0, top_mm=14.0, bottom_mm=30.0, signal=VESSEL + 100)
-    score = replace(DEFAULT, heights_mm={(3, Side.LEFT): 24.0}, lesions=(lower,)).score()
+    heights = {(k, Side.LEFT): 24.0 for k in slices}
+    score = replace(DEFAULT, heights_mm=heights, lesions=(lower,)).score()
+    joint = joint_score(score, 3, Side.LEFT)
 
-    assert joint_score(score, 3, Side.LEFT).points == 0
-    assert joint_score(score, 3, Side.LEFT).deep == 0
+    assert (joint.edema[scored], joint.edema[not_scored], joint.deep, joint.intense) == (1, None, 1, 1)
+    assert joint.points == 3
+    assert score.evaluable_maximum == 72 - 2 * len(set(slices) & set(score.slices.indices))
 
 
 @pytest.mark.parametrize("slice_index", [0, 7])

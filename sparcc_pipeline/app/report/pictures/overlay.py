@@ -191,7 +191,8 @@ def annotated(
     for joint in found.values():
         if joint is not None:
             pen.line(joint.joint_line, JOINT_LINE, 2.2)
-            pen.line(_split_line(joint), QUADRANT, 1.2, opacity=200)
+            if joint.divided:
+                pen.line(_split_line(joint), QUADRANT, 1.2, opacity=200)
     marked = Image.alpha_composite(plain.convert("RGBA"), pen.layer()).convert("RGB")
     draw = ImageDraw.Draw(marked)
     for side, joint in found.items():
