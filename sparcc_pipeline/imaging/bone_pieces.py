@@ -118,7 +118,7 @@ def _beside(
 
 
 def _surface(part: BoolArray) -> NDArray[np.int_]:
-    """(n, 3) voxels of a part (slices, rows, columns) that have a neighbour outside it: the nearest one is among them."""
+    """(n, 3) voxels of a part (slices, rows, columns) with a neighbour outside it: the nearest voxel is among them."""
     padded = np.pad(part, 1)
     inner = part.copy()
     for axis in range(part.ndim):

@@ -14,10 +14,11 @@ import numpy as np
 from scipy.special import softmax
 
 from sparcc_pipeline.anatomy import AnatomyLabel
+from sparcc_pipeline.each_slice import ForEachSlice, one_by_one
 from sparcc_pipeline.imaging.alignment.second_contrast import Resampled, resample_onto
 from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.joint_path import follow_joints
-from sparcc_pipeline.imaging.model.engines import ForEachSlice, Network, one_by_one
+from sparcc_pipeline.imaging.model.engines import Network
 from sparcc_pipeline.imaging.model.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.model.normalize import (
     BONE_PIXEL_MM,

@@ -102,10 +102,12 @@ def resample_in_plane(stack: Float32Array, spacing: tuple[float, float], target:
     return out
 
 
-def labels_back(logits: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]) -> LabelArray:
+def labels_back(
+    logits: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]
+) -> LabelArray:
     """Return the class of the largest logit on each pixel of `shape`, from square pixels of `source` mm, linear.
 
-    `logits` is (classes, rows, columns) as `resample_in_plane` made the grid. Where the four pixels around a point agree
+    `logits` is (classes, rows, columns) on the grid of `resample_in_plane`. Where the four pixels around a point agree
     on the class, every mean of their logits does too: only the other points are interpolated.
     """
     label = logits.argmax(axis=0).astype(np.uint8)
@@ -114,7 +116,9 @@ def labels_back(logits: Float32Array, spacing: tuple[float, float], source: floa
         for count, step, of_source in zip(shape, spacing, label.shape, strict=True)
     ]
     (rows, row_weight), (columns, column_weight) = cells
-    same = (label[:-1, :-1] == label[1:, :-1]) & (label[:-1, :-1] == label[:-1, 1:]) & (label[:-1, :-1] == label[1:, 1:])
+    same = (
+        (label[:-1, :-1] == label[1:, :-1]) & (label[:-1, :-1] == label[:-1, 1:]) & (label[:-1, :-1] == label[1:, 1:])
+    )
     native = label[np.ix_(rows, columns)]
     row, column = np.nonzero(~same[np.ix_(rows, columns)])
     above, below = rows[row], rows[row] + 1
@@ -165,7 +169,12 @@ class JointCrop:
 
 
 def _sampled(
-    image: Float32Array, step: NDArray[np.float64], first: NDArray[np.float64], shape: tuple[int, int], order: int, mode: str
+    image: Float32Array,
+    step: NDArray[np.float64],
+    first: NDArray[np.float64],
+    shape: tuple[int, int],
+    order: int,
+    mode: str,
 ) -> Float32Array:
     """`image` at the points `first` + `step` * (row, column); (rows, columns) float32 of `shape`."""
     out = np.empty(shape, dtype=np.float32)
