@@ -62,7 +62,7 @@ def score(
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Scored, score_study
 
-    if pdf:
+    if pdf or (dicom and settings.dicom_pdf):
         pdf_pages.require_pdf()
     run = Run(settings, request, created_at=utc_now())
     with ResultFolder(out, force=force) as folder, progress_display() as progress:

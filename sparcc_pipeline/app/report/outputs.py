@@ -56,13 +56,17 @@ def write_outputs(
         overlays = list(pool.map(png, drawn))
         for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
             write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
-        _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=extras.pdf)
+        encapsulated = extras.dicom and run.config.dicom_pdf
+        wanted = extras.pdf or encapsulated
+        pdf = _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=wanted)
+        if extras.pdf and pdf is not None:
+            write_bytes(folder / "report.pdf", pdf)
         write_text(folder / "score.csv", csv_text(document))
         write_text(folder / "run.toml", run_toml(document.provenance, run, **asdict(extras)))
         if extras.nifti:
             _write_maps(scored, folder)
         if extras.dicom:
-            write_dicom_results(scored, document, run, drawn, folder)
+            write_dicom_results(scored, document, run, folder, pdf if encapsulated else None)
         saved.result()
     write_text(folder / SCORE_FILE, json_text(document))
 
@@ -89,15 +93,13 @@ def run_toml(made: Provenance, run: Run, **flags: bool) -> str:
 
 def _write_report(
     scored: Scored, document: ScoreDocument, overlays: list[bytes], words: Language, folder: Path, *, pdf: bool
-) -> None:
-    """Write `report.html` and, with `pdf`, `report.pdf` from the same template."""
+) -> bytes | None:
+    """Write `report.html`; with `pdf`, return it as PDF from the same template."""
     study = scored.study
     series = SeriesText(study.stir.series.facts, study.chosen_because, study.passed_over)
     pictures = ReportPictures([png(picture) for picture in draw_thumbnails(scored)], overlays)
     write_text(folder / "report.html", report_html(document, series, pictures, words))
-    if pdf:
-        page = report_html(document, series, pictures, words, font_url=REPORT_FONT.as_uri())
-        write_bytes(folder / "report.pdf", pdf_from(page))
+    return pdf_from(report_html(document, series, pictures, words, font_url=REPORT_FONT.as_uri())) if pdf else None
 
 
 def _write_maps(scored: Scored, folder: Path) -> None:

@@ -11,7 +11,7 @@ from sparcc_pipeline.app.study.files import PARTIAL_SUFFIX, SCORE_FILE
 from sparcc_pipeline.dicom.network.send import Entity, Receipt, parse_target, read_outgoing
 from sparcc_pipeline.errors import ConfigError, InputError
 
-RESULT_PATTERNS: Final = ("seg.dcm", "*.sr.dcm", "overlay/*.dcm", "presentation_*.dcm")
+RESULT_PATTERNS: Final = ("seg.dcm", "*.sr.dcm", "report.pdf.dcm", "overlay/*.dcm", "presentation_*.dcm")
 """Files to send, in order: an object is sent before those that refer to it."""
 
 LONGEST_TITLE: Final = 16

@@ -72,6 +72,7 @@ def _left(folder: Path) -> list[str]:
 
 
 PICTURES = [f"overlay/slice_{k:02d}.png" for k in range(4, 10)]
+NO_DICOM_EXTRAS = {"dicom_quadrants": False, "dicom_pdf": False, "dicom_presentation": False}
 RESULT = [*PICTURES, "report.html", "run.toml", "score.csv", "score.json", "study.npz"]
 
 
@@ -187,11 +188,11 @@ def test_settings_reach_the_segmenter(sparcc: Sparcc, study: Path, tmp_path: Pat
     (tmp_path / "my.toml").write_text('engine = "torch"\nthreads = 5\n')
 
     sparcc("score", study, "--out", tmp_path / "a", "--config", tmp_path / "my.toml")
-    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en", dicom_quadrants=False)
+    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en", **NO_DICOM_EXTRAS)
     sparcc(
         "score", study, "--out", tmp_path / "b", "--config", tmp_path / "my.toml", "--engine", "onnx", "--lang", "zh"
     )
-    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh", dicom_quadrants=False)
+    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh", **NO_DICOM_EXTRAS)
 
 
 def test_the_report_is_in_the_language_asked_for_and_the_score_in_english(

@@ -44,11 +44,14 @@ from sparcc_pipeline.sparcc.score import JointSliceScore
 from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, sacroiliac_bones
 
 JOINT_LINE: Final = "#56B4E9"
+LEFT_JOINT_LINE: Final = "#009E73"
+"""Colors of the right and the left ilium in the DICOM segmentation; pictures of one color have the first."""
 EDEMA: Final = "#E69F00"
 QUADRANT: Final = "#FFFFFF"
 
 LEGEND: Final = (
-    (JOINT_LINE, Message("joint")),
+    (JOINT_LINE, Message("right joint")),
+    (LEFT_JOINT_LINE, Message("left joint")),
     (QUADRANT, Message("quadrants")),
     (EDEMA, Message("edema")),
 )
@@ -188,9 +191,9 @@ def annotated(
                 given |= mask & bool(scores[side].edema[quadrant])
     pen.outline(edema & ~given, EDEMA, 0.9, opacity=150)
     pen.outline(edema & given, EDEMA, 2.2)
-    for joint in found.values():
+    for side, joint in found.items():
         if joint is not None:
-            pen.line(joint.joint_line, JOINT_LINE, 2.2)
+            pen.line(joint.joint_line, JOINT_LINE if side is Side.RIGHT else LEFT_JOINT_LINE, 2.2)
             if joint.divided:
                 pen.line(_split_line(joint), QUADRANT, 1.2, opacity=200)
     marked = Image.alpha_composite(plain.convert("RGBA"), pen.layer()).convert("RGB")
