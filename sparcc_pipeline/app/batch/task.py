@@ -240,7 +240,7 @@ def _thumbnail(folder: Path, document: ScoreDocument) -> bytes:
     points = [points_given(each) for each in items]
     # Without any point the fourth of the six: there the joints appear longest.
     best = points.index(max(points)) if any(points) else len(points) // 2
-    with Image.open(folder / "overlay" / f"slice_{document.slices[best].slice_index:02d}.png") as picture:
+    with Image.open(folder / "overlay" / f"slice_{document.slices[best].number:02d}.png") as picture:
         half = picture.crop((picture.width // 2, 0, picture.width, picture.height))
     half.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     content = io.BytesIO()

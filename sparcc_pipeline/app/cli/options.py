@@ -36,7 +36,7 @@ SlicesOption = Annotated[
     str | None,
     typer.Option(
         metavar="FIRST-LAST",
-        help="Score these six slices, for example 7-12. Slices are counted from 0 at the most anterior one.",
+        help="Score these six slices, for example 7-12. Slice 1 is the most anterior one.",
     ),
 ]
 FatSuppressedOption = Annotated[

@@ -25,7 +25,7 @@ from sparcc_pipeline.app.study.provenance import Provenance, Run, installed_vers
 from sparcc_pipeline.app.study.saved_study import STUDY_FILE, save_study
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.imaging.nifti import write_nifti
-from sparcc_pipeline.volume import sacroiliac_bones
+from sparcc_pipeline.volume import sacroiliac_bones, slice_number
 
 NO_EXTRAS: Final = Extras()
 
@@ -55,7 +55,7 @@ def write_outputs(
         saved = pool.submit(save_study, scored, folder / STUDY_FILE)
         overlays = list(pool.map(png, drawn))
         for index, picture in zip(scored.score.slices.indices, overlays, strict=True):
-            write_bytes(folder / "overlay" / f"slice_{index:02d}.png", picture)
+            write_bytes(folder / "overlay" / f"slice_{slice_number(index):02d}.png", picture)
         _write_report(scored, document, overlays, language(run.config.lang), folder, pdf=extras.pdf)
         write_text(folder / "score.csv", csv_text(document))
         write_text(folder / "run.toml", run_toml(document.provenance, run, **asdict(extras)))

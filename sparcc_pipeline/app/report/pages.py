@@ -8,6 +8,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from sparcc_pipeline.app.report.language import Language
+from sparcc_pipeline.volume import slice_number
 
 
 def template(name: str, words: Language, font_url: str | None = None) -> Template:
@@ -32,6 +33,7 @@ def _environment(words: Language, font_url: str | None) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"_": words.say, "sentence": words.sentence, "lang": words.code, "font_url": font_url}
+    environment.globals["slice_number"] = slice_number
     return environment
 
 

@@ -114,6 +114,10 @@ class ScoreDocument:
         ),
     ] = ()
     warnings: tuple[str, ...]
+    notes: Annotated[
+        tuple[str, ...],
+        Field(description="Facts that need no action. Absent in results of earlier versions."),
+    ] = ()
     input: Annotated[
         InputEntry | None,
         Field(description="Every file of the study and its use; null without DICOM files, absent in earlier versions."),

@@ -41,7 +41,15 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.points import points_given
 from sparcc_pipeline.sparcc.score import JointSliceScore
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, sacroiliac_bones
+from sparcc_pipeline.volume import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    Geometry,
+    LabelArray,
+    sacroiliac_bones,
+    slice_number,
+)
 
 JOINT_LINE: Final = "#56B4E9"
 EDEMA: Final = "#E69F00"
@@ -255,7 +263,7 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     width, height = view.size
     middle, bottom = HEADER_PIXELS / 2, HEADER_PIXELS + height
     index = scored.score.slices.indices[position]
-    name = words.say("Slice {slice}", slice=index)
+    name = words.say("Slice {slice}", slice=slice_number(index))
     large = picture_font(22, words)
     draw.text((12, middle), name, font=large, fill=TEXT, anchor="lm")
     where = Message(
