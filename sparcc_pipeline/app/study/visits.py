@@ -130,5 +130,7 @@ def movement_warnings(visit: Visit) -> list[Message]:
             )
         )
     if visit.t1 is not None and not visit.t1.same_frame_of_reference:
-        warnings.append(Message("STIR and T1 do not share a frame of reference: do not read a place on T1 from its place on STIR"))
+        warnings.append(
+            Message("STIR and T1 do not share a frame of reference: do not read a place on T1 from its place on STIR")
+        )
     return [Message("{visit}: {warning}", visit=visit.name.lower(), warning=warning) for warning in warnings]

@@ -221,13 +221,24 @@ def _split_line(joint: JointSlice) -> FloatArray:
 
 def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore, view: View) -> None:
     """Draw the point of each quadrant beside it, and intensity and depth below the joint."""
-    for quadrant, point in score.edema.items():
+    letters = {"intense": "I ", "deep": "D "}
+    points = {**{quadrant.value: point for quadrant, point in score.edema.items()}, "intense": score.intense}
+    for item, at in item_places(joint, view).items():
+        point = points.get(item, score.deep)
+        text = NOT_EVALUABLE if point is None else str(point)
+        _badge(draw, at, letters.get(item, "") + text, given=point == 1)
+
+
+def item_places(joint: JointSlice, view: View) -> dict[str, Point]:
+    """Return the (x, y) on a panel of the point of each item, by its key in `score.json`."""
+    places = {}
+    for quadrant in Quadrant:
         (x, y), *_ = view.place(_label_place(joint, quadrant)[None])
-        _badge(draw, _inside((x, y), view), NOT_EVALUABLE if point is None else str(point), given=point == 1)
+        places[quadrant.value] = _inside((x, y), view)
     (x, y), *_ = view.place(joint.joint_line[-1][None] + [[6.0, 0.0]])
-    for step, (letter, point) in enumerate((("I", score.intense), ("D", score.deep))):
-        text = f"{letter} {NOT_EVALUABLE}" if point is None else f"{letter} {point}"
-        _badge(draw, _inside((x + (2 * step - 1) * 21, y), view), text, given=point == 1)
+    for step, item in enumerate(("intense", "deep")):
+        places[item] = _inside((x + (2 * step - 1) * 21, y), view)
+    return places
 
 
 def _label_place(joint: JointSlice, quadrant: Quadrant) -> FloatArray:
