@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.points import evaluable_items, points_given
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import TissueMaps, Volume, slice_ranges
+
+FEW_OUTSIDE: Final = 4
+"""Quadrants with edema outside the six slices up to which it is a note, never a warning. Decision of this project."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ def _warnings(
                 slices=slice_ranges(unseen),
             )
     outside = edema_outside(tissue, joints, slices)
-    if sum(outside.values()) > _edema(scored):
+    if sum(outside.values()) > max(_edema(scored), FEW_OUTSIDE):
         yield Message(
             "more edema beside the joint lies outside the six scored slices (on slices {slices}) than on them: check "
             "that these are the right six, or choose others with --slices",
@@ -209,7 +213,7 @@ def _notes(
 ) -> Iterable[Message]:
     """Facts that most studies have and that need no action."""
     outside = edema_outside(tissue, joints, slices)
-    if outside and sum(outside.values()) <= _edema(scored):
+    if outside and sum(outside.values()) <= max(_edema(scored), FEW_OUTSIDE):
         yield Message(
             "edema beside the joint on slices {slices}, outside the six scored slices: not part of the score",
             slices=slice_ranges(outside),

@@ -58,6 +58,7 @@ class StudyTask:
     folder : folder for the results
     extras : files to write beside those that are always written
     model_sha256 : hash of the model that must score it
+    label : text for the pages, such as participant and visit
     """
 
     study: BatchStudy
@@ -66,6 +67,7 @@ class StudyTask:
     request: Request
     extras: Extras
     model_sha256: str
+    label: str | None = None
 
 
 def score_task(task: StudyTask) -> BatchRow:
@@ -146,7 +148,7 @@ def _write(task: StudyTask, outcome: Outcome, run: Run, made_from: dict[str, Any
         with ResultFolder(task.folder, force=True) as folder:
             if isinstance(outcome, Scored):
                 extras = replace(task.extras, dicom=task.extras.dicom and outcome.study.header is not None)
-                write_outputs(outcome, document, run, folder.path, extras)
+                write_outputs(outcome, document, run, folder.path, extras, task.label)
                 write_bytes(folder.path / THUMBNAIL_FILE, _thumbnail(folder.path, document))
             else:
                 write_text(folder.path / SCORE_FILE, json_text(document))

@@ -81,6 +81,8 @@ def run_toml(made: Provenance, run: Run, **flags: bool) -> str:
     """
     inputs = {} if made.input is None else {"input_sha256": made.input.sha256}
     arguments = {name: value for name, value in run.scoring_settings.items() if name != "engine" and value is not None}
+    if run.request.slices is not None:
+        arguments["slices"] = "-".join(str(slice_number(index)) for index in run.request.slices)
     content = {
         "run": {"created_at": made.created_at, "research_use_only": True},
         "settings": run.config.model_dump(),

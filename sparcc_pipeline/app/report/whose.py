@@ -6,7 +6,9 @@ Nothing of it enters `score.json` or a table.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from sparcc_pipeline.app.study import saved_study
 from sparcc_pipeline.app.study.config import PipelineConfig
 from sparcc_pipeline.app.study.images import Study
 from sparcc_pipeline.message import Message
@@ -46,6 +48,14 @@ def whose(study: Study, config: PipelineConfig, label: str | None = None) -> Who
         series=series_of(study.stir.series),
         accession=accession or None,
     )
+
+
+def whose_result(folder: Path, config: PipelineConfig) -> Whose:
+    """Return what the settings allow of a finished score; nothing if the folder has none."""
+    series = saved_study.series_of(folder)
+    if series is None:
+        return Whose()
+    return Whose(date=day_of(series) if config.page_date else None, series=series_of(series))
 
 
 def day_of(series: SeriesRef) -> str | None:

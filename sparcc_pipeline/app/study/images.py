@@ -19,7 +19,7 @@ from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.dicom.output.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.message import Message, words_of
+from sparcc_pipeline.message import Message, printable, words_of
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 from sparcc_pipeline.volume import Volume, slice_number
 
@@ -212,7 +212,7 @@ def require_readable(source: Path) -> None:
     if fault is not None:
         raise SeriesNotFoundError(
             "expected a folder, a zip, a DICOMDIR, a DICOM file or a NIfTI file that can be read, "
-            f"found none ({fault.lower()}); check the path and its rights"
+            f"found none at {printable(os.fspath(source))} ({fault.lower()}); check the path and its rights"
         )
 
 
