@@ -123,7 +123,7 @@ def test_without_vessels_intensity_is_not_evaluable_where_there_is_edema() -> No
     assert score.reference_signal is None
     assert score.warnings == (
         "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where there is "
-        "edema",
+        "edema; read intensity by eye",
     )
 
 

@@ -83,7 +83,7 @@ def test_a_study_is_scored(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
 
     assert (ended.code, ended.err) == (0, "")
     assert _left(tmp_path / "out") == RESULT
-    assert "SPARCC 4 of 72: edema 2, intensity 1, depth 1; reachable 72" in ended.out
+    assert "Edema 2, intensity 1, depth 1\n" in ended.out
     assert str(tmp_path / "out" / "report.html") in ended.out
     document = json.loads((tmp_path / "out" / "score.json").read_text())
     jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(document)

@@ -304,7 +304,8 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
             True,
             "better",
             "Change −4 better Smallest detectable change of the machine (6.4): reached "
-            "Smallest important change (2.5): reached Probability that the change is real: not known, this model gives no uncertainty",
+            "Smallest important change (2.5): reached "
+            "Probability that the change is real: not known, this model gives no uncertainty",
         ),
         (0, False, False, "unchanged", "Change 0 No change that this method can detect."),
     ],
@@ -470,11 +471,17 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
     )
     document["baseline"]["warnings"] = [
         Message(
-            "{visit}: {warning}", visit="baseline", warning=Message("STIR and T1 do not share a frame of reference")
+            "{visit}: {warning}",
+            visit="baseline",
+            warning=Message(
+                "STIR and T1 do not share a frame of reference: do not read a place on T1 from its place on STIR"
+            ),
         )
     ]
     document["baseline"]["name"], document["follow_ups"][0]["name"] = visit_name(0), visit_name(1)
-    document["follow_ups"][0]["warnings"] = [Message("{blank} of {slices} slices are blank", blank=1, slices=14)]
+    document["follow_ups"][0]["warnings"] = [
+        Message("{blank} of {slices} slices are blank: check the export", blank=1, slices=14)
+    ]
     page = _page(document, language("zh"))
     quoted = '<span lang="en">Expected sides.</span>'
     text = page.replace(quoted, "") + " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
@@ -485,7 +492,7 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
 
     assert quoted in page, "the words of an error are those of change.json"
     assert "随访 2 未比较 无法给出变化：无法与基线配准。" in _words(page)
-    assert "<li>基线：STIR 与 T1 不在同一参考坐标系。</li>" in page
+    assert "<li>基线：STIR 与 T1 不在同一参考坐标系：请勿以 STIR 上的位置直接对应 T1。</li>" in page
     assert "基线 1.3 mm 不明：该检查无斜冠状位 T1 加权序列" in _words(page)
     assert set(re.findall(r"[A-Za-z]{2,}", re.sub(r"[0-9a-f]{64}", "", _words(text)))) <= names
 
