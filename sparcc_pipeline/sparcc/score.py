@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -33,7 +34,10 @@ from sparcc_pipeline.sparcc.lesions import (
 )
 from sparcc_pipeline.sparcc.points import evaluable_items, points_given
 from sparcc_pipeline.sparcc.slices import SixSlices
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import TissueMaps, Volume, slice_ranges
+
+FEW_OUTSIDE: Final = 4
+"""Quadrants with edema outside the six slices up to which it is a note, never a warning. Decision of this project."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class SparccScore:
     reference_signal: ReferenceSignal | None
     warnings: tuple[Message, ...] = ()
     pieces: EdemaPieces = POINTS_ONLY
+    notes: tuple[Message, ...] = ()
 
     @property
     def edema(self) -> int:
@@ -156,7 +161,8 @@ def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSl
             if (joint := joints.at(slice_index, side)) is not None
         ]
     )
-    return SparccScore(slices, scored, reference, tuple(_warnings(tissue, joints, slices, scored, reference)), pieces)
+    warnings = tuple(_warnings(tissue, joints, slices, scored, reference))
+    return SparccScore(slices, scored, reference, warnings, pieces, tuple(_notes(tissue, joints, slices, scored)))
 
 
 def score_joint_slice(
@@ -205,12 +211,12 @@ def _warnings(
     if reference is None:
         yield Message(
             "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where "
-            "there is edema"
+            "there is edema; read intensity by eye"
         )
     elif reference.kind != VESSELS:
         yield Message(
-            "no presacral vessel could be measured: the reference of intensity is the {kind}, and its points cannot be "
-            "compared directly with those against vessels",
+            "no presacral vessel could be measured: the reference of intensity is the {kind}; check the points of "
+            "intensity by eye",
             kind=REFERENCE_NAMES[reference.kind],
         )
     if reference is not None and reference.doubts:
@@ -222,26 +228,42 @@ def _warnings(
         unseen = [slices.indices[j.slice] for j in scored if j.side is side and j.height_mm is None]
         if unseen:
             yield Message(
-                "the {side} joint is not visible on slice {slices}: not evaluable there",
+                "the {side} joint is not visible on slices {slices}: not evaluable there; check these slices by eye",
                 side=side.value,
-                slices=tuple(unseen),
+                slices=slice_ranges(unseen),
             )
     outside = edema_outside(tissue, joints, slices)
-    if outside:
+    if sum(outside.values()) > max(_edema(scored), FEW_OUTSIDE):
         yield Message(
-            "edema beside the joint on slice {slices}, outside the six scored slices: not part of the score",
-            slices=tuple(outside),
+            "more edema beside the joint lies outside the six scored slices (on slices {slices}) than on them: check "
+            "that these are the right six, or choose others with --slices",
+            slices=slice_ranges(outside),
         )
 
 
-def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> list[int]:
-    """Return the slices outside the six on which a quadrant has enough edema for a point."""
+def _notes(
+    tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tuple[JointSliceScore, ...]
+) -> Iterable[Message]:
+    """Facts that most studies have and that need no action."""
+    outside = edema_outside(tissue, joints, slices)
+    if outside and sum(outside.values()) <= max(_edema(scored), FEW_OUTSIDE):
+        yield Message(
+            "edema beside the joint on slices {slices}, outside the six scored slices: not part of the score",
+            slices=slice_ranges(outside),
+        )
+
+
+def _edema(scored: tuple[JointSliceScore, ...]) -> int:
+    return sum(points_given(joint.edema.values()) for joint in scored)
+
+
+def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> dict[int, int]:
+    """Return how many quadrants have enough edema for a point on each slice outside the six, if any has."""
     area = tissue.geometry.pixel_area_mm2
-    return sorted(
-        {
-            joint.slice_index
-            for joint in joints
-            if joint.slice_index not in slices.indices
-            and any(edema_points(joint, tissue.edema[joint.slice_index], area).values())
-        }
-    )
+    outside: dict[int, int] = {}
+    for joint in joints:
+        if joint.slice_index not in slices.indices:
+            points = points_given(edema_points(joint, tissue.edema[joint.slice_index], area).values())
+            if points:
+                outside[joint.slice_index] = outside.get(joint.slice_index, 0) + points
+    return outside

@@ -123,7 +123,7 @@ def test_without_vessels_intensity_is_not_evaluable_where_there_is_edema() -> No
     assert score.reference_signal is None
     assert score.warnings == (
         "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where there is "
-        "edema",
+        "edema; read intensity by eye",
     )
 
 
@@ -144,7 +144,9 @@ def test_a_joint_that_is_not_visible_is_not_zero() -> None:
     assert (unseen.intense, unseen.deep, unseen.height_mm, unseen.depth_mm) == (None, None, None, None)
     assert score.evaluable_maximum == 66
     assert joint_score(score, 3, Side.RIGHT).evaluable == 6
-    assert score.warnings == ("the left joint is not visible on slice 3: not evaluable there",)
+    assert score.warnings == (
+        "the left joint is not visible on slices 4: not evaluable there; check these slices by eye",
+    )
 
 
 @pytest.mark.parametrize(("height_mm", "evaluable"), [(7.0, 0), (24.0, 4), (33.0, 6)])
@@ -188,8 +190,9 @@ def test_edema_outside_the_six_scores_nothing_but_is_reported(slice_index: int) 
     score = DEFAULT.with_lesions(Lesion(slice_index, Side.LEFT, Bone.ILIUM, to_mm=14.0, signal=2 * VESSEL)).score()
 
     assert score.total == 0
-    assert score.warnings == (
-        f"edema beside the joint on slice {slice_index}, outside the six scored slices: not part of the score",
+    assert score.warnings == ()
+    assert score.notes == (
+        f"edema beside the joint on slices {slice_index + 1}, outside the six scored slices: not part of the score",
     )
 
 
@@ -198,7 +201,16 @@ def test_all_slices_with_edema_outside_the_six_are_named_once() -> None:
     score = DEFAULT.with_lesions(*lesions).score()
 
     assert score.edema == 2
-    assert "on slice 0, 7, outside" in score.warnings[0]
+    assert "on slices 1, 8, outside" in score.notes[0]
+
+
+def test_much_edema_outside_the_six_is_a_warning_that_names_what_to_do() -> None:
+    lesions = [Lesion(k, side, bone, to_mm=14.0) for k in (0, 7) for side in Side for bone in Bone]
+    score = DEFAULT.with_lesions(*lesions).score()
+
+    assert score.notes == ()
+    assert "(on slices 1, 8)" in score.warnings[0]
+    assert "--slices" in score.warnings[0]
 
 
 def test_a_stack_that_begins_too_late_is_scored_with_a_warning() -> None:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.sparcc.points import points_given
+from sparcc_pipeline.volume import slice_number
 
 SideName = Literal["right", "left"]
 ReferenceKind = Literal["presacral_vessels", "csf", "disc"]
@@ -91,6 +92,17 @@ class SliceEntry:
     position_mm: Annotated[
         float, Field(description="Signed distance along the normal of the slices, growing posteriorly.")
     ]
+    instance_number: Annotated[
+        int | None,
+        Field(
+            description="InstanceNumber as viewers show it; null where the source has none, absent in earlier versions."
+        ),
+    ] = None
+
+    @property
+    def number(self) -> int:
+        """The number of the slice that people read: 1 is the most anterior slice."""
+        return slice_number(self.slice_index)
 
 
 @dataclass(frozen=True, kw_only=True)

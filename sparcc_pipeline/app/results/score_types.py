@@ -134,6 +134,10 @@ class ScoreDocument:
     definite_lesion_probability: Annotated[
         Probability, Field(description="Probability of `definite_lesion` for a reader, as `asas_probability`.")
     ] = None
+    notes: Annotated[
+        tuple[str, ...],
+        Field(description="Facts that need no action. Absent in results of earlier versions."),
+    ] = ()
     input: Annotated[
         InputEntry | None,
         Field(description="Every file of the study and its use; null without DICOM files, absent in earlier versions."),
