@@ -27,6 +27,7 @@ class PipelineConfig(BaseModel):
     dicom_quadrants : DICOM segmentations also hold the quadrants
     dicom_pdf : DICOM results also hold the report as Encapsulated PDF
     dicom_presentation : DICOM results also hold presentation states
+    page_date, page_accession : pages show the day of the images, and the AccessionNumber
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -37,6 +38,8 @@ class PipelineConfig(BaseModel):
     dicom_quadrants: bool
     dicom_pdf: bool
     dicom_presentation: bool
+    page_date: bool
+    page_accession: bool
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:

@@ -24,7 +24,7 @@ from sparcc_pipeline.dicom.uids import ResultUids
 from sparcc_pipeline.sparcc.intensity import reference_region
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import TissueMaps, Volume, slice_number
 
 SEGMENTATION_FILE = "seg.dcm"
 SCORE_REPORT_FILE = "score.sr.dcm"
@@ -147,7 +147,7 @@ def _files(header: ResultHeader, result: Result, segments: tuple[Segment, ...]) 
     yield ResultFile(COVER_FILE, cover.SOPInstanceUID, header.encode(cover))
     for number, index in enumerate(indices, start=1):
         capture = make_overlay(header, index, number, result.pictures[number - 1], result.pixels_per_mm)
-        yield ResultFile(f"overlay/slice_{index:02d}.dcm", capture.SOPInstanceUID, header.encode(capture))
+        yield ResultFile(f"overlay/slice_{slice_number(index):02d}.dcm", capture.SOPInstanceUID, header.encode(capture))
     if not result.options.presentation:
         return
     marked = Marked(result.score, result.tissue, result.joints, result.stir.storage, result.window)

@@ -37,7 +37,7 @@ def test_the_same_result_has_the_same_uids_and_is_the_same_object(scored_study: 
 
     first, again = case.files(), case.files()
 
-    overlays = [f"overlay/slice_{i:02d}.dcm" for i in range(4, 10)]
+    overlays = [f"overlay/slice_{i:02d}.dcm" for i in range(5, 11)]
     reports = ["score.sr.dcm", "volumes.sr.dcm", "report.pdf.dcm"]
     assert list(first) == ["seg.dcm", *reports, "overlay/cover.dcm", *overlays, "presentation_1.dcm"]
     assert len(uids(*first.values())) == 12 + 6
