@@ -15,6 +15,7 @@ from pydicom.valuerep import DA, TM, format_number_as_ds
 
 from sparcc_pipeline.dicom.output.result_header import RESEARCH_ONLY, Kind, ResultHeader
 from sparcc_pipeline.dicom.output.source_header import SourceImage
+from sparcc_pipeline.volume import slice_number
 
 PATIENT_ORIENTATION: Final = ("L", "F")
 """Direction of growing columns and rows of a picture: to the patient's left and feet, for every stored orientation."""
@@ -47,7 +48,7 @@ def make_overlay(
     picture : axes (rows, columns, 3), RGB
     pixels_per_mm : scale of the panels
     """
-    what = f"Slice {slice_index + 1} with SPARCC points. {RESEARCH_ONLY}."
+    what = f"Slice {slice_number(slice_index)} with SPARCC points. {RESEARCH_ONLY}."
     capture = _capture(header, (slice_index,), COVER_NUMBER + number, picture, what)
     capture.PixelSpacing = [format_number_as_ds(1 / pixels_per_mm)] * 2
     return capture

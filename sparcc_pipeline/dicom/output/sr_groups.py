@@ -21,7 +21,7 @@ from sparcc_pipeline.dicom.output.seg import BONE_CODE, LEVEL_CODE, Segment
 from sparcc_pipeline.sparcc.intensity import ReferenceSignal
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
-from sparcc_pipeline.volume import TissueMaps
+from sparcc_pipeline.volume import TissueMaps, slice_number
 
 Group = hd.MeasurementsAndQualitativeEvaluations
 VolumeGroup = hd.VolumetricROIMeasurementsAndQualitativeEvaluations
@@ -131,7 +131,7 @@ class ScoreGroups:
         """Return the name of one item with the slice number, and the UID of its joint on its slice."""
         index = self._index(joint)
         uid = self.header.uids.tracking(f"{joint.side.value} sacroiliac joint, slice {index}")
-        return hd.TrackingIdentifier(uid=uid, identifier=f"{name}, slice {index + 1}")
+        return hd.TrackingIdentifier(uid=uid, identifier=f"{name}, slice {slice_number(index)}")
 
 
 def areas_of(score: SparccScore, joint: JointSliceScore, tissue: TissueMaps, joints: Joints) -> Areas:

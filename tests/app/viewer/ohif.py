@@ -163,10 +163,20 @@ class Viewer:
         self._settle()
 
     def show_report(self, name: str) -> None:
-        """Open the report of this name and wait for its words over the image."""
+        """Open the report of this name and wait for its words over the image.
+
+        OHIF sometimes draws them with the next image only: then the wheel is turned to the next image and back.
+        """
         self.show(name)
-        self.page.locator("svg.svg-layer tspan").first.wait_for(state="attached")
-        self._settle()
+        words, opened = self.page.locator("svg.svg-layer tspan").first, self.slice_shown()
+        if words.count() == 0:
+            pane = self.page.locator("[data-cy=viewport-pane]").first
+            for step in (100, -100):
+                pane.hover()
+                self.page.mouse.wheel(0, step)
+                self._settle()
+        words.wait_for(state="attached")
+        assert self.slice_shown() == opened
 
     def scroll_to(self, place: str) -> None:
         """Turn the wheel until the image of this place is shown."""

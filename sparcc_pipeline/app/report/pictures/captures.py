@@ -22,6 +22,7 @@ from sparcc_pipeline.app.report.pictures.sheet import Cell, Entry, sheet, with_s
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.points import points_given
+from sparcc_pipeline.volume import slice_number
 
 
 def draw_captures(scored: Scored, words: Language = ENGLISH) -> list[Image.Image]:
@@ -35,7 +36,7 @@ def draw_captures(scored: Scored, words: Language = ENGLISH) -> list[Image.Image
         points = points_given(joint.points for joint in scored.score.joints if joint.slice == position)
         place = Message("{place} of 6, anterior to posterior", place=position + 1)
         cells = [
-            Cell(with_scale(plain, view), Message("Slice {slice}", slice=index + 1), place),
+            Cell(with_scale(plain, view), Message("Slice {slice}", slice=slice_number(index)), place),
             Cell(with_scale(marked, view), Message("{points} on this slice", points=points_text(points))),
         ]
         pictures.append(sheet(cells, columns_for(view.size), legend, words))

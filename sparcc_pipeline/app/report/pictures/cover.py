@@ -6,6 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
+from sparcc_pipeline.app.report.certainty import LARGEST_TOTAL, certainty, contradiction
 from sparcc_pipeline.app.report.grid import GRID
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.fonts import FACES, picture_font
@@ -17,7 +18,6 @@ from sparcc_pipeline.message import Message
 
 SIDE_PIXELS: Final = 1024
 MARGIN: Final = 40
-LARGEST_TOTAL: Final = 72
 RULE: Final = "#3A444D"
 PARTS: Final = (
     (Message("Edema"), "edema", 48),
@@ -96,14 +96,12 @@ def _bar(page: _Page, document: ScoreDocument) -> None:
     left, right = MARGIN, SIDE_PIXELS - MARGIN
     middle, scale = BAR_TOP + 8, (right - left) / LARGEST_TOTAL
     page.draw.rectangle((left, middle - 3, right, middle + 3), fill=RULE)
-    text: str = Message("The model is not calibrated: how sure the total is, is not known.")
     if document.interval_90 is not None:
         low, high = document.interval_90
         page.draw.rectangle((left + low * scale, middle - 7, left + high * scale, middle + 7), fill=MUTED)
-        text = Message("{total}, plausibly {low} to {high} (90 % interval)", total=document.total, low=low, high=high)
     x = left + (document.total or 0) * scale
     page.draw.rectangle((x - 3, middle - 12, x + 3, middle + 12), fill=EDEMA)
-    page.text((left, middle + 40), text, 22)
+    page.text((left, middle + 40), certainty(document), 22)
     if document.evaluable_maximum != LARGEST_TOTAL:
         reachable = Message("largest total that could be reached: {maximum}", maximum=document.evaluable_maximum)
         page.text((right, middle + 40), reachable, 20, MUTED, "rs")
@@ -120,7 +118,12 @@ def _grid(page: _Page, document: ScoreDocument) -> None:
             page.text((start + (column + 0.5) * CELL_PIXELS, GRID_TOP + 48), heading, 16, MUTED, "ms")
     for place, entry in enumerate(document.slices):
         middle = GRID_TOP + 78 + place * ROW_PIXELS
-        page.text((MARGIN, middle), Message("Slice {slice}", slice=entry.slice_index + 1), 20, anchor="lm")
+        name = Message("Slice {slice}", slice=entry.number)
+        if entry.instance_number is None:
+            page.text((MARGIN, middle), name, 20, anchor="lm")
+        else:
+            page.text((MARGIN, middle), name, 20)
+            page.text((MARGIN, middle + 16), Message("image {number}", number=entry.instance_number), 14, MUTED)
         joints: dict[str, JointEntry] = {joint.side: joint for joint in document.joints if joint.slice == place}
         for side, start in zip(GRID, JOINT_COLUMNS, strict=True):
             keys = [*(key for key, _ in side.quadrants), *(key for key, _ in ITEM_LETTERS)]
@@ -141,10 +144,12 @@ def _point(page: _Page, x: float, y: float, point: int | None) -> None:
 
 def _warnings(page: _Page, document: ScoreDocument) -> None:
     """Write as many warnings as there is room for, and how many are left."""
-    if not document.warnings:
+    contrary = contradiction(document)
+    warnings = [*(() if contrary is None else (contrary,)), *document.warnings]
+    if not warnings:
         page.text((MARGIN, WARNINGS_TOP), Message("No warnings."), 20, MUTED)
         return
-    blocks = [_lines(page, page.words.sentence(warning)) for warning in document.warnings]
+    blocks = [_lines(page, page.words.sentence(warning)) for warning in warnings]
     y, room, shown = WARNINGS_TOP, WARNING_LINES, 0
     for place, block in enumerate(blocks):
         left = len(blocks) - place - 1

@@ -1,0 +1,49 @@
+"""Places of the marks of one joint on the picture of a slice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sparcc_pipeline.anatomy import Bone, Level, Quadrant
+from sparcc_pipeline.app.report.pictures.marks import Point
+from sparcc_pipeline.app.report.pictures.view import View
+from sparcc_pipeline.sparcc.joint import JointSlice
+from sparcc_pipeline.volume import FloatArray
+
+LABEL_DISTANCE_MM: Final = {Bone.ILIUM: 24.0, Bone.SACRUM: 25.0}
+SPLIT_REACH_MM: Final = 17.0
+
+
+def split_line(joint: JointSlice) -> FloatArray:
+    """Return the line between upper and lower quadrants: through the middle of the joint, perpendicular to it."""
+    top, bottom = joint.joint_line[0], joint.joint_line[-1]
+    across = np.array([-(bottom - top)[1], (bottom - top)[0]]) / np.linalg.norm(bottom - top)
+    ends: FloatArray = (top + bottom) / 2 + np.outer([-SPLIT_REACH_MM, SPLIT_REACH_MM], across)
+    return ends
+
+
+def item_places(joint: JointSlice, view: View) -> dict[str, Point]:
+    """Return the (x, y) on a panel of the point of each item, by its key in `score.json`."""
+    places = {}
+    for quadrant in Quadrant:
+        (x, y), *_ = view.place(_label_place(joint, quadrant)[None])
+        places[quadrant.value] = _inside((x, y), view)
+    (x, y), *_ = view.place(joint.joint_line[-1][None] + [[6.0, 0.0]])
+    for step, item in enumerate(("intense", "deep")):
+        places[item] = _inside((x + (2 * step - 1) * 21, y), view)
+    return places
+
+
+def _label_place(joint: JointSlice, quadrant: Quadrant) -> FloatArray:
+    """Return the (row_mm, column_mm) beside the middle of a quadrant's half of the joint, away from the joint."""
+    count = len(joint.joint_line)
+    at = count // 4 if quadrant.level is Level.UPPER else (3 * count) // 4
+    place: FloatArray = joint.joint_line[at] + LABEL_DISTANCE_MM[quadrant.bone] * joint.normals_into(quadrant.bone)[at]
+    return place
+
+
+def _inside(at: Point, view: View) -> Point:
+    width, height = view.size
+    return min(max(at[0], 24), width - 24), min(max(at[1], 14), height - 14)
