@@ -13,6 +13,7 @@ import pytest
 from skimage.draw import polygon2mask
 
 from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.dicom.output.regions import segment_regions
 from sparcc_pipeline.dicom.output.stored_plane import TOLERANCE_PIXELS, StoredPlane
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.training.data.phantom_spec import Lesion
@@ -162,3 +163,18 @@ def test_a_simplified_outline_has_few_points_near_the_mask() -> None:
     radius = np.linalg.norm(outline - [45.5, 40.5], axis=1)
     assert radius == pytest.approx(np.full(len(radius), 30.0), abs=1 + TOLERANCE_PIXELS)
     assert plane.outline(np.zeros_like(disc)) is None
+
+
+def test_segments_are_outlined_on_slices_of_their_own() -> None:
+    """Words beside outlines on one slice would cover each other."""
+    plane = StoredPlane((20, 30), (1.0, 1.0), (False, False), False)
+    large, small, none = (np.zeros((3, 20, 30), dtype=bool) for _ in range(3))
+    large[:, 2:18, 2:28] = True
+    large[1, 1:19, 1:29] = True
+    small[1, 8:12, 8:12] = True
+
+    found = segment_regions(plane, [large, small, none])
+
+    assert [region.slice_index for region in found[:2]] != [1, 1] and found[1].slice_index == 1
+    assert np.ptp(found[1].points, axis=0).tolist() == [4, 4]
+    assert np.ptp(found[2].points, axis=0).tolist() == [30, 20], "an empty segment has the border of the image"
