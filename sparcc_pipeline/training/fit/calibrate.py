@@ -149,7 +149,7 @@ def measure_calibration(
         "totals": sum(len(each["reader_totals"]) for each in people.values()),
         "brier": float(((p - y) ** 2).mean()),
         "brier_of_the_mean": float(y.mean() * (1 - y.mean())),
-        "reliability": _reliability(p, y),
+        "reliability": reliability(p, y),
     }
 
 
@@ -160,7 +160,7 @@ def _mean_probability(margin: FloatArray, calibration: Calibration) -> FloatArra
     return np.asarray(weights @ expit(line.intercept + line.slope * margin[None, :] + offsets[:, None]))
 
 
-def _reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
+def reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
     """Return predicted and observed shares by bin; "said" and "happened" are their names in `evaluation.json`."""
     bins = []
     for low, high in zip(RELIABILITY_BINS, RELIABILITY_BINS[1:], strict=False):
