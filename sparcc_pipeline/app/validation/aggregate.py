@@ -72,7 +72,9 @@ def _totals(row: TotalRowFigures) -> dict[str, Any]:
         "icc_agreement": _estimate(found.icc_agreement),
         "icc_consistency": _estimate(found.icc_consistency),
         "weighted_kappa": _estimate(found.weighted),
-        "difference": _estimate(Estimate(limits.mean, *(limits.mean_interval or (None, None)))),
+        "difference": _estimate(Estimate(limits.mean, *(limits.mean_interval or (None, None))))
+        if row.directed
+        else None,
         "difference_sd": round(limits.sd, 3),
         "mean_absolute_difference": round(row.mean_absolute, 3),
     }

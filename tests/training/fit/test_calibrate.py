@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sparcc_pipeline.training.fit.calibrate import ReadItems, reliability, fit_calibration, widening_for_a_new_person
+from sparcc_pipeline.training.fit.calibrate import ReadItems, fit_calibration, reliability, widening_for_a_new_person
 
 INTERCEPT = np.array([0.5, -1.0, -2.0])
 SLOPE = np.array([0.8, 0.5, 1.2])

@@ -35,10 +35,16 @@ _Rows = list[tuple[float, float, str]]
 
 @dataclass(frozen=True)
 class TotalRowFigures:
-    """One comparison of totals; `pairs` without names holds the pairs of all readers."""
+    """One comparison of totals; `pairs` without names holds the pairs of all readers, `one_pair` if they are two."""
 
     pairs: TotalPairs
     found: TotalAgreement | None
+    one_pair: bool = False
+
+    @property
+    def directed(self) -> bool:
+        """False for pairs of several readers: which of two is the second has no meaning, so they have no bias."""
+        return self.pairs.kind is not PairKind.BETWEEN or bool(self.pairs.first_name) or self.one_pair
 
     @property
     def mean_absolute(self) -> float:
@@ -117,9 +123,9 @@ def _read_again(material: Material) -> Iterable[tuple[Reading, Reading]]:
                     yield first, reading
 
 
-def total_figures(pairs: Iterable[TotalPairs]) -> list[TotalRowFigures]:
-    """Return the agreement of each pair."""
-    return [TotalRowFigures(each, each.agreement(SEED)) for each in pairs]
+def total_figures(pairs: Iterable[TotalPairs], readers: int) -> list[TotalRowFigures]:
+    """Return the agreement of each pair; `readers` is the number of all readers."""
+    return [TotalRowFigures(each, each.agreement(SEED), one_pair=readers == 2) for each in pairs]
 
 
 def item_figures(material: Material, *, single: bool = True) -> list[ItemFigures]:

@@ -114,10 +114,8 @@ def _order(by: str, name: str) -> tuple[int, str]:
 def _figures(by: str, name: str, groups: Mapping[str, list[StudyKey]], material: Material) -> GroupFigures:
     keys = groups[name]
     inside = material.of(keys)
-    rows = {
-        each.pairs.kind: each
-        for each in total_figures(pairs for pairs in total_pairs(inside, single=False) if not pairs.first_name)
-    }
+    pairs = [each for each in total_pairs(inside, single=False) if not each.first_name]
+    rows = {row.pairs.kind: row for row in total_figures(pairs, len(material.readers))}
     items = [each for each in item_figures(inside, single=False) if each.item == "edema"]
     bias, distance = _beside(material, set(keys)) if len(groups) > 1 else (None, None)
     return GroupFigures(

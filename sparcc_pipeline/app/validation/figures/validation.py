@@ -92,7 +92,7 @@ def validate(material: Material, protocol: Protocol) -> Validation:
         )
     return Validation(
         material,
-        total_figures(total_pairs(material)),
+        total_figures(total_pairs(material), len(material.readers)),
         item_figures(material) if material.items else (),
         group_figures(material),
         certainty_figures(material),
@@ -184,14 +184,14 @@ def _about_groups(result: Validation) -> Iterator[Message]:
         if _is_apart(each.bias_beside) and each.worse:
             yield Message(
                 "{by} {name}: machine minus reading is {bias:+.1f} from that of all other studies",
-                by=Message("{name}", name=each.by),
+                by=each.by,
                 name=each.name,
                 bias=each.bias_beside.value if each.bias_beside else 0.0,
             )
         elif _is_apart(each.distance_beside) and each.distance_beside and each.distance_beside.value > 0:
             yield Message(
                 "{by} {name}: machine and readings are {distance:.1f} further apart than in all other studies",
-                by=Message("{name}", name=each.by),
+                by=each.by,
                 name=each.name,
                 distance=each.distance_beside.value,
             )

@@ -26,6 +26,7 @@ from sparcc_pipeline.trial.records import DataQuery
 
 PAGE: Final = "validation.html"
 QUERIES_SHOWN: Final = 40
+PANELS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ def report_page(result: Validation, facts: ReportFacts, words: Language, font_ur
     """Return the page; with `font_url` it is the page of the PDF."""
     panels = [
         (words.say(pair_name(row.pairs.kind, row.pairs.first_name, row.pairs.second_name)), row.pairs)
-        for row in (result.pooled(PairKind.MACHINE), result.pooled(PairKind.BETWEEN))
-        if row is not None and row.found is not None
+        for row in _drawn(result)
     ]
     certainty = result.certainty
     content: dict[str, Any] = {
@@ -93,6 +93,13 @@ def _headline(result: Validation) -> Mapping[str, str | None]:
     return found
 
 
+def _drawn(result: Validation) -> list[TotalRowFigures]:
+    """Return the rows of the Bland-Altman plot: the machine with all readers, and the first pairs of readers."""
+    rows = [row for row in result.totals if row.found is not None]
+    machine = [row for row in rows if row.pairs.kind is PairKind.MACHINE][:1]
+    return machine + [row for row in rows if row.pairs.kind is PairKind.BETWEEN and row.directed][: PANELS - 1]
+
+
 def _total_row(row: TotalRowFigures, words: Language) -> dict[str, Any]:
     pairs, found = row.pairs, row.found
     shown: dict[str, Any] = {
@@ -108,9 +115,8 @@ def _total_row(row: TotalRowFigures, words: Language) -> dict[str, Any]:
         shown |= {
             "icc": number_of(found.icc_agreement, 2),
             "consistency": number_of(found.icc_consistency, 2),
-            "kappa": number_of(found.weighted, 2),
-            "bias": _signed(Estimate(limits.mean, *(limits.mean_interval or (None, None)))),
-            "limits": f"{limits.lower:+.1f}; {limits.upper:+.1f}",
+            "bias": _signed(Estimate(limits.mean, *(limits.mean_interval or (None, None)))) if row.directed else None,
+            "limits": f"{limits.lower:+.1f}; {limits.upper:+.1f}" if row.directed else None,
         }
     return shown
 

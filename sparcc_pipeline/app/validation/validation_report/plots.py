@@ -43,7 +43,8 @@ def slices_plot(found: SliceFigures, words: Language) -> str:
         ):
             axes.bar(list(counts), list(counts.values()), color=(BLUE, ORANGE)[number], width=0.8)
             axes.axvline(0, color=INK, linewidth=0.6, linestyle=":")
-            axes.set(title=name, xlabel=words.say("Difference of the first slices"))
+            reach = max(3, *(abs(difference) for difference in counts)) + 0.6
+            axes.set(title=name, xlabel=words.say("Difference of the first slices"), xlim=(-reach, reach))
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.yaxis.get_major_locator().set_params(integer=True)
         return _svg(figure)
