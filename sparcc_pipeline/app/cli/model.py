@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sparcc_pipeline.app.cli.options import ResultFolderOption, settings_from
+from sparcc_pipeline.app.cli.validate import ReadingsOption, ScoresOption, StudiesOption, WorkersOption
+
 model_app = typer.Typer(
     name="model",
     help="Train and measure the model, for its developers. Research use only.",
@@ -106,3 +109,43 @@ def stress(
     from sparcc_pipeline.app.development.measuring import run_stress
 
     run_stress(data, run, seed, people or [], only or [])
+
+
+@model_app.command()
+def card(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="Folder of a bundle or an overlay; by default the installed bundle."),
+    ] = None,
+) -> None:
+    """Print a model's card.
+
+    Prints version, origin, state of licence and figures, and whether its files are intact.
+    """
+    from sparcc_pipeline.app.development.card import run_card
+
+    run_card(bundle)
+
+
+@model_app.command()
+def recalibrate(
+    studies: StudiesOption,
+    readings: ReadingsOption,
+    out: ResultFolderOption,
+    name: Annotated[str, typer.Option(help="Name of the overlay, for example that of the site.")] = "site",
+    version: Annotated[str, typer.Option(help="Version of the overlay.")] = "1",
+    scores: ScoresOption = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Fit threshold and calibration to your own readings.
+
+    Writes an overlay of the installed model, only if it helps people left out of the fit.
+    """
+    from sparcc_pipeline.app.batch import cluster
+    from sparcc_pipeline.app.validation.recalibration.write import run_recalibrate
+    from sparcc_pipeline.app.validation.run import ValidationRequest
+
+    size = cluster.local_workers(workers, None)
+    request = ValidationRequest(studies or [], readings or [], scores)
+    settings = settings_from(None, None, None)
+    run_recalibrate(request, out, name, version, settings, lambda: cluster.local_cluster(*size))

@@ -25,6 +25,7 @@ class PipelineConfig(BaseModel):
     threads : processor threads of the engine
     lang : language of the report pages and their pictures
     dicom_quadrants : DICOM segmentations also hold the quadrants
+    model : folder of a model bundle or of an overlay of the installed one; empty for the installed bundle
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -33,6 +34,7 @@ class PipelineConfig(BaseModel):
     threads: Annotated[int, Field(ge=1, le=64)]
     lang: LanguageCode
     dicom_quadrants: bool
+    model: str = ""
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:
@@ -45,7 +47,9 @@ def load_config(file: Path | None = None) -> PipelineConfig:
     settings = _validated(read_toml(default_settings_file()), default_settings_file())
     if file is None:
         return settings
-    return _validated({**settings.model_dump(), **read_toml(file)}, file)
+    found = _validated({**settings.model_dump(), **read_toml(file)}, file)
+    # A relative folder is one beside the settings, wherever the program is started.
+    return found.model_copy(update={"model": str(file.parent / found.model)}) if found.model else found
 
 
 def resolve_config(file: Path | None, engine: str | None, lang: str | None = None) -> PipelineConfig:

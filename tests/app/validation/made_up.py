@@ -38,6 +38,7 @@ class Hospital:
     seed: int = 0
     visits: tuple[str, ...] = ("W0",)
     threshold: float = 0.3
+    sha256: str = "a" * 64
 
 
 @dataclass
@@ -154,7 +155,7 @@ def _write_score(folder: Path, margin: np.ndarray, hospital: Hospital, uid: str)
         "bones_from": ["STIR"],
         "chosen_by": "transitional slice",
         "provenance": {
-            "model": {"name": "made_up", "version": "1", "sha256": "a" * 64, "engine": "onnx"},
+            "model": {"name": "made_up", "version": "1", "sha256": hospital.sha256, "engine": "onnx"},
             "input": {"files": 20, "sha256": f"{abs(hash(uid)):064x}"[:64]},
             "created_at": "2026-03-02T09:00:00Z",
         },

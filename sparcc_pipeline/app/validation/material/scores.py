@@ -24,6 +24,7 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 from sparcc_pipeline.trial.items import ItemPlace, ItemReading
 from sparcc_pipeline.trial.records import QueryKind
+from sparcc_pipeline.volume import T1
 
 _LONGEST_NAME: Final = 40
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9 .+-]+")
@@ -51,6 +52,8 @@ class ScoredStudy:
     probability : probability of each point, where the model is calibrated
     calibration : the lines and the spread that gave `probability`
     model : name, version and hash of the model
+    threshold : probability from which the model called edema; None where the score folder does not record it
+    with_t1 : T1 helped to find the bones
     """
 
     row: StudyRow
@@ -64,6 +67,8 @@ class ScoredStudy:
     calibration: Calibration | None
     acquisition: Acquisition
     model: tuple[str, str, str]
+    threshold: float | None = None
+    with_t1: bool = False
 
     @property
     def key(self) -> StudyKey:
@@ -138,6 +143,8 @@ def _scored(row: StudyRow, folder: Path, document: Mapping[str, Any]) -> ScoredS
         calibration=None if calibration is None else Calibration.from_json(calibration),
         acquisition=_acquisition(document, facts),
         model=(str(model.get("name")), str(model.get("version")), str(model.get("sha256"))),
+        threshold=None if facts.get("edema_threshold") is None else float(facts["edema_threshold"]),
+        with_t1=T1 in (document.get("bones_from") or ()),
     )
 
 
