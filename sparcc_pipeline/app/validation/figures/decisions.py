@@ -12,10 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-from sparcc_pipeline.app.validation.figures.agreement import SEED
 from sparcc_pipeline.app.validation.material.pairing import Material
 from sparcc_pipeline.app.validation.material.studies import StudyKey
-from sparcc_pipeline.trial.agreement.measures import Estimate, bootstrap
+from sparcc_pipeline.trial.agreement.measures import NORMAL_95, Estimate
 from sparcc_pipeline.trial.cut_off import above, at_least
 from sparcc_pipeline.trial.items import ItemReading
 
@@ -87,20 +86,32 @@ def _shared_sign(material: Material, key: StudyKey) -> bool | None:
 
 def _decided(name: str, keys: Sequence[StudyKey], truth: Sequence[bool], machine: Sequence[bool]) -> CutOffFigures:
     t, m = np.array(truth, dtype=bool), np.array(machine, dtype=bool)
+    people = np.array([key.participant for key in keys])
 
-    def shares(rows: np.ndarray) -> list[float]:
-        right = t[rows] == m[rows]
-        return [
-            float(right[t[rows] == wanted].mean()) if (t[rows] == wanted).any() else np.nan for wanted in (True, False)
-        ]
+    def share(wanted: bool) -> Estimate | None:
+        of_class = t == wanted
+        if not of_class.any():
+            return None
+        return share_of(float((m[of_class] == wanted).mean()), len(set(people[of_class])))
 
-    people = [key.participant for key in keys]
-    intervals = bootstrap(shares, people, SEED)
-    sensitivity, specificity = (
-        Estimate(value, *(interval or (None, None))) if np.isfinite(value) else None
-        for value, interval in zip(shares(np.arange(len(keys))), intervals, strict=True)
-    )
-    return CutOffFigures(name, len(set(people)), int(t.sum()), int((~t).sum()), sensitivity, specificity)
+    return CutOffFigures(name, len(set(people)), int(t.sum()), int((~t).sum()), share(True), share(False))
+
+
+def share_of(share: float, people: int) -> Estimate:
+    """Return a share with its 95 % interval by Wilson, for as many independent cases as there are people.
+
+    A bootstrap has no interval for a share of 0 or 1, which few people often give. Source: [Wilson1927].
+
+    Examples
+    --------
+    >>> found = share_of(1.0, 7)
+    >>> round(found.low, 2), found.high
+    (0.65, 1.0)
+    """
+    z2 = NORMAL_95**2
+    middle = (share + z2 / (2 * people)) / (1 + z2 / people)
+    half = NORMAL_95 * np.sqrt(share * (1 - share) / people + z2 / (4 * people**2)) / (1 + z2 / people)
+    return Estimate(share, float(max(middle - half, 0.0)), float(min(middle + half, 1.0)))
 
 
 def slice_figures(material: Material) -> SliceFigures | None:
