@@ -1,7 +1,7 @@
 """The list of studies: one row a participant and visit, with the place of its images or of its score.
 
-Contents: `StudyRow`, `read_studies`. Columns: participant, visit, path, and perhaps site. A path is relative to the
-list's own folder, and names a study or a folder of `sparcc score`.
+Contents: `StudyRow`, `read_studies`. Columns: participant, visit, path, and perhaps site and outline. A path is
+relative to the list's own folder, and names a study or a folder of `sparcc score`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class StudyRow:
     row: CheckedRow
     path: Path
     site: str | None = None
+    outline: Path | None = None
 
     @property
     def participant(self) -> str:
@@ -72,7 +73,9 @@ def read_studies(files: Sequence[Path], queries: Queries) -> list[StudyRow]:
         for row in checked_rows(read_table(file), queries, Place.MANIFEST, required=("participant", "visit", "path")):
             first.setdefault(row.participant, row)
             key = study_key(row.participant, str(row.values["visit"]))
-            rows.append(StudyRow(key, row, file.parent / str(row.values["path"]), row.values.get("site")))
+            outline = row.values.get("outline")
+            place = None if outline is None else file.parent / str(outline)
+            rows.append(StudyRow(key, row, file.parent / str(row.values["path"]), row.values.get("site"), place))
     ask_about_alike(first, queries)
     counts = Counter(each.key for each in rows)
     for each in (each for each in rows if counts[each.key] > 1):
