@@ -15,7 +15,6 @@ from torch import nn
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.app.study.resources import model_bundle
 from sparcc_pipeline.app.trial_data.read.queries import Queries
-from sparcc_pipeline.app.validation.learning import train as learning
 from sparcc_pipeline.app.validation.learning.site_studies import load_site_studies
 from sparcc_pipeline.app.validation.learning.train import SiteTraining, run_site_training, split_people
 from sparcc_pipeline.app.validation.run import ValidationRequest, load_material
@@ -65,7 +64,7 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The installed bundle with a small edema network, which trains in seconds."""
     installed = Bundle.open(model_bundle())
     networks = {**installed.networks, "edema": {**installed.networks["edema"], "network_def": SMALL, "inputs": []}}
-    monkeypatch.setattr(learning.Bundle, "open", lambda folder: replace(installed, networks=networks))
+    monkeypatch.setattr(Bundle, "open", lambda folder: replace(installed, networks=networks))
 
 
 def test_quadrant_points_alone_beat_the_untrained_start_on_people_left_out(

@@ -51,8 +51,9 @@ def overlay_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) 
     bundle = Bundle.open(model_bundle())
     hospital = Hospital("S1", people=16, seed=1, shift=-1.5, sha256=changes.pop("sha256", bundle.sha256))
     draw(tmp_path, hospital).write(tmp_path)
-    arguments = ["--studies", tmp_path / "studies.csv", "--readings", tmp_path / "items.csv", "--out", tmp_path / "o"]
-    return sparcc(monkeypatch, "model", "recalibrate", *arguments, "--name", "urumqi"), tmp_path / "o"
+    inputs: list[str | Path] = ["--studies", tmp_path / "studies.csv", "--readings", tmp_path / "items.csv"]
+    out = tmp_path / "o"
+    return sparcc(monkeypatch, "model", "recalibrate", *inputs, "--out", out, "--name", "urumqi"), out
 
 
 def test_a_planted_bias_is_removed_on_people_left_out_and_a_second_time_refused(tmp_path: Path) -> None:

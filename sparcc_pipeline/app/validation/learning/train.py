@@ -32,14 +32,12 @@ from sparcc_pipeline.app.validation.run import ValidationRequest, load_material
 from sparcc_pipeline.app.validation.validation_report.page import ReportFacts, report_page
 from sparcc_pipeline.errors import ConfigError, ModelError, UnscorableError
 from sparcc_pipeline.imaging.model.bundle import Bundle
-from sparcc_pipeline.imaging.model.engines import TorchNetwork
 from sparcc_pipeline.trial.agreement.pairs import PairKind
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from sparcc_pipeline.training.data.site_samples import SiteStudy
     from sparcc_pipeline.training.fit.site import SitePlan
+    from sparcc_pipeline.training.fit.site_run import Members
 
 FEWEST_PEOPLE: Final = 20
 """Fewest people with readings: twelve to learn from, four to stop by, four to measure (decision of this project)."""
@@ -86,6 +84,8 @@ def run_site_training(
     try:
         from sparcc_pipeline.training.fit.export import require_new
         from sparcc_pipeline.training.fit.site import SitePlan
+        from sparcc_pipeline.training.fit.site_export import edema_members
+        from sparcc_pipeline.training.fit.site_run import train_members
     except ModuleNotFoundError as missing:
         raise ModelError(
             f"expected torch and MONAI for training, found no module {missing.name}; install 'sparcc-pipeline[train]'"
@@ -98,7 +98,9 @@ def run_site_training(
     print_queries(queries)
     train, stop, measure = split_people([study.person for study in studies], training.seed)
     _keep_plan(training, plan, base, studies)
-    members = _train(studies, train, stop, base, training, plan)
+    start = edema_members(base, from_nothing=training.from_nothing, seed=training.seed)
+    people = (train, stop)
+    members = train_members(studies, people, start, base.edema_inputs, plan, training.seed, training.run, _print)
     before, after = _measured(material, measure, base, training, members)
     evaluation = _evaluation(before, after, (len(train), len(stop), len(measure)))
     _write_bundle(base, members, evaluation, training, len(studies))
@@ -150,57 +152,18 @@ def _keep_plan(training: SiteTraining, plan: SitePlan, base: Bundle, studies: Se
     write_text(file, json.dumps(content, indent=2) + "\n")
 
 
-def _train(
-    studies: Sequence[SiteStudy],
-    train: Sequence[str],
-    stop: Sequence[str],
-    base: Bundle,
-    training: SiteTraining,
-    plan: SitePlan,
-) -> list[nn.Module]:
-    """Return the trained members; those that the folder holds already are not trained again."""
-    import torch
-
-    from sparcc_pipeline.training.data.site_samples import site_samples
-    from sparcc_pipeline.training.fit.loop import save_atomically
-    from sparcc_pipeline.training.fit.site import fit_site, training_device
-    from sparcc_pipeline.training.fit.site_export import edema_members
-
-    used = {*train, *stop}
-    samples = site_samples([study for study in studies if study.person in used], base.edema_inputs)
-    _print(f"{len(samples.person)} joint-slices of {len(used)} people, on {training_device().type}")
-    trained = []
-    for number, member in enumerate(edema_members(base, from_nothing=training.from_nothing, seed=training.seed)):
-        file = training.run / f"edema-{number}.pt"
-        checkpoint = file.with_suffix(".checkpoint")
-        if file.exists():
-            member.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        else:
-
-            def on_round(done: int, rounds: int, loss: float, kept: float, network: int = number) -> None:
-                _print(f"network {network + 1}, round {done} of {rounds}: loss {loss:.3f}, people kept out {kept:.3f}")
-
-            seed = training.seed + number
-            member = fit_site(samples, train, stop, member, plan, seed, checkpoint, on_round).network
-            save_atomically(member.state_dict(), file)
-            checkpoint.unlink(missing_ok=True)
-        trained.append(member.eval())
-    return trained
-
-
 def _measured(
-    material: Material, people: Sequence[str], base: Bundle, training: SiteTraining, members: Sequence[nn.Module]
+    material: Material, people: Sequence[str], base: Bundle, training: SiteTraining, members: Members
 ) -> tuple[Validation, Validation]:
     """Return the figures of people left out with the network before the training, and after it."""
-    from sparcc_pipeline.imaging.model.networks import mean_of
     from sparcc_pipeline.training.fit.site_export import edema_members
+    from sparcc_pipeline.training.fit.site_run import network_of
 
     left_out = material.of({key for key in material.by_study if key.participant in set(people)})
     start = edema_members(base, from_nothing=training.from_nothing, seed=training.seed)
     protocol, found = load_protocol(None), []
     for networks in (start, members):
-        network = TorchNetwork(mean_of([each.eval() for each in networks]), 2)
-        scored = rescored(left_out, network, base.edema_threshold, base.edema_inputs)
+        scored = rescored(left_out, network_of(networks), base.edema_threshold, base.edema_inputs)
         found.append(validate(scored, protocol))
     return found[0], found[1]
 
@@ -233,7 +196,7 @@ def _figure(found: Validation, *, larger: bool) -> float | None:
 
 
 def _write_bundle(
-    base: Bundle, members: Sequence[nn.Module], evaluation: dict[str, Any], training: SiteTraining, studies: int
+    base: Bundle, members: Members, evaluation: dict[str, Any], training: SiteTraining, studies: int
 ) -> None:
     from sparcc_pipeline.training.fit.site_export import export_site_bundle
 
