@@ -15,6 +15,7 @@ from sparcc_pipeline.app.validation.figures.certainty import Certainty
 from sparcc_pipeline.app.validation.figures.decisions import CutOffFigures
 from sparcc_pipeline.app.validation.figures.groups import GROUPINGS, GroupFigures
 from sparcc_pipeline.app.validation.figures.validation import Validation
+from sparcc_pipeline.training.fit.calibrate import OBSERVED, PREDICTED
 from sparcc_pipeline.trial.agreement.measures import Estimate
 from sparcc_pipeline.trial.agreement.pairs import PairKind
 
@@ -127,8 +128,8 @@ def _certainty(found: Certainty | None) -> dict[str, Any] | None:
     if found.people < SMALLEST_CELL:
         return dict(_SUPPRESSED)
     bins = [
-        {"from": each["from"], "to": each["to"], "items": each["items"], "predicted": round(each["said"], 4)}
-        | {"observed": round(each["happened"], 4)}
+        {"from": each["from"], "to": each["to"], "items": each["items"], "predicted": round(each[PREDICTED], 4)}
+        | {"observed": round(each[OBSERVED], 4)}
         for each in found.bins
         if each["items"] >= SMALLEST_CELL
     ]

@@ -31,6 +31,8 @@ PRIOR_INTERCEPT: Final = (0.0, 2.0)
 PRIOR_LOG_SD: Final = (-0.5, 0.7)
 """Mean and standard deviation: probabilities that need no correction, within a factor of about three."""
 
+PREDICTED: Final = "said"
+OBSERVED: Final = "happened"
 RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
@@ -161,12 +163,12 @@ def _mean_probability(margin: FloatArray, calibration: Calibration) -> FloatArra
 
 
 def reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
-    """Return predicted and observed shares by bin; "said" and "happened" are their names in `evaluation.json`."""
+    """Return predicted and observed shares by bin; PREDICTED and OBSERVED are their names in `evaluation.json`."""
     bins = []
     for low, high in zip(RELIABILITY_BINS, RELIABILITY_BINS[1:], strict=False):
         inside = (probability >= low) & ((probability < high) | (high == 1.0))
         if inside.any():
             predicted, observed = float(probability[inside].mean()), float(given[inside].mean())
-            shares = {"said": predicted, "happened": observed}
+            shares = {PREDICTED: predicted, OBSERVED: observed}
             bins.append({"from": low, "to": high, "items": int(inside.sum()), **shares})
     return bins

@@ -15,6 +15,7 @@ from torch import nn
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.app.study.resources import model_bundle
 from sparcc_pipeline.app.trial_data.read.queries import Queries
+from sparcc_pipeline.app.validation.learning import train as learning
 from sparcc_pipeline.app.validation.learning.site_studies import load_site_studies
 from sparcc_pipeline.app.validation.learning.train import SiteTraining, run_site_training, split_people
 from sparcc_pipeline.app.validation.run import ValidationRequest, load_material
@@ -30,12 +31,12 @@ from .phantoms import write_outline, write_phantom
 
 SMALL = {**EDEMA_NETWORK, "channels": [8, 16, 32], "strides": [2, 2], "num_res_units": 1}
 PLAN = SitePlan(rounds=10, steps=20, batch=8, patch=96, learning_rate=3e-3)
-PEOPLE = 20
+PEOPLE = 15
 
 
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty phantoms whose machine is blind, read by a reader who knows the truth; one has an outline."""
+    """Fifteen phantoms whose machine is blind, read by a reader who knows the truth; one has an outline."""
     folder = tmp_path_factory.mktemp("phantoms")
     studies, items = [], []
     for seed in range(1, PEOPLE + 1):
@@ -68,16 +69,21 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_quadrant_points_alone_beat_the_untrained_start_on_people_left_out(
-    phantoms: Path, tmp_path: Path, small_network: None, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    phantoms: Path,
+    tmp_path: Path,
+    small_network: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.set_num_threads(1)
+    monkeypatch.setattr(learning, "FEWEST_PEOPLE", PEOPLE)
     training = SiteTraining(tmp_path / "run", tmp_path / "bundle", "1", from_nothing=True)
 
     run_site_training(request_of(phantoms), training, load_config(), no_workers, PLAN)
 
     evaluation = json.loads((tmp_path / "bundle" / "docs" / "evaluation.json").read_text())
     kappa, difference = evaluation["goals"]
-    assert evaluation["people"] == {"trained_on": 12, "stopped_by": 4, "left_out": 4}
+    assert evaluation["people"] == {"trained_on": 9, "stopped_by": 3, "left_out": 3}
     assert kappa["reached"] is not False and kappa["value"] > 0.7
     assert difference["reached"] is True
     assert "Validation report" in (tmp_path / "run" / "report.html").read_text()
@@ -87,7 +93,7 @@ def test_quadrant_points_alone_beat_the_untrained_start_on_people_left_out(
     again = replace(training, bundle=tmp_path / "again")
     run_site_training(request_of(phantoms), again, load_config(), no_workers, PLAN)
     assert "round 1" not in capsys.readouterr().err
-    # Other readings may not go on in the same folder.
+    # Another plan may not go on in the same folder.
     other = replace(training, bundle=tmp_path / "third", seed=1)
     with pytest.raises(ConfigError, match="choose a new folder for --run"):
         run_site_training(request_of(phantoms), other, load_config(), no_workers, PLAN)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import BLUE, INK, ORANGE, SOFT, plot_style
 from sparcc_pipeline.app.validation.figures.decisions import SliceFigures
+from sparcc_pipeline.training.fit.calibrate import OBSERVED, PREDICTED
 
 
 def reliability_plot(bins: Sequence[Mapping[str, Any]], words: Language) -> str:
@@ -20,7 +21,7 @@ def reliability_plot(bins: Sequence[Mapping[str, Any]], words: Language) -> str:
         figure = Figure(figsize=(4.6, 3.8), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle="--")
-        predicted, observed = ([each[name] for each in bins] for name in ("said", "happened"))
+        predicted, observed = ([each[name] for each in bins] for name in (PREDICTED, OBSERVED))
         axes.plot(predicted, observed, color=BLUE, linewidth=1)
         axes.scatter(predicted, observed, s=[12 + 3 * np.sqrt(each["items"]) for each in bins], color=BLUE)
         axes.set(
