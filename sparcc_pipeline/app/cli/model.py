@@ -51,6 +51,10 @@ def train(
     start: Annotated[
         StartName, typer.Option(help="With --readings: start from the shipped weights, or from nothing.")
     ] = StartName.SHIPPED,
+    outline_label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="Label of the edema in DICOM Segmentations; may be repeated."),
+    ] = None,
     scores: ScoresOption = None,
     workers: WorkersOption = None,
 ) -> None:
@@ -66,7 +70,8 @@ def train(
 
         size = cluster.local_workers(workers, None)
         request = ValidationRequest(studies, readings, scores)
-        training = SiteTraining(run, bundle, version, seed, from_nothing=start is StartName.NOTHING)
+        from_nothing, labels = start is StartName.NOTHING, frozenset(outline_label or [])
+        training = SiteTraining(run, bundle, version, seed, from_nothing, labels)
         settings = settings_from(None, None, None)
         run_site_training(request, training, settings, lambda: cluster.local_cluster(*size))
         return

@@ -12,12 +12,16 @@ from dataclasses import replace
 import numpy as np
 
 from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.app.study.images import is_nifti
+from sparcc_pipeline.app.study.resources import codes_file
 from sparcc_pipeline.app.study.saved_study import load_study
 from sparcc_pipeline.app.study.score import score_slices
 from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.validation.material.pairing import Material
 from sparcc_pipeline.app.validation.material.scores import ScoredStudy
 from sparcc_pipeline.app.validation.material.studies import StudyKey
+from sparcc_pipeline.dicom.input.segments.outline import Wanted, read_outline
+from sparcc_pipeline.dicom.output.codes import read_codes
 from sparcc_pipeline.errors import InputError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.edema import find_edema
 from sparcc_pipeline.imaging.model.engines import Network
@@ -27,14 +31,19 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.training.data.site_samples import SiteStudy
 from sparcc_pipeline.trial.items import ItemPlace, ItemReading
 from sparcc_pipeline.trial.records import QueryKind
-from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, same_geometry
+from sparcc_pipeline.volume import BoolArray, Float32Array, Volume, same_geometry
 
 OUTLINE_WITHIN_MM = 1.0
 """Distance within which the corners of an outline and of its series must agree."""
 
 
-def load_site_studies(material: Material, queries: Queries) -> list[SiteStudy]:
-    """Return the studies with quadrant points or outlines; what cannot be read becomes a query and is left out."""
+def load_site_studies(material: Material, queries: Queries, labels: frozenset[str] = frozenset()) -> list[SiteStudy]:
+    """Return the studies with quadrant points or outlines; what cannot be read becomes a query and is left out.
+
+    Parameters
+    ----------
+    labels : labels of the segments of edema in DICOM Segmentations; without any the code decides
+    """
     items: dict[StudyKey, list[ItemReading]] = defaultdict(list)
     for reading in material.items:
         if reading.repeat == 1 and not reading.adjudicator:
@@ -46,7 +55,7 @@ def load_site_studies(material: Material, queries: Queries) -> list[SiteStudy]:
         try:
             segmented, _ = load_study(study.folder)
             stir, tissue = segmented.study.stir, segmented.tissue
-            outline = _outline(study, stir.geometry)
+            outline = _outline(study, stir, labels)
             # Raises for a study with too little marrow, which the training could not use.
             normal_marrow_signal(stir.signal, tissue.anatomy, joint_distance_mm(segmented.joints))
         except SparccError as error:
@@ -80,16 +89,24 @@ def point_shares(readings: Sequence[ItemReading]) -> dict[tuple[int, Side], Floa
     return found
 
 
-def _outline(study: ScoredStudy, geometry: Geometry) -> BoolArray | None:
-    """Return the outline of a study on the grid of its series; every value but 0 is edema.
+def _outline(study: ScoredStudy, volume: Volume, labels: frozenset[str]) -> BoolArray | None:
+    """Return the outline of a study on the grid of its series; in NIfTI every value but 0 is edema.
 
     Raises
     ------
     InputError : it is on another grid, or cannot be read
     """
-    if study.row.outline is None:
+    file, geometry = study.row.outline, volume.geometry
+    if file is None:
         return None
-    drawn = read_nifti(study.row.outline)
+    if not is_nifti(file):
+        codes = read_codes(codes_file().read_text(encoding="utf-8")).codes["edema_finding"]
+        wanted = Wanted((codes[0], codes[1]), labels)
+        marked = read_outline(file, volume.series.sop_instance_uids, volume.storage, wanted)
+        if marked.shape != geometry.shape:
+            raise InputError(f"expected an outline of shape {geometry.shape}, found {marked.shape}; make it again")
+        return marked
+    drawn = read_nifti(file)
     # NIfTI names no frame of reference.
     grid = replace(geometry, frame_of_reference_uid=drawn.geometry.frame_of_reference_uid)
     if not same_geometry(grid, drawn.geometry, OUTLINE_WITHIN_MM):

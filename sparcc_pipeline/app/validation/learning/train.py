@@ -56,6 +56,7 @@ class SiteTraining:
     run : folder of the training; an interrupted training in it is resumed
     bundle : new folder for the bundle
     from_nothing : start with random weights instead of those of the installed model
+    outline_labels : labels of the segments of edema in DICOM Segmentations; without any the code decides
     """
 
     run: Path
@@ -63,6 +64,7 @@ class SiteTraining:
     version: str
     seed: int = 0
     from_nothing: bool = False
+    outline_labels: frozenset[str] = frozenset()
 
 
 def run_site_training(
@@ -94,7 +96,7 @@ def run_site_training(
     plan, base = plan or SitePlan(), Bundle.open(model_bundle())
     material = load_material(request, config, workers, _print)
     queries = Queries(material.queries)
-    studies = load_site_studies(material, queries)
+    studies = load_site_studies(material, queries, training.outline_labels)
     print_queries(queries)
     train, stop, measure = split_people([study.person for study in studies], training.seed)
     _keep_plan(training, plan, base, studies)
