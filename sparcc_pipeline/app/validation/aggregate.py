@@ -36,7 +36,7 @@ def aggregate(result: Validation) -> dict[str, Any]:
         "research_use_only": True,
         "software": __version__,
         "smallest_cell": SMALLEST_CELL,
-        "models": [{"name": name, "version": version, "sha256": sha256} for name, version, sha256 in sorted(models)],
+        "models": [_model(*each) for each in sorted(models)],
         "people": _count(result.people),
         "studies": _count(result.studies),
         "readers": len(result.material.readers),
@@ -53,6 +53,12 @@ def aggregate(result: Validation) -> dict[str, Any]:
             "readers": _within_one(result.slices.readers),
         }
     return content
+
+
+def _model(name: str, version: str, sha256: str) -> dict[str, str]:
+    """Return a model; the name of an overlay is left out, because sites name it after themselves."""
+    bundle, is_overlay, _ = name.partition("+")
+    return {"name": bundle + ("+overlay" if is_overlay else ""), "version": version, "sha256": sha256}
 
 
 def _count(number: int) -> int | None:
