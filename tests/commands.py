@@ -26,6 +26,7 @@ def unknown_part(command: str) -> str | None:
             if not word.islower():
                 return None
             if word not in known.commands:
-                return word
+                # A group that runs without a command has options of its own, which take this word.
+                return None if known.invoke_without_command else word
             known = known.commands[word]
     return None

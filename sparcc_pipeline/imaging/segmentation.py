@@ -21,6 +21,7 @@ from sparcc_pipeline.imaging.model.engines import (
     TorchNetwork,
 )
 from sparcc_pipeline.imaging.model.normalize import joint_distance_mm, normal_marrow_region, normal_marrow_signal
+from sparcc_pipeline.imaging.model.overlay import Overlay
 from sparcc_pipeline.imaging.plausibility import bone_evidence, require_sacroiliac, require_stir_contrast
 from sparcc_pipeline.imaging.vessels import find_presacral_vessels
 from sparcc_pipeline.sparcc.joint import Joints, find_joints
@@ -104,25 +105,34 @@ class ModelSegmenter:
         return tissue, joints
 
 
-def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> ModelSegmenter:
+def load_segmenter(
+    folder: Path, *, engine: str = "onnx", threads: int = 2, overlay: Overlay | None = None
+) -> ModelSegmenter:
     """Load a model bundle, checked against its contract and hashes.
 
-    `engine` is "onnx" (default), "openvino" (needs the extra `fast`) or "torch" (needs the extra `train`).
+    Parameters
+    ----------
+    engine : "onnx" (default), "openvino" (needs the extra `fast`) or "torch" (needs the extra `train`)
+    overlay : its threshold and calibration replace those of the bundle, and the provenance names it
 
     Raises
     ------
-    ModelError : the bundle is missing, incomplete or changed, or the engine is not installed
+    ModelError : the bundle is missing, incomplete or changed, the engine is not installed, or the overlay was fitted
+        on another bundle
     """
     bundle = Bundle.open(folder)
+    named = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256}
+    names = named if overlay is None else overlay.named(bundle)
+    fitted: Bundle | Overlay = bundle if overlay is None else overlay
     # Two slices at a time, on a thread each, take less time than one slice on two threads. The other engines have a
     # state that calls share.
     callers = threads if engine == "onnx" else 1
     return ModelSegmenter(
         _network(bundle, "bones", engine, threads),
         _network(bundle, "edema", engine, threads),
-        bundle.edema_threshold,
-        {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine},
-        {T1: bundle.calibration(with_t1=True), STIR: bundle.calibration(with_t1=False)},
+        fitted.edema_threshold,
+        {**names, "engine": engine},
+        {T1: fitted.calibration(with_t1=True), STIR: fitted.calibration(with_t1=False)},
         bundle.edema_inputs,
         callers,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from sparcc_pipeline.anatomy import Quadrant, Side
-from sparcc_pipeline.sparcc.slices import SLICES_SCORED
+from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
+from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 
 QUADRANTS: Final = tuple(quadrant.value for quadrant in Quadrant)
 ITEMS: Final = (*QUADRANTS, "intense", "deep")
@@ -52,3 +53,25 @@ class ItemReading:
     def whole(self) -> bool:
         """True if all items of six slices are present, evaluable or not."""
         return len(self.points) == ITEMS_OF_A_READING
+
+
+def as_score(points: Mapping[ItemPlace, int | None]) -> SparccScore:
+    """Return the points of a reading as a score, for the rules that a score has, such as the ASAS definition.
+
+    The six slices begin with the most anterior one that has a point; an item without a point is not evaluable.
+    """
+    first = min(place.slice_index for place in points)
+    joints = tuple(
+        JointSliceScore(
+            position,
+            side,
+            {quadrant: points.get(ItemPlace(first + position, side, quadrant.value)) for quadrant in Quadrant},
+            points.get(ItemPlace(first + position, side, "intense")),
+            points.get(ItemPlace(first + position, side, "deep")),
+            height_mm=None,
+            depth_mm=None,
+        )
+        for position in range(SLICES_SCORED)
+        for side in Side
+    )
+    return SparccScore(SixSlices(first, "user"), joints, None)

@@ -204,7 +204,7 @@ def _run_toml(batch: Batch) -> str:
     arguments: dict[str, Any] = {"accept_fat_suppressed": run.request.accept_fat_suppressed, **asdict(batch.extras)}
     content = {
         "run": {"created_at": utc_text(run.created_at), "research_use_only": True},
-        "settings": run.config.model_dump(),
+        "settings": run.config.model_dump(exclude={"model"}),
         "arguments": arguments,
         "hashes": {"settings_sha256": run.settings_sha256, "model_sha256": batch.model_sha256},
         "rows": batch.counts,

@@ -13,18 +13,18 @@ import typer
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.cli.batch import batch
-from sparcc_pipeline.app.cli.benchmark import benchmark
 from sparcc_pipeline.app.cli.compare import compare
+from sparcc_pipeline.app.cli.development import benchmark, phantom
 from sparcc_pipeline.app.cli.doctor import doctor
 from sparcc_pipeline.app.cli.inspect import inspect
 from sparcc_pipeline.app.cli.model import model_app
 from sparcc_pipeline.app.cli.nightly import nightly_app, receive
-from sparcc_pipeline.app.cli.phantom import phantom
 from sparcc_pipeline.app.cli.reader import reader_app
 from sparcc_pipeline.app.cli.score import score
 from sparcc_pipeline.app.cli.send import send
 from sparcc_pipeline.app.cli.terminal import HelpGroup
 from sparcc_pipeline.app.cli.trial import trial_app
+from sparcc_pipeline.app.cli.validate import validate_app
 from sparcc_pipeline.errors import ConfigError, SparccError
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ app = typer.Typer(
 
 for command in (score, inspect, batch, compare, send, receive, doctor, phantom, benchmark):
     app.command()(command)
-for group in (nightly_app, trial_app, reader_app, model_app):
+for group in (nightly_app, trial_app, reader_app, validate_app, model_app):
     app.add_typer(group)
 
 

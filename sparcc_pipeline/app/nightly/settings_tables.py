@@ -242,6 +242,7 @@ class RunSettings(SettingsTable):
     poll_seconds : how often `sparcc nightly watch` looks for work
     baseline_visit : code of the visit with which follow-ups are compared
     accept_fat_suppressed, dicom, pdf, lang : as the options of `sparcc batch` and `sparcc score`
+    model : as in the settings of `sparcc score`: folder of a bundle or an overlay; empty for the installed bundle
     """
 
     workers: Annotated[int | None, Field(ge=1, le=1024)] = None
@@ -256,3 +257,4 @@ class RunSettings(SettingsTable):
     dicom: bool = True
     pdf: bool = False
     lang: LanguageCode = "en"
+    model: str = ""

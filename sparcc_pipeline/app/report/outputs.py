@@ -89,7 +89,7 @@ def run_toml(made: Provenance, run: Run, **flags: bool) -> str:
         arguments["slices"] = "-".join(str(slice_number(index)) for index in run.request.slices)
     content = {
         "run": {"created_at": made.created_at, "research_use_only": True},
-        "settings": run.config.model_dump(),
+        "settings": run.config.model_dump(exclude={"model"}),
         "arguments": {**arguments, **flags},
         "hashes": {"settings_sha256": made.settings_sha256, **inputs},
         "model": None if made.model is None else asdict(made.model),

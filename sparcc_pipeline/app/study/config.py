@@ -28,6 +28,7 @@ class PipelineConfig(BaseModel):
     dicom_pdf : DICOM results also hold the report as Encapsulated PDF
     dicom_presentation : DICOM results also hold presentation states
     page_date, page_accession : pages show the day of the images, and the AccessionNumber
+    model : folder of a model bundle or of an overlay of the installed one; empty for the installed bundle
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -40,6 +41,7 @@ class PipelineConfig(BaseModel):
     dicom_presentation: bool
     page_date: bool
     page_accession: bool
+    model: str = ""
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:
@@ -52,7 +54,9 @@ def load_config(file: Path | None = None) -> PipelineConfig:
     settings = _validated(read_toml(default_settings_file()), default_settings_file())
     if file is None:
         return settings
-    return _validated({**settings.model_dump(), **read_toml(file)}, file)
+    found = _validated({**settings.model_dump(), **read_toml(file)}, file)
+    # A relative folder is one beside the settings, wherever the program is started.
+    return found.model_copy(update={"model": str(file.parent / found.model)}) if found.model else found
 
 
 def resolve_config(file: Path | None, engine: str | None, lang: str | None = None) -> PipelineConfig:

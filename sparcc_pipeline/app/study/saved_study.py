@@ -99,15 +99,27 @@ def load_study(folder: Path) -> tuple[Segmented, SixSlices]:
     return segmented, six
 
 
+def saved_facts(folder: Path) -> dict[str, Any] | None:
+    """Return the facts of a finished score without its arrays: series, geometry, calibration, model.
+
+    None if the folder has none or they cannot be read.
+    """
+    try:
+        with (folder / STUDY_FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            facts = json.loads(stored["facts"].tobytes().decode())
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
 def person_of(folder: Path) -> str | None:
     """Return the fingerprint of the patient identifier (`volume.SeriesRef.person`) of a finished score.
 
     None if the folder has none or it cannot be read; then the person is not known.
     """
     try:
-        with (folder / STUDY_FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            person = json.loads(stored["facts"].tobytes().decode())["series"]["person"]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
+        person = (saved_facts(folder) or {})["series"]["person"]
+    except (KeyError, TypeError):
         return None
     return None if person is None else str(person)
 

@@ -42,6 +42,8 @@ PRIOR_LOG_SD: Final = (-0.5, 0.7)
 LARGEST_TOTAL: Final = 72
 """Of six slices with both joints."""
 
+PREDICTED: Final = "said"
+OBSERVED: Final = "happened"
 RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
@@ -169,7 +171,7 @@ def measure_calibration(
         "plain": _mean_plain(people),
         "brier": float(((p - y) ** 2).mean()),
         "brier_of_the_mean": float(y.mean() * (1 - y.mean())),
-        "reliability": _reliability(p, y),
+        "reliability": reliability(p, y),
     }
 
 
@@ -231,13 +233,13 @@ def _mean_probability(margin: FloatArray, calibration: Calibration) -> FloatArra
     return np.asarray(weights @ expit(line.intercept + line.slope * margin[None, :] + offsets[:, None]))
 
 
-def _reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
-    """Return predicted and observed shares by bin; "said" and "happened" are their names in `evaluation.json`."""
+def reliability(probability: FloatArray, given: FloatArray) -> list[dict[str, float]]:
+    """Return predicted and observed shares by bin; PREDICTED and OBSERVED are their names in `evaluation.json`."""
     bins = []
     for low, high in zip(RELIABILITY_BINS, RELIABILITY_BINS[1:], strict=False):
         inside = (probability >= low) & ((probability < high) | (high == 1.0))
         if inside.any():
             predicted, observed = float(probability[inside].mean()), float(given[inside].mean())
-            shares = {"said": predicted, "happened": observed}
+            shares = {PREDICTED: predicted, OBSERVED: observed}
             bins.append({"from": low, "to": high, "items": int(inside.sum()), **shares})
     return bins

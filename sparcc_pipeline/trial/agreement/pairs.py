@@ -154,11 +154,15 @@ class QuadrantPairs:
         return quadrant_agreement(self.first, self.second, self.participants, seed)
 
 
-def quadrant_pairs(readings: Sequence[ItemReading]) -> tuple[QuadrantPairs, ...]:
+def quadrant_pairs(readings: Sequence[ItemReading], items: Sequence[str] = QUADRANTS) -> tuple[QuadrantPairs, ...]:
     """Return the pairs of quadrants: between readers, within each reader, and the machine against each reader.
 
     A quadrant is compared where both scored its slice of the series. Third readings are left out, because they exist
     only where two readers differed.
+
+    Parameters
+    ----------
+    items : names of the items to compare; by default the four quadrants
     """
     places: dict[tuple[str, str], list[ItemReading]] = defaultdict(list)
     for reading in readings:
@@ -169,7 +173,9 @@ def quadrant_pairs(readings: Sequence[ItemReading]) -> tuple[QuadrantPairs, ...]
         for kind, first, second in _item_pairs(same_images):
             found[kind, first.reader or "", second.reader or ""].append((first, second))
     order = list(PairKind)
-    return tuple(_compared(*key, found[key]) for key in sorted(found, key=lambda key: (order.index(key[0]), *key[1:])))
+    return tuple(
+        _compared(*key, found[key], items) for key in sorted(found, key=lambda key: (order.index(key[0]), *key[1:]))
+    )
 
 
 def _item_pairs(same_images: Sequence[ItemReading]) -> Iterator[tuple[PairKind, ItemReading, ItemReading]]:
@@ -185,15 +191,19 @@ def _item_pairs(same_images: Sequence[ItemReading]) -> Iterator[tuple[PairKind, 
 
 
 def _compared(
-    kind: PairKind, first_name: str, second_name: str, pairs: Sequence[tuple[ItemReading, ItemReading]]
+    kind: PairKind,
+    first_name: str,
+    second_name: str,
+    pairs: Sequence[tuple[ItemReading, ItemReading]],
+    items: Sequence[str],
 ) -> QuadrantPairs:
     first: list[int | None] = []
     second: list[int | None] = []
     participants: list[str] = []
     apart = 0
     for one, other in pairs:
-        mine = {place: point for place, point in one.points.items() if place.item in QUADRANTS}
-        theirs = {place: point for place, point in other.points.items() if place.item in QUADRANTS}
+        mine = {place: point for place, point in one.points.items() if place.item in items}
+        theirs = {place: point for place, point in other.points.items() if place.item in items}
         both = [place for place in mine if place in theirs]
         first += [mine[place] for place in both]
         second += [theirs[place] for place in both]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sparcc_pipeline.training.fit.calibrate import ReadItems, _reliability, fit_calibration, widening_for_a_new_person
+from sparcc_pipeline.training.fit.calibrate import ReadItems, fit_calibration, reliability, widening_for_a_new_person
 
 INTERCEPT = np.array([0.5, -1.0, -2.0])
 SLOPE = np.array([0.8, 0.5, 1.2])
@@ -57,8 +57,8 @@ def test_the_interval_of_one_more_person_holds_nine_of_ten() -> None:
     assert inside.mean() == pytest.approx(0.90, abs=0.01)
 
 
-def test_reliability_compares_predicted_and_observed() -> None:
-    bins = _reliability(np.array([0.01, 0.02, 0.5, 0.55, 1.0]), np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
+def testreliability_compares_predicted_and_observed() -> None:
+    bins = reliability(np.array([0.01, 0.02, 0.5, 0.55, 1.0]), np.array([0.0, 0.0, 1.0, 0.0, 1.0]))
 
     assert [(b["items"], round(b["said"], 3), b["happened"]) for b in bins] == [
         (2, 0.015, 0.0),

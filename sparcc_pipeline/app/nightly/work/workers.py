@@ -49,7 +49,7 @@ class DaskWorkers:
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         # One thread a worker: two workers of one thread do more than one worker of two.
-        self.config = load_config().model_copy(update={"threads": 1, "lang": settings.lang})
+        self.config = load_config().model_copy(update={"threads": 1, "lang": settings.lang, "model": settings.model})
         self._client: Client | None = None
         self._open = ExitStack()
         self._model: str | None = None

@@ -220,6 +220,9 @@ def _other_fields() -> Iterator[Field]:
     dose_step = "step of the taper from this visit on, 0 for the full dose"
     yield from _keys(Place.MANIFEST)
     yield _field(Place.MANIFEST, _TEXT, "path", path)
+    yield _field(Place.MANIFEST, Kind.IDENTIFIER, "site", "number of the site", "DM.SITEID")
+    outline = "outline of edema on the scored series: NIfTI file or DICOM Segmentation, relative as well"
+    yield _field(Place.MANIFEST, _TEXT, "outline", outline)
     yield from _keys(Place.ALLOCATION, with_visit=False)
     yield _field(Place.ALLOCATION, _TEXT, "arm", "name of the arm in the protocol file", "DM.ARM")
     yield from _keys(Place.DOSING)
