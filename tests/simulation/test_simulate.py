@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.simulation.assumptions import Assumptions, assumptions_from
+from sparcc_pipeline.simulation.assumptions import Assumptions
+from sparcc_pipeline.simulation.assumptions_file import assumptions_from
 from sparcc_pipeline.simulation.operating import (
     METHODS,
     TrialFigures,
