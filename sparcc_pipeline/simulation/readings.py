@@ -111,7 +111,7 @@ class Imaging:
                 total, sign = float(totals[THIRD_READER][i]), signs[THIRD_READER]
                 third = Reading(who, visit, THIRD_READER, total, locked=True, adjudicator=True, asas_positive=sign)
                 readings[i].append(third)
-            if again[i]:
+            if again[i] and pair[0] is not None:
                 readings[i].append(Reading(who, visit, READERS[0], float(totals[AGAIN][i]), locked=True, repeat=2))
             scored = None if unscorable[i] else int(totals[MACHINE][i])
             scores[i] = _machine_score(who, visit, scored, signs[MACHINE], a.machine.total_sd)

@@ -7,7 +7,7 @@ of the taper arm are decided by the functions that also report them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,12 +23,16 @@ from sparcc_pipeline.trial.assessment import instrument_results
 from sparcc_pipeline.trial.instruments import Instrument
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.reading import MachineScore, Reading, counted_score
-from sparcc_pipeline.trial.records import ClinicalVisit, TrialData
+from sparcc_pipeline.trial.records import ClinicalVisit, Participant, TrialData
 
 __all__ = ["CONTROL", "TAPER", "SimulatedTrial", "Values", "simulate_trial"]
 
 SCREENED_A_PLACE: Final = 4
 """Largest number of people screened for each place in the trial."""
+
+
+END_REASONS: Final = ("lost_to_follow_up", "withdrew_consent", "adverse_event")
+"""Reasons of simulated participants who leave, equally often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +114,10 @@ def simulate_trial(
         course.next_visit(before, planned)
     # People who were screened and not randomised have a baseline only.
     rest = [i for i in screened if i not in set(chosen)]
+    gone = {names[n] for n in np.flatnonzero(~course.values["here"][-1])}
+    why = {name: str(generator.choice(END_REASONS)) for name in sorted(gone)}
     data = TrialData(
-        participants=[people.participants[i] for i in screened],
+        participants=[_with_end(people.participants[i], why) for i in screened],
         visits=[*(people.baseline[i] for i in rest), *course.visits],
         readings=[r for readings in (*(people.readings[i] for i in rest), *course.readings) for r in readings],
         scores=[s for s in (*(people.scores[i] for i in rest), *course.scores) if s is not None],
@@ -129,6 +135,10 @@ def simulate_trial(
         imaging.truth,
         Values(**{name: np.stack(columns, axis=1) for name, columns in course.values.items()}),
     )
+
+
+def _with_end(participant: Participant, why: Mapping[str, str]) -> Participant:
+    return replace(participant, end_reason=why.get(participant.participant))
 
 
 class _Course:

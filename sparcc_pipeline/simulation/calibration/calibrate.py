@@ -135,7 +135,8 @@ class _Sample:
     def baseline_sparcc(self, assumptions: Assumptions) -> float:
         """Mean true SPARCC at entry."""
         rows, totals = self._randomised(assumptions)
-        return float(totals[rows].mean())
+        # At a very low activity there is no eligible person, and no edema.
+        return float(totals[rows].mean()) if rows.size else 0.0
 
     def imaging_remission(self, assumptions: Assumptions) -> float:
         """Share of true SPARCC that meets the imaging half, on the full dose."""

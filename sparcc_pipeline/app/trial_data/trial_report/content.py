@@ -17,9 +17,12 @@ from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.trial_data.trial_report import plots
 from sparcc_pipeline.app.trial_data.trial_report import words as terms
 from sparcc_pipeline.app.trial_data.trial_report.agreement import agreement_content
+from sparcc_pipeline.app.trial_data.trial_report.consort import allocation_content
 from sparcc_pipeline.app.trial_data.trial_report.timelines import score_interval, timeline_svg
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.allocation.blocks import Allocated
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial
+from sparcc_pipeline.trial.doses import DoseFault
 from sparcc_pipeline.trial.eligibility import Eligibility
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.records import DataQuery, TrialData
@@ -54,11 +57,15 @@ class Unblinded:
     arms : arm of each participant
     steps : dose step at each visit
     without_data : number of people in the allocation who are in no clinical table, by arm
+    listed : everyone in the allocation
+    faults : recorded doses that contradict arm or protocol, by participant
     """
 
     arms: Mapping[str, str]
     steps: Mapping[tuple[str, str], int]
     without_data: Mapping[str, int] = field(default_factory=dict)
+    listed: Sequence[Allocated] = ()
+    faults: Mapping[str, Sequence[DoseFault]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,9 @@ def report_content(
     entry = entries(of, protocol)
     inside = in_trial(of, entry, () if unblinded is None else unblinded.arms)
     groups = _groups(inside, protocol, words, unblinded)
+    allocation = None
+    if unblinded is not None:
+        allocation = allocation_content(of, entry, unblinded.listed, unblinded.faults, protocol, words)
     gaps = [gap for course in inside.values() for each in course for gap in _gaps(each)]
     return {
         "protocol": protocol,
@@ -97,6 +107,7 @@ def report_content(
         "letters": terms.STATUS_LETTERS,
         "instruments": terms.INSTRUMENTS,
         "sources": terms.SOURCES,
+        "allocation": allocation,
         "plots": _plots(groups, protocol, words),
         **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
