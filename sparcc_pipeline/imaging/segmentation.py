@@ -121,7 +121,7 @@ def load_segmenter(folder: Path, *, engine: str = "onnx", threads: int = 2) -> M
         _network(bundle, "bones", engine, threads),
         _network(bundle, "edema", engine, threads),
         bundle.edema_threshold,
-        {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256, "engine": engine},
+        {**bundle.facts, "engine": engine},
         {T1: bundle.calibration(with_t1=True), STIR: bundle.calibration(with_t1=False)},
         bundle.edema_inputs,
         callers,
