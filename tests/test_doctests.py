@@ -64,7 +64,7 @@ RULES = {
     "trial.crp": ("crp_below_detection", "crp_in_mg_l"),
     "trial.cut_off": ("exact", "below", "at_least"),
     "trial.summary": ("distribution",),
-    "simulation.operating": ("ancova",),
+    "simulation.power": ("ancova",),
 }
 """Rules that must have an example, by module: a function, a class, or a method after its class."""
 

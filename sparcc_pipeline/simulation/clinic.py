@@ -106,7 +106,8 @@ class Clinic:
         asas_hi, asqol = (self._yes(state, count) for count in (ASAS_HI_ITEMS, ASQOL_ITEMS))
         crp = c.crp_median_mg_l * np.exp(c.crp_slope * state + c.crp_sd * g.standard_normal(len(state)))
         esr = c.esr_median_mm_h * (crp / c.crp_median_mg_l) ** 0.6 * np.exp(0.3 * g.standard_normal(len(state)))
-        crp, esr = np.maximum(0.1, np.round(np.minimum(crp, 300), 1)), np.round(np.minimum(esr, 140))
+        crp = np.asarray(np.clip(np.round(crp, 1), 0.1, 300), dtype=float)
+        esr = np.asarray(np.clip(np.round(esr), 0, 140), dtype=float)
         return Answers(activity, basfi, patient_global, asas_hi, asqol, crp, esr)
 
     def without_error(self, state: Floats) -> tuple[Floats, Floats]:

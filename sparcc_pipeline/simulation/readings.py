@@ -101,7 +101,7 @@ class Imaging:
         unscorable = (g.random(imaged.shape) < a.machine.unscorable) & (not first)
         readings: list[list[Reading]] = [[] for _ in names]
         scores: list[MachineScore | None] = [None] * len(names)
-        for i in np.flatnonzero(imaged):
+        for i in map(int, np.flatnonzero(imaged)):
             who = names[i]
             signs = {name: bool(positive[name][i]) if first else None for name in newest}
             pair = [None if blind[k, i] else float(totals[name][i]) for k, name in enumerate(READERS)]

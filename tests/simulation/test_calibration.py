@@ -41,7 +41,7 @@ def test_the_shipped_assumptions_show_what_they_state() -> None:
 
 
 def test_the_effect_of_version_0_1_is_refused_with_what_to_change() -> None:
-    """2.6 was said to give about half under ASDAS 2.1, and gives about a third."""
+    """2.6 was meant to give about half under ASDAS 2.1, and gives about a third."""
     with pytest.raises(ConfigError) as refused:
         require_consistent(checks(assumptions(clinical__effect_mean=2.6)))
 

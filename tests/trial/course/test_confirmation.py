@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_the_second_scan_is_the_last_planned_one() -> None:
     assert confirmed_target([Halves(True, True), between, Halves(True, True)], Confirmation.TWO_VISITS) is None
 
 
-def sustained(asdas: dict[int, float | None], last: int = 48, **rules: object) -> bool | None:
+def sustained(asdas: Mapping[int, float | None], last: int = 48, **rules: object) -> bool | None:
     weeks = [week for week in WEEKS if week <= last]
     chosen = SustainedRules(SustainedDefinition.C_OPTIMISE, **rules)  # type: ignore[arg-type]
     return sustained_target(chosen, weeks, [None] * len(weeks), asdas, 12, 1.3)
@@ -71,7 +72,7 @@ def test_c_optimise_is_asked_at_its_last_week_alone() -> None:
     assert [sustained(asdas, week) for week in (36, 48, 60)] == [None, True, None]
 
 
-def test_weeks_count_from_the_start_of_the_taper_where_the_protocol_says_so() -> None:
+def test_weeks_count_from_the_start_of_the_taper_where_the_protocol_chooses_it() -> None:
     asdas = {36: 1.0, 24: 1.0, 60: 1.2}
     rules = {"first_week": 12, "second_week": 24, "last_week": 48, "counts_from": CountsFrom.START_OF_TAPER}
 
