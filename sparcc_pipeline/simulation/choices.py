@@ -245,7 +245,7 @@ def _flare_course(trial: SimulatedTrial, row: int, protocol: Protocol, *, withou
 
 def _clinical(asdas: Floats, definition: ClinicalDefinition, protocol: Protocol) -> Bits:
     cut_off = protocol.target.clinical_cut_off(definition)
-    return np.vectorize(lambda value: below(float(value), cut_off), otypes=[bool])(asdas)
+    return np.asarray(np.vectorize(lambda value: below(float(value), cut_off), otypes=[bool])(asdas))
 
 
 def _imaging(sparcc: np.ndarray, protocol: Protocol) -> Bits:

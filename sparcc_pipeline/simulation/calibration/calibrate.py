@@ -215,7 +215,7 @@ class _Sample:
         """Share of the effect of the full dose that is reached at a planned week."""
         planned_at_week(self._protocol, week)
         full = float(dose_effect(np.ones(1), assumptions.activity.half_effect_dose)[0])
-        return full * (1 - 0.5 ** (week / assumptions.activity.half_time_weeks))
+        return float(full * (1 - 0.5 ** (week / assumptions.activity.half_time_weeks)))
 
 
 def _item_sds(assumptions: Assumptions, sample: _Sample) -> tuple[float, ...]:

@@ -132,7 +132,7 @@ def test_the_picture_names_every_reason_in_both_languages() -> None:
     )
     flow = Consort(90, 20, 5, 25, 3, {f"criterion {n}": n for n in range(9)}, 40, (arm, arm))
     for code in ("en", "zh"):
-        words = language(code)  # type: ignore[arg-type]
+        words = language(code)
         svg = consort_plot(flow, words)
         for message in (*END_REASON.values(), *EXCLUSION.values()):
             assert words.say(message) in svg, message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -41,12 +42,12 @@ ALL = tuple(each.visit for each in PROTOCOL.visits)
 
 
 def person(
-    name: str, attended: Sequence[str] = ALL, screening: Screening = ABLE, end: str | None = None, **last: object
+    name: str, attended: Sequence[str] = ALL, screening: Screening = ABLE, end: str | None = None, **last: Any
 ) -> TrialData:
     """A participant with these visits; `last` changes the last of them."""
     visits: list[ClinicalVisit] = []
     for number, each in enumerate(attended):
-        more = last if number == len(attended) - 1 else {}
+        more: dict[str, Any] = last if number == len(attended) - 1 else {}
         visits.append(visit(name, each, item=5.0 if each == "W0" else 1.0, **more))
     read = [r for each in attended for r in readings(8.0, 8.0, participant=name, name=each)]
     return TrialData([Participant(name, "S1", screening, end)], visits, read)

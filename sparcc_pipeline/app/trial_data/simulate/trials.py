@@ -99,7 +99,8 @@ def _simulate_one(protocol: Protocol, assumptions: Assumptions, seed: int) -> On
         name: fit_trial(values, figures.whole[name], figures.tapering, count, generator)
         for name, values in recorded.items()
     }
-    rules = {PROTOCOL_RULE.name: (rule_figures(trial, protocol, PROTOCOL_RULE), fits[COUNTED], fits[ASDAS])}
+    by_protocol = rule_figures(trial, protocol, PROTOCOL_RULE)
+    rules: dict[str, tuple[Steps, Fits, Fits]] = {PROTOCOL_RULE.name: (by_protocol, fits[COUNTED], fits[ASDAS])}
     for rule in RULES[1:]:
         under = simulate_trial(protocol, assumptions, seed, rule)
         rules[rule.name] = (rule_figures(under, protocol, rule), *_primary(under, count, generator))
