@@ -91,9 +91,6 @@ def report_content(
     entry = entries(of, protocol)
     inside = in_trial(of, entry, () if unblinded is None else unblinded.arms)
     groups = _groups(inside, protocol, words, unblinded)
-    allocation = None
-    if unblinded is not None:
-        allocation = allocation_content(of, entry, unblinded.listed, unblinded.faults, protocol, words)
     gaps = [gap for course in inside.values() for each in course for gap in _gaps(each)]
     return {
         "protocol": protocol,
@@ -107,7 +104,7 @@ def report_content(
         "letters": terms.STATUS_LETTERS,
         "instruments": terms.INSTRUMENTS,
         "sources": terms.SOURCES,
-        "allocation": allocation,
+        "allocation": _allocation(of, entry, unblinded, protocol, words),
         "plots": _plots(groups, protocol, words),
         **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
@@ -150,6 +147,14 @@ def _flow(
         if unblinded
     ]
     return {"counts": found, "reasons": [(words.say(name), count) for name, count in reasons], "arms": arms}
+
+
+def _allocation(
+    of: Courses, entry: Mapping[str, Eligibility], unblinded: Unblinded | None, protocol: Protocol, words: Language
+) -> dict[str, Any] | None:
+    if unblinded is None:
+        return None
+    return allocation_content(of, entry, unblinded.listed, unblinded.faults, protocol, words)
 
 
 def _visit_row(summary: Any) -> dict[str, Any]:
