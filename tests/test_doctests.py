@@ -52,18 +52,20 @@ RULES = {
     "trial.remission": (
         "clinical_half",
         "dual_target",
-        "flare",
         "imaging_half",
         "probability_below",
-        "sustained_target",
         "target_status",
     ),
+    "trial.course.answers": ("all_of", "any_of"),
+    "trial.course.confirmation": ("confirmed_target", "sustained_target"),
+    "trial.course.flare": ("flare",),
+    "trial.course.lesions": ("new_or_worsened",),
     "trial.schedule": ("step_criterion", "timing"),
     "trial.states": ("asdas_improvement", "disease_activity", "health_state"),
     "trial.crp": ("crp_below_detection", "crp_in_mg_l"),
     "trial.cut_off": ("exact", "below", "at_least"),
     "trial.summary": ("distribution",),
-    "simulation.operating": ("ancova",),
+    "simulation.power": ("ancova",),
 }
 """Rules that must have an example, by module: a function, a class, or a method after its class."""
 

@@ -121,8 +121,7 @@ def load_segmenter(
         on another bundle
     """
     bundle = Bundle.open(folder)
-    named = {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256}
-    names = named if overlay is None else overlay.named(bundle)
+    names = bundle.facts if overlay is None else overlay.named(bundle)
     fitted: Bundle | Overlay = bundle if overlay is None else overlay
     # Two slices at a time, on a thread each, take less time than one slice on two threads. The other engines have a
     # state that calls share.

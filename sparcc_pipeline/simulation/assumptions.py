@@ -1,15 +1,12 @@
-"""Assumptions of a simulated trial: typed values, each with its source."""
+"""Assumptions of a simulated trial: typed values, each with its source. `assumptions_file.py` reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.trial.protocol.choices import CHOICES, ChoiceValue
-
-SCHEMA: Final = "sparcc-simulation/1"
+from sparcc_pipeline.trial.protocol.choices import ChoiceValue
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,12 @@ class Clinical:
 
 @dataclass(frozen=True)
 class Reader:
-    """Errors of a reader on the scale of activity: of an item, of a reading, and between readers."""
+    """Errors of a reader on the scale of activity: of an item, of a reading, and between readers.
 
-    item_sd: float
+    `item_sd` is given at the true totals of `Expected.reader_levels`; between them it is interpolated.
+    """
+
+    item_sd: tuple[float, ...]
     case_sd: float
     severity_sd: float
     not_evaluable: float
@@ -82,10 +82,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class Conduct:
-    """Conduct of the trial: sites, dropout, missing data, days of the visits."""
+    """Conduct of the trial: sites, dropout, missing data, days of the visits.
+
+    `dropout_seen` and `dropout_unseen` are changes of the log odds of leaving for each point of ASDAS: at the last
+    visit that took place (missing at random), and at this visit, which is then missing (missing not at random).
+    """
 
     site_shares: tuple[float, ...]
     dropout_a_visit: float
+    dropout_seen: float
+    dropout_unseen: float
     missed_visit: float
     missed_mri: float
     missing_item: float
@@ -96,15 +102,50 @@ class Conduct:
 
 @dataclass(frozen=True)
 class Margins:
-    """Largest acceptable disadvantage of the taper arm in the change since baseline."""
+    """Margins of groups: largest acceptable difference of the mean changes of the arms."""
 
     sparcc: float
     asdas: float
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """The analysis of both primary outcomes: their hierarchy, and the number of imputed data sets."""
+
+    hierarchy: str
+    imputations: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Facts that the simulated trials must show; they are checked after each simulation.
+
+    Parameters
+    ----------
+    baseline_sparcc : mean true SPARCC of those randomised
+    low_activity, low_activity_week : share under the protocol's low ASDAS at this week, on the full dose
+    imaging_remission, imaging_remission_week : share of true SPARCC under the cut-off at this week, on the full dose
+    reader_levels, reader_sd : true totals, and the standard deviation of a reading's error at each
+    reader_sdc_of_two, machine_sdc : smallest detectable change of the mean of two readers, and of the machine
+    """
+
+    baseline_sparcc: float
+    low_activity: float
+    low_activity_week: float
+    imaging_remission: float
+    imaging_remission_week: float
+    reader_levels: tuple[float, ...]
+    reader_sd: tuple[float, ...]
+    reader_sdc_of_two: float
+    machine_sdc: float
+
+
+@dataclass(frozen=True)
 class Assumptions:
-    """All assumptions of a simulation; `values` and `sources` are by dotted name."""
+    """All assumptions of a simulation; `values` and `sources` are by dotted name.
+
+    `to_calibrate` names the values that the file leaves to `calibrate.calibrated`; until then they are NaN.
+    """
 
     activity: Activity
     clinical: Clinical
@@ -112,86 +153,31 @@ class Assumptions:
     machine: Machine
     conduct: Conduct
     margins: Margins
+    analysis: Analysis
+    expected: Expected
     choices: Mapping[str, ChoiceValue]
     values: Mapping[str, object]
     sources: Mapping[str, str]
+    to_calibrate: frozenset[str] = frozenset()
 
 
-_GROUPS: Final[Mapping[str, type]] = {
-    "activity": Activity,
-    "clinical": Clinical,
-    "reader": Reader,
-    "machine": Machine,
-    "conduct": Conduct,
-    "margins": Margins,
+CALIBRATED: Final = "calibrated"
+"""Value of a key that the program calibrates."""
+
+CAN_BE_CALIBRATED: Final[Mapping[str, str]] = {
+    "activity.baseline_mean": "expected.baseline_sparcc",
+    "activity.effect_mean": "expected.imaging_remission",
+    "clinical.effect_mean": "expected.low_activity",
+    "reader.item_sd": "expected.reader_sd",
+    "machine.item_sd": "expected.machine_sdc",
 }
-_MAY_BE_NEGATIVE: Final = frozenset({"activity.baseline_mean", "machine.severity", "clinical.imaging_correlation"})
+"""Values that can be calibrated, in the order of their calibration, each with the fact that they then show."""
 
+HIERARCHIES: Final = ("sparcc_then_asdas", "asdas_then_sparcc", "both_required", "holm")
+"""Procedures for the two primary outcomes."""
 
-def assumptions_from(content: Mapping[str, Any], file: str) -> Assumptions:
-    """Return the assumptions from the content of a file.
-
-    Raises
-    ------
-    ConfigError : wrong schema, an unknown or missing key, or a value without source or out of range
-    """
-    if content.get("schema") != SCHEMA:
-        raise ConfigError(f"expected schema {SCHEMA!r} in {file}, found {content.get('schema')!r}; correct it")
-    unknown = set(content) - set(_GROUPS) - {"schema", "choices"}
-    if unknown:
-        raise ConfigError(f"expected the tables {', '.join(_GROUPS)} and choices in {file}, found {sorted(unknown)}")
-    values: dict[str, object] = {}
-    sources: dict[str, str] = {}
-    groups = {}
-    for group, kind in _GROUPS.items():
-        table = _table(content, group, {field.name for field in fields(kind)}, file)
-        for key, (value, source) in table.items():
-            values[f"{group}.{key}"], sources[f"{group}.{key}"] = _checked(f"{group}.{key}", value, file), source
-        groups[group] = kind(**{key: values[f"{group}.{key}"] for key in table})
-    open_ = {choice.key: {option.value for option in choice.options} for choice in CHOICES}
-    choices = _table(content, "choices", set(open_), file)
-    for key, (value, source) in choices.items():
-        if value not in open_[key]:
-            raise ConfigError(
-                f"expected one of {sorted(map(str, open_[key]))} at choices.{key} in {file}, found {value!r}"
-            )
-        values[f"choices.{key}"], sources[f"choices.{key}"] = value, source
-    return Assumptions(
-        **groups, choices={key: value for key, (value, _) in choices.items()}, values=values, sources=sources
-    )
-
-
-def _table(content: Mapping[str, Any], group: str, keys: set[str], file: str) -> dict[str, tuple[Any, str]]:
-    table = content.get(group)
-    if not isinstance(table, Mapping) or set(table) != keys:
-        found = sorted(table) if isinstance(table, Mapping) else table
-        raise ConfigError(f"expected [{group}] in {file} with the keys {sorted(keys)}, found {found}; correct it")
-    pairs = {}
-    for key, setting in table.items():
-        if (
-            not isinstance(setting, Mapping)
-            or set(setting) != {"value", "source"}
-            or not str(setting["source"]).strip()
-        ):
-            raise ConfigError(
-                f'expected {group}.{key} = {{ value = ..., source = "..." }} in {file}, found {setting!r}; name the '
-                'source, or "assumption"'
-            )
-        pairs[key] = (setting["value"], str(setting["source"]))
-    return pairs
-
-
-def _checked(name: str, value: Any, file: str) -> object:
-    """The value of a key: a number of 0 or more (a few may be negative), or the shares of the sites with sum 1."""
-    if name == "conduct.site_shares":
-        shares = value if isinstance(value, list) else []
-        if not shares or not all(_is_number(each) and each > 0 for each in shares) or abs(sum(shares) - 1) > 1e-6:
-            raise ConfigError(f"expected positive shares with sum 1 at {name} in {file}, found {value!r}; correct them")
-        return tuple(float(each) for each in shares)
-    if not _is_number(value) or (value < 0 and name not in _MAY_BE_NEGATIVE):
-        raise ConfigError(f"expected a number of 0 or more at {name} in {file}, found {value!r}; correct it")
-    return float(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+LARGEST_MARGINS: Final[Mapping[str, tuple[float, str]]] = {
+    "margins.sparcc": (2.5, "the smallest change that matters in one person"),
+    "margins.asdas": (0.9, "the worsening that matters in one person"),
+}
+"""A margin of groups must be under these changes of single persons. Sources: [Maksymowych2012]; [Molto2018]."""

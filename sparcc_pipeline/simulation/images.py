@@ -41,6 +41,15 @@ class Points:
         edema: NDArray[np.int64] = self.edema.sum(axis=(-3, -2, -1))
         return np.asarray(edema + self.intense.sum(axis=(-2, -1)) + self.deep.sum(axis=(-2, -1)))
 
+    @property
+    def asas_positive(self) -> Bits:
+        """(participants, visits) bool: the rule of `SparccScore.asas_positive` for all images at once."""
+        on_one_slice = self.edema.sum(axis=(-2, -1)) >= 2
+        upper, lower = self.edema[..., ::2], self.edema[..., 1::2]
+        bones = upper | lower
+        on_two = (bones[:, :, 1:] & bones[:, :, :-1]).any(axis=(-3, -2, -1))
+        return np.asarray(on_one_slice.any(axis=-1) | on_two)
+
     def score(self, participant: int, visit: int) -> SparccScore:
         """Return the points of one participant and visit as a score."""
         joints = tuple(
@@ -73,7 +82,7 @@ def see(
     thresholds: Floats,
     activity: Activity,
     generator: np.random.Generator,
-    item_sd: float = 0.0,
+    item_sd: float | Floats = 0.0,
     case_error: Floats | None = None,
 ) -> Points:
     """Return the points of one reader or of the machine; without errors they are the truth.
@@ -82,7 +91,7 @@ def see(
     ----------
     level : (participants, visits), activity on MRI
     thresholds : (participants, 6 slices, 2 sides, 4 quadrants)
-    item_sd : standard deviation of the error of each item
+    item_sd : standard deviation of the error of each item; of all items, or (participants, visits)
     case_error : (participants, visits), error that is common to all items of one reading
     """
     seen = level if case_error is None else level + case_error
@@ -90,7 +99,8 @@ def see(
     largest = margin.max(axis=-1)
 
     def noise(shape: tuple[int, ...]) -> Floats:
-        return item_sd * generator.standard_normal(shape) if item_sd else np.zeros(shape)
+        sd = np.broadcast_to(np.asarray(item_sd, dtype=float), level.shape)
+        return np.asarray(sd.reshape(*level.shape, *(1,) * (len(shape) - 2)) * generator.standard_normal(shape))
 
     edema = margin + noise(margin.shape) > 0
     any_edema = edema.any(axis=-1)

@@ -1,4 +1,4 @@
-"""Operating characteristics of the imaging half and power of the primary outcomes, from simulated trials.
+"""Operating characteristics of the imaging half, from simulated trials; the power is in `power.py`.
 
 The true score of every simulated image is known, so the figures show the effect of scoring noise alone.
 """
@@ -11,11 +11,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from sparcc_pipeline.simulation.assumptions import Assumptions
 from sparcc_pipeline.simulation.readings import AGAIN, MACHINE, READERS
-from sparcc_pipeline.simulation.simulate import TAPER, SimulatedTrial
+from sparcc_pipeline.simulation.simulate import SimulatedTrial
+from sparcc_pipeline.simulation.steering import TAPER
 from sparcc_pipeline.trial.assessment import VisitAssessment
 from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
 from sparcc_pipeline.trial.protocol.definition import Protocol, TargetRules
@@ -23,11 +22,10 @@ from sparcc_pipeline.trial.remission import imaging_half
 
 Floats = NDArray[np.float64]
 
-SIGNIFICANCE: Final = 0.05
-"""Two-sided level of the comparison of arms."""
-
 SHOWN_TRUE_TOTALS: Final = 9
 """The share called as meeting the target is reported for true totals below this."""
+
+ASDAS: Final = "ASDAS"
 
 METHODS: Final = ("one reader", "mean of two readers", "score that counts", "machine")
 """Kinds of scores; "score that counts" is the protocol's, with adjudication by a third reader."""
@@ -42,6 +40,8 @@ class TrialFigures:
     truth : (participants, visits) true SPARCC
     scores : (participants, visits) scores by method
     asdas : (participants, visits) ASDAS
+    whole : (participants, visits) the same scores and "ASDAS" with nothing missing; the score that counts is then the
+        mean of two readers
     tapering : (participants,) bool, True in the taper arm
     again : (participants, visits) totals of one reader, and of the same reader's second reading
     """
@@ -49,6 +49,7 @@ class TrialFigures:
     truth: Floats
     scores: Mapping[str, Floats]
     asdas: Floats
+    whole: Mapping[str, Floats]
     tapering: NDArray[np.bool_]
     again: tuple[Floats, Floats]
 
@@ -76,29 +77,6 @@ class Flips:
     chance_met: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Power:
-    """Change since baseline at the last visit, taper against control, adjusted for the baseline (ANCOVA).
-
-    Parameters
-    ----------
-    analysed : mean number of participants analysed
-    difference : mean over trials of taper minus control; positive is worse under taper
-    standard_error : mean over trials
-    different : share of trials in which the arms differ (two-sided 5 %)
-    not_inferior : share of trials in which the upper end of the 95 % interval is below the margin
-    """
-
-    outcome: str
-    analysed: float
-    difference: float
-    standard_error: float
-    margin: float
-    different: float
-    not_inferior: float
-    trials: int
-
-
 def observe(trial: SimulatedTrial, assessments: Sequence[VisitAssessment], protocol: Protocol) -> TrialFigures:
     """Return the figures of one trial, from the same assessments as the reports."""
     shape = trial.truth.shape
@@ -117,7 +95,15 @@ def observe(trial: SimulatedTrial, assessments: Sequence[VisitAssessment], proto
     machine = np.where(np.isnan(machine), np.nan, trial.points[MACHINE].totals)
     scores = dict(zip(METHODS, (first, (first + second) / 2, counted, machine), strict=True))
     tapering = np.array([trial.arms[name] == TAPER for name in trial.randomised])
-    return TrialFigures(np.where(trial.imaged, trial.truth, np.nan), scores, asdas, tapering, (first, again))
+    truth = np.where(trial.imaged, trial.truth, np.nan)
+    return TrialFigures(truth, scores, asdas, whole_values(trial), tapering, (first, again))
+
+
+def whole_values(trial: SimulatedTrial) -> dict[str, Floats]:
+    """Return scores by method, and ASDAS, of every participant and visit, as if nothing were missing."""
+    first, second, machine = (trial.points[name].totals.astype(float) for name in (*READERS, MACHINE))
+    two = (first + second) / 2
+    return {**dict(zip(METHODS, (first, two, two, machine), strict=True)), ASDAS: trial.values.asdas_answered}
 
 
 def operating_characteristics(trials: Sequence[TrialFigures], rules: TargetRules) -> tuple[Flips, ...]:
@@ -136,63 +122,6 @@ def changed_by_rereading(trials: Sequence[TrialFigures], definition: ImagingDefi
     first, again = (np.concatenate([each.again[k][:, 1:].ravel() for each in trials]) for k in (0, 1))
     known = ~np.isnan(first) & ~np.isnan(again)
     return float((_met(first[known], definition, rules) != _met(again[known], definition, rules)).mean())
-
-
-def power(trials: Sequence[TrialFigures], assumptions: Assumptions) -> tuple[Power, ...]:
-    """Return the power for the primary outcomes: SPARCC by each method, and ASDAS."""
-    outcomes = {
-        f"SPARCC, {method}": (assumptions.margins.sparcc, [t.scores[method] for t in trials]) for method in METHODS
-    }
-    outcomes["ASDAS"] = (assumptions.margins.asdas, [t.asdas for t in trials])
-    return tuple(
-        _power(name, margin, [(values, t.tapering) for values, t in zip(series, trials, strict=True)])
-        for name, (margin, series) in outcomes.items()
-    )
-
-
-def ancova(baseline: Floats, follow_up: Floats, group: NDArray[np.bool_]) -> tuple[float, float, int]:
-    """Return the difference of two groups in the change since baseline, its standard error and degrees of freedom.
-
-    Ordinary least squares of the change on an intercept, the group and the baseline; complete cases only.
-
-    Parameters
-    ----------
-    baseline, follow_up : (participants,), NaN where missing
-    group : (participants,) bool
-
-    Examples
-    --------
-    The change is -2 in the first group and -1 in the second, whatever the baseline:
-
-    >>> baseline = np.array([4.0, 6.0, 9.0, 5.0, 7.0, 8.0])
-    >>> follow_up = np.array([2.0, 4.0, 7.0, 4.0, 6.0, 7.0])
-    >>> difference, error, freedom = ancova(baseline, follow_up, np.array([0, 0, 0, 1, 1, 1], dtype=bool))
-    >>> round(difference, 6), round(error, 6), freedom
-    (1.0, 0.0, 3)
-    """
-    known = ~np.isnan(baseline) & ~np.isnan(follow_up)
-    x = np.column_stack([np.ones(known.sum()), group[known], baseline[known]])
-    y = follow_up[known] - baseline[known]
-    inverse = np.linalg.inv(x.T @ x)
-    coefficients = inverse @ x.T @ y
-    freedom = int(known.sum()) - x.shape[1]
-    variance = float(((y - x @ coefficients) ** 2).sum()) / freedom
-    return float(coefficients[1]), float(np.sqrt(variance * inverse[1, 1])), freedom
-
-
-def _power(name: str, margin: float, trials: Sequence[tuple[Floats, NDArray[np.bool_]]]) -> Power:
-    results = [ancova(values[:, 0], values[:, -1], tapering) for values, tapering in trials]
-    reach = [float(special.stdtrit(freedom, 1 - SIGNIFICANCE / 2)) for _, _, freedom in results]
-    return Power(
-        outcome=name,
-        analysed=float(np.mean([freedom + 3 for _, _, freedom in results])),
-        difference=float(np.mean([estimate for estimate, _, _ in results])),
-        standard_error=float(np.mean([error for _, error, _ in results])),
-        margin=margin,
-        different=float(np.mean([abs(e) > t * se for (e, se, _), t in zip(results, reach, strict=True)])),
-        not_inferior=float(np.mean([e + t * se < margin for (e, se, _), t in zip(results, reach, strict=True)])),
-        trials=len(results),
-    )
 
 
 def _met(score: Floats, definition: ImagingDefinition, rules: TargetRules) -> NDArray[np.bool_]:

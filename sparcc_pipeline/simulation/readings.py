@@ -1,8 +1,8 @@
-"""Readings and machine scores of simulated images."""
+"""Readings and machine scores of simulated images, one visit after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,111 +24,132 @@ _NORMAL_90: Final = 1.6449
 """Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
 
 
+def reader_item_sd(totals: NDArray[np.int64], assumptions: Assumptions) -> Floats:
+    """Return the standard deviation of a reader's error of an item, for images of these true totals (any shape)."""
+    return np.asarray(np.interp(totals, assumptions.expected.reader_levels, assumptions.reader.item_sd))
+
+
 class Imaging:
-    """Points of two readers, a third, the first reader's second reading, and the machine, at every visit.
+    """Points of two readers, a third, the first reader's second reading, and the machine, at every visit so far.
 
     Parameters
     ----------
     thresholds : (participants, 6 slices, 2 sides, 4 quadrants)
-    level : (participants, visits), activity on MRI
-    severity : systematic error of each reader; random where not given
     """
 
     def __init__(
         self,
         thresholds: Floats,
-        level: Floats,
         assumptions: Assumptions,
         generator: np.random.Generator,
-        severity: dict[str, float] | None = None,
+        severity: Mapping[str, float] | None = None,
+        visits: Mapping[str, Sequence[Points]] | None = None,
     ) -> None:
         self._thresholds, self._assumptions, self._generator = thresholds, assumptions, generator
-        reader, machine = assumptions.reader, assumptions.machine
         if severity is None:
-            severity = {name: reader.severity_sd * generator.standard_normal() for name in (*READERS, THIRD_READER)}
-        self._severity = {**severity, AGAIN: severity[READERS[0]], MACHINE: machine.severity}
-        self.truth = see(level, thresholds, assumptions.activity, generator)
-        self.points: dict[str, Points] = {}
+            sd = assumptions.reader.severity_sd
+            drawn = {name: sd * generator.standard_normal() for name in (*READERS, THIRD_READER)}
+            severity = {**drawn, AGAIN: drawn[READERS[0]], MACHINE: assumptions.machine.severity}
+        self._severity = severity
+        self._visits = {name: list((visits or {}).get(name, ())) for name in (_TRUTH, *severity)}
+
+    def add(self, level: Floats) -> None:
+        """Image everyone once more; `level` is (participants,), the activity on MRI."""
+        a, g, level = self._assumptions, self._generator, level[:, None]
+        truth = see(level, self._thresholds, a.activity, g)
+        self._visits[_TRUTH].append(truth)
+        by_level = reader_item_sd(truth.totals, a)
         for name, of in self._severity.items():
-            errors = machine if name == MACHINE else reader
-            case = of + errors.case_sd * generator.standard_normal(level.shape)
-            self.points[name] = see(level, thresholds, assumptions.activity, generator, errors.item_sd, case)
+            errors = a.machine if name == MACHINE else a.reader
+            item_sd = a.machine.item_sd if name == MACHINE else by_level
+            case = of + errors.case_sd * g.standard_normal(level.shape)
+            self._visits[name].append(see(level, self._thresholds, a.activity, g, item_sd, case))
 
-    def of(self, chosen: Sequence[int], level: Floats) -> Imaging:
-        """Return the imaging of chosen participants at other visits; the points of the first visit are kept.
-
-        `level` is (participants, visits), with the activity at the first visit in column 0.
-        """
+    def of(self, chosen: Sequence[int]) -> Imaging:
+        """Return the imaging of chosen participants, with the visits so far."""
         rows = list(chosen)
-        severity = {name: self._severity[name] for name in (*READERS, THIRD_READER)}
-        later = Imaging(self._thresholds[rows], level, self._assumptions, self._generator, severity)
-        later.truth = _first_from(self.truth, later.truth, rows)
-        later.points = {name: _first_from(self.points[name], seen, rows) for name, seen in later.points.items()}
-        return later
+        visits = {name: [_rows(each, rows) for each in seen] for name, seen in self._visits.items()}
+        return Imaging(self._thresholds[rows], self._assumptions, self._generator, self._severity, visits)
+
+    @property
+    def truth(self) -> Points:
+        """Points without error."""
+        return _joined(self._visits[_TRUTH])
+
+    @property
+    def points(self) -> dict[str, Points]:
+        """Points of each reader and of the machine."""
+        return {name: _joined(self._visits[name]) for name in self._severity}
 
     def read(
-        self, names: Sequence[str], visits: Sequence[str], imaged: NDArray[np.bool_], protocol: Protocol
-    ) -> tuple[list[Reading], list[MachineScore]]:
-        """Return the readings and machine scores of the visits with images, `imaged` (participants, visits) bool.
+        self, names: Sequence[str], visit: str, imaged: NDArray[np.bool_], protocol: Protocol
+    ) -> tuple[list[list[Reading]], list[MachineScore | None]]:
+        """Return the readings and the machine score of each participant at the newest visit.
 
-        ASAS-positive is recorded at the first visit only.
+        ASAS-positive is recorded at the first visit only, which is complete, so that eligibility can be decided.
+
+        Parameters
+        ----------
+        imaged : (participants,) bool, True where images were made
         """
-        reader, g = self._assumptions.reader, self._generator
-        totals = {name: points.totals for name, points in self.points.items()}
-        # The first visit is complete, so that eligibility can be decided.
-        blind = (g.random((len(READERS), *imaged.shape)) < reader.not_evaluable) & (np.arange(imaged.shape[1]) > 0)
-        again = g.random(imaged.shape) < reader.read_again
-        unscorable = (g.random(imaged.shape) < self._assumptions.machine.unscorable) & (np.arange(imaged.shape[1]) > 0)
-        readings: list[Reading] = []
-        scores: list[MachineScore] = []
-        for i, v in np.argwhere(imaged):
-            who, when = names[i], visits[v]
-            pair = [None if blind[k, i, v] else float(totals[name][i, v]) for k, name in enumerate(READERS)]
-            positives = [self.points[name].score(i, v).asas_positive if v == 0 else None for name in READERS]
-            for name, total, positive in zip(READERS, pair, positives, strict=True):
-                readings.append(Reading(who, when, name, total, locked=True, asas_positive=positive))
-            if None not in pair and self._third_is_needed(v, positives, pair, protocol):
-                positive = self.points[THIRD_READER].score(i, v).asas_positive if v == 0 else None
-                third = float(totals[THIRD_READER][i, v])
-                readings.append(
-                    Reading(who, when, THIRD_READER, third, locked=True, adjudicator=True, asas_positive=positive)
-                )
-            if again[i, v]:
-                readings.append(Reading(who, when, READERS[0], float(totals[AGAIN][i, v]), locked=True, repeat=2))
-            positive = self.points[MACHINE].score(i, v).asas_positive if v == 0 else None
-            scores.append(self._machine(who, when, None if unscorable[i, v] else int(totals[MACHINE][i, v]), positive))
+        a, g, first = self._assumptions, self._generator, len(self._visits[_TRUTH]) == 1
+        newest = {name: self._visits[name][-1] for name in self._severity}
+        totals = {name: points.totals[:, 0] for name, points in newest.items()}
+        positive = {name: points.asas_positive[:, 0] for name, points in newest.items()}
+        blind = (g.random((len(READERS), len(imaged))) < a.reader.not_evaluable) & (not first)
+        again = g.random(imaged.shape) < a.reader.read_again
+        unscorable = (g.random(imaged.shape) < a.machine.unscorable) & (not first)
+        readings: list[list[Reading]] = [[] for _ in names]
+        scores: list[MachineScore | None] = [None] * len(names)
+        for i in map(int, np.flatnonzero(imaged)):
+            who = names[i]
+            signs = {name: bool(positive[name][i]) if first else None for name in newest}
+            pair = [None if blind[k, i] else float(totals[name][i]) for k, name in enumerate(READERS)]
+            for name, total in zip(READERS, pair, strict=True):
+                readings[i].append(Reading(who, visit, name, total, locked=True, asas_positive=signs[name]))
+            if _third_is_needed(pair, [signs[name] for name in READERS], protocol):
+                total, sign = float(totals[THIRD_READER][i]), signs[THIRD_READER]
+                third = Reading(who, visit, THIRD_READER, total, locked=True, adjudicator=True, asas_positive=sign)
+                readings[i].append(third)
+            if again[i] and pair[0] is not None:
+                readings[i].append(Reading(who, visit, READERS[0], float(totals[AGAIN][i]), locked=True, repeat=2))
+            scored = None if unscorable[i] else int(totals[MACHINE][i])
+            scores[i] = _machine_score(who, visit, scored, signs[MACHINE], a.machine.total_sd)
         return readings, scores
 
-    @staticmethod
-    def _third_is_needed(
-        visit: int, positives: Sequence[bool | None], pair: Sequence[float | None], protocol: Protocol
-    ) -> bool:
-        """True if two totals need a third reading, or, at the first visit, two answers on the ASAS definition do."""
-        return protocol.adjudication.needed(pair[0] or 0.0, pair[1] or 0.0) or (
-            visit == 0 and positives[0] != positives[1]
-        )
 
-    def _machine(self, participant: str, visit: str, total: int | None, positive: bool | None) -> MachineScore:
-        if total is None:
-            return MachineScore(participant, visit, None, reason="simulated: the joints are not visible")
-        sd = self._assumptions.machine.total_sd
-        return MachineScore(
-            participant,
-            visit,
-            total,
-            asas_positive=positive,
-            expected=float(total),
-            interval_90=(max(0.0, total - _NORMAL_90 * sd), min(float(LARGEST_TOTAL), total + _NORMAL_90 * sd)),
-            probability_remission=probability_below(2.0, total, sd),
-            evaluable_maximum=LARGEST_TOTAL,
-        )
+_TRUTH: Final = "truth"
+"""Key of the points without error."""
 
 
-def _first_from(first: Points, later: Points, rows: Sequence[int]) -> Points:
-    """`later`, with the first visit of `first` for these rows."""
-    parts = []
-    for name in ("edema", "intense", "deep"):
-        joined = np.array(getattr(later, name))
-        joined[:, 0] = getattr(first, name)[list(rows), 0]
-        parts.append(joined)
-    return Points(*parts)
+def _third_is_needed(pair: Sequence[float | None], signs: Sequence[bool | None], protocol: Protocol) -> bool:
+    """True if two totals need a third reading, or two answers on the ASAS definition differ."""
+    first, second = pair
+    if first is None or second is None:
+        return False
+    return protocol.adjudication.needed(first, second) or signs[0] != signs[1]
+
+
+def _machine_score(participant: str, visit: str, total: int | None, sign: bool | None, sd: float) -> MachineScore:
+    if total is None:
+        return MachineScore(participant, visit, None, reason="simulated: the joints are not visible")
+    return MachineScore(
+        participant,
+        visit,
+        total,
+        asas_positive=sign,
+        expected=float(total),
+        interval_90=(max(0.0, total - _NORMAL_90 * sd), min(float(LARGEST_TOTAL), total + _NORMAL_90 * sd)),
+        probability_remission=probability_below(2.0, total, sd),
+        evaluable_maximum=LARGEST_TOTAL,
+    )
+
+
+def _rows(points: Points, rows: Sequence[int]) -> Points:
+    return Points(*(each[list(rows)] for each in (points.edema, points.intense, points.deep)))
+
+
+def _joined(visits: Sequence[Points]) -> Points:
+    return Points(
+        *(np.concatenate([getattr(v, name) for v in visits], axis=1) for name in ("edema", "intense", "deep"))
+    )

@@ -7,36 +7,57 @@ of the taper arm are decided by the functions that also report them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from sparcc_pipeline.errors import ConfigError
-from sparcc_pipeline.simulation.assumptions import Assumptions
-from sparcc_pipeline.simulation.clinic import Clinic, screening
-from sparcc_pipeline.simulation.images import Floats, Points, draw_thresholds
+from sparcc_pipeline.simulation.assumptions import Assumptions, Conduct
+from sparcc_pipeline.simulation.clinic import Answers
+from sparcc_pipeline.simulation.images import Bits, Floats, Points
+from sparcc_pipeline.simulation.people import People, allocate, enrol
 from sparcc_pipeline.simulation.readings import Imaging
+from sparcc_pipeline.simulation.steering import CONTROL, PROTOCOL_RULE, TAPER, Doses, Steering
 from sparcc_pipeline.trial.assessment import instrument_results
-from sparcc_pipeline.trial.eligibility import EntryState, eligibility
 from sparcc_pipeline.trial.instruments import Instrument
-from sparcc_pipeline.trial.protocol.definition import Protocol
-from sparcc_pipeline.trial.reading import counted_score
+from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
+from sparcc_pipeline.trial.reading import MachineScore, Reading, counted_score
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant, TrialData
-from sparcc_pipeline.trial.schedule import Criterion, step_criterion
 
-TAPER: Final = "taper"
-CONTROL: Final = "control"
-
-RELATIVE_DOSE: Final[Mapping[object, float]] = {
-    "5_mg_every_other_day": 5 / 15 / 2,
-    "15_mg_every_other_day": 1 / 2,
-    "15_mg_every_third_day": 1 / 3,
-}
-"""Mean daily dose of each step, as a share of 15 mg daily."""
+__all__ = ["CONTROL", "TAPER", "SimulatedTrial", "Values", "simulate_trial"]
 
 SCREENED_A_PLACE: Final = 4
 """Largest number of people screened for each place in the trial."""
+
+
+END_REASONS: Final = ("lost_to_follow_up", "withdrew_consent", "adverse_event")
+"""Reasons of simulated participants who leave, equally often."""
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Values of every randomised participant and visit, (participants, visits) each.
+
+    Parameters
+    ----------
+    asdas, basdai : as recorded; NaN where missing
+    sparcc : the score that counts; NaN where missing
+    asdas_answered, basdai_answered : as answered, also at visits that were missed or come after the participant left
+    asdas_true, basdai_true : without the errors of items and of CRP
+    here : True until the participant leaves
+    attended : True where the visit took place
+    """
+
+    asdas: Floats
+    basdai: Floats
+    sparcc: Floats
+    asdas_answered: Floats
+    basdai_answered: Floats
+    asdas_true: Floats
+    basdai_true: Floats
+    here: Bits
+    attended: Bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,181 +69,191 @@ class SimulatedTrial:
     data : records of the trial; nothing in them shows the arm
     arms : arm of each randomised participant
     steps : (participant, visit) -> step of the dose from that visit on, 0 for the full dose
+    first_steps : (participants,) column of the visit of the first step, -1 without one
     randomised : randomised participants, in the order of the rows of `truth`
     truth : (participants, visits) int, SPARCC without error
     imaged : (participants, visits) bool, True where MRI was done
     points : points of each reader and the machine, by name
+    true_points : points without error
     """
 
     data: TrialData
     arms: Mapping[str, str]
     steps: Mapping[tuple[str, str], int]
+    first_steps: np.ndarray
     randomised: tuple[str, ...]
     truth: np.ndarray
     imaged: np.ndarray
     points: Mapping[str, Points]
+    true_points: Points
+    values: Values
 
 
-def simulate_trial(protocol: Protocol, assumptions: Assumptions, seed: int) -> SimulatedTrial:
+def simulate_trial(
+    protocol: Protocol, assumptions: Assumptions, seed: int, rule: Steering = PROTOCOL_RULE
+) -> SimulatedTrial:
     """Return one simulated trial; the same seed gives the same trial.
+
+    Parameters
+    ----------
+    rule : the rule for the steps of the taper arm, by default the protocol's
 
     Raises
     ------
     ConfigError : a choice of the protocol is unset, or too few of the people screened are eligible to fill the trial
     """
+    if assumptions.to_calibrate:
+        raise ConfigError(f"expected calibrated assumptions, found {sorted(assumptions.to_calibrate)} without a value")
     generator = np.random.default_rng(seed)
-    places = protocol.participants
-    people = _People(protocol, assumptions, places * SCREENED_A_PLACE, generator)
-    chosen, screened = _enrol(people, protocol, places)
+    people = People(protocol, assumptions, protocol.participants * SCREENED_A_PLACE, generator)
+    chosen, screened = enrol(people, protocol, protocol.participants)
     names = [people.participants[i].participant for i in chosen]
-    arms = _allocate(names, [people.participants[i].site or "" for i in chosen], protocol, generator)
-    visits, steps, level = _follow(people, chosen, arms, protocol, assumptions, generator)
-    attended = np.array([[(name, v.visit) in visits for v in protocol.visits] for name in names])
-    has_mri = np.array([v.mri for v in protocol.visits])
-    imaged = attended & has_mri & (generator.random(attended.shape) >= assumptions.conduct.missed_mri)
-    imaged[:, 0] = True
-    imaging = people.imaging.of(chosen, level)
-    readings, scores = imaging.read(names, [v.visit for v in protocol.visits], imaged, protocol)
+    arms = allocate(names, [people.participants[i].site or "" for i in chosen], protocol, generator)
+    course = _Course(people, chosen, arms, protocol, assumptions, generator, rule)
+    for before, planned in zip(protocol.visits, protocol.visits[1:], strict=False):
+        course.next_visit(before, planned)
     # People who were screened and not randomised have a baseline only.
     rest = [i for i in screened if i not in set(chosen)]
+    gone = {names[n] for n in np.flatnonzero(~course.values["here"][-1])}
+    why = {name: str(generator.choice(END_REASONS)) for name in sorted(gone)}
     data = TrialData(
-        participants=[people.participants[i] for i in screened],
-        visits=[*(people.baseline[i] for i in rest), *visits.values()],
-        readings=[*(r for i in rest for r in people.readings[i]), *readings],
-        scores=[*(people.machine[i] for i in rest), *scores],
+        participants=[_with_end(people.participants[i], why) for i in screened],
+        visits=[*(people.baseline[i] for i in rest), *course.visits],
+        readings=[r for readings in (*(people.readings[i] for i in rest), *course.readings) for r in readings],
+        scores=[s for s in (*(people.scores[i] for i in rest), *course.scores) if s is not None],
     )
-    return SimulatedTrial(data, arms, steps, tuple(names), imaging.truth.totals, imaged, imaging.points)
-
-
-class _People:
-    """People who can be screened: latent activity, thresholds, screening, baseline visit and its images."""
-
-    def __init__(
-        self, protocol: Protocol, assumptions: Assumptions, count: int, generator: np.random.Generator
-    ) -> None:
-        a, c, conduct = assumptions.activity, assumptions.clinical, assumptions.conduct
-        together = c.imaging_correlation
-        both = generator.multivariate_normal([0, 0], [[1, together], [together, 1]], size=count)
-        effect = generator.multivariate_normal([0, 0], [[1, together], [together, 1]], size=count)
-        self.activity: Floats = a.baseline_mean + a.baseline_sd * both[:, 0]
-        self.clinical: Floats = both[:, 1]
-        self.effect: Floats = np.maximum(a.effect_mean + a.effect_sd * effect[:, 0], 0)
-        self.clinical_effect: Floats = np.maximum(c.effect_mean + c.effect_sd * effect[:, 1], 0)
-        sites = generator.choice(len(conduct.site_shares), size=count, p=conduct.site_shares)
-        names = [f"P{n:03d}" for n in range(1, count + 1)]
-        self.participants = [
-            Participant(name, f"S{site + 1}", screening(c, generator)) for name, site in zip(names, sites, strict=True)
-        ]
-        self.clinic = Clinic(assumptions, generator)
-        first = protocol.baseline.visit
-        self.baseline = self.clinic.visits(names, first, 0, self.clinical, complete=True)
-        thresholds = draw_thresholds(count, a, generator)
-        self.imaging = Imaging(thresholds, self.activity[:, None], assumptions, generator)
-        readings, scores = self.imaging.read(names, [first], np.ones((count, 1), dtype=bool), protocol)
-        self.readings = {i: [r for r in readings if r.participant == name] for i, name in enumerate(names)}
-        self.machine = dict(enumerate(scores))
-
-
-def _enrol(people: _People, protocol: Protocol, places: int) -> tuple[list[int], list[int]]:
-    """Indices of the people randomised, and of all people screened until the places are filled."""
-    chosen: list[int] = []
-    for i, participant in enumerate(people.participants):
-        score = counted_score(people.readings[i], people.machine[i], protocol.imaging.counts, protocol.adjudication)
-        visit = people.baseline[i]
-        basdai = instrument_results(visit, protocol)[Instrument.BASDAI]
-        entry = eligibility(participant, basdai, visit.patient_global, score, people.machine[i], protocol)
-        if entry.state is EntryState.MET:
-            chosen.append(i)
-        if len(chosen) == places:
-            return chosen, list(range(i + 1))
-    raise ConfigError(
-        f"expected {places} eligible participants among {len(people.participants)} simulated ones, found "
-        f"{len(chosen)}; change the assumptions under [activity] and [clinical]"
+    imaging = course.imaging
+    return SimulatedTrial(
+        data,
+        arms,
+        course.doses.steps,
+        course.doses.first_steps,
+        tuple(names),
+        imaging.truth.totals,
+        np.stack(course.imaged, axis=1),
+        imaging.points,
+        imaging.truth,
+        Values(**{name: np.stack(columns, axis=1) for name, columns in course.values.items()}),
     )
 
 
-def _allocate(
-    names: Sequence[str], sites: Sequence[str], protocol: Protocol, generator: np.random.Generator
-) -> dict[str, str]:
-    """Arm of each participant: permuted blocks within each site, in the ratio of the planned participants."""
-    planned = {arm.name: arm.participants for arm in protocol.arms}
-    part = int(np.gcd.reduce(list(planned.values())))
-    block = [name for name, count in planned.items() for _ in range(count // part)]
-    arms: dict[str, str] = {}
-    for site in sorted(set(sites)):
-        mine = [name for name, where in zip(names, sites, strict=True) if where == site]
-        order = [block[k] for _ in range(-(-len(mine) // len(block))) for k in generator.permutation(len(block))]
-        arms |= dict(zip(mine, order, strict=False))
-    return {name: arms[name] for name in names}
-
-
-def _follow(
-    people: _People,
-    chosen: Sequence[int],
-    arms: Mapping[str, str],
-    protocol: Protocol,
-    assumptions: Assumptions,
-    generator: np.random.Generator,
-) -> tuple[dict[tuple[str, str], ClinicalVisit], dict[tuple[str, str], int], Floats]:
-    """The visits that took place, the step of the dose from each visit on, and the activity (participants, visits)."""
-    a, c, conduct = assumptions.activity, assumptions.clinical, assumptions.conduct
-    names = list(arms)
-    first = protocol.baseline.visit
-    visits = {(name, first): people.baseline[i] for name, i in zip(names, chosen, strict=True)}
-    course = _Course(names, arms, protocol)
-    course.record(first, visits)
-    level = [people.activity[chosen]]
-    response, here = np.zeros(len(names)), np.ones(len(names), dtype=bool)
-    for before, planned in zip(protocol.visits, protocol.visits[1:], strict=False):
-        kept = 0.5 ** ((planned.week - before.week) / a.half_time_weeks)
-        response = kept * response + (1 - kept) * _dose_effect(course.dose, a.half_effect_dose)
-        noise = generator.standard_normal((2, len(names)))
-        level.append(people.activity[chosen] - people.effect[chosen] * response + a.visit_sd * noise[0])
-        state = people.clinical[chosen] - people.clinical_effect[chosen] * response + c.visit_sd * noise[1]
-        made = people.clinic.visits(names, planned.visit, planned.day, state, complete=False)
-        here &= generator.random(len(names)) >= conduct.dropout_a_visit
-        seen = here & (generator.random(len(names)) >= conduct.missed_visit)
-        visits |= {(name, planned.visit): made[n] for n, name in enumerate(names) if seen[n]}
-        course.record(planned.visit, visits)
-    return visits, course.steps, np.stack(level, axis=1)
-
-
-def _dose_effect(dose: Floats, half: float) -> Floats:
-    """Share of the effect of the full dose (hyperbolic, 1 at the full dose)."""
-    return np.asarray(dose / (dose + half) * (1 + half))
+def _with_end(participant: Participant, why: Mapping[str, str]) -> Participant:
+    return replace(participant, end_reason=why.get(participant.participant))
 
 
 class _Course:
-    """The dose of each participant from visit to visit, by the protocol's criterion on the recorded data."""
+    """The visits of the randomised participants, one after the other."""
 
-    def __init__(self, names: Sequence[str], arms: Mapping[str, str], protocol: Protocol) -> None:
-        self._names, self._protocol = names, protocol
-        self._tapering = [arms[name] == TAPER for name in names]
-        self._step, self._since = [0] * len(names), [0] * len(names)
-        self._asdas: list[dict[str, float | None]] = [{} for _ in names]
-        self.steps: dict[tuple[str, str], int] = {}
+    def __init__(
+        self,
+        people: People,
+        chosen: Sequence[int],
+        arms: Mapping[str, str],
+        protocol: Protocol,
+        assumptions: Assumptions,
+        generator: np.random.Generator,
+        rule: Steering,
+    ) -> None:
+        self._people, self._chosen, self._names = people, list(chosen), list(arms)
+        self._protocol, self._assumptions, self._generator = protocol, assumptions, generator
+        self.doses = Doses(self._names, arms, protocol, rule)
+        self.imaging: Imaging = people.imaging.of(chosen)
+        self.visits = [people.baseline[i] for i in chosen]
+        self.readings = [people.readings[i] for i in chosen]
+        self.scores = [people.scores[i] for i in chosen]
+        self.imaged = [np.ones(len(self._names), dtype=bool)]
+        self.values: dict[str, list[np.ndarray]] = {name: [] for name in Values.__dataclass_fields__}
+        self._response, self._here = np.zeros(len(self._names)), np.ones(len(self._names), dtype=bool)
+        answers = people.answers.of(self._chosen)
+        self._last_seen = answers.asdas_crp
+        true = people.clinic.without_error(people.clinical[self._chosen])
+        self._keep(self.visits, self.readings, self.scores, answers, true, self._here)
 
-    @property
-    def dose(self) -> Floats:
-        """(participants,) dose as a share of the full dose."""
-        choices = self._protocol.choices
-        shares = [1.0, RELATIVE_DOSE[choices["first_step"]], RELATIVE_DOSE[choices["second_step"]]]
-        return np.array([shares[step] for step in self._step])
+    def next_visit(self, before: PlannedVisit, planned: PlannedVisit) -> None:
+        """Simulate the next planned visit: response to the dose, dropout, answers, images, dose."""
+        a, c, conduct = self._assumptions.activity, self._assumptions.clinical, self._assumptions.conduct
+        people, rows, g = self._people, self._chosen, self._generator
+        kept = 0.5 ** ((planned.week - before.week) / a.half_time_weeks)
+        self._response = kept * self._response + (1 - kept) * dose_effect(self.doses.shares, a.half_effect_dose)
+        noise = g.standard_normal((2, len(rows)))
+        level = people.activity[rows] - people.effect[rows] * self._response + a.visit_sd * noise[0]
+        state = people.clinical[rows] - people.clinical_effect[rows] * self._response + c.visit_sd * noise[1]
+        answers = people.clinic.answers(state)
+        made = people.clinic.visits(self._names, planned.visit, planned.day, state, answers, complete=False)
+        self._here = self._here & ~leaves(self._here, self._last_seen, answers.asdas_crp, conduct, g)
+        seen = self._here & (g.random(len(rows)) >= conduct.missed_visit)
+        imaged = seen & planned.mri & (g.random(len(rows)) >= conduct.missed_mri)
+        self.imaging.add(level)
+        readings, scores = self.imaging.read(self._names, planned.visit, imaged, self._protocol)
+        self.imaged.append(imaged)
+        self.visits += [made[n] for n in np.flatnonzero(seen)]
+        self.readings += readings
+        self.scores += scores
+        self._keep(made, readings, scores, answers, people.clinic.without_error(state), seen)
 
-    def record(self, visit: str, visits: Mapping[tuple[str, str], ClinicalVisit]) -> None:
-        """Record the data of a visit, and step the dose down where the protocol's criterion is met."""
-        week = next(each.week for each in self._protocol.visits if each.visit == visit)
-        for n, name in enumerate(self._names):
-            found = visits.get((name, visit))
-            if found is not None:
-                form = self._protocol.instruments.asdas_form.instrument
-                self._asdas[n][visit] = instrument_results(found, self._protocol)[form].value
-                if self._tapering[n] and self._step[n] < 2 and self._due(n, visit):
-                    self._step[n] += 1
-                    self._since[n] = week
-                self.steps[name, visit] = self._step[n]
+    def _keep(
+        self,
+        made: Sequence[ClinicalVisit],
+        readings: Sequence[Sequence[Reading]],
+        scores: Sequence[MachineScore | None],
+        answers: Answers,
+        true: tuple[Floats, Floats],
+        seen: Bits,
+    ) -> None:
+        """Keep the values of a visit and decide on the dose."""
+        protocol = self._protocol
+        results = [instrument_results(visit, protocol) for visit in made]
+        form = protocol.instruments.asdas_form.instrument
+        asdas = np.array([_number(each[form].value) for each in results])
+        recorded = np.array([_number(each[Instrument.BASDAI].value) for each in results])
+        rules, adjudication = protocol.imaging.counts, protocol.adjudication
+        counted = [counted_score(r, s, rules, adjudication).value for r, s in zip(readings, scores, strict=True)]
+        columns = {
+            "asdas": np.where(seen, asdas, np.nan),
+            "basdai": np.where(seen, recorded, np.nan),
+            "sparcc": np.array([_number(value) for value in counted]),
+            "asdas_answered": answers.asdas_crp,
+            "basdai_answered": answers.basdai_score,
+            "asdas_true": true[0],
+            "basdai_true": true[1],
+            "here": self._here,
+            "attended": seen,
+        }
+        for name, column in columns.items():
+            self.values[name].append(column)
+        self.doses.record(columns["asdas"], columns["sparcc"], seen)
+        self._last_seen = np.where(seen, columns["asdas_answered"], self._last_seen)
 
-    def _due(self, n: int, visit: str) -> bool:
-        criterion = step_criterion(self._protocol, self._step[n] + 1, self._since[n], self._asdas[n])
-        decided = criterion.visits and criterion.visits[-1] == visit
-        return bool(decided) and criterion.state is Criterion.MET
+
+def dose_effect(dose: Floats, half: float) -> Floats:
+    """Return the share of the effect of the full dose (hyperbolic, 1 at the full dose)."""
+    return np.asarray(dose / (dose + half) * (1 + half))
+
+
+def leaves(here: Bits, last: Floats, now: Floats, conduct: Conduct, generator: np.random.Generator) -> Bits:
+    """Return who leaves before this visit; on average the assumed share of those still in the trial.
+
+    Parameters
+    ----------
+    here : (participants,) bool, still in the trial
+    last, now : (participants,) ASDAS of the last visit that took place, and of this one, seen or not
+    """
+    odds = conduct.dropout_seen * (last - last.mean()) + conduct.dropout_unseen * (now - now.mean())
+    chance = _with_mean(odds, here, conduct.dropout_a_visit)
+    return np.asarray(generator.random(len(here)) < chance)
+
+
+def _with_mean(odds: Floats, here: Bits, mean: float) -> Floats:
+    """Probabilities of these log odds, shifted so that their mean over `here` is `mean`."""
+    if not 0 < mean < 1 or not here.any() or not odds.any():
+        return np.full(len(odds), mean)
+    low, high = -60.0, 60.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = float((1 / (1 + np.exp(-(odds[here] + middle)))).mean()) < mean
+        low, high = (middle, high) if below else (low, middle)
+    return np.asarray(1 / (1 + np.exp(-(odds + low))))
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -21,6 +21,9 @@ SMALLEST_DETECTABLE_CHANGE: Final = 3.4
 MACHINE_DETECTABLE_CHANGE: Final = 6.4
 """Change of the machine's total beyond its own error on second scans. Source: docs/figures.md, model 1.2.0."""
 
+DETECTABLE_CHANGE: Final = "smallest_detectable_change"
+"""Key under which the metadata of a model hold its own value; `MACHINE_DETECTABLE_CHANGE` counts without it."""
+
 ITEMS: Final = SLICES_SCORED * len(Side) * (len(Quadrant) + 2)
 """Items of a score: four quadrants, intensity and depth of two joints on six slices, 72."""
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparcc_pipeline.trial import instruments as ins
+from sparcc_pipeline.trial.course.confirmation import Halves, confirmed_target, sustained_target
+from sparcc_pipeline.trial.course.flare import NO_READER, FlareVisit, flare
+from sparcc_pipeline.trial.course.lesions import Points
 from sparcc_pipeline.trial.eligibility import Eligibility, eligibility
 from sparcc_pipeline.trial.instruments import Instrument, InstrumentResult
+from sparcc_pipeline.trial.items import ItemReading
 from sparcc_pipeline.trial.nsaid import nsaid_index
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
-from sparcc_pipeline.trial.reading import CountedScore, MachineScore, Reading, counted_score
+from sparcc_pipeline.trial.reading import CountedScore, MachineScore, Reading, ScoreSource, counted_score
 from sparcc_pipeline.trial.records import ClinicalVisit, Participant, TrialData
-from sparcc_pipeline.trial.remission import DualTarget, dual_target, flare, sustained_target
+from sparcc_pipeline.trial.remission import DualTarget, dual_target
 from sparcc_pipeline.trial.schedule import Timing, timing
 from sparcc_pipeline.trial.states import DiseaseActivity, Improvement, asdas_improvement, disease_activity
 
@@ -37,10 +41,11 @@ class VisitAssessment:
     readings, machine : all imaging results of the visit
     score : the imaging score that counts
     sparcc_change, asdas_change : change since baseline; None where a value is missing
-    sustained : True if the target was met at this visit and at the planned one before; None where unknown and at
-        baseline
-    flare : result of `remission.flare`
+    confirmed : True if the target counts as met by the protocol's condition (`confirmed_target`)
+    sustained : result of `sustained_target`
+    flare : result of `flare`
     rescue : rescue treatment as recorded
+    points : points of the readers whose readings count, or of the machine, by reader; empty without items
     """
 
     participant: Participant
@@ -57,9 +62,11 @@ class VisitAssessment:
     sparcc_change: float | None
     asdas_change: float | None
     target: DualTarget
+    confirmed: bool | None
     sustained: bool | None
     flare: bool | None
     rescue: bool | None
+    points: Mapping[str, Points] = field(default_factory=dict)
 
 
 def assess_trial(data: TrialData, protocol: Protocol) -> tuple[VisitAssessment, ...]:
@@ -75,16 +82,17 @@ def assess_trial(data: TrialData, protocol: Protocol) -> tuple[VisitAssessment, 
     readings: dict[tuple[str, str], list[Reading]] = defaultdict(list)
     for reading in data.readings:
         readings[reading.participant, reading.visit].append(reading)
+    items: dict[tuple[str, str], list[ItemReading]] = defaultdict(list)
+    for item in data.items:
+        items[item.participant, item.visit].append(item)
     assessed: list[VisitAssessment] = []
     for participant in data.participants:
         earlier: list[VisitAssessment] = []
         for planned in protocol.visits:
             key = (participant.participant, planned.visit)
-            earlier.append(
-                assess_visit(
-                    participant, planned, visits.get(key), readings.get(key, []), scores.get(key), earlier, protocol
-                )
-            )
+            imaging = (readings.get(key, []), scores.get(key))
+            mine = items.get(key, ())
+            earlier.append(assess_visit(participant, planned, visits.get(key), *imaging, earlier, protocol, mine))
         assessed += earlier
     return tuple(assessed)
 
@@ -97,6 +105,7 @@ def assess_visit(
     machine: MachineScore | None,
     earlier: Sequence[VisitAssessment],
     protocol: Protocol,
+    items: Sequence[ItemReading] = (),
 ) -> VisitAssessment:
     """Return the assessment of one planned visit.
 
@@ -105,6 +114,7 @@ def assess_visit(
     visit : the clinical visit; None where none was recorded
     readings, machine : imaging results of this visit
     earlier : assessments of this participant's earlier planned visits, in order; empty for the baseline
+    items : items of the readings and of the machine's score of this visit
     """
     results = instrument_results(visit or ClinicalVisit(participant.participant, planned.visit), protocol)
     asdas = results[protocol.instruments.asdas_form.instrument]
@@ -112,6 +122,9 @@ def assess_visit(
     target = dual_target(participant.participant, planned.visit, asdas, score, machine, protocol)
     baseline = earlier[0] if earlier else None
     before = None if baseline is None else baseline.asdas.value
+    points = _points(score, items)
+    measured = FlareVisit(planned.week, asdas.value, results[Instrument.BASDAI].value, points)
+    halves = [*(_halves(each.target, each.planned) for each in earlier), _halves(target, planned)]
     return VisitAssessment(
         participant=participant,
         planned=planned,
@@ -127,10 +140,41 @@ def assess_visit(
         sparcc_change=_difference(None if baseline is None else baseline.score.value, score.value),
         asdas_change=_difference(before, asdas.value),
         target=target,
-        sustained=sustained_target([earlier[-1].target.met, target.met]) if earlier else None,
-        flare=flare([each.asdas.value for each in earlier], asdas.value, protocol.target),
+        confirmed=confirmed_target(halves, protocol.target.confirmation),
+        sustained=_sustained(halves, earlier, planned, asdas.value, protocol),
+        flare=flare([*map(_flare_visit, earlier), measured], protocol.target.flare, protocol.full_dose_weeks),
         rescue=None if visit is None else visit.rescue,
+        points=points,
     )
+
+
+def _points(score: CountedScore, items: Sequence[ItemReading]) -> dict[str, Points]:
+    """The points of the readings whose mean is the score that counts, or of the machine."""
+    wanted = {NO_READER} if score.source is ScoreSource.MACHINE else set(score.readers)
+    first = [each for each in items if each.repeat == 1]
+    return {each.reader or NO_READER: each.points for each in first if (each.reader or NO_READER) in wanted}
+
+
+def _halves(target: DualTarget, planned: PlannedVisit) -> Halves:
+    return Halves(target.clinical_half.met, target.imaging_half.met, planned.mri)
+
+
+def _flare_visit(each: VisitAssessment) -> FlareVisit:
+    return FlareVisit(each.planned.week, each.asdas.value, each.results[Instrument.BASDAI].value, each.points)
+
+
+def _sustained(
+    halves: Sequence[Halves],
+    earlier: Sequence[VisitAssessment],
+    planned: PlannedVisit,
+    asdas: float | None,
+    protocol: Protocol,
+) -> bool | None:
+    rules = protocol.target
+    values = {**{each.planned.week: each.asdas.value for each in earlier}, planned.week: asdas}
+    met = [each.met for each in halves]
+    start = protocol.full_dose_weeks
+    return sustained_target(rules.sustained, list(values), met, values, start, rules.asdas_inactive_below)
 
 
 def entry_of(participant: Participant, data: TrialData, protocol: Protocol) -> Eligibility:

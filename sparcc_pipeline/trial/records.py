@@ -59,11 +59,15 @@ class Screening:
 
 @dataclass(frozen=True)
 class Participant:
-    """One participant, by trial number, never by name."""
+    """One participant, by trial number, never by name.
+
+    `end_reason` is why the participant left the trial, in one of the words of the data dictionary; None without one.
+    """
 
     participant: str
     site: str | None = None
     screening: Screening = Screening()
+    end_reason: str | None = None
 
 
 @dataclass(frozen=True)

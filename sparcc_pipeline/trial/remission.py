@@ -7,14 +7,14 @@ No source defines a dual target for this drug, so every cut-off and definition c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from sparcc_pipeline.trial.cut_off import at_least, at_most, below, exact
+from sparcc_pipeline.trial.cut_off import at_most, below, exact
 from sparcc_pipeline.trial.instruments import InstrumentResult
 from sparcc_pipeline.trial.protocol.choices import ClinicalDefinition, ImagingDefinition
-from sparcc_pipeline.trial.protocol.definition import ComparedWith, Protocol, TargetRules
+from sparcc_pipeline.trial.protocol.definition import Protocol, TargetRules
 from sparcc_pipeline.trial.reading import CountedScore, MachineScore, ScoreSource
 
 
@@ -135,7 +135,7 @@ def dual_target(
     >>> from sparcc_pipeline.trial.protocol.definition import ImagingRules
     >>> from sparcc_pipeline.trial.reading import Counts
     >>> imaging = ImagingRules("transitional slice", "presacral_vessels", Counts.READINGS, 3.4, 1.23)
-    >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> target = TargetRules(1.3, 2.1, 2.0)
     >>> chosen = {"dual_clinical": "asdas_inactive", "dual_imaging": "below_cut_off"}
     >>> protocol = Protocol("a.toml", "A", "", 1, (), (), "", 12, None, imaging, target, None, chosen, {}, {})
     >>> asdas = InstrumentResult(Instrument.ASDAS_CRP, 1.1)
@@ -172,7 +172,7 @@ def clinical_half(asdas: float | None, definition: ClinicalDefinition, rules: Ta
 
     Examples
     --------
-    >>> rules = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> rules = TargetRules(1.3, 2.1, 2.0)
     >>> clinical_half(1.3, ClinicalDefinition.ASDAS_INACTIVE, rules).met
     False
     >>> clinical_half(1.3, ClinicalDefinition.ASDAS_LOW, rules).met
@@ -186,7 +186,7 @@ def imaging_half(sparcc: float | None, definition: ImagingDefinition, rules: Tar
 
     Examples
     --------
-    >>> rules = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> rules = TargetRules(1.3, 2.1, 2.0)
     >>> imaging_half(2.0, ImagingDefinition.BELOW, rules).met, imaging_half(2.0, ImagingDefinition.UP_TO, rules).met
     (False, True)
     """
@@ -233,40 +233,3 @@ def probability_below(cut_off: float, value: float, sd: float) -> float:
     0.89
     """
     return 0.5 * math.erfc((value - cut_off) / sd / math.sqrt(2))
-
-
-def sustained_target(met: Sequence[bool | None]) -> bool | None:
-    """Return True if the target is met at all of these visits (`DualTarget.met`), False if it is missed at one.
-
-    None if it is missed at none but one is unknown, or if there is no visit: missing data is never a "no".
-
-    Examples
-    --------
-    >>> sustained_target([True, True]), sustained_target([True, None]), sustained_target([False, None])
-    (True, None, False)
-    """
-    if False in met:
-        return False
-    return None if not met or None in met else True
-
-
-def flare(earlier: Sequence[float | None], asdas: float | None, rules: TargetRules) -> bool | None:
-    """Return True if ASDAS has risen by the protocol's limit since the previous or the lowest earlier visit.
-
-    None where this ASDAS or all earlier ones are missing; single missing earlier visits are skipped. Source of a rise
-    of 0.9: [Molto2018].
-
-    Examples
-    --------
-    From 1.5 and 1.2 to 2.2, a rise of 1.0 since the previous visit:
-
-    >>> flare([1.5, 1.2], 2.2, TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS))
-    True
-    >>> flare([None, None], 2.2, TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)) is None
-    True
-    """
-    known = [value for value in earlier if value is not None]
-    if asdas is None or not known:
-        return None
-    reference = known[-1] if rules.flare_compared_with is ComparedWith.PREVIOUS else min(known)
-    return at_least(asdas - reference, rules.flare_asdas_rise)

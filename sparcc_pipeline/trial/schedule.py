@@ -120,9 +120,9 @@ def step_criterion(protocol: Protocol, step: int, stepped_at: int, asdas: Mappin
     --------
     The first step needs ASDAS under 2.1 after 12 weeks of the full dose:
 
-    >>> from sparcc_pipeline.trial.protocol.definition import ComparedWith, TargetRules
+    >>> from sparcc_pipeline.trial.protocol.definition import TargetRules
     >>> visits = tuple(PlannedVisit(f"W{week}", "", week, 14, 14) for week in (0, 12, 24))
-    >>> target = TargetRules(1.3, 2.1, 2.0, 0.9, ComparedWith.PREVIOUS)
+    >>> target = TargetRules(1.3, 2.1, 2.0)
     >>> chosen = {"low_disease_activity": "asdas_low", "observation_weeks": 12}
     >>> protocol = Protocol("a.toml", "A", "", 1, (), visits, "", 12, None, None, target, None, chosen, {}, {})
     >>> step_criterion(protocol, 1, 0, {"W0": 3.4, "W12": 1.9})

@@ -1,4 +1,4 @@
-"""The dual target: five answers, both definitions, distances, probabilities; sustained target and flares."""
+"""The dual target: five answers, both definitions, distances, probabilities."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from sparcc_pipeline.trial.remission import (
     DualTarget,
     TargetStatus,
     dual_target,
-    flare,
     probability_below,
-    sustained_target,
     target_status,
 )
 
@@ -127,38 +125,3 @@ def test_status_of_all_pairs() -> None:
     assert sum(answer is TargetStatus.NOT_ASSESSABLE for answer in answers.values()) == 5
     assert answers[True, True] is TargetStatus.BOTH
     assert answers[False, True] is TargetStatus.IMAGING_ONLY
-
-
-@pytest.mark.parametrize(
-    ("met", "sustained"),
-    [
-        ([True, True], True),
-        ([True, False], False),
-        ([True, None], None),
-        ([None, False], False),
-        ([], None),
-        ([True], True),
-    ],
-)
-def test_sustained_target_is_three_valued(met: list[bool | None], sustained: bool | None) -> None:
-    assert sustained_target(met) is sustained
-
-
-@pytest.mark.parametrize(
-    ("earlier", "now", "compared", "expected"),
-    [
-        ([1.0, 1.2], 2.1, "previous", True),
-        ([1.0, 1.2], 2.09, "previous", False),
-        ([1.0, 1.2], 2.09, "lowest", True),
-        ([1.2, None], 2.1, "previous", True),
-        ([None], 2.1, "previous", None),
-        ([], 2.1, "previous", None),
-        ([1.0], None, "previous", None),
-    ],
-)
-def test_a_flare_is_a_rise_of_asdas(
-    earlier: list[float | None], now: float | None, compared: str, expected: bool | None
-) -> None:
-    rules = protocol({"target.flare_compared_with": compared}).target
-
-    assert flare(earlier, now, rules) is expected

@@ -135,6 +135,7 @@ def status(
     protocol: ProtocolFile = None,
     scores: ScoresFile = None,
     readings: ReadingFiles = None,
+    items: ItemFiles = None,
     ledger: LedgerUrl = None,
     work_folder: WorkFolder = None,
     out: OptionalOutFolder = None,
@@ -146,7 +147,7 @@ def status(
     """
     from sparcc_pipeline.app.trial_data.run import run_status
 
-    run_status(trial_sources(clinical, scores, readings, None, ledger, work_folder), protocol, out, force=force)
+    run_status(trial_sources(clinical, scores, readings, items, ledger, work_folder), protocol, out, force=force)
 
 
 @trial_app.command()

@@ -32,6 +32,7 @@ from sparcc_pipeline.errors import InputError, RegistrationError, SparccError
 from sparcc_pipeline.imaging.alignment.movement import SliceMovement
 from sparcc_pipeline.sparcc.alignment import MatchedSlice, joint_points_mm
 from sparcc_pipeline.sparcc.change import (
+    DETECTABLE_CHANGE,
     MACHINE_DETECTABLE_CHANGE,
     SMALLEST_IMPORTANT_CHANGE,
     JointSliceChange,
@@ -76,7 +77,7 @@ def change_document(comparison: Comparison, run: Run) -> ChangeDocument:
     )
     return ChangeDocument(
         schema=CHANGE_SCHEMA,
-        limits=Limits(important=SMALLEST_IMPORTANT_CHANGE, detectable=MACHINE_DETECTABLE_CHANGE),
+        limits=Limits(important=SMALLEST_IMPORTANT_CHANGE, detectable=_detectable(comparison)),
         baseline=baseline,
         follow_ups=tuple(
             _not_compared(each) if isinstance(each, NotCompared) else _compared(comparison, each, score, run)
@@ -177,7 +178,7 @@ def _compared(comparison: Comparison, follow_up: Compared, baseline: ScoreDocume
         registration=_registration(comparison, follow_up),
         tilt_degrees=_rounded(follow_up.matched.tilt_degrees),
         matched_slices=tuple(_matched(each) for each in follow_up.matched.matched),
-        change=_change(follow_up, baseline, score),
+        change=_change(follow_up, baseline, score, _detectable(comparison)),
         movement=_movement(visit.movement),
         t1=_t1(visit.t1),
         no_t1=visit.no_t1 or None,
@@ -210,7 +211,12 @@ def _registration(comparison: Comparison, follow_up: Compared) -> RegistrationEn
     )
 
 
-def _change(follow_up: Compared, baseline: ScoreDocument, score: ScoreDocument) -> ChangeEntry:
+def _detectable(comparison: Comparison) -> float:
+    """The smallest detectable change of the model that scored: its own where the bundle holds one."""
+    return float(comparison.scored.model.get(DETECTABLE_CHANGE, MACHINE_DETECTABLE_CHANGE))
+
+
+def _change(follow_up: Compared, baseline: ScoreDocument, score: ScoreDocument, detectable: float) -> ChangeEntry:
     change = follow_up.change
     before, after = baseline.interval_90, score.interval_90
     return ChangeEntry(
@@ -221,7 +227,7 @@ def _change(follow_up: Compared, baseline: ScoreDocument, score: ScoreDocument) 
         common_total=change.common_total,
         common_items=change.common_items,
         important=change.important,
-        detectable=change.detectable,
+        detectable=abs(change.total) >= detectable,
         direction=cast("Direction", change.direction),
         probability=round(probability_of_change(before, after, change.total), 4) if before and after else None,
         joints=tuple(_joint(joint) for joint in change.joints),

@@ -153,8 +153,9 @@ STATUS: Final = (
         for c in ClinicalDefinition
         for i in ImagingDefinition
     ),
-    Column("sustained", "target met at this planned visit and the one before; empty where unknown", _Y),
-    Column("flare", "ASDAS rose by the protocol's limit", _Y),
+    Column("confirmed", "target met by the protocol's condition: one visit, two visits, or a second scan", _Y),
+    Column("sustained", "target sustained by the protocol's definition; empty where unknown or not asked", _Y),
+    Column("flare", "flare by the protocol's definition", _Y),
     Column("rescue", "rescue treatment was recorded", _Y),
     Column("reasons", "why a half is not assessable"),
 )

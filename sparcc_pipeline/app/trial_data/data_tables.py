@@ -28,7 +28,10 @@ def data_tables(loaded: LoadedTrial, protocol: Protocol) -> dict[str, Table]:
     return {
         "participants": Table(
             out.PARTICIPANTS,
-            [{"participant": p.participant, "site": p.site, **asdict(p.screening)} for p in data.participants],
+            [
+                {"participant": p.participant, "site": p.site, **asdict(p.screening), "end_reason": p.end_reason}
+                for p in data.participants
+            ],
         ),
         "visits": Table(out.VISITS, [_visit_row(visit, loaded, protocol) for visit in data.visits]),
         "instruments": Table(out.INSTRUMENTS, list(_instrument_rows(data.visits, protocol))),

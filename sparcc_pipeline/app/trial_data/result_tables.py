@@ -61,6 +61,7 @@ def _status_row(each: VisitAssessment) -> Row:
         "readers": " ".join(score.readers) or None,
         "reader_difference": score.difference,
         "distance_sparcc": target.imaging_half.distance,
+        "confirmed": each.confirmed,
         "sustained": each.sustained,
         "flare": each.flare,
         "rescue": each.rescue,

@@ -23,6 +23,7 @@ from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial, entr
 from sparcc_pipeline.trial.eligibility import EntryState, reasons_against
 from sparcc_pipeline.trial.protocol.choices import CHOICES
 from sparcc_pipeline.trial.protocol.definition import Protocol
+from sparcc_pipeline.trial.protocol.over_time import Confirmation
 from sparcc_pipeline.trial.protocol.registry import ABSENT, CONTRADICTIONS, dose_contradiction
 from sparcc_pipeline.trial.records import DataQuery
 from sparcc_pipeline.trial.remission import TargetStatus
@@ -101,7 +102,7 @@ def run_status(sources: TrialSources, protocol_file: Path | None, out: Path | No
         write_tables(out, tables, facts(loaded, protocol, "status"), force=force)
     for each in assessed:
         if each.visit is not None or each.readings or each.machine is not None:
-            typer.echo(status_line(each))
+            typer.echo(status_line(each, protocol.target.confirmation))
     counts = Counter(each.target.status for each in assessed)
     typer.echo("all planned visits: " + ", ".join(f"{status.value} {counts[status]}" for status in TargetStatus))
     print_queries(loaded.data.queries)
@@ -131,7 +132,7 @@ def run_eligibility(sources: TrialSources, protocol_file: Path | None, out: Path
     print_queries(loaded.data.queries)
 
 
-def status_line(each: VisitAssessment) -> str:
+def status_line(each: VisitAssessment, confirmation: Confirmation) -> str:
     """Return one visit as a line for the terminal."""
     target, score = each.target, each.score
     clinical, imaging = target.clinical_half, target.imaging_half
@@ -144,6 +145,7 @@ def status_line(each: VisitAssessment) -> str:
             f"SPARCC {imaging.value:g} ({imaging.distance:+g} from {imaging.cut_off:g}{chance}; {score.source.value})"
         )
     flags = [name for name, value in (("flare", each.flare), ("rescue", each.rescue)) if value]
+    flags += ["confirmed"] if each.confirmed and confirmation is not Confirmation.SINGLE_VISIT else []
     flags += ["sustained"] if each.sustained else []
     return "; ".join([*parts, *flags, *target.reasons])
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sparcc_pipeline.errors import ModelError
 from sparcc_pipeline.imaging.model.networks import build_network, mean_of
+from sparcc_pipeline.sparcc.change import DETECTABLE_CHANGE
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 
 if TYPE_CHECKING:
@@ -88,6 +89,14 @@ class Bundle:
     def edema_inputs(self) -> tuple[str, ...]:
         """Inputs of the edema network besides the STIR, see `normalize.edema_input`."""
         return tuple(self.networks["edema"].get("inputs", ()))
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Name, version and hash, and the smallest detectable change of its total where the metadata holds one."""
+        facts = {"name": self.name, "version": self.version, "sha256": self.sha256}
+        if DETECTABLE_CHANGE in self.metadata:
+            facts[DETECTABLE_CHANGE] = str(float(self.metadata[DETECTABLE_CHANGE]))
+        return facts
 
     def calibration(self, *, with_t1: bool) -> Calibration | None:
         """Return how certain the model is of its points, measured out of fold on studies with T1 or on STIR alone.

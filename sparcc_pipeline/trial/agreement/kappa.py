@@ -54,9 +54,15 @@ def weighted_kappa(a: ArrayLike, b: ArrayLike, weights: Literal["linear", "quadr
     >>> round(weighted_kappa([0, 1, 2, 3], [0, 1, 3, 3], "linear"), 3)
     0.818
     """
-    table, values = _table(a, b)
-    distance = np.abs(values[:, None] - values[None, :])
-    return kappa_of_table(table, distance if weights == "linear" else distance**2)
+    first, second = _paired(a, b)
+    # The sums need no table of all pairs of values, which 20,000 different values would make of 400 million cells.
+    if weights == "quadratic":
+        observed = float(np.mean((first - second) ** 2))
+        expected = float(first.var() + second.var() + (first.mean() - second.mean()) ** 2)
+    else:
+        observed = float(np.mean(np.abs(first - second)))
+        expected = _mean_distance(first, second)
+    return 1 - observed / expected if expected > 0 else float("nan")
 
 
 def cohen_kappa(a: ArrayLike, b: ArrayLike) -> float:
@@ -104,6 +110,18 @@ def _paired(a: ArrayLike, b: ArrayLike) -> tuple[FloatVector, FloatVector]:
     if first.shape != second.shape or first.ndim != 1 or not first.size:
         raise ValueError(f"expected two series of one length, found shapes {first.shape} and {second.shape}")
     return first, second
+
+
+def _mean_distance(first: FloatVector, second: FloatVector) -> float:
+    """Mean absolute difference of all pairs of a value of one series and a value of the other.
+
+    The distance of two values is the length between them: the sum over the gaps between sorted values, each weighted by
+    the share of pairs that lie on both sides of it.
+    """
+    values = np.unique(np.concatenate([first, second]))
+    up_to = [np.searchsorted(np.sort(each), values[:-1], side="right") / each.size for each in (first, second)]
+    apart = up_to[0] * (1 - up_to[1]) + up_to[1] * (1 - up_to[0])
+    return float((apart * np.diff(values)).sum())
 
 
 def _table(a: ArrayLike, b: ArrayLike) -> tuple[FloatVector, FloatVector]:

@@ -15,6 +15,7 @@ from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.trial.crp import BelowDetectionRule
 from sparcc_pipeline.trial.instruments import AsdasForm, Instrument
 from sparcc_pipeline.trial.protocol.choices import CHOICES, Choice, ChoiceValue, ClinicalDefinition, ImagingDefinition
+from sparcc_pipeline.trial.protocol.over_time import Confirmation, FlareRules, SustainedRules
 from sparcc_pipeline.trial.reading import Adjudication, Counts
 
 DAYS_A_WEEK: Final = 7
@@ -28,13 +29,6 @@ class MriSign(Enum):
 
     READING = "reading"
     SCORE = "score"
-
-
-class ComparedWith(Enum):
-    """The earlier ASDAS with which a flare is compared; the value is the name in the protocol file."""
-
-    PREVIOUS = "previous"
-    LOWEST = "lowest"
 
 
 @dataclass(frozen=True)
@@ -112,21 +106,21 @@ class ImagingRules:
 
 @dataclass(frozen=True)
 class TargetRules:
-    """Cut-offs of both halves in both definitions, and of flares.
+    """Cut-offs of both halves in both definitions, and the rules about several visits.
 
     Parameters
     ----------
     asdas_inactive_below, asdas_low_below : the two definitions of the clinical half
     sparcc_cut_off : the imaging half is below it, or at most it
-    flare_asdas_rise : smallest rise of ASDAS that is a flare
-    flare_compared_with : the earlier visit with which ASDAS is compared
+    confirmation : condition under which the target counts as met
     """
 
     asdas_inactive_below: float
     asdas_low_below: float
     sparcc_cut_off: float
-    flare_asdas_rise: float
-    flare_compared_with: ComparedWith
+    confirmation: Confirmation = Confirmation.SINGLE_VISIT
+    sustained: SustainedRules = SustainedRules()
+    flare: FlareRules = FlareRules()
 
     def clinical_cut_off(self, definition: ClinicalDefinition) -> float:
         """Return the ASDAS below which the clinical half is met."""

@@ -20,7 +20,6 @@ from sparcc_pipeline.trial.instruments import (
 from sparcc_pipeline.trial.protocol.choices import CHOICES, ChoiceValue
 from sparcc_pipeline.trial.protocol.definition import (
     Arm,
-    ComparedWith,
     EligibilityLimits,
     ImagingRules,
     InstrumentRules,
@@ -28,6 +27,15 @@ from sparcc_pipeline.trial.protocol.definition import (
     PlannedVisit,
     Protocol,
     TargetRules,
+)
+from sparcc_pipeline.trial.protocol.over_time import (
+    Confirmation,
+    CountsFrom,
+    FlareDefinition,
+    FlareRules,
+    SustainedDefinition,
+    SustainedRules,
+    require_over_time,
 )
 from sparcc_pipeline.trial.protocol.table import FLAG, TEXT, WHOLE, Settings, SourcedTable, Tables
 from sparcc_pipeline.trial.reading import LARGEST_TOTAL, Counts
@@ -157,11 +165,37 @@ def _target(table: SourcedTable, settings: Settings) -> TargetRules:
         asdas_inactive_below=table.number("asdas_inactive_below", settings, 0, 10),
         asdas_low_below=table.number("asdas_low_below", settings, 0, 10),
         sparcc_cut_off=table.number("sparcc_cut_off", settings, 0, LARGEST_TOTAL),
-        flare_asdas_rise=table.number("flare_asdas_rise", settings, 0.01, 10),
-        flare_compared_with=table.one_of("flare_compared_with", ComparedWith, settings),
+        confirmation=table.one_of("confirmation", Confirmation, settings, Confirmation.SINGLE_VISIT),
+        sustained=_sustained(table, settings),
+        flare=_flare(table, settings),
     )
     table.finish()
     return rules
+
+
+def _sustained(table: SourcedTable, settings: Settings) -> SustainedRules:
+    usual = SustainedRules()
+    return SustainedRules(
+        definition=table.one_of("sustained", SustainedDefinition, settings, usual.definition),
+        first_week=table.whole("sustained_first_week", settings, 0, 520, usual.first_week),
+        second_week=table.whole("sustained_second_week", settings, 0, 520, usual.second_week),
+        last_week=table.whole("sustained_last_week", settings, 0, 520, usual.last_week),
+        counts_from=table.one_of("sustained_from", CountsFrom, settings, usual.counts_from),
+    )
+
+
+def _flare(table: SourcedTable, settings: Settings) -> FlareRules:
+    usual = FlareRules()
+    return FlareRules(
+        definition=table.one_of("flare", FlareDefinition, settings, usual.definition),
+        counts_from=table.one_of("flare_compared_with", CountsFrom, settings),
+        asdas_rise=table.number("flare_asdas_rise", settings, 0.01, 10),
+        asdas_high=table.number("flare_asdas_high", settings, 0.01, 10, usual.asdas_high),
+        asdas_very_high=table.number("flare_asdas_very_high", settings, 0.01, 10, usual.asdas_very_high),
+        basdai_from=table.number("flare_basdai_from", settings, 0, 10, usual.basdai_from),
+        basdai_rise=table.number("flare_basdai_rise", settings, 0.01, 10, usual.basdai_rise),
+        mri_lesions=table.whole("flare_mri_lesions", settings, 1, 72, usual.mri_lesions),
+    )
 
 
 def _instruments(table: SourcedTable, settings: Settings) -> InstrumentRules:
@@ -208,3 +242,6 @@ def _require_sound(protocol: Protocol) -> None:
             f"expected target.asdas_inactive_below at or under target.asdas_low_below in {protocol.file}, found "
             f"{protocol.target.asdas_inactive_below:g} over {protocol.target.asdas_low_below:g}; change one"
         )
+    require_over_time(
+        protocol.target.sustained, protocol.target.flare, tuple(weeks), protocol.full_dose_weeks, protocol.file
+    )

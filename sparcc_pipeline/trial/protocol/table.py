@@ -27,6 +27,9 @@ _WORDS: Final[Mapping[tuple[type, ...], str]] = {
     LIST: "a list of tables",
 }
 
+NOT_IN_FILE: Final = "[D] the file does not set it: rule of earlier versions"
+"""Source of an optional setting that the file leaves out."""
+
 Tables = Mapping[str, object]
 _E = TypeVar("_E", bound=Enum)
 
@@ -95,27 +98,35 @@ class SourcedTable:
         """Return true or false; its source goes into `settings`."""
         return cast(bool, self.sourced(key, FLAG, settings))
 
-    def whole(self, key: str, settings: Settings, lowest: int, highest: int) -> int:
-        """Return a whole number in this range; its source goes into `settings`."""
-        value = cast(int, self.sourced(key, WHOLE, settings))
+    def whole(self, key: str, settings: Settings, lowest: int, highest: int, default: int | None = None) -> int:
+        """Return a whole number in this range, or the default of an absent key; its source goes into `settings`."""
+        value = cast(int, self._or_default(key, WHOLE, settings, default))
         if not lowest <= value <= highest:
             raise self.wrong(key, value, f"a whole number of {lowest}-{highest}")
         return value
 
-    def number(self, key: str, settings: Settings, lowest: float, highest: float) -> float:
-        """Return a number in this range; its source goes into `settings`."""
-        value = cast(float, self.sourced(key, NUMBER, settings))
+    def number(
+        self, key: str, settings: Settings, lowest: float, highest: float, default: float | None = None
+    ) -> float:
+        """Return a number in this range, or the default of an absent key; its source goes into `settings`."""
+        value = cast(float, self._or_default(key, NUMBER, settings, default))
         if not lowest <= value <= highest:
             raise self.wrong(key, value, f"a number of {lowest:g}-{highest:g}")
         return float(value)
 
-    def one_of(self, key: str, kind: type[_E], settings: Settings) -> _E:
-        """Return a member of an enumeration; its source goes into `settings`."""
-        value = self.sourced(key, TEXT, settings)
+    def one_of(self, key: str, kind: type[_E], settings: Settings, default: _E | None = None) -> _E:
+        """Return a member of an enumeration, or the default of an absent key; its source goes into `settings`."""
+        value = self._or_default(key, TEXT, settings, None if default is None else default.value)
         allowed = [each.value for each in kind]
         if value not in allowed:
             raise self.wrong(key, value, f"one of {', '.join(map(repr, allowed))}")
         return kind(value)
+
+    def _or_default(self, key: str, kind: tuple[type, ...], settings: Settings, default: object) -> object:
+        if default is None or self.has(key):
+            return self.sourced(key, kind, settings)
+        settings.values[self.key(key)], settings.sources[self.key(key)] = default, NOT_IN_FILE
+        return default
 
     def finish(self) -> None:
         """Raise ConfigError if a key was not read."""

@@ -148,6 +148,17 @@ def document(run_at: Callable[[Request], Run]) -> dict[str, Any]:
     return _document(_comparison(), run_at)
 
 
+def test_the_smallest_detectable_change_is_that_of_the_model(run_at: Callable[[Request], Run]) -> None:
+    comparison = _comparison()
+    for own, limit in (({}, 6.4), ({"smallest_detectable_change": "1.0"}, 1.0)):
+        scored = replace(comparison.scored, model={**comparison.scored.model, **own})
+        document = _document(replace(comparison, scored=scored), run_at)
+        change = document["follow_ups"][0]["change"]
+
+        assert document["limits"]["detectable"] == limit
+        assert change["detectable"] is (abs(change["total"]) >= limit)
+
+
 def _page(document: dict[str, Any], words: Language = ENGLISH) -> str:
     compared = sum(each["status"] == "compared" for each in document["follow_ups"])
     change = as_document(ChangeDocument, document)

@@ -267,3 +267,15 @@ def test_the_calibration_is_that_of_the_contrasts_that_showed_the_bones(
     calibration = load_segmenter(made).calibration_of(tissue)
 
     assert calibration is not None and calibration.reading_sd == reading_sd
+
+
+def test_a_bundle_states_its_own_smallest_detectable_change_where_its_metadata_hold_one(
+    made: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(made, folder)
+    assert "smallest_detectable_change" not in Bundle.open(folder).facts
+
+    metadata = folder / "configs" / "metadata.json"
+    write(metadata, {**read(metadata), "smallest_detectable_change": 3.9})
+    assert Bundle.open(folder).facts["smallest_detectable_change"] == "3.9"

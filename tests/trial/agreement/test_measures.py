@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -266,3 +268,29 @@ def test_quadrants_that_one_could_not_evaluate_are_left_out() -> None:
     assert found.agreed == pytest.approx(2 / 3)
     assert found.adjusted.value == pytest.approx(1 / 3)
     assert quadrant_agreement([None, 1], [1, None], ["a", "b"], 1) is None
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+def test_weighted_kappa_is_that_of_the_table_of_all_pairs(weights: Literal["linear", "quadratic"]) -> None:
+    generator = np.random.default_rng(6)
+    for _ in range(50):
+        a = generator.integers(0, 12, 30) / 2
+        b = np.abs(a + generator.integers(-3, 4, 30) / 2)
+        values = np.unique(np.concatenate([a, b]))
+        table = np.array([[np.sum((a == x) & (b == y)) for y in values] for x in values])
+        distance = np.abs(values[:, None] - values[None, :])
+        expected = kappa_of_table(table, distance if weights == "linear" else distance**2)
+
+        assert weighted_kappa(a, b, weights) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+def test_weighted_kappa_of_20000_values_needs_no_table_of_all_pairs(weights: Literal["linear", "quadratic"]) -> None:
+    a = np.arange(20_000) * 0.37
+    tracemalloc.start()
+    found = weighted_kappa(a, a[::-1].copy(), weights)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert found == pytest.approx(-0.5 if weights == "linear" else -1, abs=1e-3)
+    assert peak < 10e6

@@ -123,3 +123,39 @@ def test_a_fault_names_file_and_key(dotted: str, value: Any, text: str) -> None:
 
     assert "bad.toml" in str(caught.value)
     assert text in str(caught.value)
+
+
+def test_a_file_without_the_choices_about_several_visits_keeps_the_earlier_rules() -> None:
+    tables = content(**MADE)
+    kept = ("flare_asdas_rise", "flare_compared_with")
+    added = [key for key in tables["target"] if key.startswith(("flare", "sustained", "confirm")) and key not in kept]
+    for key in added:
+        del tables["target"][key]
+    read = protocol_from(tables, "mine.toml")
+
+    assert len(added) == 12
+    assert read.target == protocol_from(content(**MADE), "mine.toml").target
+    assert read.sources["target.flare"].startswith("[D] the file does not set it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flare": "c_optimise"}, "target.flare_compared_with"),
+        ({"flare": "relapse"}, "target.flare"),
+        ({"confirmation": "three_visits"}, "target.confirmation"),
+        ({"sustained_from": "lowest"}, "target.sustained_from"),
+        ({"sustained": "c_optimise", "sustained_last_week": 50}, "week 50"),
+        ({"sustained": "c_optimise", "sustained_second_week": 34}, "week 32 or 34"),
+        ({"flare_mri_lesions": 0}, "target.flare_mri_lesions"),
+    ],
+)
+def test_choices_about_several_visits_that_cannot_be_applied_are_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    tables = content(**MADE)
+    for key, value in changes.items():
+        tables["target"][key] = {"value": value, "source": "a test"}
+
+    with pytest.raises(ConfigError, match=message):
+        protocol_from(tables, "mine.toml")

@@ -284,4 +284,4 @@ def _ask_about_window(planned: PlannedVisit, day: int, row: CheckedRow, protocol
 def _participant(name: str, merged: _Merged | None) -> Participant:
     values = {} if merged is None else merged.values
     screening = Screening(**{each.name: values.get(each.name) for each in fields(Screening)})
-    return Participant(name, values.get("site"), screening)
+    return Participant(name, values.get("site"), screening, values.get("end_reason"))

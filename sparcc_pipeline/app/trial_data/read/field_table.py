@@ -48,6 +48,11 @@ _HEADERS: Final[Mapping[str, str]] = {
     "live_vaccine": "活疫苗",
     "other_inclusion_met": "其他入选标准均符合 其他纳入标准均符合",
     "other_exclusion": "符合其他排除标准",
+    "end_reason": "退出原因 脱落原因 withdrawal_reason",
+    "stratum": "分层 分层因素",
+    "block": "区组 区组号",
+    "randomised_on": "randomization_date randomised_date 随机日期 随机化日期",
+    "allocation_number": "随机号 随机序号",
     "visit_date": "date 访视日期 随访日期 日期",
     "patient_global": "ptga patient_global_assessment 患者总体评价 患者整体评估",
     "crp_mg_l": "CRP(mg/L) C反应蛋白(mg/L) C-反应蛋白mg/L",
@@ -133,6 +138,19 @@ _BLOOD_TESTS: Final = (
 """Blood tests of a visit: name, label, CDISC-like name, range, unit."""
 
 
+END_REASONS: Final = (
+    "lost_to_follow_up",
+    "withdrew_consent",
+    "adverse_event",
+    "lack_of_effect",
+    "decision_of_the_physician",
+    "pregnancy",
+    "death",
+    "other",
+)
+"""Words for the end of a participation."""
+
+
 def _participant_fields() -> Iterator[Field]:
     yield _field(Place.PARTICIPANT, _TEXT, "site", "site", "DM.SITEID")
     for row in _LABORATORY:
@@ -141,6 +159,8 @@ def _participant_fields() -> Iterator[Field]:
     yield _field(Place.PARTICIPANT, _WHOLE, "nyha_class", nyha, "FT.NYHA", (0, 4))
     for answer in _ANSWERS:
         yield _field(Place.PARTICIPANT, _YES_NO, *answer)
+    ended = "why the participant left the trial; empty for those who did not"
+    yield _field(Place.PARTICIPANT, Kind.WORD, "end_reason", ended, "DS.DSDECOD", words=END_REASONS)
 
 
 def _items(name: str, label: str, count: int, kind: Kind) -> Iterator[Field]:
@@ -225,6 +245,12 @@ def _other_fields() -> Iterator[Field]:
     yield _field(Place.MANIFEST, _TEXT, "outline", outline)
     yield from _keys(Place.ALLOCATION, with_visit=False)
     yield _field(Place.ALLOCATION, _TEXT, "arm", "name of the arm in the protocol file", "DM.ARM")
+    stratum = "stratum of the randomisation"
+    number = "place in the list of the stratum"
+    yield _field(Place.ALLOCATION, _TEXT, "stratum", stratum)
+    yield _field(Place.ALLOCATION, Kind.IDENTIFIER, "block", "block of the randomisation within the stratum")
+    yield _field(Place.ALLOCATION, Kind.DATE, "randomised_on", "day of the randomisation", "DS.DSSTDTC")
+    yield _field(Place.ALLOCATION, _WHOLE, "allocation_number", number, limits=(1, 100_000))
     yield from _keys(Place.DOSING)
     yield _field(Place.DOSING, _WHOLE, "dose_step", dose_step, "EX.STEP", (0, 2))
 

@@ -7,6 +7,8 @@ that it is simulated.
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -62,13 +64,34 @@ def write_trial_files(
         write_text(folder / path / SCORE_FILE, json.dumps(document, indent=1) + "\n")
         manifest.append({"participant": score.participant, "visit": score.visit, "path": path.as_posix()})
     write_text(folder / SCORES, _csv(manifest))
-    write_text(folder / ALLOCATION, _csv([{"participant": name, "arm": arm} for name, arm in trial.arms.items()]))
+    write_text(folder / ALLOCATION, _csv(_allocation(trial, protocol)))
     steps = [{"participant": name, "visit": visit, "dose_step": step} for (name, visit), step in trial.steps.items()]
     write_text(folder / DOSING, _csv(steps))
 
 
+def _allocation(trial: SimulatedTrial, protocol: Protocol) -> list[dict[str, Any]]:
+    """Rows of the allocation list: permuted blocks of the smallest size within each site."""
+    planned = [arm.participants for arm in protocol.arms]
+    size, numbers, rows = sum(planned) // math.gcd(*planned), Counter[str](), []
+    sites = {each.participant: each.site or "" for each in trial.data.participants}
+    for name, arm in trial.arms.items():
+        numbers[sites[name]] += 1
+        number = numbers[sites[name]]
+        rows.append(
+            {
+                "participant": name,
+                "arm": arm,
+                "stratum": sites[name],
+                "block": -(-number // size),
+                "allocation_number": number,
+                "randomised_on": FIRST_DAY.isoformat(),
+            }
+        )
+    return rows
+
+
 def _participant(each: Participant) -> dict[str, Any]:
-    return {"participant": each.participant, "site": each.site, **vars(each.screening)}
+    return {"participant": each.participant, "site": each.site, **vars(each.screening), "end_reason": each.end_reason}
 
 
 def _visit(each: ClinicalVisit) -> dict[str, Any]:

@@ -7,21 +7,17 @@ Contents: `run_simulate`, `run_demo`.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
 import sys
 import webbrowser
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
-from sparcc_pipeline import __version__
 from sparcc_pipeline.app.results.score_document import json_text
 from sparcc_pipeline.app.results.store import SCORE_RESULT, ResultFolder, ResultKind
 from sparcc_pipeline.app.study.clock import utc_now
@@ -31,26 +27,20 @@ from sparcc_pipeline.app.study.protocol_file import SHIPPED_PROTOCOL
 from sparcc_pipeline.app.study.resources import config_file
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources
 from sparcc_pipeline.app.trial_data.simulate import files
+from sparcc_pipeline.app.trial_data.simulate.choice_plots import flare_plot, rule_plot
 from sparcc_pipeline.app.trial_data.simulate.phantom_scores import PhantomStudy, score_phantoms
 from sparcc_pipeline.app.trial_data.simulate.simulation_report import chance_plot, simulation_markdown, wrong_plot
+from sparcc_pipeline.app.trial_data.simulate.trials import simulate_all, simulation_document
 from sparcc_pipeline.app.trial_data.trial_report.command import run_report
-from sparcc_pipeline.simulation.agreement import simulated_agreement
-from sparcc_pipeline.simulation.assumptions import Assumptions, assumptions_from
+from sparcc_pipeline.simulation.assumptions import Assumptions
+from sparcc_pipeline.simulation.assumptions_file import assumptions_from
+from sparcc_pipeline.simulation.calibration.calibrate import calibrated
 from sparcc_pipeline.simulation.items import simulated_items
-from sparcc_pipeline.simulation.operating import (
-    TrialFigures,
-    changed_by_rereading,
-    observe,
-    operating_characteristics,
-    power,
-)
 from sparcc_pipeline.simulation.simulate import SimulatedTrial, simulate_trial
-from sparcc_pipeline.trial.assessment import assess_trial
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.protocol.mapping import protocol_from
 
 ASSUMPTIONS: Final = Path("simulation.toml")
-SCHEMA: Final = "sparcc-simulation-result/1"
 MAIN_FILE: Final = "simulation.json"
 DATA: Final = "data"
 """Folder of the files of the first simulated trial."""
@@ -59,7 +49,7 @@ SIMULATION_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-simulation-result/",
     re.compile(
-        r"simulation\.(json|md)|(chance_met|wrong_calls)\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
+        r"simulation\.(json|md)|(chance_met|wrong_calls|taper_rules|flares)\.svg|data(/((participants|visits|readings|reading_items|scores|allocation|dosing)\.csv"
         rf"|protocol\.toml|scores(/P\d+(/W\d+(/({SCORE_RESULT.names.pattern}))?)?)?))?"
     ),
 )
@@ -74,30 +64,43 @@ DEMO_ARMS: Final = {"taper": 20, "control": 10}
 def run_simulate(
     out: Path, seed: int, trials: int, assumptions_file: Path | None, protocol_file: Path | None, *, force: bool
 ) -> None:
-    """Simulate trials; write simulation.md, simulation.json, two plots and the files of the first trial.
+    """Simulate trials; write simulation.md, simulation.json, four plots and the files of the first trial.
 
     Raises
     ------
-    ConfigError : assumptions or protocol are not valid
+    ConfigError : assumptions or protocol are not valid, or the trials contradict the assumptions
     OutputError : the folder holds other files, or cannot be written
     """
     assumptions = load_assumptions(assumptions_file)
     content = _protocol_content(protocol_file, assumptions)
     protocol = protocol_from(content, "protocol.toml")
     with ResultFolder(out, force=force, kind=SIMULATION_RESULT) as result:
+        if assumptions.to_calibrate:
+            typer.echo(f"calibrating {', '.join(sorted(assumptions.to_calibrate))}", err=True)
+            assumptions = calibrated(assumptions, protocol)
         seeds = [seed + number for number in range(trials)]
         typer.echo(f"{trials} trials of {protocol.participants} participants, seeds {seeds[0]}-{seeds[-1]}", err=True)
-        document = _document(_simulate_all(seeds, protocol, assumptions), seed, protocol, assumptions)
+        first = simulate_trial(protocol, assumptions, seed)
+        trials_done = simulate_all(seeds, protocol, assumptions, partial(_progress, len(seeds)))
+        document = simulation_document(trials_done, first, seed, protocol, assumptions)
         text = simulation_markdown(document)
         write_text(result.path / "simulation.md", text)
         write_text(result.path / "chance_met.svg", chance_plot(document))
         write_text(result.path / "wrong_calls.svg", wrong_plot(document))
+        write_text(result.path / "taper_rules.svg", rule_plot(document))
+        write_text(result.path / "flares.svg", flare_plot(document))
         write_text(result.path / MAIN_FILE, json_text(document))
         (result.path / DATA).mkdir()
-        files.write_trial_files(simulate_trial(protocol, assumptions, seed), protocol, content, result.path / DATA)
+        files.write_trial_files(first, protocol, content, result.path / DATA)
         result.publish()
     typer.echo(text)
     typer.echo(f"Results: {out}")
+
+
+def _progress(trials: int, done: int) -> None:
+    """Print the number of finished trials, ten times in all."""
+    if done % max(1, trials // 10) == 0:
+        typer.echo(f"{done} of {trials} trials", err=True)
 
 
 def run_demo(out: Path, seed: int, code: LanguageCode, *, pdf: bool, show: bool) -> None:
@@ -175,54 +178,3 @@ def _protocol_content(
     for arm in content.get("arms", []):
         arm["participants"] = (arms or {}).get(arm.get("name"), arm.get("participants"))
     return content
-
-
-def _simulate_all(seeds: list[int], protocol: Protocol, assumptions: Assumptions) -> list[TrialFigures]:
-    """Simulate every trial, one process a core; the number of processes changes no figure."""
-    one = partial(_simulate_one, protocol, assumptions)
-    workers = min(len(seeds), os.cpu_count() or 1)
-    if workers == 1:
-        return [one(seed) for seed in seeds]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(one, seeds))
-
-
-def _simulate_one(protocol: Protocol, assumptions: Assumptions, seed: int) -> TrialFigures:
-    trial = simulate_trial(protocol, assumptions, seed)
-    return observe(trial, assess_trial(trial.data, protocol), protocol)
-
-
-def _document(trials: list[TrialFigures], seed: int, protocol: Protocol, assumptions: Assumptions) -> dict[str, Any]:
-    """Return all figures, ready for JSON."""
-    flips = operating_characteristics(trials, protocol.target)
-    agreement = simulated_agreement(simulate_trial(protocol, assumptions, seed), seed)
-    return {
-        "schema": SCHEMA,
-        "research_use_only": True,
-        "software": {"name": "sparcc-pipeline", "version": __version__},
-        "seed": seed,
-        "trials": len(trials),
-        "participants": protocol.participants,
-        "protocol": {"registry": protocol.registry, "choices": dict(protocol.choices)},
-        "flips": [_plain({**asdict(each), "definition": each.definition.value}) for each in flips],
-        "turned_by_reading_again": {
-            each.definition.value: changed_by_rereading(trials, each.definition, protocol.target)
-            for each in flips[:: len(flips) // 2]
-        },
-        "power": [asdict(each) for each in power(trials, assumptions)],
-        "agreement": agreement,
-        "assumptions": {
-            key: {"value": value, "source": assumptions.sources[key]} for key, value in assumptions.values.items()
-        },
-    }
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with null for NaN, which marks a true total that did not occur."""
-
-    def known(value: Any) -> Any:
-        return None if isinstance(value, float) and value != value else value
-
-    return {
-        key: [known(each) for each in value] if isinstance(value, tuple) else known(value) for key, value in row.items()
-    }

@@ -1,18 +1,29 @@
 """Write the figures of a simulation as Markdown and as plots.
 
-Contents: `simulation_markdown`, `chance_plot`, `wrong_plot`.
+Contents: `simulation_markdown`, `chance_plot`, `wrong_plot`, `svg_of`. The tables of choices are in
+`choice_tables.py`.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from matplotlib.figure import Figure
 
 from sparcc_pipeline.app.report.plots import SOFT, plot_style
+from sparcc_pipeline.app.trial_data.simulate.choice_tables import (
+    checks,
+    flares,
+    joint_power,
+    missing_data,
+    percent,
+    table,
+    taper_rules,
+    targets,
+)
 from sparcc_pipeline.app.trial_data.trial_report.plots import COLORS, DASHES
 
 WRONG: Final = (
@@ -29,11 +40,23 @@ def simulation_markdown(document: Mapping[str, Any]) -> str:
     lines = [
         f"{document['trials']} simulated trials of {document['participants']} participants, seed {document['seed']}.",
         "",
+        *checks(document),
+        "",
         *_flips(document),
         "",
         *_chances(document),
         "",
         *_power(document),
+        "",
+        *missing_data(document),
+        "",
+        *joint_power(document),
+        "",
+        *taper_rules(document),
+        "",
+        *targets(document),
+        "",
+        *flares(document),
         "",
         *_agreement(document),
     ]
@@ -51,25 +74,25 @@ def _flips(document: Mapping[str, Any]) -> list[str]:
     )
     keys = ("false_met", "false_missed", "turned", "between_visits")
     rows = [
-        [CUT_OFFS[each["definition"]], each["method"], *(_percent(each[key]) for key in keys)]
+        [CUT_OFFS[each["definition"]], each["method"], *(percent(each[key]) for key in keys)]
         for each in document["flips"]
     ]
     repeats = [
-        f"One reader who reads the same images again decides differently in {_percent(share)} ({CUT_OFFS[name]})."
+        f"One reader who reads the same images again decides differently in {percent(share)} ({CUT_OFFS[name]})."
         for name, share in document["turned_by_reading_again"].items()
     ]
     intro = "How often noise of the score alone flips the imaging target (visits after the baseline):"
-    return [intro, "", *_table(head, rows), "", *repeats]
+    return [intro, "", *table(head, rows), "", *repeats]
 
 
 def _chances(document: Mapping[str, Any]) -> list[str]:
     totals = range(len(document["flips"][0]["chance_met"]))
     rows = [
-        [CUT_OFFS[each["definition"]], each["method"], *(_percent(chance) for chance in each["chance_met"])]
+        [CUT_OFFS[each["definition"]], each["method"], *(percent(chance) for chance in each["chance_met"])]
         for each in document["flips"]
     ]
     intro = "Share called as meeting the target, by true total:"
-    return [intro, "", *_table(("cut-off", "score", *map(str, totals)), rows)]
+    return [intro, "", *table(("cut-off", "score", *map(str, totals)), rows)]
 
 
 def _power(document: Mapping[str, Any]) -> list[str]:
@@ -80,18 +103,18 @@ def _power(document: Mapping[str, Any]) -> list[str]:
             f"{each['analysed']:.0f}",
             f"{each['difference']:+.2f}",
             f"{each['standard_error']:.2f}",
-            _percent(each["different"]),
+            percent(each["different"]),
             f"{each['margin']:g}",
-            _percent(each["not_inferior"]),
+            percent(each["not_inferior"]),
         ]
         for each in document["power"]
     ]
     # Largest standard error of a share, at one half.
     error = 50 / math.sqrt(document["trials"])
     return [
-        "Taper against control at the last visit (change since baseline, adjusted for the baseline):",
+        "Taper against control at the last visit (change adjusted for the baseline; multiple imputation):",
         "",
-        *_table(head, rows),
+        *table(head, rows),
         "",
         f"Shares of trials have a Monte Carlo standard error of at most {error:.1f} points. "
         "Differences and standard errors are means over the trials.",
@@ -111,7 +134,7 @@ def _agreement(document: Mapping[str, Any]) -> list[str]:
         for each in document["agreement"]
     ]
     intro = "Agreement in the first trial (95 % intervals from a bootstrap of participants):"
-    return [intro, "", *_table(head, rows)]
+    return [intro, "", *table(head, rows)]
 
 
 def chance_plot(document: Mapping[str, Any]) -> str:
@@ -136,7 +159,7 @@ def chance_plot(document: Mapping[str, Any]) -> str:
             axes.set(title=CUT_OFFS[name], xlabel="True SPARCC", ylim=(-2, 102))
         panels[0].set_ylabel("Called as meeting the target, %")
         panels[1].legend(loc="upper right")
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def wrong_plot(document: Mapping[str, Any]) -> str:
@@ -154,7 +177,7 @@ def wrong_plot(document: Mapping[str, Any]) -> str:
             axes.set(title=CUT_OFFS[name], xlabel="Share of visits, %", xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
             axes.set_yticks(places, [f["method"] for f in rows])
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(WRONG))
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def _ends(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -162,14 +185,11 @@ def _ends(row: Mapping[str, Any]) -> tuple[float, float]:
     return min(shares), max(shares)
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """Return a figure as SVG, the same bytes for the same figure."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _estimate(found: Mapping[str, Any] | None, digits: int = 2) -> str:
@@ -177,7 +197,3 @@ def _estimate(found: Mapping[str, Any] | None, digits: int = 2) -> str:
         return "-"
     ends = "" if found["low"] is None else f" ({found['low']:.{digits}f}-{found['high']:.{digits}f})"
     return f"{found['value']:.{digits}f}{ends}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]

@@ -28,7 +28,7 @@ REPORT_CHOICES: Final = ("age_max_years", "haemoglobin_min_g_l", "dual_clinical"
 """Choices of the protocol that every report needs."""
 
 REPORT_RESULT: Final = ResultKind(
-    MAIN_FILE, "sparcc-trial-report/", re.compile(r"report\.(json|html|pdf)|(queries|missing)\.csv")
+    MAIN_FILE, "sparcc-trial-report/", re.compile(r"report\.(json|html|pdf)|(queries|missing|analysis_sets)\.csv")
 )
 
 

@@ -17,9 +17,12 @@ from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.trial_data.trial_report import plots
 from sparcc_pipeline.app.trial_data.trial_report import words as terms
 from sparcc_pipeline.app.trial_data.trial_report.agreement import agreement_content
+from sparcc_pipeline.app.trial_data.trial_report.consort import allocation_content
 from sparcc_pipeline.app.trial_data.trial_report.timelines import score_interval, timeline_svg
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.allocation.blocks import Allocated
 from sparcc_pipeline.trial.assessment import VisitAssessment, assess_trial
+from sparcc_pipeline.trial.doses import DoseFault
 from sparcc_pipeline.trial.eligibility import Eligibility
 from sparcc_pipeline.trial.protocol.definition import PlannedVisit, Protocol
 from sparcc_pipeline.trial.records import DataQuery, TrialData
@@ -54,11 +57,15 @@ class Unblinded:
     arms : arm of each participant
     steps : dose step at each visit
     without_data : number of people in the allocation who are in no clinical table, by arm
+    listed : everyone in the allocation
+    faults : recorded doses that contradict arm or protocol, by participant
     """
 
     arms: Mapping[str, str]
     steps: Mapping[tuple[str, str], int]
     without_data: Mapping[str, int] = field(default_factory=dict)
+    listed: Sequence[Allocated] = ()
+    faults: Mapping[str, Sequence[DoseFault]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ def report_content(
         "letters": terms.STATUS_LETTERS,
         "instruments": terms.INSTRUMENTS,
         "sources": terms.SOURCES,
+        "allocation": _allocation(of, entry, unblinded, protocol, words),
         "plots": _plots(groups, protocol, words),
         **agreement_content(data, protocol, words),
         **_queries(data.queries, gaps),
@@ -139,6 +147,14 @@ def _flow(
         if unblinded
     ]
     return {"counts": found, "reasons": [(words.say(name), count) for name, count in reasons], "arms": arms}
+
+
+def _allocation(
+    of: Courses, entry: Mapping[str, Eligibility], unblinded: Unblinded | None, protocol: Protocol, words: Language
+) -> dict[str, Any] | None:
+    if unblinded is None:
+        return None
+    return allocation_content(of, entry, unblinded.listed, unblinded.faults, protocol, words)
 
 
 def _visit_row(summary: Any) -> dict[str, Any]:

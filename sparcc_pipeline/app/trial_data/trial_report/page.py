@@ -26,6 +26,7 @@ from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.results.tables import Column, Table, csv_text
 from sparcc_pipeline.app.study.files import write_bytes, write_text
 from sparcc_pipeline.app.trial_data.data_tables import query_table
+from sparcc_pipeline.app.trial_data.trial_report.consort import set_table
 from sparcc_pipeline.app.trial_data.trial_report.content import Unblinded, report_content
 from sparcc_pipeline.app.trial_data.trial_report.plots import detectable_change
 from sparcc_pipeline.trial.protocol.choices import ImagingDefinition
@@ -68,7 +69,7 @@ class TrialReport:
 
 
 def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: bool) -> None:
-    """Write `report.html`, `queries.csv`, `missing.csv` and, if `pdf` is set, `report.pdf`.
+    """Write `report.html`, `queries.csv`, `missing.csv`, and if asked for `report.pdf`; unblinded `analysis_sets.csv`.
 
     Raises
     ------
@@ -90,6 +91,8 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
         for gap in content["all_gaps"]
     ]
     write_text(folder / "missing.csv", csv_text(Table(MISSING, gaps)))
+    if content["allocation"] is not None:
+        write_text(folder / "analysis_sets.csv", csv_text(set_table(content["allocation"]["members"])))
     if pdf:
         write_bytes(folder / "report.pdf", _pdf(content, words))
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.agreement.pairs import PairKind
+from sparcc_pipeline.trial.allocation.sets import Exclusion
 from sparcc_pipeline.trial.reading import ScoreSource
 from sparcc_pipeline.trial.records import QueryKind
 from sparcc_pipeline.trial.remission import TargetStatus
@@ -84,6 +85,29 @@ LEFT_OUT: Final[Mapping[str, Message]] = {
     "row": Message("the row does not count"),
     "nothing": Message("everything counts"),
 }
+
+EXCLUSION: Final[Mapping[Exclusion, Message]] = {
+    Exclusion.NO_DATA: Message("no clinical data"),
+    Exclusion.NOT_ELIGIBLE: Message("entry criteria not met"),
+    Exclusion.ENTRY_UNKNOWN: Message("entry criteria not known"),
+    Exclusion.NOT_FOLLOWED: Message("no record after the baseline"),
+    Exclusion.DOSE: Message("dose against arm or protocol"),
+    Exclusion.RESCUE: Message("rescue treatment"),
+    Exclusion.NO_LAST_VISIT: Message("no primary outcome at the last visit"),
+}
+
+END_REASON: Final[Mapping[str, Message]] = {
+    "lost_to_follow_up": Message("lost to follow-up"),
+    "withdrew_consent": Message("withdrew consent"),
+    "adverse_event": Message("adverse event"),
+    "lack_of_effect": Message("lack of effect"),
+    "decision_of_the_physician": Message("decision of the physician"),
+    "pregnancy": Message("pregnancy"),
+    "death": Message("death"),
+    "other": Message("other reason"),
+    "": Message("no reason recorded"),
+}
+"""Words for the end of a participation; "" where the site gave none."""
 
 FLARE: Final = Message("flare")
 RESCUE: Final = Message("rescue treatment")

@@ -15,9 +15,11 @@ from sparcc_pipeline.app.results.table_reader import read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
 from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.spelling import ask_about_alike
 from sparcc_pipeline.app.trial_data.read.visit_names import is_known, known_visit
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.allocation.blocks import Allocated
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.records import QueryKind, TrialData
 
@@ -29,10 +31,14 @@ class Allocation:
     Parameters
     ----------
     without_data : number of people in the allocation who are in no clinical table, by arm
+    listed : everyone in the allocation, with stratum, block, day and number
+    rows : the row of each, for queries
     """
 
     arms: Mapping[str, str]
     without_data: Mapping[str, int] = field(default_factory=dict)
+    listed: tuple[Allocated, ...] = ()
+    rows: Mapping[str, CheckedRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,20 +55,18 @@ class Dosing:
 
 
 def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol, queries: Queries) -> Allocation:
-    """Return the arm of each participant.
+    """Return the arm of each participant; a participant who is listed twice counts once, with a query.
 
     Raises
     ------
     InputError : the file cannot be read, lacks a column, or gives a participant two arms
     """
-    arms: dict[str, str] = {}
-    unknown: dict[str, str] = {}
+    listed: dict[str, Allocated] = {}
+    rows: dict[str, CheckedRow] = {}
     names = tuple(arm.name for arm in protocol.arms)
     for row in checked_rows(read_table(file), queries, Place.ALLOCATION, required=("participant", "arm")):
         arm = str(row.values["arm"])
-        if not is_known(row, participants, queries):
-            unknown[row.participant] = arm
-            continue
+        known = is_known(row, participants, queries)
         if arm not in names:
             queries.ask(
                 QueryKind.NOT_ALLOWED,
@@ -73,12 +77,42 @@ def read_allocation(file: Path, participants: Sequence[str], protocol: Protocol,
                 Message("use the names of the protocol file"),
                 left_out="row",
             )
-        elif arms.setdefault(row.participant, arm) != arm:
+            continue
+        if row.participant not in listed:
+            listed[row.participant], rows[row.participant] = _allocated(row, arm), row
+        elif listed[row.participant].arm != arm and known:
             raise InputError(
                 f"expected one arm a participant in {file.name}, found two for {row.participant} (row {row.number}); "
                 "correct the allocation before anything is unblinded"
             )
-    return Allocation(arms, Counter(unknown.values()))
+        else:
+            queries.ask(
+                QueryKind.DUPLICATE,
+                row,
+                "participant",
+                Message("each participant once"),
+                Message("{participant} again", participant=row.participant),
+                Message("remove or correct one row"),
+                left_out="row",
+            )
+    ask_about_alike(rows, queries)
+    here = set(participants)
+    arms = {name: each.arm for name, each in listed.items() if name in here}
+    without = Counter(each.arm for name, each in listed.items() if name not in here)
+    return Allocation(arms, without, tuple(listed.values()), rows)
+
+
+def _allocated(row: CheckedRow, arm: str) -> Allocated:
+    day = row.values.get("randomised_on")
+    number = row.values.get("allocation_number")
+    return Allocated(
+        row.participant,
+        arm,
+        row.values.get("stratum"),
+        row.values.get("block"),
+        None if day is None else day.isoformat(),
+        None if number is None else int(number),
+    )
 
 
 def ask_about_unallocated(

@@ -25,8 +25,9 @@ from sparcc_pipeline.app.trial_data.unblinded.allocation import (
     read_allocation,
     read_dosing,
 )
+from sparcc_pipeline.app.trial_data.unblinded.allocation_checks import ask_about_allocation
 from sparcc_pipeline.app.trial_data.unblinded.run import UNBLINDED
-from sparcc_pipeline.app.trial_data.unblinded.steps import ask_about_doses
+from sparcc_pipeline.app.trial_data.unblinded.steps import ask_about_doses, dose_faults
 from sparcc_pipeline.trial.protocol.definition import Protocol
 
 
@@ -73,8 +74,11 @@ def _with_allocation(
     allocation = read_allocation(allocation_file, known, protocol, queries)
     dosing = Dosing({}) if dosing_file is None else read_dosing(dosing_file, known, protocol, queries)
     ask_about_unallocated(allocation_file, loaded.data, allocation, protocol, queries)
+    ask_about_allocation(allocation_file, allocation, loaded.dates, protocol, queries)
     ask_about_doses(loaded.data, allocation, dosing, protocol, queries)
     opened = [file for file in (allocation_file, dosing_file) if file is not None]
     data = replace(loaded.data, queries=tuple(queries))
     loaded = replace(loaded, data=data, inputs=(*loaded.inputs, *map(file_input, opened)))
-    return loaded, Unblinded(allocation.arms, dosing.steps, allocation.without_data)
+    faults = {name: [fault for _, fault in dose_faults(name, allocation, dosing, protocol)] for name in known}
+    listed = allocation.listed
+    return loaded, Unblinded(allocation.arms, dosing.steps, allocation.without_data, listed, faults)

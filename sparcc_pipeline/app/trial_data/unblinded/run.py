@@ -17,6 +17,7 @@ from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
 from sparcc_pipeline.app.trial_data.run import facts, print_queries
 from sparcc_pipeline.app.trial_data.unblinded.allocation import ask_about_unallocated, read_allocation, read_dosing
+from sparcc_pipeline.app.trial_data.unblinded.allocation_checks import ask_about_allocation
 from sparcc_pipeline.app.trial_data.unblinded.steps import ask_about_doses, step_table
 
 UNBLINDED: Final = "UNBLINDED: not for readers and assessors"
@@ -46,6 +47,7 @@ def run_steps(
     allocation = read_allocation(allocation_file, known, protocol, queries)
     dosing = read_dosing(dosing_file, known, protocol, queries)
     ask_about_unallocated(allocation_file, loaded.data, allocation, protocol, queries)
+    ask_about_allocation(allocation_file, allocation, loaded.dates, protocol, queries)
     ask_about_doses(loaded.data, allocation, dosing, protocol, queries)
     table = step_table(loaded.data, allocation, dosing, protocol)
     if out is not None:

@@ -1,6 +1,6 @@
 """The criterion of each step of the taper arm, unblinded. A record of criteria, never advice.
 
-Contents: `step_table`, `ask_about_doses`.
+Contents: `step_table`, `ask_about_doses`, `dose_faults`.
 """
 
 from __future__ import annotations
@@ -110,20 +110,32 @@ def ask_about_doses(
     ConfigError : the protocol leaves the observation or low disease activity unset
     """
     for participant in (each.participant for each in data.participants):
-        arm, doses = allocation.arms.get(participant), recorded_doses(participant, dosing.steps, protocol)
-        faults = [(visit, DoseFault.RETURN) for visit in returns(doses)]
-        for step in (1, 2):
-            visit = first_recorded(doses, step)
-            if visit is None or (step == 2 and visit == first_recorded(doses, 1) and arm != TAPER_ARM):
-                continue
-            if arm != TAPER_ARM:
-                faults.append((visit, DoseFault.NO_ARM if arm is None else DoseFault.ARM_WITHOUT_STEPS))
-            elif step_record(protocol, step, doses, {}).fault is DoseFault.EARLY:
-                faults.append((visit, DoseFault.EARLY))
-            elif step == 1 and end_of_observation(protocol, 2, visit.week) is None:
-                faults.append((visit, DoseFault.NO_VISIT))
-        for visit, fault in faults:
+        for visit, fault in dose_faults(participant, allocation, dosing, protocol):
             row = dosing.rows.get((participant, visit.visit))
             expected, found, remedy = _QUESTIONS[fault]
             kind = QueryKind.IMPLAUSIBLE
             queries.ask(kind, row, "dose_step", expected, found, remedy, left_out="nothing", visit=visit.visit)
+
+
+def dose_faults(
+    participant: str, allocation: Allocation, dosing: Dosing, protocol: Protocol
+) -> list[tuple[PlannedVisit, DoseFault]]:
+    """Return the recorded steps of a participant that contradict arm or protocol, with their visits.
+
+    Raises
+    ------
+    ConfigError : the protocol leaves the observation or low disease activity unset
+    """
+    arm, doses = allocation.arms.get(participant), recorded_doses(participant, dosing.steps, protocol)
+    faults = [(visit, DoseFault.RETURN) for visit in returns(doses)]
+    for step in (1, 2):
+        visit = first_recorded(doses, step)
+        if visit is None or (step == 2 and visit == first_recorded(doses, 1) and arm != TAPER_ARM):
+            continue
+        if arm != TAPER_ARM:
+            faults.append((visit, DoseFault.NO_ARM if arm is None else DoseFault.ARM_WITHOUT_STEPS))
+        elif step_record(protocol, step, doses, {}).fault is DoseFault.EARLY:
+            faults.append((visit, DoseFault.EARLY))
+        elif step == 1 and end_of_observation(protocol, 2, visit.week) is None:
+            faults.append((visit, DoseFault.NO_VISIT))
+    return faults
