@@ -120,6 +120,7 @@ class IntakeSettings(SettingsTable):
     trial : registration number or name of the trial (64 ASCII characters), written into de-identified images
     quiet_minutes : a study is complete when no file of it came for so long
     max_files, max_bytes, max_file_bytes : limits of one upload, unpacked
+    read_border : look for text at the border of the pixels (OCR); needs the program tesseract
     keep_raw_days : how long raw files of finished studies stay in the identity folder; None: for ever
     """
 
@@ -128,6 +129,7 @@ class IntakeSettings(SettingsTable):
     max_files: Count = 5000
     max_bytes: Count = 4 * 2**30
     max_file_bytes: Count = 128 * 2**20
+    read_border: bool = False
     keep_raw_days: Count | None = None
 
 

@@ -64,6 +64,13 @@ def certificate(settings: NightlySettings) -> Iterator[Finding]:
         yield Finding(Level.OK, text)
     else:
         yield Finding(Level.WARNING, f"{text}, {left.days} more days; renew it")
+    unbound = [site.code for site in settings.site if site.ae_title is not None and site.tls_name is None]
+    if receive.tls_ca is not None and unbound:
+        text = (
+            f"tls_ca is set, but no tls_name for {', '.join(unbound)}: every site with a certificate of this authority "
+            "may send under their calling titles; set tls_name in their [[site]]"
+        )
+        yield Finding(Level.WARNING, text)
 
 
 def delivery(settings: NightlySettings) -> Iterator[Finding]:
