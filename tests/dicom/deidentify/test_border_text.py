@@ -36,7 +36,7 @@ def picture(text: str = "", at: tuple[int, int] = (4, 4)) -> NDArray[np.uint16]:
     light = Image.new("L", (256, 256))
     ImageDraw.Draw(light).text(at, text, fill=255, font=ImageFont.load_default(11))
     burnt = 1500 * (np.asarray(light) / 255)
-    return (body + chance.normal(60, 12, body.shape).clip(0) + burnt).astype(np.uint16)
+    return np.asarray(body + chance.normal(60, 12, body.shape).clip(0) + burnt, dtype=np.uint16)
 
 
 @installed

@@ -38,6 +38,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("delivery", doctor_network.delivery),
     ("pull", doctor_network.pull),
     ("mail", doctor_network.mail),
+    ("webhook", doctor_network.webhook),
 )
 
 _WORDS: Final = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED"}
