@@ -39,6 +39,10 @@ ANYWHERE: Final = (400, 2500, 2**31)
 """Bytes from the start of a file in which it is changed: the file meta information, the headers, all of it."""
 
 
+ANSWERS: Final = ("read", "no image", "ended its reader")
+"""What `read` returns for an image that was foreseen; "ended its reader" is the guard's answer."""
+
+
 def mutate(content: bytes, chance: random.Random, reach: Sequence[int] = ANYWHERE) -> bytes:
     """Return content with bytes changed, a part cut, doubled or zeroed; mostly near the headers."""
     mutated = bytearray(content)

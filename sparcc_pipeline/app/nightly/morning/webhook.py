@@ -57,6 +57,8 @@ def post_figures(settings: WebhookSettings, figures: Mapping[str, Any], line: st
         with opener.open(request, timeout=settings.timeout_seconds):
             return
     except (OSError, HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise OutputError(
             f"expected the webhook at {place_of(settings.url)} to take the figures, found {_fault(error)}; check "
             "[webhook] in the settings: the report is in its folder"
