@@ -7,6 +7,7 @@ it. What it reads is compared with a limit and forgotten, because it may be a na
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,10 +24,9 @@ PROGRAM: Final = "tesseract"
 BORDER_SHARE: Final = 0.25
 """Part of rows and columns, at each side, in which text is looked for; the joints lie in the middle."""
 
-LEAST_CONFIDENCE: Final = 75.0
-LEAST_CHARACTERS: Final = 3
-"""A word counts from this confidence (per cent) and length on. Noise reads as words of up to 70 %, burnt-in names as
-words of 84 % and more; "R", "HF" and "15" are no names."""
+LEAST_CONFIDENCE: Final[tuple[tuple[int, float], ...]] = ((5, 50.0), (3, 75.0))
+"""A word of so many letters and digits counts from this confidence (per cent) on. Noise reads as words of three or four
+letters and up to 70 %, burnt-in names mostly as words of 84 % and more; "R", "HF" and "15" are no names."""
 
 SECONDS: Final = 30.0
 _SCALE: Final = 4
@@ -49,7 +49,13 @@ def has_border_text(pixels: NDArray[np.generic]) -> bool:
     program = require_program()
     try:
         answer = subprocess.run(
-            [program, *_OPTIONS], input=_png(_montage(pixels)), capture_output=True, timeout=SECONDS, check=False
+            [program, *_OPTIONS],
+            input=_png(_montage(pixels)),
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            # Its threads wait for each other longer than they work.
+            env={**os.environ, "OMP_THREAD_LIMIT": "1"},
         )
     except subprocess.TimeoutExpired:
         return True
@@ -75,9 +81,10 @@ def require_program() -> str:
 def _is_word(line: str) -> bool:
     """Return True if a line of the answer is a word of enough letters and digits, read with enough confidence."""
     cells = line.split("\t")
-    if len(cells) != 12 or float(cells[10]) < LEAST_CONFIDENCE:
+    if len(cells) != 12:
         return False
-    return sum(each.isalnum() for each in cells[11]) >= LEAST_CHARACTERS
+    letters, confidence = sum(each.isalnum() for each in cells[11]), float(cells[10])
+    return any(letters >= least and confidence >= limit for least, limit in LEAST_CONFIDENCE)
 
 
 def _montage(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from sparcc_pipeline.dicom.guard.child import run_guarded
 from sparcc_pipeline.errors import OutputError
 
 from ....dicom.hostile import HOSTILE
+from ....soak.mutations import ANYWHERE, FORMATS, META, mutate
 from .intake_night import IntakeNight, write_study
 
 
@@ -186,3 +188,27 @@ def test_lost_files_are_read_by_the_guarded_child(
 
     assert version.state == State.DEIDENTIFIED and "discover" in guarded
     assert [file.stat().st_size for file in night.files(version) if file.name.startswith("unreadable")] == [0]
+
+
+def test_mutated_uploads_are_all_accounted_for_and_touch_no_other_site(night: IntakeNight, tmp_path: Path) -> None:
+    study, chance = write_study(tmp_path / "source"), random.Random(7)
+    sent: set[bytes] = set()
+    for number, (name, prepare) in enumerate(FORMATS.items()):
+        bad = Path(shutil.copytree(study, tmp_path / f"bad{number}"))
+        for file in sorted(bad.iterdir())[3:6]:
+            prepare(file)
+            file.write_bytes(mutate(file.read_bytes(), chance, META if name == "file meta" else ANYWHERE))
+        sent |= {file.read_bytes() for file in bad.iterdir()}
+        night.drop(bad, f"bad{number}", "S01")
+    night.drop(study, "good", "S02")
+
+    for _ in range(3):
+        night.night(Part.INTAKE).run()
+
+    assert [version.state for version in night.ledger.versions(site="S02")] == [State.DEIDENTIFIED]
+    uploads = night.ledger.uploads()
+    assert len(uploads) == len(FORMATS) + 1 and not any(upload.state == UploadState.RECEIVED for upload in uploads)
+    assert all(upload.reason is not None for upload in uploads if upload.state != UploadState.SORTED)
+    kept = {file.read_bytes() for file in (night.identity / "incoming" / "S01").rglob("*") if file.is_file()}
+    assert sent <= kept
+    assert not [path for path in (night.folder / "inbox-S01").rglob("*") if path.is_file()]
