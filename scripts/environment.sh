@@ -83,8 +83,10 @@ prepare_environment() {
     print_line "Installing sparcc-pipeline${extras:+ with $extras} into $VENV (some minutes the first time) ..."
     rm -f "$STAMP"
     install_packages --require-hashes --requirement requirements.lock
-    # The project itself needs no download: what builds it is in the lock file. Further extras bring packages without hash.
-    install_packages --no-build-isolation --editable ".${extras:+[$extras]}"
+    # The project itself needs no download: what builds it is in the lock file.
+    install_packages --no-deps --no-build-isolation --editable .
+    # The extras of developers bring packages without hashes.
+    [[ -z "$extras" ]] || install_packages --editable ".[$extras]"
     require_pdf_libraries
     printf '%s %s\n' "$wanted" "$extras" >"$STAMP"
 }

@@ -6,7 +6,7 @@ Each decision is the one of the command line (`sparcc nightly release`, `reject`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ PATIENCE_S: Final = 5.0
 
 SHOWN_IN_WORK: Final = 50
 
+PLOT_AGE: Final = timedelta(seconds=60)
+
 
 class NightDesk:
     """One night, by its settings file, which is read for each call: a change of a site needs no restart.
@@ -35,7 +37,7 @@ class NightDesk:
 
     def __init__(self, file: Path, clock: Callable[[], datetime]) -> None:
         self._file, self._clock = file, clock
-        self._plots: dict[tuple[str, str | None], tuple[int, str | None]] = {}
+        self._plots: dict[tuple[str, str | None], tuple[datetime, str | None]] = {}
 
     @property
     def shows_identity(self) -> bool:
@@ -66,7 +68,7 @@ class NightDesk:
         in_work = view["in_work"]
         return view | {
             "newest": newest,
-            "plot": self._plot(shown, words, site, newest),
+            "plot": self._plot(shown, words, site),
             "in_work": in_work[:SHOWN_IN_WORK],
             "in_work_count": len(in_work),
         }
@@ -106,12 +108,13 @@ class NightDesk:
     def _ledger(self) -> Ledger:
         return Ledger(open_database(self._settings.database_url), self._clock, PATIENCE_S)
 
-    def _plot(self, morning: Morning, words: Language, site: str | None, newest: int) -> str | None:
-        """Return the plot of the nights; drawn again only after something happened."""
-        place = words.code, site
-        if self._plots.get(place, (-1, None))[0] != newest:
-            self._plots[place] = newest, night_plot(morning, words)
-        return self._plots[place][1]
+    def _plot(self, morning: Morning, words: Language, site: str | None) -> str | None:
+        """Return the plot of the nights, drawn at most `PLOT_AGE` ago: drawing takes longer than the page."""
+        known = self._plots.get((words.code, site))
+        if known is None or known[1] is None or abs(morning.made_at - known[0]) > PLOT_AGE:
+            known = morning.made_at, night_plot(morning, words)
+            self._plots[words.code, site] = known
+        return known[1]
 
 
 def release(ledger: Ledger, study: str, reason: str, by: str) -> StudyVersion | Upload:

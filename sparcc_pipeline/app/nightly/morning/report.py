@@ -120,10 +120,10 @@ def mail_report(settings: NightlySettings, morning: Morning, log: Log) -> int:
 
 
 def post_report(settings: NightlySettings, morning: Morning, log: Log) -> None:
-    """Post the figures to the webhook once a date; a failure is logged, never raised, and the next call tries again."""
+    """Post the figures once a date, not before the hour of the mail; log a failure, which the next call tries again."""
     folder, webhook = _folder(settings, morning), settings.webhook
     mark = folder.parent / MAILED_FOLDER / f"{folder.name}-webhook"
-    if webhook.url is None:
+    if webhook.url is None or morning.made_at.astimezone(morning.zone).hour < settings.mail.from_hour:
         return
     try:
         with _one_at_a_time(mark.parent):

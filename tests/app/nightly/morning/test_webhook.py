@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sparcc_pipeline.app.nightly.morning.report import post_report
 from sparcc_pipeline.app.nightly.morning.webhook import SIGNATURE_HEADER, post_figures
 from sparcc_pipeline.app.nightly.settings import NightlySettings
-from sparcc_pipeline.app.nightly.settings_tables import Paths, SiteSettings, WebhookSettings
+from sparcc_pipeline.app.nightly.settings_tables import MailSettings, Paths, SiteSettings, WebhookSettings
 from sparcc_pipeline.errors import ConfigError, OutputError
 from sparcc_pipeline.message import Message
 
@@ -121,6 +121,13 @@ def test_another_answer_is_logged_and_the_next_report_posts_again(hook: Hook, tm
     (error,) = logged
     assert isinstance(error, OutputError) and f"status {status}" in str(error) and "SECRETPATH" not in str(error)
     assert len(hook.bodies) == 2
+
+
+def test_nothing_is_posted_before_the_hour_of_the_mail(hook: Hook, tmp_path: Path) -> None:
+    for hour in (7, 6):  # it is 06:30 in the zone of the report
+        settings = settings_of(tmp_path, hook).model_copy(update={"mail": MailSettings(from_hour=hour)})
+        post_report(settings, morning(study(1)), no_log)
+        assert len(hook.bodies) == (hour == 6)
 
 
 def test_a_host_that_is_down_stops_no_report(tmp_path: Path) -> None:
