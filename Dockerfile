@@ -2,20 +2,22 @@
 # The program with the reading page and PostgreSQL; compose.yaml runs it. docs/containers.md is its manual.
 FROM python:3.12-slim-bookworm
 
-# WeasyPrint draws PDFs with the libraries of Pango.
+# WeasyPrint draws PDFs with the libraries of Pango; tesseract reads the border of images if the settings ask for it.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 \
+        tesseract-ocr tesseract-ocr-eng \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/sparcc
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY models ./models
 COPY configs ./configs
 COPY sparcc_pipeline ./sparcc_pipeline
-# The only package named is this one; its dependencies have their bounds in pyproject.toml.
+# Every package has one version and its hashes in requirements.lock; the project itself is built from what is there then.
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[web,postgres]'
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock \
+    && pip install --no-cache-dir --no-deps --no-build-isolation '.[web,postgres]'
 
 # A new volume takes owner and rights of the folder that it is mounted on; the identity folder must be 0700.
 RUN useradd --uid 10001 --create-home sparcc \

@@ -1,5 +1,6 @@
 # Sourced by the other scripts: enters the repository and keeps its virtual environment, .venv, up to date.
-# It is installed once, and again only when pyproject.toml, the version or the place of the checkout changes.
+# It is installed once, and again only when pyproject.toml, requirements.lock, the version or the place of the checkout
+# changes. The core, the reading page and PostgreSQL come from requirements.lock, with hashes; see scripts/lock.
 
 set -euo pipefail
 
@@ -54,9 +55,11 @@ require_pdf_libraries() {
         print_line "could not install them: reports as PDF will be refused (all else works)"
 }
 
+install_packages() { "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check "$@" >&2; }
+
 # What an installation depends on, as one hash.
 installation_hash() {
-    { printf '%s\n' "$REPOSITORY"; cat pyproject.toml sparcc_pipeline/__init__.py; } | sha256sum | cut -d ' ' -f 1
+    { printf '%s\n' "$REPOSITORY"; cat pyproject.toml requirements.lock sparcc_pipeline/__init__.py; } | sha256sum | cut -d ' ' -f 1
 }
 
 # prepare_environment [EXTRAS]: .venv with the project (editable) and at least these extras, for example "train,test".
@@ -79,7 +82,11 @@ prepare_environment() {
     fi
     print_line "Installing sparcc-pipeline${extras:+ with $extras} into $VENV (some minutes the first time) ..."
     rm -f "$STAMP"
-    "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2
+    install_packages --require-hashes --requirement requirements.lock
+    # The project itself needs no download: what builds it is in the lock file.
+    install_packages --no-deps --no-build-isolation --editable .
+    # The extras of developers bring packages without hashes.
+    [[ -z "$extras" ]] || install_packages --editable ".[$extras]"
     require_pdf_libraries
     printf '%s %s\n' "$wanted" "$extras" >"$STAMP"
 }

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ from tests.app.nightly.intake.intake_night import write_study
 from tests.dicom.hostile import JPEG_2000, JPEG_LS, LOSSLESS, RLE, compress, deflate
 
 FORMATS: Final[dict[str, Callable[[Path], None]]] = {
+    "file meta": lambda path: None,
     "explicit": lambda path: None,
     "deflated": lambda path: deflate(path, lambda packed: packed),
     "rle": lambda path: compress(path, RLE),
@@ -33,13 +34,20 @@ FORMATS: Final[dict[str, Callable[[Path], None]]] = {
     "jpeg-ls": lambda path: compress(path, JPEG_LS),
     "jpeg 2000": lambda path: compress(path, JPEG_2000),
 }
+META: Final = (400,)
+ANYWHERE: Final = (400, 2500, 2**31)
+"""Bytes from the start of a file in which it is changed: the file meta information, the headers, all of it."""
 
 
-def mutate(content: bytes, chance: random.Random) -> bytes:
+ANSWERS: Final = ("read", "no image", "ended its reader")
+"""What `read` returns for an image that was foreseen; "ended its reader" is the guard's answer."""
+
+
+def mutate(content: bytes, chance: random.Random, reach: Sequence[int] = ANYWHERE) -> bytes:
     """Return content with bytes changed, a part cut, doubled or zeroed; mostly near the headers."""
     mutated = bytearray(content)
     for _ in range(chance.choice((1, 1, 2, 8))):
-        most = chance.choice((400, 2500, len(mutated)))
+        most = chance.choice(reach)
         at = chance.randrange(min(most, len(mutated)))
         match chance.randrange(4):
             case 0:
@@ -82,7 +90,7 @@ def main() -> int:
             found: Counter[str] = Counter()
             longest = 0.0
             for _ in range(options.each):
-                mutated.write_bytes(mutate(sound.read_bytes(), chance))
+                mutated.write_bytes(mutate(sound.read_bytes(), chance, META if name == "file meta" else ANYWHERE))
                 begun = time.monotonic()
                 found[read(mutated)] += 1
                 longest = max(longest, time.monotonic() - begun)

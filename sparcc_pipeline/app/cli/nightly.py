@@ -137,14 +137,16 @@ def release(
 
     The next run continues with the step at which it was held.
     """
+    from sparcc_pipeline.app.ledger.ledger import Upload
+    from sparcc_pipeline.app.nightly.desk import release as release_any
     from sparcc_pipeline.app.nightly.status import open_ledger, print_state
 
     with open_ledger(config) as ledger:
-        if study.isdecimal():
-            print_state(ledger.release(int(study), reason, by))
-        else:
-            upload = ledger.release_upload(study, reason, by)
-            typer.echo(f"{upload.id}: upload of {upload.site} {upload.state}")
+        released = release_any(ledger, study, reason, by)
+    if isinstance(released, Upload):
+        typer.echo(f"{released.id}: upload of {released.site} {released.state}")
+    else:
+        print_state(released)
 
 
 @nightly_app.command()

@@ -12,6 +12,7 @@ from sparcc_pipeline.app.cli.options import ForceOption, LanguageOption
 
 if TYPE_CHECKING:
     from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
+    from sparcc_pipeline.app.reader.web.night_routes import Desk
 
 reader_app = typer.Typer(
     name="reader",
@@ -46,14 +47,40 @@ class RoleName(StrEnum):
     COORDINATOR = "coordinator"
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"
+    SITE = "site"
 
 
 @reader_app.command()
-def serve(settings: SettingsFile = None) -> None:
+def serve(
+    settings: SettingsFile = None,
+    nightly: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also serve the morning of this night (its settings file), for coordinators and sites.",
+            readable=False,
+        ),
+    ] = None,
+) -> None:
     """Serve the page until SIGTERM or Ctrl-C."""
     from sparcc_pipeline.app.reader.run import run_serve
 
-    run_serve(settings)
+    run_serve(settings, None if nightly is None else _night_desk(nightly))
+
+
+def _night_desk(file: Path) -> Desk:
+    """Return the desk of a night, for the page.
+
+    Raises
+    ------
+    ConfigError : the file holds no settings of a night
+    """
+    from sparcc_pipeline.app.nightly.desk import NightDesk
+    from sparcc_pipeline.app.nightly.settings import load_settings
+    from sparcc_pipeline.app.study.clock import utc_now
+
+    load_settings(file)
+    return NightDesk(file, utc_now)
 
 
 @reader_app.command()

@@ -5,53 +5,79 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from sparcc_pipeline.app.ledger.records import StudyVersion, Upload, UploadRecord, upload_of, version_of
 from sparcc_pipeline.app.ledger.repository import INTAKE, Repository, find_version, one_at_a_time
 from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
-from sparcc_pipeline.app.ledger.tables import study_version, upload, upload_file, version_upload
+from sparcc_pipeline.app.ledger.tables import history, study_version, upload, upload_file, version_upload
 from sparcc_pipeline.message import Message, to_plain
 
 STUDIES_FOLDER: Final = "studies"
 RESULTS_FOLDER: Final = "results"
 
+ATTEMPTED: Final = "attempted"
+WITHDRAWN: Final = "withdrawn"
+_COUNTS: Final = {ATTEMPTED: 1, WITHDRAWN: -1}
+
 
 class IntakeRepository(Repository):
     """What intake writes."""
 
+    def begin_upload(self, upload_id: str, site: str, way: str, most: int) -> int | None:
+        """Record that an upload is read now; return the number of this attempt, None if there were `most` before.
+
+        It is recorded first: a process that a file ends cannot record it later. A release begins the count again.
+        """
+
+        def work(connection: Connection) -> int | None:
+            known = self._add_upload(connection, UploadRecord(upload_id, site, way, ()))
+            attempts = _attempts(connection, upload_id)
+            if attempts >= most:
+                return None
+            if known.reason is not None:
+                connection.execute(update(upload).where(upload.c.id == upload_id).values(reason=None))
+            self._record_event(connection, ATTEMPTED, INTAKE, upload_id=upload_id)
+            return attempts + 1
+
+        return self._session.write(work)
+
+    def withdraw_attempt(self, upload_id: str) -> None:
+        """Record that the latest attempt does not count: the upload was not at fault."""
+        self._session.write(lambda held: self._record_event(held, WITHDRAWN, INTAKE, upload_id=upload_id))
+
+    def defer_upload(self, upload_id: str, site: str, way: str, reason: Message) -> None:
+        """Record why an upload waits for the next round; do nothing if that is recorded already."""
+
+        def work(connection: Connection) -> None:
+            known, plain = self._add_upload(connection, UploadRecord(upload_id, site, way, ())), to_plain(reason)
+            if known.state == UploadState.RECEIVED and known.reason != plain:
+                connection.execute(update(upload).where(upload.c.id == upload_id).values(reason=plain))
+                self._record_event(connection, "deferred", INTAKE, reason=reason, upload_id=upload_id)
+
+        self._session.write(work)
+
     def record_upload(self, record: UploadRecord) -> Upload:
-        """Record an upload and its files; do nothing if its id is known."""
+        """Record an upload and its files; do nothing if its files are known."""
 
         def work(connection: Connection) -> Upload:
-            known = connection.execute(select(upload).where(upload.c.id == record.id)).one_or_none()
-            if known is not None:
+            known = self._add_upload(connection, record)
+            if known.files or not record.files:
                 return upload_of(known)
+            counts = {"files": len(record.files), "bytes": sum(file.bytes for file in record.files)}
+            connection.execute(update(upload).where(upload.c.id == record.id).values(counts))
             connection.execute(
-                insert(upload).values(
-                    id=record.id,
-                    site=record.site,
-                    way=record.way,
-                    state=UploadState.RECEIVED,
-                    received_at=self._clock(),
-                    files=len(record.files),
-                    bytes=sum(file.bytes for file in record.files),
-                )
+                insert(upload_file),
+                [
+                    {
+                        "upload_id": record.id,
+                        "instance_key": file.instance_key,
+                        "content_key": file.content_key,
+                        "bytes": file.bytes,
+                    }
+                    for file in record.files
+                ],
             )
-            if record.files:
-                connection.execute(
-                    insert(upload_file),
-                    [
-                        {
-                            "upload_id": record.id,
-                            "instance_key": file.instance_key,
-                            "content_key": file.content_key,
-                            "bytes": file.bytes,
-                        }
-                        for file in record.files
-                    ],
-                )
-            self._record_event(connection, "received", INTAKE, upload_id=record.id, to_state=UploadState.RECEIVED)
             return upload_of(connection.execute(select(upload).where(upload.c.id == record.id)).one())
 
         return self._session.write(work)
@@ -144,6 +170,17 @@ class IntakeRepository(Repository):
 
         return self._session.write(work)
 
+    def _add_upload(self, connection: Connection, record: UploadRecord) -> Row[Any]:
+        """Return the row of an upload; add it, still without files, if its id is unknown."""
+        chosen = select(upload).where(upload.c.id == record.id)
+        known = connection.execute(chosen).one_or_none()
+        if known is not None:
+            return known
+        values = {"id": record.id, "site": record.site, "way": record.way, "state": UploadState.RECEIVED}
+        connection.execute(insert(upload).values(**values, received_at=self._clock(), files=0, bytes=0))
+        self._record_event(connection, "received", INTAKE, upload_id=record.id, to_state=UploadState.RECEIVED)
+        return connection.execute(chosen).one()
+
     def _more_of(
         self, connection: Connection, site: str, study_key: str, content_key: str, facts: dict[str, Any]
     ) -> int:
@@ -201,6 +238,15 @@ class IntakeRepository(Repository):
         if known is None:
             connection.execute(insert(version_upload).values(version_id=number, upload_id=upload_id))
             self._record_event(connection, "uploaded", INTAKE, version_id=number, upload_id=upload_id)
+
+
+def _attempts(connection: Connection, upload_id: str) -> int:
+    """Return how often an upload was read since it came, or was released."""
+    query = select(history.c.event, history.c.to_state).where(history.c.upload_id == upload_id)
+    attempts = 0
+    for event, to_state in connection.execute(query.order_by(history.c.id)):
+        attempts = 0 if to_state == UploadState.RECEIVED else attempts + _COUNTS.get(event, 0)
+    return attempts
 
 
 def _still_grows(version: StudyVersion) -> bool:

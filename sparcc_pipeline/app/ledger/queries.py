@@ -18,9 +18,10 @@ from sparcc_pipeline.app.ledger.records import (
     upload_of,
     version_of,
 )
-from sparcc_pipeline.app.ledger.repository import Repository, find_version
+from sparcc_pipeline.app.ledger.repository import Repository, find_version, newest_problems
 from sparcc_pipeline.app.ledger.states import NEXT, State, UploadState
 from sparcc_pipeline.app.ledger.tables import change, history, study_version, upload, upload_file, version_upload
+from sparcc_pipeline.message import Message, from_plain
 
 
 class QueryRepository(Repository):
@@ -104,6 +105,20 @@ class QueryRepository(Repository):
         if event is not None:
             query = query.where(history.c.event == event)
         return self._session.read(lambda held: [event_of(row) for row in held.execute(query)])
+
+    def problems(self) -> list[Message]:
+        """Return what failed in the latest round of each part of the night."""
+        found = self._session.read(newest_problems)
+        return [message for part in found.values() for plain in part if (message := from_plain(plain)) is not None]
+
+    def newest_event(self, site: str | None = None) -> int:
+        """Return the number of the newest line of the history, of one site if it is given; 0: there is none."""
+        query = select(func.max(history.c.id))
+        if site is not None:
+            studies = select(study_version.c.id).where(study_version.c.site == site)
+            uploads = select(upload.c.id).where(upload.c.site == site)
+            query = query.where(or_(history.c.version_id.in_(studies), history.c.upload_id.in_(uploads)))
+        return self._session.read(lambda held: held.execute(query).scalar() or 0)
 
     def counts(self) -> Mapping[tuple[str, State], int]:
         """Return how many studies of each site are in each state, without superseded ones."""

@@ -17,6 +17,9 @@ from sparcc_pipeline.message import Message, to_plain
 INTAKE: Final = "intake"
 """The name of intake in the history."""
 
+PROBLEMS: Final = "problems"
+"""The event with what failed in the latest round of a part of the night."""
+
 _INTAKE_LOCK: Final = 0x5BA2CD
 """PostgreSQL advisory lock of intake: two uploads may hold parts of one study."""
 
@@ -73,3 +76,9 @@ def find_version(connection: Connection, number: int, *, lock: bool = True) -> S
     if row is None:
         raise ConfigError(f"expected the number of a study, found {number}; `sparcc nightly status` lists them")
     return version_of(row)
+
+
+def newest_problems(connection: Connection) -> dict[str, list[Any]]:
+    """Return what failed in the latest round of each part of the night, as the ledger keeps messages."""
+    query = select(history.c.facts).where(history.c.event == PROBLEMS).order_by(history.c.id)
+    return {facts["part"]: facts["problems"] for facts in connection.execute(query).scalars()}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, or_
+from sqlalchemy import Connection, and_, or_
 
 from sparcc_pipeline.app.ledger.leases import STUDIES, LeaseLostError, LeaseRepository
 from sparcc_pipeline.app.ledger.records import StudyVersion
+from sparcc_pipeline.app.ledger.repository import PROBLEMS, newest_problems
 from sparcc_pipeline.app.ledger.states import NEXT, TRANSITIONS, State
 from sparcc_pipeline.app.ledger.tables import study_version
-from sparcc_pipeline.message import Message
+from sparcc_pipeline.message import Message, to_plain
 
 TIMES: Final = {
     State.COMPLETE: "completed_at",
@@ -103,6 +104,17 @@ class WorkRepository(LeaseRepository):
     def record_run(self, owner: str, facts: Mapping[str, Any]) -> None:
         """Record that a run ended, and how."""
         self._session.write(lambda connection: self._record_event(connection, "run", owner, facts=facts))
+
+    def record_problems(self, owner: str, part: str, problems: Sequence[Message]) -> None:
+        """Record what failed in the latest round of a part of the night, unless that is the newest entry already."""
+        facts = {"part": part, "problems": [to_plain(each) for each in problems]}
+
+        def work(connection: Connection) -> None:
+            known = newest_problems(connection).get(part, [])
+            if known != facts["problems"]:
+                self._record_event(connection, PROBLEMS, owner, facts=facts)
+
+        self._session.write(work)
 
     def _move(
         self,

@@ -82,6 +82,7 @@ def run_night(file: Path, part: Part) -> int:
                 context.log("the report was not written", error=error)
                 problems.append(error)
         code = _code(tally, problems)
+        context.ledger.record_problems(this_process(), part.value, [failure_of(each) for each in problems])
         context.ledger.record_run(this_process(), {**tally.as_facts(), "exit_code": code})
         for line in _summary(tally, problems):
             typer.echo(line)
@@ -135,11 +136,12 @@ class _Reporter:
         self._problems: list[str] = []
 
     def report(self, tally: Tally, problems: Sequence[Exception]) -> None:
+        found = [failure_of(each) for each in problems]
+        self._context.ledger.record_problems(this_process(), self._part.value, found)
         if self._part == Part.INTAKE:
             return
         time = self._context.clock()
         age = None if self._written is None else abs((time - self._written).total_seconds())
-        found = [failure_of(each) for each in problems]
         if tally.moved or found != self._problems or age is None or age > SECONDS_BETWEEN_REPORTS:
             write_report(self._context, found)
             self._written, self._problems = time, list(found)

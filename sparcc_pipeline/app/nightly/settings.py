@@ -19,6 +19,7 @@ from sparcc_pipeline.app.nightly.settings_tables import (
     RunSettings,
     SettingsTable,
     SiteSettings,
+    WebhookSettings,
 )
 from sparcc_pipeline.app.study.config import read_toml, settings_error
 from sparcc_pipeline.errors import ConfigError
@@ -36,6 +37,7 @@ class NightlySettings(SettingsTable):
     deliver: DeliverSettings = DeliverSettings()
     report: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()
+    webhook: WebhookSettings = WebhookSettings()
     run: RunSettings = RunSettings()
 
     @model_validator(mode="after")
@@ -44,6 +46,9 @@ class NightlySettings(SettingsTable):
         titles = [site.ae_title for site in self.site if site.ae_title is not None]
         if len(set(codes)) < len(codes) or len(set(titles)) < len(titles):
             raise ValueError("each site needs a code and an ae_title of its own")
+        users = [user for site in self.site for user in site.users]
+        if len(set(users)) < len(users):
+            raise ValueError("an account of the reading page belongs to one site")
         if unknown := {pull.site.lower() for pull in self.pull} - set(codes):
             raise ValueError(f"a pull names a site that is not listed: {', '.join(sorted(unknown))}")
         identity, work = self.paths.identity_folder, self.paths.work_folder

@@ -74,6 +74,7 @@ class SiteSettings(SettingsTable):
     manifest : table (CSV or TOML) that assigns studies to participants and visits
     language : language of its reasons and its report
     mail : addresses for its own report
+    users : accounts of the reading page (role site) that see the page of this site
     """
 
     code: Code
@@ -84,6 +85,7 @@ class SiteSettings(SettingsTable):
     manifest: SettingsPath
     language: LanguageCode = "en"
     mail: list[str] = []
+    users: list[str] = []
 
 
 class ReceiveSettings(SettingsTable):
@@ -120,6 +122,7 @@ class IntakeSettings(SettingsTable):
     trial : registration number or name of the trial (64 ASCII characters), written into de-identified images
     quiet_minutes : a study is complete when no file of it came for so long
     max_files, max_bytes, max_file_bytes : limits of one upload, unpacked
+    read_border : look for text at the border of the pixels (OCR); needs the program tesseract
     keep_raw_days : how long raw files of finished studies stay in the identity folder; None: for ever
     """
 
@@ -128,6 +131,7 @@ class IntakeSettings(SettingsTable):
     max_files: Count = 5000
     max_bytes: Count = 4 * 2**30
     max_file_bytes: Count = 128 * 2**20
+    read_border: bool = False
     keep_raw_days: Count | None = None
 
 
@@ -184,6 +188,7 @@ class ReportSettings(SettingsTable):
     field_strength_tesla : allowed field strengths; empty: any
     t1_expected : a study without T1 is a deviation
     time_zone : IANA name of the zone of times in reports; None: the zone of the machine
+    whose_in_browser : coordinators may ask in the browser whose a study is; the server then reads the identity folder
     """
 
     nights: Annotated[int, Field(ge=1, le=366)] = 30
@@ -193,6 +198,7 @@ class ReportSettings(SettingsTable):
     field_strength_tesla: list[float] = []
     t1_expected: bool = True
     time_zone: str | None = None
+    whose_in_browser: bool = False
 
 
 class MailSettings(SettingsTable):
@@ -226,6 +232,27 @@ class MailSettings(SettingsTable):
         if self.host is not None and (self.sender is None or not self.to):
             raise ValueError("with a host, `sender` and `to` are needed")
         return self
+
+
+class WebhookSettings(SettingsTable):
+    """Where to post the figures of the report; without `url` there is no post.
+
+    Parameters
+    ----------
+    url : https, or http to this machine
+    form : "figures": the counts as JSON; "text": {"text": ...} as Slack, Teams and Mattermost take it; "msgtype":
+        {"msgtype": "text", ...} as WeCom and DingTalk take it
+    secret_file : file with a secret in its first line; posts are then signed (HMAC-SHA256 of the body)
+    ca_file : PEM file of the authority that signed the server's certificate; None: those of the system
+    """
+
+    url: (
+        Annotated[str, Field(pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?)$")] | None
+    ) = None
+    form: Literal["figures", "text", "msgtype"] = "figures"
+    secret_file: SettingsPath | None = None
+    ca_file: SettingsPath | None = None
+    timeout_seconds: Seconds = 30.0
 
 
 class RunSettings(SettingsTable):

@@ -68,7 +68,7 @@ def _waiting(versions: list[StudyVersion], uploads: list[Upload]) -> Iterator[st
         elif each.lease_until is not None:
             yield f"{each.id}: {each.name} {each.state}, at work; lease until {each.lease_until:%Y-%m-%d %H:%M:%S} UTC"
     for upload in uploads:
-        if upload.state in (UploadState.QUARANTINED, UploadState.REJECTED):
+        if upload.state != UploadState.SORTED and upload.reason is not None:
             yield f"{upload.id}: upload of {upload.site} {upload.state}: {upload.reason}"
 
 

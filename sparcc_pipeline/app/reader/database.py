@@ -6,6 +6,8 @@ Contents: `ReaderDatabase`, `Writing`, `open_reader_database`, `lock_database`.
 from __future__ import annotations
 
 import fcntl
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import OperationalError
 
-from sparcc_pipeline.app.ledger.database import READ_ONLY, open_database
+from sparcc_pipeline.app.ledger.database import READ_ONLY, close_to_others, open_database
 from sparcc_pipeline.app.reader.audit import trail
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import STATE
@@ -139,6 +141,8 @@ def lock_database(work: Writing, who: str, reason: str) -> bool:
 def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDatabase:
     """Open the database of these settings, created or upgraded if necessary, and the key of the store folder.
 
+    Rights of other users on the store are taken away: a restored backup or another umask may have left some.
+
     Raises
     ------
     ConfigError : the key is damaged, or is missing for a used database
@@ -147,12 +151,14 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
     folder = settings.store_folder
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _keep_private(folder)
         key, fresh = open_secret_key(folder / KEY_FILE)
     except OSError as error:
         raise OutputError(
             f"expected a store folder that can be written, found {folder} not usable; change paths.store_folder"
         ) from error
     engine = open_database(settings.database_url)
+    close_to_others(engine)
     database = ReaderDatabase(engine, folder, clock, key)
     with database.reading() as connection:
         used = trail.head_of(connection).seq > 0
@@ -163,3 +169,10 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
             f"expected {KEY_FILE} in {folder}, found a used database without it; restore the folder from a backup"
         )
     return database
+
+
+def _keep_private(folder: Path) -> None:
+    """Take the rights of other users from the store folder, the key and the head, if they belong to this user."""
+    for path in (folder, folder / KEY_FILE, folder / HEAD_FILE, folder / HEAD_LOCK):
+        if path.exists() and (found := path.stat()).st_uid == os.getuid() and found.st_mode & 0o077:
+            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -23,23 +24,32 @@ from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
 from sparcc_pipeline.errors import ConfigError, InputError, OutputError
 
+if TYPE_CHECKING:
+    # The web libraries are needed by the server only.
+    from sparcc_pipeline.app.reader.web.night_routes import Desk
+
 SECONDS_TO_FINISH = 10
 
 
-def run_serve(settings_file: Path | None) -> None:
-    """Serve the page until interrupted, and print its address."""
+def run_serve(settings_file: Path | None, night: Desk | None = None) -> None:
+    """Serve the page until interrupted, and print its address.
+
+    Parameters
+    ----------
+    night : the night whose morning the page shows too
+    """
     settings = load_settings(settings_file)
     typer.echo(f"The reading page is at http://{settings.server.host}:{settings.server.port}; stop it with Ctrl-C.")
-    serve(settings)
+    serve(settings, night)
 
 
-def serve(settings: ReaderSettings) -> None:
+def serve(settings: ReaderSettings, night: Desk | None = None) -> None:
     """Serve the page of these settings until interrupted."""
     import uvicorn
 
     from sparcc_pipeline.app.reader.web.server import make_app
 
-    app = make_app(settings)
+    app = make_app(settings, night=night)
     logging.basicConfig(level=logging.WARNING)
     server = settings.server
     uvicorn.run(

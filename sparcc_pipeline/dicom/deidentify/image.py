@@ -26,6 +26,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from sparcc_pipeline.dicom.deidentify.admission import is_burnt_in, refusal
+from sparcc_pipeline.dicom.deidentify.border_text import has_border_text
 from sparcc_pipeline.dicom.deidentify.confidentiality import (
     Profile,
     cleaned_description,
@@ -34,7 +35,7 @@ from sparcc_pipeline.dicom.deidentify.confidentiality import (
     kept_words,
     read_profile,
 )
-from sparcc_pipeline.dicom.deidentify.plain_pixels import set_plain_pixels
+from sparcc_pipeline.dicom.deidentify.plain_pixels import plain_array, set_plain_pixels
 from sparcc_pipeline.dicom.deidentify.pseudonyms import keyed_code, keyed_uid
 from sparcc_pipeline.dicom.deidentify.shifted_dates import DateShift, day_of
 from sparcc_pipeline.dicom.guard.sizes import require_inflatable
@@ -54,6 +55,7 @@ METHOD_CODES: Final = (
 METHOD_TEXT: Final = "sparcc-pipeline: PS3.15 E, elements kept by list"
 
 PIXELS_TEXT: Final = "pixels were not read: text burnt into them stays"
+BORDER_TEXT: Final = "border of the pixels was read by OCR: no text was found"
 
 LARGEST_DEPTH: Final = 6
 """Deepest nesting of sequences; functional groups are two deep."""
@@ -108,7 +110,9 @@ class _Context:
         return keyed_uid(self.key, self.subject.site, uid)
 
 
-def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool = False) -> Deidentified | SetAside:
+def deidentify_file(
+    path: Path, subject: Subject, key: bytes, *, released: bool = False, read_border: bool = False
+) -> Deidentified | SetAside:
     """De-identify one file.
 
     Parameters
@@ -116,9 +120,11 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
     path : a DICOM file in any transfer syntax; it is not changed
     key : secret key of the intake, from which UIDs derive (`pseudonyms`)
     released : a person looked at the images, so those marked as holding burnt-in text pass
+    read_border : look for text at the border of the pixels, unless `released`
 
     Raises
     ------
+    ConfigError : the program that reads the border is not installed
     UnreadablePixelsError : the file is absent, cut off, or its pixels cannot be decoded
     """
     try:
@@ -130,7 +136,7 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
                 return SetAside(reason)
             if is_burnt_in(source) and not released:
                 return SetAside(Message("marked as holding text burnt into the picture"), burnt_in=True)
-            return _deidentified(source, subject, key)
+            return _deidentified(source, subject, key, read_border=read_border and not released)
     except PARSE_ERRORS as error:
         # The text of the decoder's error may quote the file.
         raise UnreadablePixelsError(
@@ -138,7 +144,7 @@ def deidentify_file(path: Path, subject: Subject, key: bytes, *, released: bool 
         ) from None
 
 
-def _deidentified(source: FileDataset, subject: Subject, key: bytes) -> Deidentified:
+def _deidentified(source: FileDataset, subject: Subject, key: bytes, *, read_border: bool) -> Deidentified | SetAside:
     signed = int(source.get("PixelRepresentation") or 0) == 1
     studied, born = (day_of(text_of(source, keyword), "DA") for keyword in ("StudyDate", "PatientBirthDate"))
     context = _Context(key, subject, read_profile(), signed, DateShift(subject.days, studied, born))
@@ -147,8 +153,10 @@ def _deidentified(source: FileDataset, subject: Subject, key: bytes) -> Deidenti
     for keyword, uid in original.items():
         setattr(target, keyword, context.uid(uid))
     set_plain_pixels(target, source)
+    if read_border and has_border_text(plain_array(target)):
+        return SetAside(Message("text was found at the border of the picture"), burnt_in=True)
     _set_subject(target, source, context)
-    _set_method(target)
+    _set_method(target, BORDER_TEXT if read_border else PIXELS_TEXT)
     content = _encoded(target)
     uids = {uid: context.uid(uid) for uid in original.values()}
     return Deidentified(content, str(target.SOPInstanceUID), hashlib.sha256(content).hexdigest(), uids)
@@ -257,9 +265,9 @@ def _set_subject(target: Dataset, source: Dataset, context: _Context) -> None:
         target.DeviceSerialNumber = keyed_code(context.key, "device", subject.site, serial)
 
 
-def _set_method(target: Dataset) -> None:
+def _set_method(target: Dataset, pixels_text: str) -> None:
     """State that the image was de-identified, and how. Source: [DicomPS3.15] E.1.1."""
-    target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", [METHOD_TEXT, PIXELS_TEXT]
+    target.PatientIdentityRemoved, target.DeidentificationMethod = "YES", [METHOD_TEXT, pixels_text]
     target.LongitudinalTemporalInformationModified = "MODIFIED"
     codes = []
     for value, meaning in METHOD_CODES:

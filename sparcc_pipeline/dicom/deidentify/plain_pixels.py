@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -54,3 +55,11 @@ def set_plain_pixels(target: Dataset, source: FileDataset) -> None:
             require_within(pixels, declared, Path("an image"))
         content = (pixels & ((1 << stored) - 1)).astype(pixels.dtype).tobytes()
     target.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))
+
+
+def plain_array(target: Dataset) -> NDArray[np.generic]:
+    """Return the pixels that `set_plain_pixels` wrote, (frames, rows, columns)."""
+    shape = int(target.get("NumberOfFrames") or 1), int(target.Rows), int(target.Columns)
+    sign = "i" if int(target.PixelRepresentation) else "u"
+    stored: NDArray[Any] = np.frombuffer(target.PixelData, f"<{sign}{int(target.BitsAllocated) // 8}")
+    return stored[: shape[0] * shape[1] * shape[2]].reshape(shape)

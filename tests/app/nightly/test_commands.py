@@ -20,10 +20,12 @@ from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import FileRecord, Ledger, UploadRecord
 from sparcc_pipeline.app.ledger.states import State, UploadState
 from sparcc_pipeline.app.nightly import run as run_module
+from sparcc_pipeline.app.nightly.desk import NightDesk
 from sparcc_pipeline.app.nightly.settings import load_settings
-from sparcc_pipeline.app.nightly.status import plain_text
+from sparcc_pipeline.app.nightly.status import open_ledger, plain_text
 from sparcc_pipeline.app.nightly.work.night import Night
 from sparcc_pipeline.app.nightly.work.recording import Tally
+from sparcc_pipeline.app.reader import run as reader_run
 from sparcc_pipeline.app.study import installation
 from sparcc_pipeline.app.study.config import load_config
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -249,3 +251,39 @@ def test_other_users_lose_the_ledger_at_the_next_start(settings: Path) -> None:
     _call("nightly", "report", "--config", settings)
 
     assert ledger.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_failed_is_in_the_ledger_until_it_works(settings: Path, tmp_path: Path) -> None:
+    text = settings.read_text(encoding="utf-8")
+    site = '\n[[site]]\ncode = "S09"\nname = "Nine"\ninbox = "not-mounted"\nmanifest = "nine.csv"\n'
+    settings.write_text(text + site, encoding="utf-8")
+    CliRunner().invoke(cli.app, ["nightly", "run", "--config", str(settings)])
+    with open_ledger(settings) as ledger:
+        (problem,) = ledger.problems()
+        assert "not-mounted" in str(problem)
+    (tmp_path / "not-mounted").mkdir()
+
+    CliRunner().invoke(cli.app, ["nightly", "run", "--config", str(settings)])
+
+    with open_ledger(settings) as ledger:
+        assert ledger.problems() == []
+
+
+def test_an_account_of_the_reading_page_belongs_to_one_site(settings: Path) -> None:
+    site = '\n[[site]]\ncode = "{code}"\nname = "N"\nmanifest = "n.csv"\nusers = ["li.na"]\n'
+    with settings.open("a", encoding="utf-8") as opened:
+        opened.write(site.format(code="S08") + site.format(code="S09"))
+    with pytest.raises(ConfigError, match="belongs to one site"):
+        load_settings(settings)
+
+
+def test_the_reading_page_serves_the_morning_of_a_night(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[object] = []
+    monkeypatch.setattr(reader_run, "serve", lambda _, night: served.append(night))
+
+    run = CliRunner().invoke(cli.app, ["reader", "serve", "--nightly", str(settings)])
+
+    assert run.exit_code == 0, run.output
+    assert isinstance(served[0], NightDesk) and served[0].newest(None) == 0
+    wrong = CliRunner().invoke(cli.app, ["reader", "serve", "--nightly", str(settings.parent / "none.toml")])
+    assert isinstance(wrong.exception, ConfigError) and len(served) == 1

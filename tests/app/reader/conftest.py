@@ -21,6 +21,7 @@ from sparcc_pipeline.app.reader.cases.importing import import_cases, read_known,
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
+from sparcc_pipeline.app.reader.web.night_routes import Desk
 from sparcc_pipeline.app.reader.web.server import make_app
 from sparcc_pipeline.app.reader.web.site import Site
 from sparcc_pipeline.app.results.score_document import json_text, score_document
@@ -44,6 +45,7 @@ USERS = {
     "dee": Role.COORDINATOR,
     "eva": Role.ADMINISTRATOR,
     "fay": Role.AUDITOR,
+    "sid": Role.SITE,
 }
 SETTINGS = """
 [session]
@@ -243,8 +245,8 @@ def build(folder: Path, manifest: Path, training: tuple[Path, Path] | None = Non
     return open_world(settings, clock)
 
 
-def open_world(settings: ReaderSettings, clock: Clock) -> World:
-    app = make_app(settings, clock)
+def open_world(settings: ReaderSettings, clock: Clock, night: Desk | None = None) -> World:
+    app = make_app(settings, clock, night)
     return World(settings, clock, app.state.site, app)
 
 
@@ -264,14 +266,14 @@ def world(tmp_path: Path, prepared: Path) -> Iterator[World]:
     world.database.engine.dispose()
 
 
-def open_copy(prepared: Path, folder: Path, **changed: Any) -> World:
+def open_copy(prepared: Path, folder: Path, night: Desk | None = None, **changed: Any) -> World:
     """A copy of a prepared page, with other settings of sections where given."""
     shutil.copytree(prepared, folder)
     settings = load_settings(folder / "reader.toml")
     for section, values in changed.items():
         part = getattr(settings, section).model_copy(update=values)
         settings = settings.model_copy(update={section: part})
-    return open_world(settings, Clock())
+    return open_world(settings, Clock(), night)
 
 
 Opener = Callable[..., World]

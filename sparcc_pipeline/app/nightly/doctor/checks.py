@@ -13,6 +13,7 @@ from typing import Final
 
 import typer
 
+from sparcc_pipeline.app.nightly.doctor import intake as doctor_intake
 from sparcc_pipeline.app.nightly.doctor import network as doctor_network
 from sparcc_pipeline.app.nightly.doctor import places as doctor_places
 from sparcc_pipeline.app.nightly.doctor.findings import Finding, Level
@@ -30,11 +31,14 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("manifests", doctor_places.manifests),
     ("database", doctor_places.database),
     ("clock", doctor_places.clock),
+    ("uploads", doctor_intake.uploads),
+    ("text", doctor_intake.border_text),
     ("receiver", doctor_network.receiver),
     ("certificate", doctor_network.certificate),
     ("delivery", doctor_network.delivery),
     ("pull", doctor_network.pull),
     ("mail", doctor_network.mail),
+    ("webhook", doctor_network.webhook),
 )
 
 _WORDS: Final = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED"}

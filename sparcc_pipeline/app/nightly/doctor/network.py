@@ -11,7 +11,8 @@ from typing import Final
 
 from sparcc_pipeline.app.nightly.doctor.findings import Finding, Level
 from sparcc_pipeline.app.nightly.doctor.places import delivery_folder
-from sparcc_pipeline.app.nightly.morning.mail import greet
+from sparcc_pipeline.app.nightly.morning.mail import greet, read_secret
+from sparcc_pipeline.app.nightly.morning.webhook import place_of
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.dicom.network.send import Entity, parse_target
@@ -64,6 +65,13 @@ def certificate(settings: NightlySettings) -> Iterator[Finding]:
         yield Finding(Level.OK, text)
     else:
         yield Finding(Level.WARNING, f"{text}, {left.days} more days; renew it")
+    unbound = [site.code for site in settings.site if site.ae_title is not None and site.tls_name is None]
+    if receive.tls_ca is not None and unbound:
+        text = (
+            f"tls_ca is set, but no tls_name for {', '.join(unbound)}: every site with a certificate of this authority "
+            "may send under their calling titles; set tls_name in their [[site]]"
+        )
+        yield Finding(Level.WARNING, text)
 
 
 def delivery(settings: NightlySettings) -> Iterator[Finding]:
@@ -94,6 +102,24 @@ def mail(settings: NightlySettings) -> Iterator[Finding]:
         return
     greet(settings.mail.model_copy(update={"timeout_seconds": min(settings.mail.timeout_seconds, TIMEOUT_S)}))
     yield Finding(Level.OK, f"{settings.mail.host}, port {settings.mail.port} answers and accepts the login")
+
+
+def webhook(settings: NightlySettings) -> Iterator[Finding]:
+    """Check that the host of the webhook answers; nothing is posted."""
+    if settings.webhook.url is None:
+        yield Finding(Level.OK, "none is set: the figures are not posted")
+        return
+    if settings.webhook.secret_file is not None:
+        read_secret(settings.webhook.secret_file, "the secret of the webhook")
+    place = place_of(settings.webhook.url)
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), min(settings.webhook.timeout_seconds, TIMEOUT_S)).close()
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        yield Finding(Level.FAILED, f"{place} gives no answer ({why}); check url in [webhook]", by_settings=False)
+        return
+    yield Finding(Level.OK, f"{place} answers")
 
 
 def certificate_end(file: Path, key: Path) -> datetime:

@@ -133,7 +133,7 @@ def manifests(settings: NightlySettings) -> Iterator[Finding]:
 
 def database(settings: NightlySettings) -> Iterator[Finding]:
     """Check that the database answers and has the tables of this program; upgrade nothing."""
-    file = _sqlite_file(settings)
+    file = sqlite_file(settings)
     if file is not None and not file.exists():
         yield Finding(Level.WARNING, f"{file} does not exist yet; the first run creates it")
         return
@@ -182,7 +182,7 @@ def clock(settings: NightlySettings) -> Iterator[Finding]:
 
 def _newest_row(settings: NightlySettings) -> datetime | None:
     """Return when the ledger was last written; None if it does not answer (see `database`)."""
-    file = _sqlite_file(settings)
+    file = sqlite_file(settings)
     if file is not None and not file.exists():
         return None
     try:
@@ -197,7 +197,7 @@ def _newest_row(settings: NightlySettings) -> datetime | None:
     return found if isinstance(found, datetime) else None
 
 
-def _sqlite_file(settings: NightlySettings) -> Path | None:
+def sqlite_file(settings: NightlySettings) -> Path | None:
     """Return the file of the ledger; None if it is on a server or its URL is invalid (`connect` reports that)."""
     try:
         url = make_url(settings.database_url)

@@ -25,6 +25,9 @@ from sparcc_pipeline.errors import SparccError
 INBOX_WAY: Final = "inbox"
 PULL_WAY: Final = "pull"
 
+STUDY_SECONDS: Final = 300.0
+"""The longest time for the headers of one study; 5000 files take 10 s."""
+
 
 def files_of(folder: Path) -> list[Path]:
     """Return the files of an upload, without links."""
@@ -92,11 +95,16 @@ def mark_lost(context: Context, store: IdentityStore, instances: list[Instance],
     """Write an empty file for each file of the uploads that may have held a slice of the STIR series.
 
     The score then counts them as unreadable, as it does for a study that it reads itself. Their names stay behind.
+
+    Raises
+    ------
+    FileFaultError : one of the files ends its reader
     """
     lost = lost_files(store, instances)
     if not lost:
         return
-    discovery = discover([*raw_files(store, instances), *lost])
+    files = [*raw_files(store, instances), *lost]
+    discovery = run_guarded(discover, files, seconds=STUDY_SECONDS)
     try:
         stir = find_stir(discovery, accept_fat_suppressed=context.settings.run.accept_fat_suppressed).series
         series = {uid for _, uid in stir.uids}

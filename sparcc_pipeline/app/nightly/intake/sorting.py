@@ -39,6 +39,8 @@ from sparcc_pipeline.message import Message
 SORTING_ATTEMPTS: Final = 3
 """How often an upload is read before it is quarantined; a first failure may be the machine's."""
 
+_ENDED: Final = Message("the program ended while it read the upload")
+
 FAULTS_OF_SITE: Final = 3
 """After so many failing uploads of a site in one round, its others wait for the next: other sites have their turn."""
 
@@ -126,36 +128,86 @@ def sort_uploads(context: Context, store: IdentityStore) -> list[Exception]:
 
 
 def _sort_site(context: Context, store: IdentityStore, site: str, done: Collection[str]) -> None:
+    """Sort the uploads of a site.
+
+    Raises
+    ------
+    OutputError : some of them wait for the next round
+    """
+    folders = sorted(each for each in store.incoming(site).iterdir() if _is_open(each, done))
     faults = 0
-    for folder in sorted(store.incoming(site).iterdir()):
-        if folder.is_dir() and not folder.name.endswith(PARTIAL) and folder.name not in done:
-            faults += not _sort_or_quarantine(context, store, site, folder)
-            if faults == FAULTS_OF_SITE:
-                context.log("further uploads of the site wait", site=site)
-                return
+    for number, folder in enumerate(folders, start=1):
+        faults += not _sort_or_quarantine(context, store, site, folder)
+        if faults == FAULTS_OF_SITE and folders[number:]:
+            _defer(context, site, folders[number:])
+
+
+def _is_open(folder: Path, done: Collection[str]) -> bool:
+    return folder.is_dir() and not folder.name.endswith(PARTIAL) and folder.name not in done
+
+
+def _defer(context: Context, site: str, folders: list[Path]) -> None:
+    """Let uploads wait for the next round.
+
+    Raises
+    ------
+    OutputError : always; it names the site and the number of uploads
+    """
+    reason = Message(
+        "waits for the next round: {faults} other uploads of the site could not be read", faults=FAULTS_OF_SITE
+    )
+    for folder in folders:
+        context.ledger.defer_upload(folder.name, site, _way(folder), reason)
+    raise OutputError(
+        Message(
+            "expected uploads of {site} that can be read, found {faults} that cannot, so {count} others wait for the "
+            "next round; look at the uploads in quarantine",
+            site=site,
+            faults=FAULTS_OF_SITE,
+            count=len(folders),
+        )
+    )
+
+
+def _way(folder: Path) -> str:
+    return folder.name.split("-")[0]
 
 
 def _sort_or_quarantine(context: Context, store: IdentityStore, site: str, folder: Path) -> bool:
-    """Sort an upload; quarantine it, and return False, if every attempt fails.
+    """Sort an upload; quarantine it, and return False, once it had all its attempts.
+
+    Attempts are counted in the ledger, so that an upload that ends this process is not read for ever.
 
     Raises
     ------
     OutputError : the ledger or the identity folder is not usable, for which no upload is at fault
     """
-    for attempt in range(1, SORTING_ATTEMPTS + 1):
+    ledger, reason = context.ledger, _ENDED
+    while attempt := ledger.begin_upload(folder.name, site, _way(folder), SORTING_ATTEMPTS):
         try:
             _sort_upload(context, store, site, folder)
             return True
+        except LedgerLostError:
+            raise
         except OutputError:
+            ledger.withdraw_attempt(folder.name)
             raise
         except Exception as error:
             context.log("upload could not be read", site=site, upload=folder.name, attempt=attempt, error=error)
             reason = failure_of(error)
+        except BaseException:
+            ledger.withdraw_attempt(folder.name)
+            raise
+    _quarantine(context, store, site, folder, reason)
+    return False
+
+
+def _quarantine(context: Context, store: IdentityStore, site: str, folder: Path, reason: Message) -> None:
     records = [
         FileRecord(keyed_hash(store.key, "file", file_digest(file)).hex(), file.stat().st_size)
         for file in files_of(folder)
     ]
-    context.ledger.record_upload(UploadRecord(folder.name, site, folder.name.split("-")[0], records))
+    context.ledger.record_upload(UploadRecord(folder.name, site, _way(folder), records))
     context.ledger.close_upload(
         folder.name,
         UploadState.QUARANTINED,
@@ -167,7 +219,6 @@ def _sort_or_quarantine(context: Context, store: IdentityStore, site: str, folde
             reason=reason,
         ),
     )
-    return False
 
 
 def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path) -> None:
@@ -190,8 +241,8 @@ def _sort_upload(context: Context, store: IdentityStore, site: str, folder: Path
         found.append(instance)
         records.append(FileRecord(instance.digest, file.stat().st_size, instance.instance_key))
     store.identities.add(found)
-    ledger, way = context.ledger, folder.name.split("-")[0]
-    ledger.record_upload(UploadRecord(folder.name, site, way, records))
+    ledger = context.ledger
+    ledger.record_upload(UploadRecord(folder.name, site, _way(folder), records))
     if not found:
         ledger.close_upload(folder.name, UploadState.REJECTED, _no_image(folder, len(records)))
         return

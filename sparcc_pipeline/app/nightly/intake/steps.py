@@ -15,9 +15,10 @@ from sparcc_pipeline.app.ledger.ledger import StudyVersion
 from sparcc_pipeline.app.ledger.states import State
 from sparcc_pipeline.app.nightly.intake.identity_map import Instance
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
+from sparcc_pipeline.app.nightly.intake.image_reasons import burnt_in, undecodable
 from sparcc_pipeline.app.nightly.intake.manifest import Assigned, read_manifest
 from sparcc_pipeline.app.nightly.intake.pulling import pull_all
-from sparcc_pipeline.app.nightly.intake.raw_files import clean_raw, mark_lost, raw_files
+from sparcc_pipeline.app.nightly.intake.raw_files import STUDY_SECONDS, clean_raw, mark_lost, raw_files
 from sparcc_pipeline.app.nightly.intake.sorting import continued, sort_uploads, take_from_inboxes
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Done, Failed, NotYet, Outcome, Quarantined, Rejected
@@ -44,9 +45,6 @@ SLICES: Final = "slices"
 PATIENTS: Final = "patients"
 BURNT_IN: Final = "burnt_in"
 READER: Final = "reader"
-
-STUDY_SECONDS: Final = 300.0
-"""The longest time for the headers of one study; 5000 files take 10 s."""
 
 
 def take_in(context: Context) -> list[Exception]:
@@ -161,18 +159,19 @@ def _write(
     days = days_shifted(store.key, participant)
     subject = Subject(context.settings.intake.trial, version.site, participant, visit, days)
     folder.mkdir()
+    released, reads_border = _passes(version, BURNT_IN), context.settings.intake.read_border
     aside: Counter[str] = Counter()
     uids: dict[str, str] = {}
     for number, file in enumerate(raw_files(store, instances), start=1):
         try:
-            made = run_guarded(deidentify_file, file, subject, store.key, released=_passes(version, BURNT_IN))
+            made = run_guarded(deidentify_file, file, subject, store.key, released=released, read_border=reads_border)
         except FileFaultError as error:
             return _reader_failed(context, version, instances, error)
         except InputError as error:
-            return Rejected(_undecodable(error))
+            return Rejected(undecodable(error))
         if isinstance(made, SetAside):
             if made.burnt_in:
-                return Quarantined(_burnt_in(), {WAITS_FOR: BURNT_IN})
+                return Quarantined(burnt_in(made), {WAITS_FOR: BURNT_IN})
             aside[made.reason] += 1
             continue
         uids |= made.uids
@@ -185,7 +184,10 @@ def _write(
                 "none of the {count} objects of this study is an MR image: the site should send the images", count=count
             )
         )
-    mark_lost(context, store, instances, folder)
+    try:
+        mark_lost(context, store, instances, folder)
+    except FileFaultError as error:
+        return _reader_failed(context, version, instances, error)
     for patient in {each.patient_id for each in instances}:
         store.identities.remember(version.site, patient, participant, days, uids)
     return Done({**_facts(context, folder), "set_aside": sum(aside.values())})
@@ -205,26 +207,6 @@ def _reader_failed(
         reason=failure_of(error),
     )
     return Quarantined(reason, {WAITS_FOR: READER})
-
-
-def _undecodable(error: InputError) -> Message:
-    """Return the reason of an image that cannot be de-identified, without the text of its file."""
-    wrong = next((a for a in error.args if isinstance(a, Message) and "element" in a.fields), None)
-    if wrong is not None:
-        return Message(
-            "the values of an image do not fit its {element} {stated}: the site should correct the header where it was "
-            "written, or send the original images",
-            element=wrong.fields["element"],
-            stated=wrong.fields["stated"],
-        )
-    return Message("an image of this study is damaged or cannot be decoded: the site should send it again")
-
-
-def _burnt_in() -> Message:
-    return Message(
-        "images of this study are marked as holding text burnt into the picture: look at them in the identity folder, "
-        "and release the study if they show no name"
-    )
 
 
 def _facts(context: Context, folder: Path) -> dict[str, Any]:

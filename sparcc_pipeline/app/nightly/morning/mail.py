@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from pathlib import Path
 
 from sparcc_pipeline.app.nightly.settings_tables import MailSettings
 from sparcc_pipeline.errors import ConfigError, OutputError
@@ -35,7 +36,7 @@ def read_password(settings: MailSettings) -> str | None:
     ------
     ConfigError : the variable is unset, or the file cannot be read, is empty, or may be read by other users
     """
-    variable, file = settings.password_variable, settings.password_file
+    variable = settings.password_variable
     if variable is not None:
         found = os.environ.get(variable)
         if not found:
@@ -43,18 +44,26 @@ def read_password(settings: MailSettings) -> str | None:
                 f"expected the password for mail in the environment variable {variable}, found it unset; set it"
             )
         return found
-    if file is None:
-        return None
+    return None if settings.password_file is None else read_secret(settings.password_file, "the password for mail")
+
+
+def read_secret(file: Path, what: str) -> str:
+    """Return the first line of a file that only its owner may read.
+
+    Raises
+    ------
+    ConfigError : the file cannot be read, is empty, or may be read by other users
+    """
     try:
         others = file.stat().st_mode & 0o077
         found = file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"expected the password for mail in {file}, found no readable text file; check the path and its rights"
+            f"expected {what} in {file}, found no readable text file; check the path and its rights"
         ) from error
     if others or not found:
-        what = "a file that other users may read" if others else "an empty first line"
-        raise ConfigError(f"expected the password for mail in {file} with the rights 0600, found {what}; correct it")
+        wrong = "a file that other users may read" if others else "an empty first line"
+        raise ConfigError(f"expected {what} in {file} with the rights 0600, found {wrong}; correct it")
     return found
 
 

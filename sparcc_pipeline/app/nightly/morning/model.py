@@ -87,6 +87,11 @@ class Morning:
             listed, key=lambda s: (NEEDS_ATTENTION.index(s.standing), not self.in_night(s.since), s.since, s.study)
         )
 
+    def in_work(self) -> list[StudyNow]:
+        """Return the studies and uploads that the program goes on with by itself, the oldest first."""
+        found = [s for s in self.studies if s.standing in (Standing.IN_WORK, Standing.RETRYING) and not s.superseded]
+        return sorted(found, key=lambda s: (s.received_at, s.study))
+
     def stuck_deliveries(self) -> list[StudyNow]:
         """Return scored studies whose delivery failed: first those given up, then the oldest."""
         stuck = [s for s in self.studies if s.delivery_reason is not None and s.delivery is not Delivery.DONE]

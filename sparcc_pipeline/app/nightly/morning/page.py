@@ -21,6 +21,8 @@ from sparcc_pipeline.message import Message
 FIRST_SHOWN: Final = 6
 """So many studies of each group are at the top of the page; the others follow below."""
 
+WHOSE, RELEASE, REJECT, RETRY, SUPERSEDE = "whose", "release", "reject", "retry", "supersede"
+
 STANDINGS: Final[Mapping[Standing, Message]] = {
     Standing.IN_WORK: Message("not processed yet"),
     Standing.SCORED: Message("scored"),
@@ -56,35 +58,44 @@ def morning_page(morning: Morning, words: Language, links: Mapping[str, str], si
     links : other pages by their names; for the coordinator's page only
     site : the site of the page; None: the coordinator's page, with all sites and with commands
     """
-    counts = morning.counts()
-    stuck = [] if site is not None else [_shown_delivery(s, morning, words) for s in morning.stuck_deliveries()]
+    scored = [] if site is not None else [_linked(s, morning, words, site) for s in morning.scored()]
     return template("morning.html", words).render(
-        site=site,
-        date=_local(morning.made_at, morning, "%Y-%m-%d"),
-        began=_local(morning.began, morning),
-        ended=_local(morning.made_at, morning),
-        zone=morning.made_at.astimezone(morning.zone).strftime("%Z (UTC%z)"),
-        counts=counts,
-        figures=_figures(counts, words),
-        rows=[_site_row(each, morning.of_site(each.code).counts(), words) for each in morning.sites],
-        groups=_groups(morning, words, site),
-        needing=counts.needs_attention + len(stuck),
+        **morning_view(morning, words, site),
         first_shown=FIRST_SHOWN,
-        nights=morning.nights_shown,
-        stuck=stuck,
-        problems=morning.problems,
-        deviating=[{**_shown(s, morning, words, site), "reasons": ()} for s in morning.deviating()],
-        not_compared=[
-            {**_shown(s, morning, words, site), "reasons": [s.not_compared], "deviations": ()}
-            for s in morning.not_compared()
-        ],
-        without_score=[{**_shown(s, morning, words, site), "deviations": ()} for s in morning.without_score()],
-        scored=[] if site is not None else [_linked(s, morning, words, site) for s in morning.scored()],
-        plot=_plot(morning, words),
+        scored=scored,
+        plot=night_plot(morning, words),
         links=links,
         version=__version__,
         created_at=utc_text(morning.made_at),
     )
+
+
+def morning_view(morning: Morning, words: Language, site: Site | None = None) -> dict[str, Any]:
+    """Return what a page shows of a morning, without plot, scores and links: for the report and for the browser."""
+    counts = morning.counts()
+    stuck = [] if site is not None else [_shown_delivery(s, morning, words) for s in morning.stuck_deliveries()]
+    return {
+        "site": site,
+        "date": _local(morning.made_at, morning, "%Y-%m-%d"),
+        "began": _local(morning.began, morning),
+        "ended": _local(morning.made_at, morning),
+        "zone": morning.made_at.astimezone(morning.zone).strftime("%Z (UTC%z)"),
+        "counts": counts,
+        "figures": _figures(counts, words),
+        "rows": [_site_row(each, morning.of_site(each.code).counts(), words) for each in morning.sites],
+        "groups": _groups(morning, words, site),
+        "needing": counts.needs_attention + len(stuck),
+        "nights": morning.nights_shown,
+        "stuck": stuck,
+        "problems": morning.problems,
+        "deviating": [{**_shown(s, morning, words, site), "reasons": ()} for s in morning.deviating()],
+        "not_compared": [
+            {**_shown(s, morning, words, site), "reasons": [s.not_compared], "deviations": ()}
+            for s in morning.not_compared()
+        ],
+        "without_score": [{**_shown(s, morning, words, site), "deviations": ()} for s in morning.without_score()],
+        "in_work": [_shown(s, morning, words, site) for s in morning.in_work()],
+    }
 
 
 def _groups(morning: Morning, words: Language, site: Site | None) -> list[dict[str, Any]]:
@@ -160,6 +171,8 @@ def _shown(study: StudyNow, morning: Morning, words: Language, site: Site | None
         "reasons": [_for_whom(reason, study, site) for reason in study.reasons],
         "deviations": study.deviations,
         "commands": [] if site is not None else _commands(study),
+        "actions": [] if site is not None else actions_for(study),
+        "rivals": rivals_of(study),
     }
 
 
@@ -169,7 +182,8 @@ def _linked(study: StudyNow, morning: Morning, words: Language, site: Site | Non
     return {**_shown(study, morning, words, site), "links": links}
 
 
-def _plot(morning: Morning, words: Language) -> str | None:
+def night_plot(morning: Morning, words: Language) -> str | None:
+    """Return the plot of the last nights as a data URL; None if nothing came in them."""
     nights = morning.nights()
     if not any(night.received for night in nights):
         return None
@@ -194,21 +208,44 @@ def _shown_delivery(study: StudyNow, morning: Morning, words: Language) -> dict[
         "reasons": [] if study.delivery_reason is None else [study.delivery_reason],
         "next_try": None if study.next_try is None or given_up else _local(study.next_try, morning),
         "commands": [f"sparcc nightly retry {study.study}"] if given_up else [],
+        "actions": [RETRY] if given_up else [],
     }
+
+
+def actions_for(study: StudyNow) -> list[str]:
+    """Return the decisions that fit the standing of a study, by the names of their commands."""
+    match study.standing:
+        case Standing.QUARANTINED | Standing.REJECTED if study.is_upload:
+            return [RELEASE]
+        case Standing.QUARANTINED if study.waits_for_manifest:
+            return [WHOSE, REJECT]
+        case Standing.QUARANTINED:
+            return [WHOSE, SUPERSEDE if rivals_of(study) else RELEASE, REJECT]
+        case Standing.REJECTED:
+            return [WHOSE, RETRY]
+        case Standing.GIVEN_UP:
+            return [RETRY, REJECT]
+        case _:
+            return []
+
+
+def rivals_of(study: StudyNow) -> tuple[int, ...]:
+    """Return the other studies of the same visit, for a study that waits because of them."""
+    found = (reason.what.fields.get("others", ()) for reason in study.reasons if isinstance(reason.what, Message))
+    return tuple(int(other) for others in found for other in others)
 
 
 def _commands(study: StudyNow) -> list[str]:
     """Return the commands that a coordinator may type for a study."""
-    whose = [] if study.is_upload else [f"sparcc nightly whose {study.study}"]
-    match study.standing:
-        case Standing.QUARANTINED if study.waits_for_manifest:
-            return whose
-        case Standing.QUARANTINED:
-            return [*whose, f'sparcc nightly release {study.study} --by NAME --reason "..."']
-        case Standing.GIVEN_UP:
-            return [f"sparcc nightly retry {study.study}"]
-        case _:
-            return []
+    if study.standing is Standing.REJECTED:
+        return []
+    commands = {
+        WHOSE: f"sparcc nightly whose {study.study}",
+        RELEASE: f'sparcc nightly release {study.study} --by NAME --reason "..."',
+        SUPERSEDE: f"sparcc nightly supersede {rivals_of(study)[0] if rivals_of(study) else 'OLD'} {study.study}",
+        RETRY: f"sparcc nightly retry {study.study}",
+    }
+    return [commands[action] for action in actions_for(study) if action in commands]
 
 
 def _label(study: StudyNow, words: Language, *, with_site: bool = True) -> str:

@@ -23,9 +23,10 @@ from sparcc_pipeline.app.nightly.morning.model import Morning
 from sparcc_pipeline.app.nightly.morning.page import morning_page, summary_text
 from sparcc_pipeline.app.nightly.morning.studies import Site
 from sparcc_pipeline.app.nightly.morning.tables import sites_csv, studies_csv
+from sparcc_pipeline.app.nightly.morning.webhook import post_figures
 from sparcc_pipeline.app.nightly.settings import NightlySettings
 from sparcc_pipeline.app.nightly.work.outcome import Context, Log
-from sparcc_pipeline.app.report.language import language
+from sparcc_pipeline.app.report.language import Language, language
 from sparcc_pipeline.app.results.score_document import json_text
 from sparcc_pipeline.app.results.store import ResultFolder, ResultKind
 from sparcc_pipeline.app.study.config import LanguageCode
@@ -66,6 +67,7 @@ def write_report(context: Context, problems: Sequence[Message] = ()) -> Path:
     work = settings.paths.work_folder
     write_metrics(night_metrics(morning, work, runs[-1] if runs else None), work / "metrics")
     mailed = mail_report(settings, morning, context.log)
+    post_report(settings, morning, context.log)
     context.log("report written", step="report", count=mailed)
     return page
 
@@ -115,6 +117,22 @@ def mail_report(settings: NightlySettings, morning: Morning, log: Log) -> int:
         except (SparccError, OSError) as error:
             log("report could not be mailed", step="mail", error=error)
     return sent
+
+
+def post_report(settings: NightlySettings, morning: Morning, log: Log) -> None:
+    """Post the figures once a date, not before the hour of the mail; log a failure, which the next call tries again."""
+    folder, webhook = _folder(settings, morning), settings.webhook
+    mark = folder.parent / MAILED_FOLDER / f"{folder.name}-webhook"
+    if webhook.url is None or morning.made_at.astimezone(morning.zone).hour < settings.mail.from_hour:
+        return
+    try:
+        with _one_at_a_time(mark.parent):
+            if not mark.exists():
+                figures = {**_document(morning), "problems": len(morning.problems)}
+                post_figures(webhook, figures, _subject(morning, folder.name, language(settings.run.lang)))
+                write_bytes(mark, b"")
+    except (SparccError, OSError) as error:
+        log("figures could not be posted", step="webhook", error=error)
 
 
 @contextmanager
@@ -168,20 +186,21 @@ def _plain(counts: dict[str, Any]) -> dict[str, Any]:
 def _letter(morning: Morning, to: list[str], site: Site | None, folder: Path, code: LanguageCode) -> Letter:
     words = language(code if site is None else site.language)
     seen = morning if site is None else morning.of_site(site.code)
-    counts = seen.counts()
-    figures = {"date": folder.name, "count": counts.needs_attention, "scored": counts.scored}
-    if seen.problems:
-        subject = words.say(
-            "SPARCC {date}: {problems} parts of the night failed, {count} need you, {scored} scored",
-            problems=len(seen.problems),
-            **figures,
-        )
-    else:
-        subject = words.say(
-            "SPARCC {date}: {count} need you, {received} received, {scored} scored",
-            received=counts.received,
-            **figures,
-        )
     page = folder / (f"report.{code}.html" if site is None else f"site-{site.code}.html")
     attached = (f"{folder.name}-{page.name}", "text/html", page.read_bytes())
-    return Letter(to, subject, summary_text(seen, words), (attached,))
+    return Letter(to, _subject(seen, folder.name, words), summary_text(seen, words), (attached,))
+
+
+def _subject(morning: Morning, date: str, words: Language) -> str:
+    """Return the report in one line: no study, no participant."""
+    counts = morning.counts()
+    figures = {"date": date, "count": counts.needs_attention, "scored": counts.scored}
+    if morning.problems:
+        return words.say(
+            "SPARCC {date}: {problems} parts of the night failed, {count} need you, {scored} scored",
+            problems=len(morning.problems),
+            **figures,
+        )
+    return words.say(
+        "SPARCC {date}: {count} need you, {received} received, {scored} scored", received=counts.received, **figures
+    )

@@ -20,6 +20,7 @@ class Role(StrEnum):
     COORDINATOR = "coordinator"
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"
+    SITE = "site"
 
 
 READING_ROLES: Final = (Role.READER, Role.ADJUDICATOR)

@@ -182,8 +182,13 @@ class Accounts:
             work.connection.execute(delete(SESSIONS).where(SESSIONS.c.token_hash == _hashed(token)))
             work.record(user.name, "sign_out", user.name)
 
-    def user_of(self, token: str | None) -> User | None:
-        """Return the user of a session; None if there is no session or it has ended."""
+    def user_of(self, token: str | None, *, by_user: bool = True) -> User | None:
+        """Return the user of a session; None if there is no session or it has ended.
+
+        Parameters
+        ----------
+        by_user : the user acts; False: the page asks by itself, which keeps no session alive
+        """
         if not token:
             return None
         now = self._database.clock()
@@ -199,7 +204,7 @@ class Accounts:
         idle, longest = timedelta(minutes=self._settings.idle_minutes), timedelta(hours=self._settings.longest_hours)
         if now - seen > idle or now - created > longest:
             return None
-        if now - seen > SEEN_EVERY:
+        if by_user and now - seen > SEEN_EVERY:
             with self._database.writing() as work:
                 mine = SESSIONS.c.token_hash == row.token_hash
                 work.connection.execute(update(SESSIONS).where(mine).values(seen_at=work.now))

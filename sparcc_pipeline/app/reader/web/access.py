@@ -27,6 +27,7 @@ GUEST_COOKIE: Final = "sparcc_guest"
 ALL: Final = frozenset({"guest", *Role})
 SIGNED_IN: Final = frozenset(Role)
 _READING: Final = frozenset(READING_ROLES)
+_NIGHT: Final = frozenset({Role.COORDINATOR, Role.SITE})
 
 ACCESS: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("GET", "/"): ALL,
@@ -45,6 +46,13 @@ ACCESS: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("GET", "/coordinator"): frozenset({Role.COORDINATOR}),
     ("POST", "/coordinator/assign"): frozenset({Role.COORDINATOR}),
     ("POST", "/coordinator/adjudicator"): frozenset({Role.COORDINATOR}),
+    ("GET", "/night"): _NIGHT,
+    ("GET", "/api/night"): _NIGHT,
+    ("POST", "/night/release"): frozenset({Role.COORDINATOR}),
+    ("POST", "/night/reject"): frozenset({Role.COORDINATOR}),
+    ("POST", "/night/retry"): frozenset({Role.COORDINATOR}),
+    ("POST", "/night/supersede"): frozenset({Role.COORDINATOR}),
+    ("POST", "/night/whose"): frozenset({Role.COORDINATOR}),
     ("GET", "/users"): frozenset({Role.ADMINISTRATOR}),
     ("POST", "/users"): frozenset({Role.ADMINISTRATOR}),
     ("POST", "/users/reset"): frozenset({Role.ADMINISTRATOR}),
@@ -70,6 +78,9 @@ ACCESS: Final[Mapping[tuple[str, str], frozenset[str]]] = {
 WHILE_PASSWORD_IS_OLD: Final = frozenset({"/", "/password", "/logout", "/login", "/language", "/static/{name}"})
 """Paths that a user may call before changing a first password, which the administrator has seen."""
 
+ASKED_BY_ITSELF: Final = frozenset({"/api/night"})
+"""Paths that a page asks without its user: they keep no session alive."""
+
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 LONGEST_BODY: Final = 1_000_000
@@ -90,7 +101,10 @@ class Gate:
         """
         path = getattr(request.scope.get("route"), "path", "")
         allowed = ACCESS.get((request.method, path), frozenset())
-        user: User | None = await run_in_threadpool(self._accounts.user_of, request.cookies.get(SESSION_COOKIE))
+        by_user = path not in ASKED_BY_ITSELF
+        user: User | None = await run_in_threadpool(
+            self._accounts.user_of, request.cookies.get(SESSION_COOKIE), by_user=by_user
+        )
         request.state.user = user
         if user is None and "guest" not in allowed:
             raise refusal.sign_in()

@@ -26,6 +26,7 @@ FIRST_PAGE = {
     Role.COORDINATOR: "/coordinator",
     Role.ADMINISTRATOR: "/users",
     Role.AUDITOR: "/audit",
+    Role.SITE: "/night",
 }
 """First page of each role."""
 

@@ -22,6 +22,7 @@ from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import GUEST_COOKIE, LONGEST_BODY, new_guest
 from sparcc_pipeline.app.reader.web.api_routes import api_routes
+from sparcc_pipeline.app.reader.web.night_routes import Desk, night_routes
 from sparcc_pipeline.app.reader.web.office_routes import office_routes
 from sparcc_pipeline.app.reader.web.page_routes import page_routes
 from sparcc_pipeline.app.reader.web.refusal import Refusal
@@ -53,8 +54,12 @@ _TOO_LARGE: Final = Refusal(413, "invalid", Message("the request is too large"))
 _FAILED: Final = Refusal(500, "server", Message("the server failed; saved entries are not lost, try again"))
 
 
-def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
+def make_app(settings: ReaderSettings, clock: Clock = utc_now, night: Desk | None = None) -> FastAPI:
     """Return the reading page as an application.
+
+    Parameters
+    ----------
+    night : the night whose morning coordinators and sites see; None: there is none
 
     Raises
     ------
@@ -62,7 +67,7 @@ def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
     OutputError : store folder or database cannot be written
     """
     database = open_reader_database(settings, clock)
-    site = Site(settings, database, load_protocol(settings.protocol_file))
+    site = Site(settings, database, load_protocol(settings.protocol_file), has_night=night is not None)
     app = FastAPI(
         title="SPARCC reading page",
         version=__version__,
@@ -76,6 +81,7 @@ def make_app(settings: ReaderSettings, clock: Clock = utc_now) -> FastAPI:
     app.include_router(page_routes(site))
     app.include_router(office_routes(site))
     app.include_router(api_routes(site))
+    app.include_router(night_routes(site, night))
     _add_error_handlers(app, site)
     app.add_middleware(Guard, site=site)
     return app

@@ -43,9 +43,17 @@ _STATIC: Final = files("sparcc_pipeline.app.reader.web") / "static"
 
 
 class Site:
-    """The parts of one reading page."""
+    """The parts of one reading page.
 
-    def __init__(self, settings: ReaderSettings, database: ReaderDatabase, protocol: Protocol) -> None:
+    Parameters
+    ----------
+    has_night : the server shows the morning of a night too (`night_routes`)
+    """
+
+    def __init__(
+        self, settings: ReaderSettings, database: ReaderDatabase, protocol: Protocol, *, has_night: bool = False
+    ) -> None:
+        self.has_night = has_night
         self.settings, self.database, self.protocol = settings, database, protocol
         self.store = PictureStore(database.folder)
         self.accounts = Accounts(database, settings.session)
@@ -90,6 +98,7 @@ class Site:
             "notice": None,
             "error": None,
             "path": request.url.path,
+            "has_night": self.has_night,
             "script_words": script_words(words),
         }
         return HTMLResponse(self._templates.get_template(name).render(everywhere | context), status)

@@ -20,13 +20,16 @@ from sparcc_pipeline.app.cli import doctor as plain_doctor
 from sparcc_pipeline.app.cli.main import app
 from sparcc_pipeline.app.ledger.database import open_database
 from sparcc_pipeline.app.ledger.ledger import Ledger
+from sparcc_pipeline.app.ledger.states import UploadState
 from sparcc_pipeline.app.nightly.doctor.checks import CHECKS, Examined, examine
 from sparcc_pipeline.app.nightly.doctor.findings import Level
 from sparcc_pipeline.app.nightly.doctor.network import certificate_end
 from sparcc_pipeline.app.nightly.intake.identity_store import IdentityStore
 from sparcc_pipeline.app.nightly.intake.receiving import serve
 from sparcc_pipeline.app.nightly.settings import load_settings
+from sparcc_pipeline.dicom.deidentify import border_text
 from sparcc_pipeline.errors import ConfigError, OutputError
+from sparcc_pipeline.message import Message
 
 MANIFEST = "patient_id,participant,visit\n123,P001,baseline\n"
 
@@ -277,3 +280,44 @@ def test_a_certificate_is_a_warning_before_it_ends(night: Installed) -> None:
     night.write(receive=f'port = {night.port}\ntls_certificate = "soon.pem"\ntls_key = "soon.key"')
     level, text = night.worst("certificate")
     assert level is Level.WARNING and "renew" in text
+
+
+def test_client_certificates_that_are_bound_to_no_title_are_a_warning(night: Installed) -> None:
+    key, certificate = night.folder / "node.key", night.folder / "node.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", "-subj", "/CN=node"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    tls = f'port = {night.port}\ntls_certificate = "{certificate}"\ntls_key = "{key}"'
+    night.write(receive=tls)
+    assert night.worst("certificate")[0] is Level.OK
+    night.write(receive=f'{tls}\ntls_ca = "{certificate}"')
+
+    level, text = night.worst("certificate")
+
+    assert level is Level.WARNING and "no tls_name for S01" in text
+
+
+def test_uploads_that_wait_are_counted_by_site(night: Installed) -> None:
+    engine = open_database(load_settings(night.file).database_url)
+    ledger = Ledger(engine, lambda: datetime.now(UTC), 5)
+    ledger.defer_upload("inbox-1", "S01", "inbox", Message("waits"))
+    assert night.worst("uploads") == (
+        Level.OK,
+        "S01: 1 received, not sorted into studies; sparcc nightly status shows why",
+    )
+    ledger.close_upload("inbox-1", UploadState.QUARANTINED, Message("cannot be read"))
+    engine.dispose()
+
+    level, text = night.worst("uploads")
+
+    assert level is Level.WARNING and text.startswith("S01: 1 quarantined")
+
+
+def test_the_border_of_images_needs_its_program(night: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    night.write(intake="read_border = true")
+    monkeypatch.setattr(border_text, "PROGRAM", "true")
+    assert night.worst("text")[0] is Level.OK
+    monkeypatch.setattr(border_text, "PROGRAM", "no-such-program")
+
+    level, text = night.worst("text")
+
+    assert level is Level.FAILED and "tesseract-ocr" in text

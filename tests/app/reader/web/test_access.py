@@ -12,7 +12,7 @@ from sparcc_pipeline.app.reader.web import office_routes
 
 from ..conftest import USERS, Browser, Opener, World
 
-ALL = {"guest", "reader", "adjudicator", "coordinator", "administrator", "auditor"}
+ALL = {"guest", "reader", "adjudicator", "coordinator", "administrator", "auditor", "site"}
 IN = ALL - {"guest"}
 READING = {"reader", "adjudicator"}
 
@@ -33,6 +33,13 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("GET", "/coordinator"): {"coordinator"},
     ("POST", "/coordinator/assign"): {"coordinator"},
     ("POST", "/coordinator/adjudicator"): {"coordinator"},
+    ("GET", "/night"): {"coordinator", "site"},
+    ("GET", "/api/night"): {"coordinator", "site"},
+    ("POST", "/night/release"): {"coordinator"},
+    ("POST", "/night/reject"): {"coordinator"},
+    ("POST", "/night/retry"): {"coordinator"},
+    ("POST", "/night/supersede"): {"coordinator"},
+    ("POST", "/night/whose"): {"coordinator"},
     ("GET", "/users"): {"administrator"},
     ("POST", "/users"): {"administrator"},
     ("POST", "/users/reset"): {"administrator"},
