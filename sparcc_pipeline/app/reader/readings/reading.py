@@ -21,6 +21,7 @@ from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment
 from sparcc_pipeline.app.reader.readings.content import Content
 from sparcc_pipeline.app.reader.readings.stored import (
     REVISED,
+    has_seen_machine,
     image_folders,
     newest,
     state_of,
@@ -70,6 +71,7 @@ class Readings:
         self._require_form(assignment, content)
         with self._database.writing() as work:
             self._require_open_database(work)
+            self._require_blind(work, assignment)
             row = newest(work.connection, assignment)
             before = self._fresh(work.connection, assignment) if row is None else state_of(row)
             _require_revision(before, revision)
@@ -86,6 +88,7 @@ class Readings:
         """
         with self._database.writing() as work:
             self._require_open_database(work)
+            self._require_blind(work, assignment)
             row = newest(work.connection, assignment)
             state = self._fresh(work.connection, assignment) if row is None else state_of(row)
             _require_revision(state, revision)
@@ -106,13 +109,11 @@ class Readings:
         with self._database.writing() as work:
             self._require_open_database(work)
             row = newest(work.connection, assignment)
-            seen = work.connection.execute(
-                select(ASSIGNMENTS.c.second_opinion_at).where(ASSIGNMENTS.c.id == assignment.id)
-            ).scalar_one()
             if row is None or row.state != "locked":
                 raise Refusal(409, "locked", Message("only a locked reading can be corrected"))
-            if seen is not None or assignment.kind == TRAINING:
+            if assignment.kind == TRAINING:
                 raise refusal.locked()
+            self._require_blind(work, assignment)
             opened = self._insert(
                 work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1, reason.strip()
             )
@@ -242,6 +243,21 @@ class Readings:
                 "impossible",
                 Message("intense or deep edema needs edema in the same joint and slice"),
                 {"where": wrong},
+            )
+
+    def may_correct(self, assignment: Assignment) -> bool:
+        """Return True if a locked reading of this case may be corrected."""
+        with self._database.reading() as connection:
+            row = newest(connection, assignment)
+            blind = assignment.kind != TRAINING and not has_seen_machine(connection, assignment)
+            locked = row is not None and row.state == "locked"
+            return blind and locked and not self._database.is_locked(connection)
+
+    def _require_blind(self, work: Writing, assignment: Assignment) -> None:
+        """Refuse to read images after the machine's score of the same images was shown to this person."""
+        if has_seen_machine(work.connection, assignment):
+            raise Refusal(
+                409, "locked", Message("you have seen the machine's score of these images: this reading cannot change")
             )
 
     def _opened(self, work: Writing, assignment: Assignment) -> Content:

@@ -1,11 +1,13 @@
 """Read readings, and the time points that they belong to, from the database.
 
-Contents: `newest`, `versions`, `is_begun`, `state_of`, `visits_of`, `image_folders`, `totals`.
+Contents: `newest`, `versions`, `is_begun`, `has_seen_machine`, `all_locked`, `state_of`, `visits_of`, `image_folders`,
+`totals`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -13,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from sparcc_pipeline.app.reader.readings.assignments import Assignment
 from sparcc_pipeline.app.reader.readings.content import LABELS, Content, Totals
 from sparcc_pipeline.app.reader.readings.views import ReadingState
-from sparcc_pipeline.app.reader.tables import READINGS, VISITS
+from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, VISITS
 
 REVISED: Final = "revised"
 """Kind of a reading that the second opinion changed."""
@@ -23,6 +25,22 @@ def is_begun(connection: Connection, assignment: Assignment) -> bool:
     """Return True if a reading of the case was saved."""
     mine = READINGS.c.assignment_id == assignment.id
     return connection.execute(select(READINGS.c.id).where(mine).limit(1)).first() is not None
+
+
+def has_seen_machine(connection: Connection, assignment: Assignment) -> bool:
+    """Return True if this person opened the machine's score of these images, in this assignment or in a repeat."""
+    same = ASSIGNMENTS.c.case_id == assignment.case_id, ASSIGNMENTS.c.user_id == assignment.user_id
+    opened = select(ASSIGNMENTS.c.id).where(*same, ASSIGNMENTS.c.second_opinion_at.is_not(None))
+    return connection.execute(opened.limit(1)).first() is not None
+
+
+def all_locked(connection: Connection, assignments: Sequence[Assignment]) -> bool:
+    """Return True if the newest version of every reading of these assignments is locked."""
+    mine = [each.id for each in assignments]
+    rows = connection.execute(
+        select(READINGS.c.assignment_id, READINGS.c.state).where(READINGS.c.assignment_id.in_(mine))
+    ).all()
+    return {row.assignment_id for row in rows} == set(mine) and all(row.state == "locked" for row in rows)
 
 
 def newest(connection: Connection, assignment: Assignment, *, revised: bool = False) -> Row[Any] | None:

@@ -100,6 +100,7 @@ class CaseView(Model):
     code: str
     mode: Mode
     second_opinion: SecondOpinionState
+    may_correct: bool
     visits: list[VisitView]
     reading: ReadingState
     earlier: list[EarlierVersion]

@@ -101,6 +101,7 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
                 "code": assignment.code,
                 "mode": assignment.kind,
                 "second_opinion": second_opinion,
+                "may_correct": site.readings.may_correct(assignment),
                 "visits": [
                     VisitView(label=label, **dict(site.store.view(folder))) for label, folder in folders.items()
                 ],

@@ -151,8 +151,7 @@ class CasePage {
     byId("lock").addEventListener("click", () => this.lock());
     byId("next").addEventListener("click", () => this.form.next(this.form.slice));
     const correct = byId("correct");
-    const mayCorrect = !reading.editable && kase.mode !== "training" && !["opened", "filed"].includes(kase.second_opinion);
-    correct.hidden = !mayCorrect;
+    correct.hidden = reading.editable || !kase.may_correct;
     correct.addEventListener("click", () => this.correct());
     byId("onward").hidden = reading.editable;
     byId("opinion").hidden = reading.editable || !["available", "opened", "filed"].includes(kase.second_opinion);
