@@ -224,7 +224,10 @@ def restore(
 def audit_verify(
     settings: SettingsFile = None,
     head: Annotated[
-        str | None, typer.Option(metavar="NUMBER:HASH", help="The newest entry that was noted earlier.")
+        str | None,
+        typer.Option(
+            metavar="HEAD", help="The newest entry noted earlier, NUMBER:HASH, or the .head file of a backup."
+        ),
     ] = None,
 ) -> None:
     """Verify that the audit trail is complete and unchanged.

@@ -103,6 +103,7 @@ def _insert(
         )
     )
     new = {"case": case, "reader": reader.name, "kind": kind, "repeat": repeat, "seed": seed, "visit_order": order}
+    new["position"] = repr(position)
     work.record(by, "assign", code, new=new)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, select
 
@@ -20,10 +21,14 @@ from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
 from sparcc_pipeline.app.reader.readings.stored import newest, state_of, visits_of
 from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, KnownDifference, TrainingAgreement
 from sparcc_pipeline.app.reader.settings import ReaderSettings
-from sparcc_pipeline.app.reader.tables import USERS
+from sparcc_pipeline.app.reader.tables import CASES, USERS, VISITS
 from sparcc_pipeline.app.reader.web.refusal import Refusal
+from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.agreement.icc import IccForm, icc_of_one, mean_squares
+
+FEWEST_TOTALS: Final = 2
+"""Without two different known totals there is no ICC, and the pass mark cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class TrainingVisit:
     def total(self) -> int | None:
         """Total of the reading; None if nothing could be evaluated."""
         return self.reading.score.total if self.reading.score.evaluable_maximum else None
+
+    @staticmethod
+    def known_total_of(text: str) -> int:
+        """Return the total of stored known items."""
+        return sum(value or 0 for *_, value in known_items(text))
 
     @property
     def known_total(self) -> int | None:
@@ -69,11 +79,38 @@ class TrainingVisit:
         ]
 
 
+def require_training_set(connection: Connection, settings: ReaderSettings) -> None:
+    """Check that a reader can pass the calibration, if the settings require it.
+
+    Raises
+    ------
+    ConfigError : there is no training set, or all its known totals are equal
+    """
+    if not settings.calibration.required:
+        return
+    query = select(VISITS.c.known).join(CASES, CASES.c.id == VISITS.c.case_id).where(CASES.c.training.is_(True))
+    totals = [TrainingVisit.known_total_of(text) for text in connection.execute(query).scalars() if text]
+    if len(set(totals)) < FEWEST_TOTALS:
+        raise ConfigError(
+            f"expected a training set with at least {FEWEST_TOTALS} different known totals, because "
+            f"calibration.required is true, found {len(totals)} time points with {len(set(totals))}: no case would "
+            "ever open; import one with `sparcc reader import --training`, or set calibration.required = false"
+        )
+
+
 class Training:
     """The training set of one reading page."""
 
     def __init__(self, database: ReaderDatabase, settings: ReaderSettings) -> None:
         self._database, self._settings = database, settings
+
+    def is_dead_end(self, connection: Connection) -> bool:
+        """Return True if the settings require a calibration that no reader can pass."""
+        try:
+            require_training_set(connection, self._settings)
+        except ConfigError:
+            return True
+        return False
 
     def give(self, user: User) -> None:
         """Assign the training set to a reader who does not have all of it."""

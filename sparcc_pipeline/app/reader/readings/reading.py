@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.audit.trail import digest_of, reading_digest
+from sparcc_pipeline.app.reader.cases.levels import Levels
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase, Writing
 from sparcc_pipeline.app.reader.readings import content as form
@@ -27,6 +28,7 @@ from sparcc_pipeline.app.reader.readings.stored import (
     state_of,
     totals,
     versions,
+    visits_of,
 )
 from sparcc_pipeline.app.reader.readings.views import EarlierVersion, ReadingState, ReasonedChange
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS
@@ -117,7 +119,8 @@ class Readings:
             opened = self._insert(
                 work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1, reason.strip()
             )
-            new = {"version": opened.version, "kind": opened.kind}
+            digest = digest_of(opened.content + opened.reasons)
+            new = {"version": opened.version, "kind": opened.kind, "digest": digest}
             work.record(user.name, "correct", assignment.code, new=new, reason=reason.strip())
             return state_of(opened)
 
@@ -214,10 +217,8 @@ class Readings:
 
     def _fresh(self, connection: Connection, assignment: Assignment) -> ReadingState:
         """Return an empty form."""
-        first = {
-            label: self._store.view(folder).proposed_first
-            for label, folder in image_folders(connection, assignment).items()
-        }
+        rows = visits_of(connection, assignment)
+        first = Levels(rows, {label: self._store.view(row.images) for label, row in rows.items()}).first_slices
         content = Content(visits={label: form.blank(index) for label, index in first.items()})
         fresh = {
             "kind": assignment.kind,

@@ -5,7 +5,7 @@ Contents: `SecondOpinions`. After the opening the primary reading cannot be corr
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore

@@ -57,9 +57,15 @@ class ImagesView(Model):
 
 
 class VisitView(ImagesView):
-    """One time point with its label."""
+    """One time point with its label.
+
+    `proposed` is false where no machine proposed the six slices; `level` is the matrix from the indices of the first
+    time point of the page that has one, None without a registration.
+    """
 
     label: Label
+    proposed: bool
+    level: list[list[float]] | None
 
 
 class ReasonedChange(Model):

@@ -5,16 +5,18 @@ Contents: `api_routes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, StrictInt
+from sqlalchemy import Row
 
+from sparcc_pipeline.app.reader.cases.levels import Levels
 from sparcc_pipeline.app.reader.readings.adjudication import give_to_least_busy
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment
 from sparcc_pipeline.app.reader.readings.content import NO_NUL, QUALITIES, REASONS, Comment, Content, Model
-from sparcc_pipeline.app.reader.readings.stored import image_folders
+from sparcc_pipeline.app.reader.readings.stored import image_folders, visits_of
 from sparcc_pipeline.app.reader.readings.views import (
     CaseView,
     FeedbackView,
@@ -92,7 +94,7 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
     def case(request: Request, code: Code) -> CaseView:
         assignment = own(request, code)
         with site.database.reading() as connection:
-            folders = image_folders(connection, assignment)
+            rows = visits_of(connection, assignment)
             second_opinion = site.opinions.state(connection, assignment)
         reading = site.readings.state(assignment)
         assert reading is not None
@@ -102,9 +104,7 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
                 "mode": assignment.kind,
                 "second_opinion": second_opinion,
                 "may_correct": site.readings.may_correct(assignment),
-                "visits": [
-                    VisitView(label=label, **dict(site.store.view(folder))) for label, folder in folders.items()
-                ],
+                "visits": _visits(site, rows),
                 "reading": reading,
                 "earlier": site.readings.earlier(assignment),
                 "reasons": REASONS,
@@ -123,6 +123,21 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
         if content is None:
             raise refusal.not_found()
         return _gzipped(content)
+
+
+def _visits(site: Site, rows: Mapping[str, Row[Any]]) -> list[VisitView]:
+    """Return the images of every time point, each with the slices at which its reading opens."""
+    levels = Levels(rows, {label: site.store.view(row.images) for label, row in rows.items()})
+    first, matrices = levels.first_slices, levels.matrices
+    return [
+        VisitView(
+            **{**dict(view), "proposed_first": first[label]},
+            label=label,
+            proposed=bool(view.joints),
+            level=matrices[label],
+        )
+        for label, view in levels.views.items()
+    ]
 
 
 def _reading(router: APIRouter, site: Site, own: Own) -> None:

@@ -34,6 +34,11 @@ ShortText = Annotated[str, Form(max_length=200, pattern=NO_NUL)]
 Code = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
 
 
+def address_of(request: Request) -> str:
+    """Return the network address of a request; behind a proxy, the one that the proxy reports."""
+    return request.client.host if request.client is not None else ""
+
+
 def page_routes(site: Site) -> APIRouter:
     """Return the routes; each answers with a page."""
     router = APIRouter(default_response_class=HTMLResponse)
@@ -65,7 +70,7 @@ def _all_users(router: APIRouter, site: Site) -> None:
     @router.post("/login")
     def sign_in(request: Request, name: ShortText, password: ShortText, next: ShortText = "") -> Response:
         try:
-            token = site.accounts.sign_in(name.strip(), password)
+            token = site.accounts.sign_in(name.strip(), password, address_of(request))
         except Refusal as refused:
             return site.page(request, "login.html", refused.status, error=refused.message, next=local_path(next) or "")
         response = RedirectResponse(local_path(next) or "/", 303)

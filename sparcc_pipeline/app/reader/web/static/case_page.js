@@ -130,10 +130,10 @@ class CasePage {
       say("Time point"), say("Six slices"), "SPARCC", say("Edema"), say("Intensity"), say("Depth"), say("Evaluable"),
       say("ASAS-positive"), say("Image quality"),
     ];
-    const rows = this.kase.visits.map(({ label, proposed_first: proposed }) => {
+    const rows = this.kase.visits.map(({ label, proposed, proposed_first: from }) => {
       const visit = this.reading.visit(label);
       const { total, edema, intensity, depth, maximum } = this.reading.totals(label);
-      const moved = visit.first === proposed ? "" : ` (${say("moved")})`;
+      const moved = visit.first === from || !proposed ? "" : ` (${say("moved")})`;
       const cells = [
         `${visit.first + 1}–${visit.first + 6}${moved}`, total ?? "–", edema, intensity, depth, `${maximum} / 72`,
         visit.asas_positive ? say("yes") : say("no"), qualityName(visit.image_quality),

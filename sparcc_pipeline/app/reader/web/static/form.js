@@ -95,9 +95,10 @@ export class Form {
     const slices = this.hanging.active.series.stir.slices;
     const shifted = first - proposed;
     byId("six").textContent = say("Slices {first}–{last}", { first: first + 1, last: first + 6 });
+    const none = !this.hanging.active.proposed;
     byId("six-note").textContent =
-      shifted === 0 ? say("as proposed") : say("moved by {by}", { by: shifted > 0 ? `+${shifted}` : `−${-shifted}` });
-    byId("six-note").classList.toggle("moved", shifted !== 0);
+      none ? say("no slices proposed") : shifted === 0 ? say("as proposed") : say("moved by {by}", { by: shifted > 0 ? `+${shifted}` : `−${-shifted}` });
+    byId("six-note").classList.toggle("moved", none || shifted !== 0);
     const fixed = !this.reading.editable || this.fixedWindow;
     byId("earlier").disabled = fixed || first === 0;
     byId("later").disabled = fixed || first + 6 >= slices;

@@ -1,6 +1,6 @@
 // All images of a case: their shared state (slice, zoom, window, crosshair, ruler) and their layout.
 
-import { boxOf, fromCentre } from "./geometry.js";
+import { boxOf, fromCentre, inverse, moved } from "./geometry.js";
 import { Panel } from "./panel.js";
 
 const MARGIN_MM = [16, 30];
@@ -23,7 +23,7 @@ export class Hanging {
   constructor(host, api, visits, reading, changed) {
     Object.assign(this, { host, api, visits, reading, changed });
     this.active = visits[0];
-    this.offsetMm = 0;
+    this.anchor = { visit: visits[0], slice: reading.first(visits[0]) };
     this.apart = new Map(visits.map((visit) => [visit, 0]));
     this.tool = "window";
     this.quadrantsShown = true;
@@ -57,9 +57,32 @@ export class Hanging {
 
   /** Return the shown STIR slice of a time point. */
   sliceOf(visit) {
-    const { spacing_mm: spacing, slices } = visit.series.stir;
-    const steps = Math.round(this.offsetMm / spacing[0]) + this.apart.get(visit);
-    return clamp(this.reading.first(visit) + steps, 0, slices - 1);
+    return clamp(this.levelOf(visit) + this.apart.get(visit), 0, visit.series.stir.slices - 1);
+  }
+
+  /**
+   * Return the slice of a time point at the shown level, which may be outside its stack: by the bones where the machine
+   * registered them, else the same distance from the first of the six slices.
+   */
+  levelOf(visit) {
+    const { visit: from, slice } = this.anchor;
+    if (visit === from) return slice;
+    if (visit.level && from.level) {
+      const place = moved(inverse(from.level), [slice, ...this.middleOf(from)]);
+      return Math.round(moved(visit.level, place)[0]);
+    }
+    const away = (slice - this.reading.first(from)) * from.series.stir.spacing_mm[0];
+    return this.reading.first(visit) + Math.round(away / visit.series.stir.spacing_mm[0]);
+  }
+
+  /** Return true if the shown level lies outside the images of a time point. */
+  isBeyond(visit) {
+    const wanted = this.levelOf(visit) + this.apart.get(visit);
+    return wanted < 0 || wanted >= visit.series.stir.slices;
+  }
+
+  middleOf(visit) {
+    return visit.centre.slice(1);
   }
 
   /** Return 1-6 if the shown slice is one of the six, else null. */
@@ -68,13 +91,12 @@ export class Hanging {
     return position >= 1 && position <= 6 ? position : null;
   }
 
-  /** Show a slice of the active time point, and the linked slices of the others. */
+  /** Show a slice of the active time point, and the slices of the others that show the same anatomy. */
   showSlice(slice, alone = false) {
-    const { spacing_mm: spacing, slices } = this.active.series.stir;
-    const wanted = clamp(slice, 0, slices - 1);
-    const steps = wanted - this.reading.first(this.active);
-    if (alone) this.apart.set(this.active, steps - Math.round(this.offsetMm / spacing[0]));
-    else this.offsetMm = (steps - this.apart.get(this.active)) * spacing[0];
+    const { active } = this;
+    const wanted = clamp(slice, 0, active.series.stir.slices - 1);
+    if (alone) this.apart.set(active, wanted - this.levelOf(active));
+    else this.anchor = { visit: active, slice: wanted - this.apart.get(active) };
     this.changed();
     this.redraw();
   }
@@ -83,7 +105,7 @@ export class Hanging {
     this.showSlice(this.sliceOf(this.active) + steps, alone);
   }
 
-  /** Show the same of the six slices of all time points again. */
+  /** Show the same level of all time points again. */
   link() {
     const slice = this.sliceOf(this.active);
     for (const visit of this.visits) this.apart.set(visit, 0);

@@ -114,7 +114,9 @@ export class Panel {
     context.fillRect(0, 0, width, height);
     const { slice } = this;
     this.targets = [];
-    if (slice === null) {
+    if (this.hanging.isBeyond(this.visit)) {
+      draw.notice(context, width, height, say("{label} does not reach this level", { label: this.visit.label }));
+    } else if (slice === null) {
       draw.notice(context, width, height, say("T1 does not reach this slice"));
     } else {
       this.stack.want(slice);
