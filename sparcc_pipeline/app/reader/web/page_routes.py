@@ -19,6 +19,7 @@ from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import SESSION_COOKIE
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.app.reader.web.site import LANGUAGE_COOKIE, Site, local_path, signed_in, static_file, user_of
+from sparcc_pipeline.message import Message
 
 FIRST_PAGE = {
     Role.READER: "/worklist",
@@ -64,8 +65,13 @@ def _all_users(router: APIRouter, site: Site) -> None:
         return FileResponse(file, headers={"Cache-Control": "no-cache"})
 
     @router.get("/login")
-    def login(request: Request, next: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "") -> Response:
-        return site.page(request, "login.html", next=local_path(next) or "")
+    def login(
+        request: Request,
+        next: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "",
+        changed: Literal["", "yes"] = "",
+    ) -> Response:
+        notice = Message("your password was changed: sign in with the new one") if changed else None
+        return site.page(request, "login.html", next=local_path(next) or "", notice=notice)
 
     @router.post("/login")
     def sign_in(request: Request, name: ShortText, password: ShortText, next: ShortText = "") -> Response:
@@ -122,7 +128,7 @@ def _account(router: APIRouter, site: Site) -> None:
             site.accounts.change_password(signed_in(request), old, new)
         except Refusal as refused:
             return password_page(request, refused.status, refused.message)
-        response = RedirectResponse("/login", 303)
+        response = RedirectResponse("/login?changed=yes", 303)
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response
 

@@ -50,8 +50,36 @@ class CasePage {
       command("not-evaluable", ["n"], say("Points: not evaluable (Shift+N: the whole joint of this slice)"), () => this.form.grid.focus()),
       command("earlier", ["("], say("Read slices further to the front"), () => byId("earlier").click()),
       command("later", [")"], say("Read slices further to the back"), () => byId("later").click()),
+      command("undo", ["Ctrl+z"], say("Undo the last entry"), () => this.travel("undo")),
+      command("redo", ["Ctrl+y", "Ctrl+Shift+z"], say("Redo"), () => this.travel("redo")),
+      command("asas", ["Shift+s"], say("ASAS-positive: yes, again: no"), () => this.answerAsas()),
+      command("good", ["Shift+g"], say("Image quality: good"), () => this.answerQuality("good")),
+      command("adequate", ["Shift+a"], say("Image quality: adequate"), () => this.answerQuality("adequate")),
+      command("poor", ["Shift+p"], say("Image quality: poor"), () => this.answerQuality("poor")),
       command("lock", ["l"], say("Lock this reading with your password"), () => this.lock()),
     ];
+  }
+
+  travel(direction) {
+    if (!this.reading.editable) return;
+    const place = this.reading.travel(direction);
+    if (place === null) {
+      mention(direction === "undo" ? say("There is nothing to undo.") : say("There is nothing to redo."));
+      return;
+    }
+    const [label, slice] = place;
+    this.form.go(label, slice ?? this.form.slice ?? 1);
+    mention(direction === "undo" ? say("Undone.") : say("Redone."));
+  }
+
+  answerAsas() {
+    if (!this.reading.editable) return;
+    const { label } = this.form;
+    this.reading.answer(label, "asas_positive", this.reading.visit(label).asas_positive !== true);
+  }
+
+  answerQuality(quality) {
+    if (this.reading.editable) this.reading.answer(this.form.label, "image_quality", quality);
   }
 
   changed(typing) {

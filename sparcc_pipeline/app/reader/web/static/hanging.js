@@ -2,6 +2,7 @@
 
 import { boxOf, fromCentre, inverse, moved } from "./geometry.js";
 import { Panel } from "./panel.js";
+import { Regions } from "./regions.js";
 
 const MARGIN_MM = [16, 30];
 const WHOLE_IMAGE_SHARE = 0.98;
@@ -25,7 +26,8 @@ export class Hanging {
     this.active = visits[0];
     this.anchor = { visit: visits[0], slice: reading.first(visits[0]) };
     this.apart = new Map(visits.map((visit) => [visit, 0]));
-    this.tool = "window";
+    // A finger scrolls; a mouse has a wheel for that.
+    this.tool = window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
     this.quadrantsShown = true;
     this.single = false;
     this.hasT1 = visits.some((visit) => visit.series.t1 !== null);
@@ -33,6 +35,7 @@ export class Hanging {
     this.windowing = { stir: { ...PRESETS[0] }, t1: { ...PRESETS[0] } };
     this.ruler = null;
     this.crosshair = null;
+    this.regions = new Regions();
     this.overlay = null;
     // Text and lines on the images scale with the text of the page.
     this.textScale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
@@ -235,6 +238,8 @@ export class Hanging {
   clearMarks() {
     this.ruler = null;
     this.crosshair = null;
+    this.regions.clear();
+    this.changed();
     this.redraw();
   }
 
@@ -244,7 +249,9 @@ export class Hanging {
   arrange() {
     const visits = this.single ? [this.active] : this.visits;
     const kinds = this.layout === "both" ? ["stir", "t1"] : [this.layout];
-    const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kinds.includes(panel.kind));
+    // A time point without T1 shows STIR in its place.
+    const kindsOf = (visit) => (visit.series.t1 === null ? ["stir"] : kinds);
+    const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kindsOf(panel.visit).includes(panel.kind));
     const rows = kinds.filter((kind) => shown.some((panel) => panel.kind === kind));
     const beside = visits.length === 1 && this.scaleWith(rows.length, 1) > this.scaleWith(1, rows.length);
     this.host.style.gridTemplateColumns = `repeat(${beside ? rows.length : visits.length}, minmax(0, 1fr))`;
@@ -252,7 +259,8 @@ export class Hanging {
     for (const panel of shown) {
       const column = beside ? rows.indexOf(panel.kind) : visits.indexOf(panel.visit);
       panel.element.style.gridColumn = column + 1;
-      panel.element.style.gridRow = beside ? 1 : rows.indexOf(panel.kind) + 1;
+      const alone = panel.visit.series.t1 === null;
+      panel.element.style.gridRow = beside ? 1 : alone ? `1 / span ${rows.length}` : rows.indexOf(panel.kind) + 1;
     }
     const now = shown.map((panel) => panel.element);
     if (now.length !== this.host.children.length || now.some((element, i) => element !== this.host.children[i]))

@@ -1,6 +1,7 @@
 // A reading in progress: points, items that are not evaluable, and the rules of every entry. The content has the form of
 // the server's `Content`, and the server checks it again.
 
+import { History } from "./history.js";
 import { say } from "./words.js";
 
 export const QUADRANTS = ["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral"];
@@ -16,12 +17,47 @@ const fresh = (slice, joint) => ({
   reason: null,
 });
 
+/** Return the time point and the slice that differ between two contents; slice 1 for an answer or a comment. */
+function changedPlace(before, after) {
+  for (const [label, visit] of Object.entries(after.visits)) {
+    const old = before.visits[label];
+    if (JSON.stringify(visit) === JSON.stringify(old)) continue;
+    const joint = visit.joints.find((each, i) => JSON.stringify(each) !== JSON.stringify(old.joints[i]));
+    return [label, joint?.slice ?? null];
+  }
+  return [Object.keys(after.visits)[0], null];
+}
+
 export class Reading {
   /** `changed(typing)` is called after every change; `typing` is true while a text is being entered. */
   constructor(content, changed) {
-    this.content = content;
-    this.changed = changed;
+    this.history = new History(content);
+    this.changed = (typing = false) => {
+      this.history.note(this.current, typing);
+      changed(typing);
+    };
+    this.current = content;
     this.editable = true;
+  }
+
+  get content() {
+    return this.current;
+  }
+
+  /** Another content: of the server, or kept by the browser. It cannot be undone. */
+  set content(content) {
+    this.current = content;
+    this.history.begin(content);
+  }
+
+  /** Take back the last entry, or enter it again; return its place [label, slice], or null if there is none. */
+  travel(direction) {
+    const before = this.current;
+    const found = direction === "undo" ? this.history.undo() : this.history.redo();
+    if (found === null) return null;
+    this.current = found;
+    this.changed();
+    return changedPlace(before, found);
   }
 
   visit(label) {
