@@ -9,6 +9,7 @@ import typer
 
 from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.accounts.users import Accounts
+from sparcc_pipeline.app.reader.agreement.calibration import require_training_set
 from sparcc_pipeline.app.reader.audit import files as audit_files
 from sparcc_pipeline.app.reader.audit.backup import HEAD_SUFFIX, restore_backup, write_backup
 from sparcc_pipeline.app.reader.audit.trail import Head, read_head
@@ -17,7 +18,6 @@ from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
 from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases, read_known, read_manifest
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, lock_database, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
-from sparcc_pipeline.app.reader.readings.calibration import require_training_set
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.app.study.clock import utc_now

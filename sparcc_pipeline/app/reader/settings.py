@@ -78,11 +78,12 @@ class Reading(_Section):
 
 
 class Calibration(_Section):
-    """The training set before the real cases: number of visits that count, and the ICC to pass."""
+    """The training set before the real cases: number of visits that count, and the ICCs to pass."""
 
     required: bool
     visits: Annotated[int, Field(ge=3, le=500)]
     icc: Annotated[float, Field(ge=-1, le=1)]
+    icc_change: Annotated[float, Field(ge=-1, le=1)]
 
 
 class ReaderSettings(_Section):

@@ -72,7 +72,7 @@ def _users(connection: Connection) -> Iterator[Message]:
             "must_change": row.must_change,
             "password": digest_of(str(row.password_hash)),
         }
-        if recorded.pop(row.name, None) != found:
+        if not _agrees(recorded.pop(row.name, None), found):
             yield Message("user {name} differs from the trail", name=row.name)
     for name in recorded:
         yield Message("user {name} differs from the trail", name=name)
@@ -93,7 +93,7 @@ def _assignments(connection: Connection) -> Iterator[Message]:
             "position": repr(row.position),
             "visit_order": _list_of(row.visit_order),
         }
-        if given.pop(row.code, None) != found:
+        if not _agrees(given.pop(row.code, None), found):
             yield Message("case {code} differs from its assignment", code=row.code)
         if row.second_opinion_at != opened.get(row.code):
             yield Message("the time of the second opinion of case {code} differs from the trail", code=row.code)
@@ -158,7 +158,9 @@ def _images(connection: Connection, store: PictureStore) -> Iterator[Message]:
         found = store.digests(IMAGES, row.images)
         if row.machine is not None:
             found |= store.digests(MACHINE, str(row.machine))
-        same = participant == row.participant and all(new.get(key) == getattr(row, at) for key, at in _KEPT.items())
+        same = participant == row.participant and all(
+            new[key] == getattr(row, at) for key, at in _KEPT.items() if key in new
+        )
         if row.level != levels.get(row.images):
             yield Message("the level of time point {number} differs from the trail", number=row.id)
         if not same:
@@ -167,6 +169,11 @@ def _images(connection: Connection, store: PictureStore) -> Iterator[Message]:
             yield Message("images or the machine's result of time point {number} were changed", number=row.id)
     if imported:
         yield Message("{count} imported time points are missing", count=len(imported))
+
+
+def _agrees(recorded: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    """Return True if a row holds all recorded values; earlier versions recorded fewer, and entries are signed."""
+    return bool(recorded) and all(found.get(name) == value for name, value in (recorded or {}).items())
 
 
 def _list_of(text: Any) -> Any:

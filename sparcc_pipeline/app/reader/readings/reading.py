@@ -77,6 +77,8 @@ class Readings:
             row = newest(work.connection, assignment)
             before = self._fresh(work.connection, assignment) if row is None else state_of(row)
             _require_revision(before, revision)
+            if assignment.kind == TRAINING and form.changes_read_slice(before.content, content):
+                raise Refusal(409, "final", Message("a slice whose feedback was shown cannot change"))
             if row is None:
                 row = self._insert(work, assignment, assignment.kind, before.content)
             return self._update(work, user, assignment, row, content)

@@ -186,22 +186,29 @@ class KnownDifference(Model):
 
 
 class TrainingAgreement(Model):
-    """Agreement with the training set so far; `icc` is None with too few visits."""
+    """Agreement with the training set so far; an ICC is None with too few values.
+
+    `pass_mark_change` is None if the training set has no changes.
+    """
 
     cases: int
     visits: int
     icc: float | None
+    icc_change: float | None
+    changes: int
     mean_difference: float
     pass_mark: float
+    pass_mark_change: float | None
     needed: int
     passed: bool
 
 
 class FeedbackVisit(Model):
-    """One time point of a training case, after lock."""
+    """One time point of a training case: its judged slices, and its known total once all are read."""
 
     total: int | None
     known_total: int | None
+    judged: list[int]
     differences: list[KnownDifference]
 
 

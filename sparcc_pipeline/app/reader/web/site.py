@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sparcc_pipeline.app.reader.accounts.roles import Role, User
 from sparcc_pipeline.app.reader.accounts.users import Accounts
+from sparcc_pipeline.app.reader.agreement.calibration import Training
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import (
@@ -26,7 +27,6 @@ from sparcc_pipeline.app.reader.readings.assignments import (
     find_assignment,
     is_next,
 )
-from sparcc_pipeline.app.reader.readings.calibration import Training
 from sparcc_pipeline.app.reader.readings.reading import Readings
 from sparcc_pipeline.app.reader.readings.second_opinion import SecondOpinions
 from sparcc_pipeline.app.reader.readings.stored import is_begun

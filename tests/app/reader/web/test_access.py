@@ -31,6 +31,7 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("GET", "/calibration"): READING,
     ("POST", "/calibration/repeat"): READING,
     ("GET", "/coordinator"): {"coordinator"},
+    ("GET", "/coordinator/readers"): {"coordinator"},
     ("POST", "/coordinator/assign"): {"coordinator"},
     ("POST", "/coordinator/adjudicator"): {"coordinator"},
     ("GET", "/users"): {"administrator"},

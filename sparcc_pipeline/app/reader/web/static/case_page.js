@@ -24,6 +24,7 @@ class CasePage {
     this.saver = new Saver(`${api}/reading`, this.reading, state.revision, (saved, error) => this.showSaved(saved, error));
     this.hanging = new Hanging(byId("hanging"), api, kase.visits, this.answers(), () => this.looked());
     this.form = new Form(kase, this.reading, this.hanging);
+    this.form.judge = (...at) => this.judge(...at);
     this.desk = new Desk(this.hanging, (panel, target, event) => this.pressed(panel, target, event), this.commands());
     if (this.reading.editable && this.saver.recover()) mention(say("Your last entries were restored."));
     else this.showSaved(this.reading.editable ? "saved" : "locked");
@@ -62,6 +63,10 @@ class CasePage {
 
   travel(direction) {
     if (!this.reading.editable) return;
+    if (this.kase.mode === "training") {
+      mention(say("In a training case a read slice is final: entries are not undone."));
+      return;
+    }
     const place = this.reading.travel(direction);
     if (place === null) {
       mention(direction === "undo" ? say("There is nothing to undo.") : say("There is nothing to redo."));
@@ -113,6 +118,7 @@ class CasePage {
   }
 
   showSaved(state, error) {
+    if (this.kase.mode === "training" && state === "saved") this.feedback();
     savedWords(state, error, this.saver.failures, (takeNewer) => this.resolve(takeNewer));
   }
 
@@ -188,7 +194,7 @@ class CasePage {
     byId("later-note").hidden = reading.editable || kase.second_opinion !== "later";
     const version = kase.reading.version;
     if (version > 1) byId("version").textContent = say("Version {version}", { version });
-    if (kase.mode === "training" && !reading.editable) this.feedback();
+    if (kase.mode === "training") this.feedback();
   }
 
   async correct() {
@@ -202,19 +208,40 @@ class CasePage {
     if (done !== null) location.reload();
   }
 
-  /** Training: show the known points beside the reading. */
+  /** Training: judge every read slice, item by item, and show the agreement so far. */
   async feedback() {
-    const { visits } = await load(`${api}/feedback`);
+    const { visits, agreement } = await load(`${api}/feedback`);
+    this.judgement = visits;
     const place = byId("feedback");
     place.hidden = false;
-    const blocks = this.kase.visits.map(({ label }) => {
+    const blocks = this.kase.visits.filter(({ label }) => visits[label]?.judged.length > 0).map(({ label }) => {
       const { total, known_total: known, differences } = visits[label];
       return make("section", {},
-        make("h3", {}, say("{label}: your total {total}, known {known}", { label, total: total ?? "–", known: known ?? "–" })),
+        make("h3", {}, known === null ? say("Time point {label}, read slices", { label }) : say("{label}: your total {total}, known {known}", { label, total: total ?? "–", known: known ?? "–" })),
         differenceList(differences, (each) => this.form.go(label, each.slice), say("known"), "known"));
     });
-    place.replaceChildren(make("h2", {}, say("Known points of these images")), ...blocks);
+    place.replaceChildren(agreementLine(agreement), ...blocks);
+    this.show();
   }
+
+  /** Return "right" or "wrong" for an item of a judged slice, else null. */
+  judge(label, slice, joint, item) {
+    const visit = this.judgement?.[label];
+    if (!visit?.judged.includes(slice)) return null;
+    const differs = visit.differences.some((each) => each.slice === slice && each.joint === joint && each.item === item);
+    return differs ? "wrong" : "right";
+  }
+}
+
+const twoPlaces = (value) => (value === null ? "–" : value.toFixed(2));
+
+/** Return the agreement with the training set so far, in one line. */
+function agreementLine(agreement) {
+  if (agreement === null) return make("p", { class: "note" }, say("A slice that you mark as read is compared with the known points, and cannot change after that."));
+  const { icc, icc_change: change, pass_mark: mark, pass_mark_change: changeMark, visits, needed } = agreement;
+  const totals = say("ICC of totals {icc} (pass mark {mark}), {visits} of {needed} time points", { icc: twoPlaces(icc), mark: twoPlaces(mark), visits, needed });
+  const changes = changeMark === null ? "" : `; ${say("of changes {icc} (pass mark {mark})", { icc: twoPlaces(change), mark: twoPlaces(changeMark) })}`;
+  return make("p", { id: "agreement", class: agreement.passed ? "passed" : "" }, `${agreement.passed ? "✓ " : ""}${totals}${changes}`);
 }
 
 export const qualityName = (quality) =>

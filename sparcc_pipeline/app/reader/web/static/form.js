@@ -43,7 +43,7 @@ export class Form {
   show() {
     const { label, reading } = this;
     for (const tab of byId("visits").children) this.showTab(tab);
-    this.grid.show(label, this.slice, (slice, joint, item) => this.differs(label, slice, joint, item));
+    this.grid.show(label, this.slice, (slice, joint, item) => this.differs(label, slice, joint, item), (slice, joint, item) => this.judge?.(label, slice, joint, item));
     this.showTotals();
     this.showWindow();
     this.showReasons();
@@ -90,7 +90,8 @@ export class Form {
   }
 
   showWindow() {
-    const { first } = this.reading.visit(this.label);
+    const { label, reading } = this;
+    const { first } = reading.visit(label);
     const proposed = this.hanging.active.proposed_first;
     const slices = this.hanging.active.series.stir.slices;
     const shifted = first - proposed;
@@ -99,7 +100,8 @@ export class Form {
     byId("six-note").textContent =
       none ? say("no slices proposed") : shifted === 0 ? say("as proposed") : say("moved by {by}", { by: shifted > 0 ? `+${shifted}` : `−${-shifted}` });
     byId("six-note").classList.toggle("moved", none || shifted !== 0);
-    const fixed = !this.reading.editable || this.fixedWindow;
+    const judged = this.kase.mode === "training" && SLICES.some((slice) => reading.isRead(label, slice));
+    const fixed = !this.reading.editable || this.fixedWindow || judged;
     byId("earlier").disabled = fixed || first === 0;
     byId("later").disabled = fixed || first + 6 >= slices;
   }
@@ -149,18 +151,28 @@ export class Form {
     mention(this.reading.lockedWords ?? say("This reading is locked and cannot change."));
   }
 
+  /** Return true, with a sentence, if the feedback of a training slice was shown: it cannot change. */
+  isFinal(slice) {
+    const final = this.kase.mode === "training" && this.reading.isRead(this.label, slice);
+    if (final) mention(say("The known points of this slice were shown: it cannot change."));
+    return final;
+  }
+
   toggle(slice, joint, item) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     return mention(this.reading.toggle(this.label, slice, joint, item));
   }
 
   set(slice, joint, item, value) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     return mention(this.reading.set(this.label, slice, joint, item, value));
   }
 
   async notEvaluable(slice, joint, items) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     const { label } = this;
     const entry = this.reading.joint(label, slice, joint);
     const title = items.length === ITEMS.length
@@ -176,6 +188,7 @@ export class Form {
 
   toggleRead(slice) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     return this.reading.setRead(this.label, slice, !this.reading.isRead(this.label, slice));
   }
 

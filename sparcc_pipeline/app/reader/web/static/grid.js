@@ -114,7 +114,7 @@ export class Grid {
   }
 
   /** Show a time point and mark the shown slice. */
-  show(label, looked, differs = () => false) {
+  show(label, looked, differs = () => false, judge = () => null) {
     this.label = label;
     this.table.setAttribute("aria-label", say("Points of time point {label}", { label }));
     const { first } = this.reading.visit(label);
@@ -127,6 +127,8 @@ export class Grid {
         const value = this.reading.joint(label, slice, joint)[item];
         this.fill(this.cells[row][column], label, slice, joint, item, value);
         this.cells[row][column].classList.toggle("differs", differs(slice, joint, item));
+        for (const answer of ["right", "wrong"])
+          this.cells[row][column].classList.toggle(answer, judge(slice, joint, item) === answer);
       }
       const read = this.reading.isRead(label, slice);
       const check = this.cells[row][COLUMNS.length];

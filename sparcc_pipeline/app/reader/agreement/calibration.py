@@ -1,25 +1,25 @@
-"""Calibration: a training set with known scores, feedback after each case, and a pass mark before the real cases.
+"""Calibration: a training set with known scores, feedback while it is read, and pass marks before the real cases.
 
-Contents: `Training`, `TrainingVisit`. A reader who does not pass reads the set again, in another order with other
-codes, as in real-time iterative calibration. The latest visits count; the measure is ICC(2,1) of totals with known
-totals.
+Contents: `Training`, `require_training_set`. A slice that is marked as read is judged at once, item by item, and cannot
+change after that. A reader who does not pass reads the set again, in another order with other codes, as in real-time
+iterative calibration. The latest visits count; the measures are ICC(2,1) of totals, and of changes between the time
+points of a case, with the known ones. Source: [Retic2024].
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, select
 
 from sparcc_pipeline.app.reader.accounts.roles import User
+from sparcc_pipeline.app.reader.agreement.training_visit import TrainingVisit
 from sparcc_pipeline.app.reader.cases.importing import known_items
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment, assign, assignments_of, cases
-from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
 from sparcc_pipeline.app.reader.readings.stored import newest, state_of, visits_of
-from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, KnownDifference, TrainingAgreement
+from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, TrainingAgreement
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import CASES, USERS, VISITS
 from sparcc_pipeline.app.reader.web.refusal import Refusal
@@ -29,54 +29,6 @@ from sparcc_pipeline.trial.agreement.icc import IccForm, icc_of_one, mean_square
 
 FEWEST_TOTALS: Final = 2
 """Without two different known totals there is no ICC, and the pass mark cannot be reached."""
-
-
-@dataclass(frozen=True)
-class TrainingVisit:
-    """The reading and the known items of one training time point."""
-
-    reading: VisitReading
-    known: dict[tuple[int, str, str], int | None]
-
-    @property
-    def total(self) -> int | None:
-        """Total of the reading; None if nothing could be evaluated."""
-        return self.reading.score.total if self.reading.score.evaluable_maximum else None
-
-    @staticmethod
-    def known_total_of(text: str) -> int:
-        """Return the total of stored known items."""
-        return sum(value or 0 for *_, value in known_items(text))
-
-    @property
-    def known_total(self) -> int | None:
-        """Total of the known items."""
-        values = [value for value in self.known.values() if value is not None]
-        return sum(values) if values else None
-
-    @property
-    def differences(self) -> list[KnownDifference]:
-        """Items with another value than known; a known slice outside the six slices read counts as 0."""
-        read: dict[tuple[int, str, str], int | None] = {
-            (self.reading.first + j.slice - 1, j.joint, item): j.value(item)
-            for j in self.reading.joints
-            for item in ITEMS
-        }
-        places = sorted(set(read) | {place for place, value in self.known.items() if value})
-        return [
-            KnownDifference.model_validate(
-                {
-                    "slice_index": index,
-                    "slice": index - self.reading.first + 1,
-                    "joint": joint,
-                    "item": item,
-                    "reading": read.get((index, joint, item), 0),
-                    "known": self.known.get((index, joint, item), 0),
-                }
-            )
-            for index, joint, item in places
-            if read.get((index, joint, item), 0) != self.known.get((index, joint, item), 0)
-        ]
 
 
 def require_training_set(connection: Connection, settings: ReaderSettings) -> None:
@@ -89,7 +41,7 @@ def require_training_set(connection: Connection, settings: ReaderSettings) -> No
     if not settings.calibration.required:
         return
     query = select(VISITS.c.known).join(CASES, CASES.c.id == VISITS.c.case_id).where(CASES.c.training.is_(True))
-    totals = [TrainingVisit.known_total_of(text) for text in connection.execute(query).scalars() if text]
+    totals = [_known_total(text) for text in connection.execute(query).scalars() if text]
     if len(set(totals)) < FEWEST_TOTALS:
         raise ConfigError(
             f"expected a training set with at least {FEWEST_TOTALS} different known totals, because "
@@ -148,41 +100,52 @@ class Training:
         return found is not None and found.passed
 
     def agreement(self, connection: Connection, user: User) -> TrainingAgreement | None:
-        """Return the agreement on the latest training visits; None before the first."""
+        """Return the agreement on the latest training visits, the open case included; None before the first."""
         rules = self._settings.calibration
-        mine = _locked(connection, assignments_of(connection, user.id, TRAINING))
-        visits = [visit for each in mine for visit in _visits(connection, each).values()]
-        pairs = [(v.known_total, v.total) for v in visits if v.known_total is not None and v.total is not None]
+        mine = assignments_of(connection, user.id, TRAINING)
+        cases_read = [list(_visits(connection, each).values()) for each in mine]
+        pairs = [visit.pair for visits in cases_read for visit in visits if visit.pair is not None]
         if not pairs:
             return None
-        latest = [(float(known), float(read)) for known, read in pairs[-rules.visits :]]
-        icc = _icc(latest)
+        latest = pairs[-rules.visits :]
+        changes = [change for visits in cases_read for change in _changes(visits)][-rules.visits :]
+        icc, icc_change = _icc(latest), _icc(changes)
+        needs_change = _has_changes(connection)
+        enough = len(latest) >= rules.visits and icc is not None and icc >= rules.icc
+        steady = not needs_change or (icc_change is not None and icc_change >= rules.icc_change)
         return TrainingAgreement(
-            cases=len(mine),
+            cases=len(_locked(connection, mine)),
             visits=len(latest),
             icc=None if icc is None else round(icc, 3),
+            icc_change=None if icc_change is None else round(icc_change, 3),
+            changes=len(changes),
             mean_difference=round(sum(read - known for known, read in latest) / len(latest), 2),
             pass_mark=rules.icc,
+            pass_mark_change=rules.icc_change if needs_change else None,
             needed=rules.visits,
-            passed=len(latest) >= rules.visits and icc is not None and icc >= rules.icc,
+            passed=enough and steady,
         )
 
     def feedback(self, user: User, assignment: Assignment) -> FeedbackView:
-        """Return the differences between a locked training case and its known items.
+        """Return the differences between the read slices of a training case and its known items.
 
         Raises
         ------
-        Refusal : the case is not a training case, or not locked
+        Refusal : the case is not a training case
         """
+        if assignment.kind != TRAINING:
+            raise Refusal(409, "not_opened", Message("only a training case has feedback"))
         with self._database.reading() as connection:
-            row = newest(connection, assignment)
-            if assignment.kind != TRAINING or row is None or row.state != "locked":
-                raise Refusal(409, "not_opened", Message("lock the training case to see the feedback"))
             visits = _visits(connection, assignment)
             agreement = self.agreement(connection, user)
         return FeedbackView(
             visits={
-                label: FeedbackVisit(total=v.total, known_total=v.known_total, differences=v.differences)
+                label: FeedbackVisit(
+                    total=v.total,
+                    known_total=v.known_total if v.is_read else None,
+                    judged=v.judged,
+                    differences=v.differences,
+                )
                 for label, v in visits.items()
             },
             agreement=agreement,
@@ -205,8 +168,10 @@ def _locked(connection: Connection, assignments: Sequence[Assignment]) -> list[A
 
 
 def _visits(connection: Connection, assignment: Assignment) -> dict[str, TrainingVisit]:
+    """Return the time points of a training case by label; empty before its first save."""
     row = newest(connection, assignment)
-    assert row is not None
+    if row is None:
+        return {}
     content = state_of(row).content
     return {
         label: TrainingVisit(
@@ -215,6 +180,30 @@ def _visits(connection: Connection, assignment: Assignment) -> dict[str, Trainin
         )
         for label, visit in visits_of(connection, assignment).items()
     }
+
+
+def _changes(visits: Sequence[TrainingVisit]) -> list[tuple[float, float]]:
+    """Return known and read changes from the first time point of a case to each other one; empty until all are read."""
+    pairs = [visit.pair for visit in visits]
+    known = [pair for pair in pairs if pair is not None]
+    if len(known) < len(pairs):
+        return []
+    return [(pair[0] - known[0][0], pair[1] - known[0][1]) for pair in known[1:]]
+
+
+def _has_changes(connection: Connection) -> bool:
+    """Return True if the training set has at least two different known changes, so that they have an ICC."""
+    query = select(VISITS.c.case_id, VISITS.c.known).join(CASES, CASES.c.id == VISITS.c.case_id)
+    totals: dict[int, list[int]] = {}
+    for case, known in connection.execute(query.where(CASES.c.training.is_(True)).order_by(VISITS.c.id)):
+        totals.setdefault(case, []).append(_known_total(known))
+    changes = [later - each[0] for each in totals.values() for later in each[1:]]
+    return len(set(changes)) >= FEWEST_TOTALS
+
+
+def _known_total(text: str) -> int:
+    """Return the total of stored known items."""
+    return sum(value or 0 for *_, value in known_items(text))
 
 
 def _icc(pairs: Sequence[tuple[float, float]]) -> float | None:
