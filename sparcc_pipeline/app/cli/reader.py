@@ -44,6 +44,13 @@ class RoleName(StrEnum):
     AUDITOR = "auditor"
 
 
+class FormName(StrEnum):
+    """The forms of a reading."""
+
+    INFLAMMATION = "inflammation"
+    STRUCTURAL = "structural"
+
+
 @reader_app.command()
 def serve(settings: SettingsFile = None) -> None:
     """Serve the page until SIGTERM or Ctrl-C."""
@@ -148,11 +155,15 @@ def user_reset(name: Annotated[str, typer.Argument(help="Name of the user.")], s
 def assign(
     readers: Annotated[list[str], typer.Argument(metavar="READER...", help="Names of the readers.")],
     settings: SettingsFile = None,
+    form: Annotated[
+        FormName,
+        typer.Option(help="inflammation (SPARCC on STIR) or structural (SSS on T1, where every visit has T1)."),
+    ] = FormName.INFLAMMATION,
 ) -> None:
     """Assign all cases to readers, each in a random order."""
     from sparcc_pipeline.app.reader.run import run_assign
 
-    run_assign(readers, settings)
+    run_assign(readers, settings, structural=form is FormName.STRUCTURAL)
 
 
 @reader_app.command("lock-database")

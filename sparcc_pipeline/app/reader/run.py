@@ -16,9 +16,12 @@ from sparcc_pipeline.app.reader.audit.trail import Head, read_head
 from sparcc_pipeline.app.reader.audit.verification import verify_all
 from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
 from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases, read_known, read_manifest
+from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, lock_database, open_reader_database
-from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, assign, cases, readers
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
+from sparcc_pipeline.app.reader.structural.cases import with_t1
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
@@ -111,17 +114,21 @@ def run_user_reset(name: str, settings_file: Path | None) -> None:
         raise ConfigError("expected the name of a user, found another; see the administrator's page") from error
 
 
-def run_assign(names: list[str], settings_file: Path | None) -> None:
-    """Assign all cases of the trial to readers."""
+def run_assign(names: list[str], settings_file: Path | None, *, structural: bool = False) -> None:
+    """Assign all cases of the trial to readers, for inflammation or for structural lesions."""
     settings, database = _open(settings_file)
     with database.writing() as work:
-        require_training_set(work.connection, settings)
+        if not structural:
+            require_training_set(work.connection, settings)
         known = {row.name: row for row in readers(work.connection, Role.READER)}
         if unknown := sorted(set(names) - set(known)):
             raise ConfigError(f"expected names of active readers, found {unknown[0]!r}; add the user first")
         every = [row.id for row in cases(work.connection, training=False)]
+        if structural:
+            every = with_t1(work.connection, PictureStore(database.folder), every)
+        kind = STRUCTURAL if structural else PRIMARY
         for name in sorted(set(names)):
-            count = assign(work, known[name], every, settings.reading, by=SYSTEM)
+            count = assign(work, known[name], every, settings.reading, kind=kind, by=SYSTEM)
             typer.echo(f"{name}: {count} cases")
 
 

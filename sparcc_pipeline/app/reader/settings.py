@@ -86,6 +86,15 @@ class Calibration(_Section):
     icc_change: Annotated[float, Field(ge=-1, le=1)]
 
 
+class Structural(_Section):
+    """The optional second form on T1: differences of two readers above which a third reads."""
+
+    limit_fat: Annotated[int, Field(ge=0, le=40)]
+    limit_erosion: Annotated[int, Field(ge=0, le=40)]
+    limit_backfill: Annotated[int, Field(ge=0, le=20)]
+    limit_ankylosis: Annotated[int, Field(ge=0, le=20)]
+
+
 class ReaderSettings(_Section):
     """All settings; relative paths are relative to `folder`."""
 
@@ -95,6 +104,7 @@ class ReaderSettings(_Section):
     session: Session
     reading: Reading
     calibration: Calibration
+    structural: Structural
     folder: Path = Field(default=Path(), exclude=True)
 
     @property

@@ -18,7 +18,8 @@ from sparcc_pipeline.app.reader.agreement.training_visit import TrainingVisit
 from sparcc_pipeline.app.reader.cases.importing import known_items
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment, assign, assignments_of, cases
-from sparcc_pipeline.app.reader.readings.stored import newest, state_of, visits_of
+from sparcc_pipeline.app.reader.readings.content import Content
+from sparcc_pipeline.app.reader.readings.stored import newest, visits_of
 from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, TrainingAgreement
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import CASES, USERS, VISITS
@@ -172,7 +173,7 @@ def _visits(connection: Connection, assignment: Assignment) -> dict[str, Trainin
     row = newest(connection, assignment)
     if row is None:
         return {}
-    content = state_of(row).content
+    content = Content.model_validate_json(row.content)
     return {
         label: TrainingVisit(
             content.visits[label],

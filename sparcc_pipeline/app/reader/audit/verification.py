@@ -118,7 +118,7 @@ def _readings(connection: Connection) -> Iterator[Message]:
         yield Message("version {version} of the reading of case {code} is missing", version=version, code=code)
 
 
-def _saved(connection: Connection) -> Mapping[tuple[str, str, int], dict[str, Any]]:
+def _saved(connection: Connection) -> dict[tuple[str, str, int], dict[str, Any]]:
     """Return the last recorded state of every reading, by code, kind and version."""
     found: dict[tuple[str, str, int], dict[str, Any]] = {}
     for entry in _recorded(connection, "save", "correct"):

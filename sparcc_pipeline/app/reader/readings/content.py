@@ -198,7 +198,7 @@ def changes_read_slice(old: Content, new: Content) -> bool:
     return False
 
 
-def changes(old: Content, new: Content) -> tuple[dict[str, Any], dict[str, Any]]:
+def changes(old: Model, new: Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the differences for the audit trail: old and new values by their place."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     names = [name for name in after if after[name] != before.get(name)]

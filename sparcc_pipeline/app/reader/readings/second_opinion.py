@@ -11,7 +11,7 @@ from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment, assignments_of
-from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
+from sparcc_pipeline.app.reader.readings.content import ITEMS, Content, VisitReading
 from sparcc_pipeline.app.reader.readings.stored import all_locked, newest, state_of, visits_of
 from sparcc_pipeline.app.reader.readings.views import (
     Difference,
@@ -96,11 +96,10 @@ class SecondOpinions:
             folders = {label: row.machine for label, row in visits_of(connection, assignment).items()}
         assert primary is not None
         reading = state_of(primary)
+        content = Content.model_validate_json(primary.content)
         return SecondOpinionView(
             visits={
-                label: _compare(
-                    reading.content.visits[label], _NO_MACHINE if name is None else self._store.result(name)
-                )
+                label: _compare(content.visits[label], _NO_MACHINE if name is None else self._store.result(name))
                 for label, name in folders.items()
             },
             primary=reading,

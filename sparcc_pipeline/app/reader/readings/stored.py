@@ -1,7 +1,7 @@
 """Read readings, and the time points that they belong to, from the database.
 
-Contents: `newest`, `versions`, `is_begun`, `has_seen_machine`, `all_locked`, `state_of`, `visits_of`, `image_folders`,
-`totals`.
+Contents: `newest`, `versions`, `earlier_versions`, `is_begun`, `has_seen_machine`, `all_locked`, `state_of`,
+`visits_of`, `image_folders`, `totals`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from sparcc_pipeline.app.reader.readings.assignments import Assignment
-from sparcc_pipeline.app.reader.readings.content import LABELS, Content, Totals
-from sparcc_pipeline.app.reader.readings.views import ReadingState
+from sparcc_pipeline.app.reader.readings.content import LABELS, Totals
+from sparcc_pipeline.app.reader.readings.views import EarlierVersion, ReadingState
+from sparcc_pipeline.app.reader.structural.content import AnyContent, StructuralContent, StructuralTotals, content_of
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, VISITS
 
 REVISED: Final = "revised"
@@ -56,6 +57,15 @@ def versions(connection: Connection, assignment: Assignment, *, revised: bool = 
     return list(connection.execute(select(READINGS).where(*mine).order_by(READINGS.c.version)))
 
 
+def earlier_versions(connection: Connection, assignment: Assignment) -> list[EarlierVersion]:
+    """Return the locked versions that a correction replaces."""
+    rows = versions(connection, assignment)
+    return [
+        EarlierVersion(version=row.version, locked_at=row.locked_at, reason=after.reason)
+        for row, after in zip(rows, rows[1:], strict=False)
+    ]
+
+
 def image_folders(connection: Connection, assignment: Assignment) -> dict[str, str]:
     """Return the image folder of each time point, by label."""
     return {label: row.images for label, row in visits_of(connection, assignment).items()}
@@ -69,7 +79,7 @@ def visits_of(connection: Connection, assignment: Assignment) -> dict[str, Row[A
 
 def state_of(row: Row[Any]) -> ReadingState:
     """Return a stored reading in the form sent to the page."""
-    content = Content.model_validate_json(row.content)
+    content = content_of(row.kind, row.content)
     return ReadingState(
         kind=row.kind,
         version=row.version,
@@ -83,6 +93,8 @@ def state_of(row: Row[Any]) -> ReadingState:
     )
 
 
-def totals(content: Content) -> dict[str, Totals]:
+def totals(content: AnyContent) -> dict[str, Totals | StructuralTotals]:
     """Return the totals of every time point."""
+    if isinstance(content, StructuralContent):
+        return {label: StructuralTotals.of(visit) for label, visit in content.visits.items()}
     return {label: Totals.of(visit) for label, visit in content.visits.items()}

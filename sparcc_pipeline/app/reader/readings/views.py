@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from sparcc_pipeline.app.reader.readings.content import Comment, Content, Item, JointName, Label, Model, Totals
+from sparcc_pipeline.app.reader.structural.content import StructuralContent, StructuralTotals
 
 SecondOpinionState = Literal["off", "later", "available", "opened", "filed"]
-Mode = Literal["primary", "adjudication", "training"]
-ReadingKind = Literal["primary", "adjudication", "training", "revised"]
+Mode = Literal["primary", "adjudication", "training", "structural", "structural_third"]
+ReadingKind = Literal["primary", "adjudication", "training", "revised", "structural", "structural_third"]
 Polygon = list[tuple[float, float]]
 
 
@@ -87,8 +88,8 @@ class ReadingState(Model):
     revision: int
     saved_at: str
     locked_at: str | None
-    content: Content
-    totals: dict[Label, Totals]
+    content: Content | StructuralContent
+    totals: dict[Label, Totals | StructuralTotals]
     reasons: list[ReasonedChange] = []
 
 

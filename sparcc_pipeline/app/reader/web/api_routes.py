@@ -16,7 +16,7 @@ from sparcc_pipeline.app.reader.cases.levels import Levels
 from sparcc_pipeline.app.reader.readings.adjudication import give_to_least_busy
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment
 from sparcc_pipeline.app.reader.readings.content import NO_NUL, QUALITIES, REASONS, Comment, Content, Model
-from sparcc_pipeline.app.reader.readings.stored import image_folders, visits_of
+from sparcc_pipeline.app.reader.readings.stored import earlier_versions, image_folders, visits_of
 from sparcc_pipeline.app.reader.readings.views import (
     CaseView,
     FeedbackView,
@@ -25,6 +25,8 @@ from sparcc_pipeline.app.reader.readings.views import (
     SecondOpinionView,
     VisitView,
 )
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, StructuralContent
+from sparcc_pipeline.app.reader.structural.third import give_third
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.site import Site, signed_in
 
@@ -41,12 +43,14 @@ class Save(Model):
     """A reading to save, and the revision that it is based on."""
 
     revision: Revision
-    content: Content
+    content: Content | StructuralContent
 
 
-class SaveRevision(Save):
+class SaveRevision(Model):
     """A revised reading to save, with a reason for each changed point."""
 
+    revision: Revision
+    content: Content
     reasons: Annotated[list[ReasonedChange], Field(max_length=1000)]
 
 
@@ -95,6 +99,7 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
         assignment = own(request, code)
         with site.database.reading() as connection:
             rows = visits_of(connection, assignment)
+            earlier = earlier_versions(connection, assignment)
             second_opinion = site.opinions.state(connection, assignment)
         reading = site.readings.state(assignment)
         assert reading is not None
@@ -106,7 +111,7 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
                 "may_correct": site.readings.may_correct(assignment),
                 "visits": _visits(site, rows),
                 "reading": reading,
-                "earlier": site.readings.earlier(assignment),
+                "earlier": earlier,
                 "reasons": REASONS,
                 "qualities": QUALITIES,
             }
@@ -150,6 +155,9 @@ def _reading(router: APIRouter, site: Site, own: Own) -> None:
         user, assignment = signed_in(request), own(request, code)
         site.accounts.require_password(user, body.password)
         locked = site.readings.lock(user, assignment, body.revision)
+        if assignment.kind == STRUCTURAL:
+            with site.database.writing() as work:
+                give_third(work, assignment.case_id, site.settings.structural, site.settings.reading)
         if assignment.kind == PRIMARY:
             with site.database.writing() as work:
                 give_to_least_busy(work, assignment.case_id, site.protocol, site.settings.reading)

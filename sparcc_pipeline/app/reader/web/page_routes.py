@@ -15,6 +15,7 @@ from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION, PRIMAR
 from sparcc_pipeline.app.reader.readings.content import NO_NUL
 from sparcc_pipeline.app.reader.readings.stored import newest
 from sparcc_pipeline.app.reader.readings.worklist import worklist
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, STRUCTURAL_THIRD
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import SESSION_COOKIE
 from sparcc_pipeline.app.reader.web.refusal import Refusal
@@ -142,9 +143,11 @@ def _cases(router: APIRouter, site: Site) -> None:
             needed = site.settings.calibration.required and user.role is Role.READER
             passed = site.training.is_open(connection, user)
             rows = worklist(site, connection, user, kind, closed=needed and not passed)
+            structural = worklist(site, connection, user, STRUCTURAL, STRUCTURAL_THIRD)
         calibration = "not_needed" if not needed else "passed" if passed else "needed"
         done = sum(row.state == "locked" for row in rows)
-        return site.page(request, "worklist.html", cases=rows, done=done, total=len(rows), calibration=calibration)
+        shown = {"cases": rows, "structural": structural, "done": done, "total": len(rows)}
+        return site.page(request, "worklist.html", calibration=calibration, **shown)
 
     @router.get("/case/{code}")
     def case(request: Request, code: Code) -> Response:

@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Insert
 
 from sparcc_pipeline.app.reader.agreement.monitoring import ReaderMonitor, monitor
 from sparcc_pipeline.app.reader.cases.machine_result import NOTHING
@@ -27,7 +29,7 @@ def visit_with(total: int) -> VisitReading:
     """Return a reading with this total."""
     joints, left = [], total
     for joint in blank(0).joints:
-        given = dict.fromkeys(ITEMS[: min(left, len(ITEMS))], 1)
+        given: dict[str, Any] = dict.fromkeys(ITEMS[: min(left, len(ITEMS))], 1)
         left -= len(given)
         joints.append(JointReading(slice=joint.slice, joint=joint.joint, read=True, **given))
     return VisitReading(first=0, joints=tuple(joints), asas_positive=False, image_quality="good")
@@ -38,15 +40,19 @@ def plant(world: World, drift: float) -> None:
     random = np.random.default_rng(4)
     with world.database.writing() as work:
         write = work.connection.execute
+
+        def added(statement: Insert) -> int:
+            key = write(statement).inserted_primary_key
+            assert key is not None
+            return int(key[0])
+
         for number in range(CASE_COUNT):
             true = int(random.integers(6, 30))
             machine = MachineResult(**(NOTHING | {"total": true + int(random.integers(-2, 3))}), reason=None, joints=[])
             folder, _ = world.site.store.put_machine(machine, None)
-            case = write(CASES.insert().values(participant=f"Q{number}", training=False, round=1)).inserted_primary_key[
-                0
-            ]
+            case = added(CASES.insert().values(participant=f"Q{number}", training=False, round=1))
             place = {"case_id": case, "visit": "W96", "images": f"i{number}", "machine": folder}
-            visit = write(VISITS.insert().values(**place)).inserted_primary_key[0]
+            visit = added(VISITS.insert().values(**place))
             for user in (ANN, BEN):
                 moved = drift * max(number - DRIFT_FROM, 0) if user == ANN else 0
                 total = max(round(true + float(random.normal(0, 1.5)) + moved), 0)
@@ -60,7 +66,7 @@ def plant(world: World, drift: float) -> None:
                     "seed": 1,
                     "visit_order": json.dumps([visit]),
                 }
-                assignment = write(ASSIGNMENTS.insert().values(**given)).inserted_primary_key[0]
+                assignment = added(ASSIGNMENTS.insert().values(**given))
                 content = Content(visits={"A": visit_with(total)}).model_dump_json()
                 read = {
                     "assignment_id": assignment,

@@ -201,3 +201,35 @@ def test_the_window_is_shown_in_figures(reader: Reader) -> None:
     before = panel.get_attribute("data-window")
     reader.keys.press("Shift+ArrowRight")
     expect(panel).not_to_have_attribute("data-window", str(before))
+
+
+def test_structural_lesions_are_read_on_the_page(browser: Browser, served: Served) -> None:
+    """Five slices; a lesion is chosen, then its points are set in the grid and on the image."""
+    name = served.new_user(structural=True)
+    reader = Reader.signed_in(browser, served, name)
+    page = reader.page
+    page.goto("/worklist")
+    page.click("table >> nth=1 >> tbody a >> nth=0")
+    reader.wait()
+    expect(page.locator("tr[data-slice]")).to_have_count(5)
+    reader.cell(1, "right", "fat_upper_iliac").click()
+    page.mouse.click(*reader.place_of("left", "upper_sacral"))
+    page.keyboard.press("Shift+K")
+    expect(reader.cell(1, "right", "ankylosis_upper")).to_be_visible()
+    page.mouse.click(*reader.place_of("left", "lower_iliac"))
+    reader.saved()
+    assert reader.points() == {
+        (1, "right", "fat_upper_iliac"),
+        (1, "left", "fat_upper_sacral"),
+        (1, "left", "ankylosis_lower"),
+    }
+    expect(page.locator("#parts")).to_contain_text("fat 2")
+    for label in reader.case()["reading"]["content"]["visits"]:
+        page.click(f'#visits [data-label="{label}"]')
+        for slice_ in range(1, 6):
+            page.locator(f'[data-read="{slice_}"]').click()
+        page.click('[data-answer="image_quality good"]')
+    reader.saved()
+    reader.lock()
+    assert reader.case()["reading"]["state"] == "locked"
+    page.context.close()

@@ -5,10 +5,12 @@ import { Desk } from "./desk.js";
 import { enter, make, mention, showLines } from "./dialogs.js";
 import { differenceList } from "./differences.js";
 import { Form } from "./form.js";
+import { lesionName } from "./grid.js";
 import { Hanging } from "./hanging.js";
 import { Reading } from "./reading.js";
 import { Saver } from "./save.js";
 import { savedWords } from "./saved_words.js";
+import { itemOf, LESIONS, StructuralForm, StructuralReading } from "./structural.js";
 import { say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -19,11 +21,13 @@ class CasePage {
   constructor(kase) {
     this.kase = kase;
     const state = kase.reading;
-    this.reading = new Reading(state.content, (typing) => this.changed(typing));
+    this.structural = kase.mode.startsWith("structural");
+    const kind = this.structural ? StructuralReading : Reading;
+    this.reading = new kind(state.content, (typing) => this.changed(typing));
     this.reading.editable = state.state === "open";
     this.saver = new Saver(`${api}/reading`, this.reading, state.revision, (saved, error) => this.showSaved(saved, error));
     this.hanging = new Hanging(byId("hanging"), api, kase.visits, this.answers(), () => this.looked());
-    this.form = new Form(kase, this.reading, this.hanging);
+    this.form = new (this.structural ? StructuralForm : Form)(kase, this.reading, this.hanging);
     this.form.judge = (...at) => this.judge(...at);
     this.desk = new Desk(this.hanging, (panel, target, event) => this.pressed(panel, target, event), this.commands());
     if (this.reading.editable && this.saver.recover()) mention(say("Your last entries were restored."));
@@ -37,12 +41,27 @@ class CasePage {
     const { reading } = this;
     return {
       first: (visit) => reading.visit(visit.label).first,
-      points: (visit, slice, joint) => reading.joint(visit.label, slice, joint),
-      isFocused: (visit, slice, joint, item) => visit === this.hanging?.active && this.form?.grid.isAt(slice, joint, item),
+      count: reading.slices.length,
+      points: (visit, slice, joint) =>
+        this.structural ? reading.drawn(visit.label, slice, joint, this.lesion) : reading.joint(visit.label, slice, joint),
+      isFocused: (visit, slice, joint, item) => visit === this.hanging?.active && this.form?.grid.isAt(slice, joint, this.itemAt(item)),
     };
   }
 
+  get lesion() {
+    return this.form?.lesion ?? LESIONS[0];
+  }
+
+  /** Return the item of the form at a quadrant of the image. */
+  itemAt(quadrant) {
+    return this.structural ? itemOf(this.lesion, quadrant) : quadrant;
+  }
+
   commands() {
+    const { structural } = this;
+    const lesions = LESIONS.map((lesion, i) =>
+      ({ id: lesion, keys: [`Shift+${"fevk"[i]}`], words: say("Lesion: {lesion}", { lesion: lesionName(lesion) }), run: () => this.form.choose(lesion) }));
+    const asas = { id: "asas", keys: ["Shift+s"], words: say("ASAS-positive: yes, again: no"), run: () => this.answerAsas() };
     const command = (id, keys, words, run) => ({ id, keys, words, run });
     return [
       command("next", ["Enter"], say("Mark this slice as read; go to the next one"), () => this.form.next(this.form.slice)),
@@ -53,7 +72,7 @@ class CasePage {
       command("later", [")"], say("Read slices further to the back"), () => byId("later").click()),
       command("undo", ["Ctrl+z"], say("Undo the last entry"), () => this.travel("undo")),
       command("redo", ["Ctrl+y", "Ctrl+Shift+z"], say("Redo"), () => this.travel("redo")),
-      command("asas", ["Shift+s"], say("ASAS-positive: yes, again: no"), () => this.answerAsas()),
+      ...(structural ? lesions : [asas]),
       command("good", ["Shift+g"], say("Image quality: good"), () => this.answerQuality("good")),
       command("adequate", ["Shift+a"], say("Image quality: adequate"), () => this.answerQuality("adequate")),
       command("poor", ["Shift+p"], say("Image quality: poor"), () => this.answerQuality("poor")),
@@ -111,10 +130,10 @@ class CasePage {
   pressed(panel, target, event) {
     const slice = this.hanging.positionOf(panel.visit);
     if (slice === null) return;
-    if (event.button === 2) this.form.notEvaluable(slice, target.joint, [target.item]);
-    else if (this.reading.joint(panel.visit.label, slice, target.joint)[target.item] === null)
-      this.form.notEvaluable(slice, target.joint, [target.item]);
-    else this.form.toggle(slice, target.joint, target.item);
+    const item = this.itemAt(target.item);
+    const unknown = this.reading.joint(panel.visit.label, slice, target.joint)[item] === null;
+    if (event.button === 2 || unknown) this.form.notEvaluable(slice, target.joint, [item]);
+    else this.form.toggle(slice, target.joint, item);
   }
 
   showSaved(state, error) {
@@ -160,6 +179,7 @@ class CasePage {
 
   /** Return the summary before the lock, one row a time point. */
   summary() {
+    if (this.structural) return this.structuralSummary();
     const heads = [
       say("Time point"), say("Six slices"), "SPARCC", say("Edema"), say("Intensity"), say("Depth"), say("Evaluable"),
       say("ASAS-positive"), say("Image quality"),
@@ -174,8 +194,18 @@ class CasePage {
       ];
       return make("tr", {}, make("th", { scope: "row" }, label), ...cells.map((cell) => make("td", {}, String(cell))));
     });
-    return make("table", { class: "summary" },
-      make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), make("tbody", {}, ...rows));
+    return summaryTable(heads, rows);
+  }
+
+  structuralSummary() {
+    const heads = [say("Time point"), say("Five slices"), ...LESIONS.map(lesionName), say("Evaluable"), say("Image quality")];
+    const rows = this.kase.visits.map(({ label }) => {
+      const visit = this.reading.visit(label);
+      const totals = this.reading.totals(label);
+      const cells = [`${visit.first + 1}–${visit.first + 5}`, ...LESIONS.map((lesion) => totals[lesion] ?? "–"), `${totals.maximum} / 120`, qualityName(visit.image_quality)];
+      return make("tr", {}, make("th", { scope: "row" }, label), ...cells.map((cell) => make("td", {}, String(cell))));
+    });
+    return summaryTable(heads, rows);
   }
 
   showState() {
@@ -232,6 +262,10 @@ class CasePage {
     return differs ? "wrong" : "right";
   }
 }
+
+const summaryTable = (heads, rows) =>
+  make("table", { class: "summary" },
+    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), make("tbody", {}, ...rows));
 
 const twoPlaces = (value) => (value === null ? "–" : value.toFixed(2));
 

@@ -2,7 +2,6 @@
 
 import { choose, make, mention } from "./dialogs.js";
 import { Grid, itemName, jointName, reasonName } from "./grid.js";
-import { ITEMS, SLICES } from "./reading.js";
 import { say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -11,16 +10,21 @@ export class Form {
   /** The form for `reading` of the case `kase`; `differs(label, slice, joint, item)` marks cells. */
   constructor(kase, reading, hanging, differs = () => false) {
     Object.assign(this, { kase, reading, hanging, differs });
-    this.grid = new Grid(byId("grid"), reading, {
+    this.acts = {
       toggle: (slice, joint, item) => this.toggle(slice, joint, item),
       set: (slice, joint, item, value) => this.set(slice, joint, item, value),
       notEvaluable: (slice, joint, items) => this.notEvaluable(slice, joint, items),
       toggleRead: (slice) => this.toggleRead(slice),
       next: (slice) => this.next(slice),
       looked: (slice) => this.look(slice),
-    });
+    };
+    this.grid = this.makeGrid();
     this.tabs();
     this.questions();
+  }
+
+  makeGrid() {
+    return new Grid(byId("grid"), this.reading, this.acts);
   }
 
   get label() {
@@ -69,17 +73,18 @@ export class Form {
 
   showTab(tab) {
     const { label } = tab.dataset;
-    const read = SLICES.filter((slice) => this.reading.isRead(label, slice)).length;
+    const read = this.reading.slices.filter((slice) => this.reading.isRead(label, slice)).length;
     const { total } = this.reading.totals(label);
+    const count = this.reading.slices.length;
     const selected = label === this.label;
     tab.setAttribute("aria-selected", String(selected));
     tab.tabIndex = selected ? 0 : -1;
     tab.replaceChildren(
       make("b", {}, label),
-      make("span", { class: read === 6 ? "done" : "" }, read === 6 ? "✓" : `${read}/6`),
+      make("span", { class: read === count ? "done" : "" }, read === count ? "✓" : `${read}/${count}`),
       make("i", {}, total === null ? "–" : String(total)),
     );
-    tab.setAttribute("aria-label", say("Time point {label}: {read} of 6 slices read, {total} points", { label, read, total: total ?? "–" }));
+    tab.setAttribute("aria-label", say("Time point {label}: {read} of {count} slices read, {total} points", { label, read, count, total: total ?? "–" }));
   }
 
   showTotals() {
@@ -92,28 +97,30 @@ export class Form {
   showWindow() {
     const { label, reading } = this;
     const { first } = reading.visit(label);
-    const proposed = this.hanging.active.proposed_first;
+    const count = reading.slices.length;
+    // The five slices of the structural form are the most posterior of the six.
+    const proposed = this.hanging.active.proposed_first + 6 - count;
     const slices = this.hanging.active.series.stir.slices;
     const shifted = first - proposed;
-    byId("six").textContent = say("Slices {first}–{last}", { first: first + 1, last: first + 6 });
+    byId("six").textContent = say("Slices {first}–{last}", { first: first + 1, last: first + count });
     const none = !this.hanging.active.proposed;
     byId("six-note").textContent =
       none ? say("no slices proposed") : shifted === 0 ? say("as proposed") : say("moved by {by}", { by: shifted > 0 ? `+${shifted}` : `−${-shifted}` });
     byId("six-note").classList.toggle("moved", none || shifted !== 0);
-    const judged = this.kase.mode === "training" && SLICES.some((slice) => reading.isRead(label, slice));
+    const judged = this.kase.mode === "training" && this.reading.slices.some((slice) => reading.isRead(label, slice));
     const fixed = !this.reading.editable || this.fixedWindow || judged;
     byId("earlier").disabled = fixed || first === 0;
-    byId("later").disabled = fixed || first + 6 >= slices;
+    byId("later").disabled = fixed || first + count >= slices;
   }
 
   /** List the reasons for items of this time point that are not evaluable. */
   showReasons() {
-    const entries = this.reading.visit(this.label).joints.filter((entry) => ITEMS.some((item) => entry[item] === null));
+    const entries = this.reading.visit(this.label).joints.filter((entry) => this.reading.items.some((item) => entry[item] === null));
     byId("reasons").replaceChildren(...entries.map((entry) => {
       const text = say("Slice {slice} {joint}: {reason}", {
         slice: entry.slice, joint: jointName(entry.joint), reason: entry.reason ? reasonName(entry.reason) : say("reason missing"),
       });
-      const change = () => this.notEvaluable(entry.slice, entry.joint, ITEMS.filter((item) => entry[item] === null));
+      const change = () => this.notEvaluable(entry.slice, entry.joint, this.reading.items.filter((item) => entry[item] === null));
       return make("li", {}, make("button", { type: "button", class: "plain", click: change, disabled: !this.reading.editable }, text));
     }));
   }
@@ -175,7 +182,7 @@ export class Form {
     if (this.isFinal(slice)) return undefined;
     const { label } = this;
     const entry = this.reading.joint(label, slice, joint);
-    const title = items.length === ITEMS.length
+    const title = items.length === this.reading.items.length
       ? say("Slice {slice}, {joint}: nothing is evaluable because", { slice, joint: jointName(joint) })
       : say("Slice {slice}, {joint}, {item}: not evaluable because", { slice, joint: jointName(joint), item: items.map(itemName).join(", ") });
     const back = items.every((item) => entry[item] === null) ? [["evaluable", say("it is evaluable")]] : [];

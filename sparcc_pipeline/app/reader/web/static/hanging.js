@@ -78,6 +78,11 @@ export class Hanging {
     return this.reading.first(visit) + Math.round(away / visit.series.stir.spacing_mm[0]);
   }
 
+  /** The number of slices that the form scores. */
+  get sliceCount() {
+    return this.reading.count ?? 6;
+  }
+
   /** Return true if the shown level lies outside the images of a time point. */
   isBeyond(visit) {
     const wanted = this.levelOf(visit) + this.apart.get(visit);
@@ -91,7 +96,7 @@ export class Hanging {
   /** Return 1-6 if the shown slice is one of the six, else null. */
   positionOf(visit) {
     const position = this.sliceOf(visit) - this.reading.first(visit) + 1;
-    return position >= 1 && position <= 6 ? position : null;
+    return position >= 1 && position <= this.sliceCount ? position : null;
   }
 
   /** Show a slice of the active time point, and the slices of the others that show the same anatomy. */

@@ -167,7 +167,7 @@ export class Panel {
     if (hanging.crosshair && this.linked) this.drawCrosshair(context, width, height);
     const position = hanging.positionOf(visit);
     const number = say("Slice {slice} of {count}", { slice: this.slice + 1, count: this.series.slices });
-    const part = position === null ? number : `${number}  ·  ${position}/6`;
+    const part = position === null ? number : `${number}  ·  ${position}/${hanging.sliceCount}`;
     const [black, white] = hanging.windowOf(this.series, kind);
     draw.marks(context, width, height, this.view.scale, {
       figures: `W ${white - black}  L ${Math.round((black + white) / 2)}`,
@@ -202,7 +202,7 @@ export class Panel {
         if (machine?.[item] === 1) draw.diamond(context, draw.beside(context, first, isOnTheLeft(joint.joint, item)));
         if (points) this.targets.push(target);
       }
-      if (points) this.drawLetters(context, joint, points, machine);
+      if (points && "intense" in points) this.drawLetters(context, joint, points, machine);
     }
   }
 
