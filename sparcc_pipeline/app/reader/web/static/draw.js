@@ -168,7 +168,8 @@ export function marks(context, width, height, pixelsPerMm, { head, figures, belo
   outlined(context, head, 10 * unit, 9 * unit);
   font(context, 12);
   context.textAlign = "right";
-  outlined(context, figures, width - 10 * unit, 9 * unit);
+  const narrow = width < 250 * unit;
+  if (!narrow) outlined(context, figures, width - 10 * unit, 9 * unit);
   context.textAlign = "left";
   font(context, 18, 700);
   context.textBaseline = "middle";
@@ -183,7 +184,7 @@ export function marks(context, width, height, pixelsPerMm, { head, figures, belo
   context.fillRect(x, y - unit, bar, 2 * unit);
   font(context, 12);
   context.textAlign = "left";
-  outlined(context, "10 mm", x + bar + 7 * unit, y);
+  if (!narrow) outlined(context, "10 mm", x + bar + 7 * unit, y);
   context.textAlign = "right";
   outlined(context, below, width - 10 * unit, y);
 }

@@ -29,7 +29,8 @@ export class Hanging {
     // A finger scrolls; a mouse has a wheel for that.
     this.tool = window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
     this.quadrantsShown = true;
-    this.single = false;
+    // Beside each other they would be too small on a phone.
+    this.single = window.innerWidth < 700 && visits.length > 1;
     this.hasT1 = visits.some((visit) => visit.series.t1 !== null);
     this.layout = this.hasT1 ? "both" : "stir";
     this.windowing = { stir: { ...PRESETS[0] }, t1: { ...PRESETS[0] } };
