@@ -9,7 +9,6 @@ import typer
 
 from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.accounts.users import Accounts
-from sparcc_pipeline.app.reader.agreement.calibration import require_training_set
 from sparcc_pipeline.app.reader.audit import files as audit_files
 from sparcc_pipeline.app.reader.audit.backup import HEAD_SUFFIX, restore_backup, write_backup
 from sparcc_pipeline.app.reader.audit.trail import Head, read_head
@@ -19,6 +18,7 @@ from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, lock_database, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, assign, cases, readers
+from sparcc_pipeline.app.reader.reliability.calibration import require_training_set
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
 from sparcc_pipeline.app.reader.structural.cases import with_t1
 from sparcc_pipeline.app.reader.structural.content import STRUCTURAL

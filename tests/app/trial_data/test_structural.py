@@ -39,7 +39,7 @@ def write(file: Path, **changed: str) -> Path:
 
 def test_each_lesion_has_its_agreement_of_status_and_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_structural([write(tmp_path / "structural.csv")], None, tmp_path / "out", force=False)
-    rows = list(csv.DictReader((tmp_path / "out" / "structural_agreement.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out" / "structural_agreement.csv").read_text().splitlines()))
     found = {(row["lesion"], row["measure"]): row for row in rows}
     assert set(found) == {
         (name, what) for name in ("fat", "erosion", "ankylosis") for what in ("status", "change since baseline")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import Field, StrictBool, StrictInt, create_model, model_validator
+from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from sparcc_pipeline.app.reader.readings import content as form
 from sparcc_pipeline.app.reader.readings.content import (
@@ -35,10 +35,24 @@ _JOINTS: Final[tuple[JointName, ...]] = get_args(JointName)
 _ORDER: Final = [(number, joint) for number in range(1, STRUCTURAL_SLICES + 1) for joint in _JOINTS]
 
 
-class _JointBase(Model):
+class StructuralJoint(Model):
+    """One joint on one of the five slices: twelve items, 1, 0, or None with a reason; `read` marks it as done."""
+
     slice: Annotated[StrictInt, Field(ge=1, le=STRUCTURAL_SLICES)]
     joint: JointName
     read: StrictBool = False
+    fat_upper_iliac: Point = 0
+    fat_lower_iliac: Point = 0
+    fat_upper_sacral: Point = 0
+    fat_lower_sacral: Point = 0
+    erosion_upper_iliac: Point = 0
+    erosion_lower_iliac: Point = 0
+    erosion_upper_sacral: Point = 0
+    erosion_lower_sacral: Point = 0
+    backfill_upper: Point = 0
+    backfill_lower: Point = 0
+    ankylosis_upper: Point = 0
+    ankylosis_lower: Point = 0
     reason: NotEvaluable | None = None
 
     def value(self, item: str) -> int | None:
@@ -53,16 +67,11 @@ class _JointBase(Model):
         return self.read and unknown == (self.reason is not None)
 
 
-_FIELDS: dict[str, Any] = dict.fromkeys(STRUCTURAL_ITEMS, (Point, 0))
-StructuralJoint = create_model("StructuralJoint", __base__=_JointBase, **_FIELDS)
-"""One joint on one of the five slices: twelve items, 1, 0, or None with a reason."""
-
-
 class StructuralVisit(Model):
     """One time point: the first of the five slices, ten joint slices, and answers about the whole."""
 
     first: Annotated[StrictInt, Field(ge=0, le=9999)]
-    joints: Annotated[tuple[StructuralJoint, ...], Field(min_length=10, max_length=10)]  # type: ignore[valid-type]
+    joints: Annotated[tuple[StructuralJoint, ...], Field(min_length=10, max_length=10)]
     image_quality: Quality | None = None
     comment: Comment = ""
 

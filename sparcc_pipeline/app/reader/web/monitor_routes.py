@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from sparcc_pipeline.app.reader.agreement.monitoring import Chart, monitor
+from sparcc_pipeline.app.reader.reliability.monitoring import Chart, monitor
 from sparcc_pipeline.app.reader.web.site import Site
 
 WIDTH: Final = 260

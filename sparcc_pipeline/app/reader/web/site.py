@@ -16,7 +16,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sparcc_pipeline.app.reader.accounts.roles import Role, User
 from sparcc_pipeline.app.reader.accounts.users import Accounts
-from sparcc_pipeline.app.reader.agreement.calibration import Training
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import (
@@ -30,6 +29,7 @@ from sparcc_pipeline.app.reader.readings.assignments import (
 from sparcc_pipeline.app.reader.readings.reading import Readings
 from sparcc_pipeline.app.reader.readings.second_opinion import SecondOpinions
 from sparcc_pipeline.app.reader.readings.stored import is_begun
+from sparcc_pipeline.app.reader.reliability.calibration import Training
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, STRUCTURAL_THIRD
 from sparcc_pipeline.app.reader.web import refusal

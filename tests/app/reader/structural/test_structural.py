@@ -23,7 +23,7 @@ from ..conftest import PASSWORD, Browser, World, open_copy
 
 @pytest.fixture
 def world(tmp_path: Path, prepared: Path) -> Iterator[World]:
-    """A page on which two readers have the structural form of every case, at whose images T1 is not looked."""
+    """A page on which two readers have the structural form of every case, with T1 or without."""
     world = open_copy(prepared, tmp_path / "page")
     with world.database.writing() as work:
         every = [case.id for case in cases(work.connection, training=False)]
@@ -120,11 +120,11 @@ def test_structural_readings_are_exported_apart(world: World, tmp_path: Path) ->
     lock_all(world, "ann", {1: {"fat": 5, "ankylosis": 2}})
     lock_all(world, "ben", {1: {"fat": 4}})
     export_readings(world.database, world.settings, tmp_path / "out", "a test", None, force=False)
-    rows = list(csv.DictReader((tmp_path / "out" / "structural.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out" / "structural.csv").read_text().splitlines()))
     assert len(rows) == 10
     mine = [row for row in rows if row["participant"] == "P001"]
     assert {(row["reader"], row["fat"], row["ankylosis"]) for row in mine} == {("R0", "5", "2"), ("R1", "4", "0")}
-    items = list(csv.DictReader((tmp_path / "out" / "structural_items.csv").open()))
+    items = list(csv.DictReader((tmp_path / "out" / "structural_items.csv").read_text().splitlines()))
     assert len(items) == 10 * 10 * len(STRUCTURAL_ITEMS)
     assert (tmp_path / "out" / "readings.csv").read_text().count("\n") == 1, "no reading of inflammation"
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sqlalchemy import Insert
 
-from sparcc_pipeline.app.reader.agreement.monitoring import ReaderMonitor, monitor
 from sparcc_pipeline.app.reader.cases.machine_result import NOTHING
 from sparcc_pipeline.app.reader.readings.content import ITEMS, Content, JointReading, VisitReading, blank
 from sparcc_pipeline.app.reader.readings.views import MachineResult
+from sparcc_pipeline.app.reader.reliability.monitoring import ReaderMonitor, monitor
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, READINGS, VISITS
 
 from ..conftest import SETTINGS, World, build

@@ -14,13 +14,13 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from sparcc_pipeline.app.reader.accounts.roles import User
-from sparcc_pipeline.app.reader.agreement.training_visit import TrainingVisit
 from sparcc_pipeline.app.reader.cases.importing import known_items
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment, assign, assignments_of, cases
 from sparcc_pipeline.app.reader.readings.content import Content
 from sparcc_pipeline.app.reader.readings.stored import newest, visits_of
 from sparcc_pipeline.app.reader.readings.views import FeedbackView, FeedbackVisit, TrainingAgreement
+from sparcc_pipeline.app.reader.reliability.training_visit import TrainingVisit
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.tables import CASES, USERS, VISITS
 from sparcc_pipeline.app.reader.web.refusal import Refusal
