@@ -7,6 +7,7 @@ DICOM. Readers convert every source to these axes; `StorageOrder` holds the conv
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -156,7 +157,8 @@ class SeriesRef:
     """The images that a volume was read from, and the facts of the acquisition that a report may show.
 
     `sop_instance_uids` has one entry a slice, anterior -> posterior (the same UID repeated, with `frame_numbers`
-    1-based, for enhanced multi-frame; empty for NIfTI). `facts` never holds anything that identifies a person.
+    1-based, for enhanced multi-frame; empty for NIfTI). `instance_numbers` are the InstanceNumbers of these slices as
+    viewers show them; empty unless every slice has one. `facts` never holds anything that identifies a person.
 
     `person` is a fingerprint of PatientID, four hexadecimal digits: it shows when two studies are of different people.
     Different fingerprints mean different identifiers; equal ones prove nothing (one of 65536 other identifiers has it).
@@ -168,6 +170,7 @@ class SeriesRef:
     series_uid: str | None
     sop_instance_uids: tuple[str, ...] = ()
     frame_numbers: tuple[int, ...] = ()
+    instance_numbers: tuple[int, ...] = ()
     source_kind: str = "dicom"
     facts: dict[str, str | float] = field(default_factory=dict)
     warnings: tuple[Message, ...] = ()
@@ -195,6 +198,34 @@ class Volume:
         if self.signal.shape != self.geometry.shape:
             raise GeometryError(f"expected an array of shape {self.geometry.shape}, found {self.signal.shape}")
         object.__setattr__(self, "signal", _locked(np.ascontiguousarray(self.signal, dtype=np.float32)))
+
+
+def slice_number(slice_index: int) -> int:
+    """Return the number of a slice that people read: 1 is the most anterior slice.
+
+    Examples
+    --------
+    >>> slice_number(0)
+    1
+    """
+    return slice_index + 1
+
+
+def slice_ranges(slice_indices: Iterable[int]) -> tuple[str, ...]:
+    """Return the numbers of slices for people, neighbours as ranges.
+
+    Examples
+    --------
+    >>> slice_ranges([8, 4, 5, 6])
+    ('5-7', '9')
+    """
+    runs: list[list[int]] = []
+    for number in sorted({slice_number(index) for index in slice_indices}):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return tuple(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 STIR: Final = "STIR"

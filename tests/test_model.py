@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,12 @@ from sparcc_pipeline.dicom.write import write_mr_series
 from sparcc_pipeline.imaging.model.bundle import Bundle
 from sparcc_pipeline.imaging.model.engines import OnnxNetwork, TorchNetwork
 from sparcc_pipeline.imaging.model.normalize import BONE_PIXEL_MM, compress_signal, neighbours, resample_in_plane
+from sparcc_pipeline.imaging.quality import noise_signal
 from sparcc_pipeline.imaging.segmentation import ModelSegmenter, load_segmenter
+from sparcc_pipeline.imaging.vessels import find_presacral_vessels
+from sparcc_pipeline.sparcc.intensity import VESSELS
+from sparcc_pipeline.sparcc.score import score_sparcc
+from sparcc_pipeline.sparcc.slices import choose_six_slices
 from sparcc_pipeline.training.data.labels import load_person
 from sparcc_pipeline.training.data.phantom import make_phantom
 from sparcc_pipeline.training.data.phantom_spec import known_score, random_spec
@@ -118,6 +124,34 @@ def test_one_phantom_in_every_orientation_and_order_has_one_score(segmenter: Mod
     first, last = (items(scored(tmp_path / str(index), segmenter)) for index in (0, len(ORIENTATIONS) - 1))
     assert first == last
     assert sum(sum(point or 0 for point in row[2:]) for row in first) > 0, known_score(spec).total  # type: ignore[misc]
+
+
+PEOPLE = ("1003", "1007", "1013", "1016", "1234", "2014", "2015", "3002", "4386")
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_half_the_signal_to_noise_ratio_changes_intensity_by_one_point_at_most(
+    shared_data: Path, segmenter: ModelSegmenter, name: str
+) -> None:
+    stir = load_person(shared_data, name).stir
+    tissue, joints = segmenter.segment(stir)
+    assert tissue.normal_marrow is not None
+    six = choose_six_slices(joints, tissue.ligamentous)
+    # This doubles the noise of the scan. Edema stays as it was found; vessels are found anew.
+    deviation = np.sqrt(3) * noise_signal(stir, tissue.anatomy)
+    real, imaginary = np.random.default_rng(7).normal(0, deviation, (2, *stir.signal.shape))
+    noisy = replace(stir, signal=np.hypot(stir.signal + real, imaginary).astype(np.float32))
+    vessel = find_presacral_vessels(
+        noisy.signal, tissue.anatomy, tissue.geometry, tissue.normal_marrow, tissue.ligamentous
+    )
+
+    before = score_sparcc(stir, tissue, joints, six)
+    after = score_sparcc(noisy, replace(tissue, vessel=vessel), joints, six)
+
+    assert abs(after.intensity - before.intensity) <= 1
+    assert before.reference_signal is not None and after.reference_signal is not None
+    assert before.reference_signal.kind == after.reference_signal.kind == VESSELS
+    assert before.reference_signal.doubts == after.reference_signal.doubts == ()
 
 
 @pytest.mark.parametrize("network", ["bones", "edema"])

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel
 from sparcc_pipeline.sparcc.joint_line import LARGEST_JOINT_WIDTH_MM
@@ -27,6 +28,11 @@ _SMALLEST_PIECE: Final = 0.1
 APART_MM: Final = 20.0
 """Pieces of a bone farther than this from its main piece are another bone (a femur, a rib) or no bone."""
 
+_ROUNDING_MM: Final = 1e-6
+
+Place = tuple[slice, ...]
+"""Slices, rows and columns of a part of a volume."""
+
 
 def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -> LabelArray:
     """Return the anatomy without pieces that are small or far from the main piece of their bone.
@@ -36,46 +42,89 @@ def without_noise(anatomy: LabelArray, spacing_mm: tuple[float, float, float]) -
     the ilia, and the largest piece of an ilium that is beside the sacrum.
     """
     clean = np.zeros_like(anatomy)
-    for label in AnatomyLabel:
-        if label is AnatomyLabel.BACKGROUND:
+    for label, place in zip(range(1, len(AnatomyLabel)), ndimage.find_objects(anatomy), strict=False):
+        if place is None:
             continue
-        pieces, count = ndimage.label(anatomy == label)
-        if not count:
-            continue
-        sizes = np.bincount(pieces.ravel())
-        sizes[0] = 0
-        main = int(sizes.argmax())
-        if label is AnatomyLabel.SACRUM and count > 1:
-            main = _facing_most(pieces, np.isin(anatomy, list(ILIUM_LABEL.values())), spacing_mm) or main
-        # A piece larger than the sacrum that faces the ilia is something else.
-        others = [int(n) for n in np.argsort(-sizes) if _SMALLEST_PIECE * sizes[main] <= sizes[n] <= sizes[main]]
-        large = [main, *(number for number in others if number != main)]
-        if len(large) > 1:
-            if label in ILIUM_LABEL.values():
-                large = _beside(pieces, large, clean == AnatomyLabel.SACRUM, spacing_mm) or large
-            large = _beside(pieces, large, pieces == large[0], spacing_mm)
-        clean[np.isin(pieces, large)] = label
+        pieces, count = ndimage.label(anatomy[place] == label)
+        large = [1] if count == 1 else _kept(pieces, AnatomyLabel(label), anatomy, clean, place, spacing_mm)
+        keep = np.zeros(count + 1, dtype=bool)
+        keep[large] = True
+        clean[place][keep[pieces]] = label
     return clean
 
 
-def _facing_most(pieces: NDArray[np.int32], ilia: BoolArray, spacing_mm: tuple[float, float, float]) -> int:
+def _kept(
+    pieces: NDArray[np.int32],
+    label: AnatomyLabel,
+    anatomy: LabelArray,
+    clean: LabelArray,
+    place: Place,
+    spacing_mm: tuple[float, float, float],
+) -> list[int]:
+    """The numbers of the pieces of one bone that are not noise.
+
+    `pieces` are those in `place`, a part of `anatomy`; `clean` holds the bones of smaller codes, without their noise.
+    """
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    main = int(sizes.argmax())
+    if label is AnatomyLabel.SACRUM:
+        main = _facing_most(pieces, anatomy, place, spacing_mm) or main
+    # A piece larger than the sacrum that faces the ilia is something else.
+    others = [int(n) for n in np.argsort(-sizes) if _SMALLEST_PIECE * sizes[main] <= sizes[n] <= sizes[main]]
+    large = [main, *(number for number in others if number != main)]
+    if len(large) > 1:
+        first = np.array([side.start for side in place])
+        if label in ILIUM_LABEL.values():
+            sacrum = _surface(clean == AnatomyLabel.SACRUM) - first
+            large = _beside(pieces, large, sacrum, spacing_mm) or large
+        large = _beside(pieces, large, _surface(pieces == large[0]), spacing_mm)
+    return large
+
+
+def _facing_most(
+    pieces: NDArray[np.int32], anatomy: LabelArray, place: Place, spacing_mm: tuple[float, float, float]
+) -> int:
     """Number of the piece that faces most of the ilia across a joint, in the plane of the slices; 0 for none.
 
     Behind the joints a network may label soft tissue as sacrum, in a piece larger than the sacrum.
     """
-    reach = [1, *(2 * round(LARGEST_JOINT_WIDTH_MM / mm) + 1 for mm in spacing_mm[1:])]
-    beside = ndimage.maximum_filter(ilia, size=reach) & (pieces > 0)
+    across = [0, *(round(LARGEST_JOINT_WIDTH_MM / mm) for mm in spacing_mm[1:])]
+    around = tuple(
+        slice(max(side.start - reach, 0), side.stop + reach) for side, reach in zip(place, across, strict=True)
+    )
+    inner = tuple(
+        slice(side.start - wide.start, side.stop - wide.start) for side, wide in zip(place, around, strict=True)
+    )
+    ilia = np.isin(anatomy[around], list(ILIUM_LABEL.values()))
+    near = ndimage.maximum_filter(ilia, size=[2 * reach + 1 for reach in across])[inner]
+    beside = near & (pieces > 0)
     return int(np.bincount(pieces[beside]).argmax()) if beside.any() else 0
 
 
 def _beside(
-    pieces: NDArray[np.int32], numbers: list[int], place: BoolArray, spacing_mm: tuple[float, float, float]
+    pieces: NDArray[np.int32], numbers: list[int], place: NDArray[np.int_], spacing_mm: tuple[float, float, float]
 ) -> list[int]:
-    """The numbers of the pieces that come within APART_MM of a place; `pieces`, `place` (slices, rows, columns)."""
-    if not place.any():
+    """The numbers of the pieces that come within APART_MM of a place, (n, 3) voxels; the first piece may be it."""
+    if not len(place):
         return []
-    away = ndimage.distance_transform_edt(~place, sampling=spacing_mm)
-    return [number for number in numbers if away[pieces == number].min() <= APART_MM]
+    tree = cKDTree(place * spacing_mm)
+    near = []
+    for number in numbers:
+        away, _ = tree.query(_surface(pieces == number) * spacing_mm, distance_upper_bound=APART_MM + _ROUNDING_MM)
+        if away.min() <= APART_MM:
+            near.append(number)
+    return near
+
+
+def _surface(part: BoolArray) -> NDArray[np.int_]:
+    """(n, 3) voxels of a part (slices, rows, columns) with a neighbour outside it: the nearest voxel is among them."""
+    padded = np.pad(part, 1)
+    inner = part.copy()
+    for axis in range(part.ndim):
+        for shift in (-1, 1):
+            inner &= np.roll(padded, shift, axis)[1:-1, 1:-1, 1:-1]
+    return np.argwhere(part & ~inner)
 
 
 def fields_within(geometry: Geometry) -> list[tuple[slice, slice]]:

@@ -14,17 +14,18 @@ import numpy as np
 from scipy.special import softmax
 
 from sparcc_pipeline.anatomy import AnatomyLabel
+from sparcc_pipeline.each_slice import ForEachSlice, one_by_one
 from sparcc_pipeline.imaging.alignment.second_contrast import Resampled, resample_onto
 from sparcc_pipeline.imaging.bone_pieces import WINDOW_SLICES, field_about, fields_within, without_noise
 from sparcc_pipeline.imaging.joint_path import follow_joints
-from sparcc_pipeline.imaging.model.engines import ForEachSlice, Network, one_by_one
+from sparcc_pipeline.imaging.model.engines import Network
 from sparcc_pipeline.imaging.model.networks import BONE_CLASSES
 from sparcc_pipeline.imaging.model.normalize import (
     BONE_PIXEL_MM,
     compress_signal,
+    labels_back,
     neighbours,
     resample_in_plane,
-    sample_back,
 )
 from sparcc_pipeline.imaging.plausibility import bone_evidence
 from sparcc_pipeline.imaging.slice_place import ligamentous_probability
@@ -152,8 +153,7 @@ class BoneSegmenter:
 
         def label_slice(k: int) -> None:
             logits = output[k]
-            native = sample_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
-            anatomy[k] = native.argmax(axis=0)
+            anatomy[k] = labels_back(logits[:BONE_CLASSES], geometry.in_plane_mm, BONE_PIXEL_MM, (shape[1], shape[2]))
             if bones[k].any():
                 behind_cm[k] = logits[BONE_CLASSES][bones[k]].mean()
                 probability[k] = softmax(logits[:BONE_CLASSES, bones[k]], axis=0).max(axis=0).sum()

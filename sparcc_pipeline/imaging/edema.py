@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from sparcc_pipeline.anatomy import ILIUM_LABEL, AnatomyLabel, Side
-from sparcc_pipeline.imaging.model.engines import ForEachSlice, Network, one_by_one
+from sparcc_pipeline.each_slice import ForEachSlice, one_by_one
+from sparcc_pipeline.imaging.model.engines import Network
 from sparcc_pipeline.imaging.model.normalize import JointCrop, edema_input, marrow_log_ratio
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
 from sparcc_pipeline.volume import BoolArray, Float32Array, LabelArray

@@ -90,8 +90,8 @@ def _flags(volume: Volume, tissue: TissueMaps, joints: Joints) -> Iterator[Quali
     fluid = fluid_contrast(signal)
     if fluid < FLUID_WEAK:
         words = Message(
-            "fluid is only {value:.1f} times as bright as the other bright tissue (at least {limit:g} on STIR): fat is "
-            "hardly suppressed, or the contrast is another",
+            "fluid is only {value:.1f} times as bright as the other bright tissue (at least {limit:g} on STIR): fat "
+            "is hardly suppressed, or the contrast is another; check the sequence",
             value=fluid,
             limit=FLUID_WEAK,
         )
@@ -119,7 +119,7 @@ def _joint_flags(anatomy: LabelArray, joints: Joints) -> Iterator[QualityFlag]:
     most = max(counts.values())
     if counts[fewer] < FEWEST_SLICES_OF_A_SIDE * most:
         words = Message(
-            "the {side} joint was found on {value} slices only, the other on {most}",
+            "the {side} joint was found on {value} slices only, the other on {most}: check that side by eye",
             side=fewer.value,
             value=counts[fewer],
             most=most,
@@ -128,16 +128,16 @@ def _joint_flags(anatomy: LabelArray, joints: Joints) -> Iterator[QualityFlag]:
     turn = _turn_degrees(joints)
     if turn > LARGEST_TURN_DEGREES:
         words = Message(
-            "the right and the left joint lie on different slices, as where slices are turned by {value:.0f} degrees: "
-            "six slices cannot show both as they should",
+            "the right and the left joint lie on different slices, as where slices are turned by {value:.0f} "
+            "degrees: six slices cannot show both as they should; check both sides by eye",
             value=turn,
         )
         yield QualityFlag("turned", words, turn, LARGEST_TURN_DEGREES)
     cut = sum(_is_cut(anatomy[joint.slice_index] > 0, joint.surface_distance_mm) for joint in joints)
     if cut:
         words = Message(
-            "the field of view cuts bone within {reach:g} mm of the joint on {value} joint-slices: edema there is not "
-            "seen",
+            "the field of view cuts bone within {reach:g} mm of the joint on {value} joint-slices: edema there is "
+            "not seen; scan with a larger field of view",
             reach=QUADRANT_REACH_MM,
             value=cut,
         )
@@ -165,8 +165,8 @@ def _side_flags(signal: Float32Array, anatomy: LabelArray, marrow: float) -> Ite
     more = bright[side] / bright[other] if bright[other] > 0 else float("inf")
     if brighter > FAT_SIDES[1] and more > FAT_SIDES[0]:
         words = Message(
-            "soft tissue on the patient's {side} is {value:.1f} times as bright as on the other side: fat suppression "
-            "failed there, or a coil",
+            "soft tissue on the patient's {side} is {value:.1f} times as bright as on the other side: fat "
+            "suppression failed there, or a coil; check the edema of that side by eye",
             side=side.value,
             value=brighter,
         )
@@ -180,14 +180,17 @@ def _signal_flags(volume: Volume, anatomy: LabelArray, marrow: float) -> Iterato
         peak = ghost_peak(signal, axis, marrow)
         if peak > GHOST_PEAK:
             words = Message(
-                "ghosts of something that moved, {direction}: they may look like edema or hide it", direction=direction
+                "ghosts of something that moved, {direction}: they may look like edema or hide it; check the edema "
+                "by eye",
+                direction=direction,
             )
             yield QualityFlag("ghosts", words, peak, GHOST_PEAK)
     noise = noise_signal(volume, anatomy)
     snr = marrow / noise if noise > 0 else float("inf")
     if snr < SMALLEST_SNR:
         words = Message(
-            "marrow is only {value:.1f} times as bright as its noise (at least {limit:g}): faint edema is lost in it",
+            "marrow is only {value:.1f} times as bright as its noise (at least {limit:g}): faint edema is lost in "
+            "it; look for faint edema by eye",
             value=snr,
             limit=SMALLEST_SNR,
         )
@@ -195,8 +198,8 @@ def _signal_flags(volume: Volume, anatomy: LabelArray, marrow: float) -> Iterato
     slope = float(np.abs(shading_slope(signal, anatomy, marrow, volume.geometry)).max())
     if slope > SHADING_PER_10_CM:
         words = Message(
-            "the signal changes by {percent:.0f} % over 10 cm (coil shading): the reference marrow may not stand for "
-            "the marrow beside the joints",
+            "the signal changes by {percent:.0f} % over 10 cm (coil shading): the reference marrow may not stand "
+            "for the marrow beside the joints; check the edema by eye",
             percent=100 * float(np.expm1(slope)),
         )
         yield QualityFlag("shading", words, slope, SHADING_PER_10_CM)

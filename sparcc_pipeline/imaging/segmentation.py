@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sparcc_pipeline.each_slice import on_threads
 from sparcc_pipeline.imaging.bones import BoneMaps, BoneSegmenter
 from sparcc_pipeline.imaging.edema import find_edema
 from sparcc_pipeline.imaging.fluid import find_csf, find_disc
@@ -18,7 +19,6 @@ from sparcc_pipeline.imaging.model.engines import (
     OnnxNetwork,
     OpenVinoNetwork,
     TorchNetwork,
-    on_threads,
 )
 from sparcc_pipeline.imaging.model.normalize import joint_distance_mm, normal_marrow_region, normal_marrow_signal
 from sparcc_pipeline.imaging.plausibility import bone_evidence, require_sacroiliac, require_stir_contrast
@@ -82,7 +82,7 @@ class ModelSegmenter:
         bones = self.find_bones(volume, t1)
         signal, anatomy, geometry = volume.signal, bones.anatomy, volume.geometry
         require_sacroiliac(bone_evidence(bones.certainty, anatomy, geometry))
-        joints = find_joints(anatomy, geometry)
+        joints = find_joints(anatomy, geometry, self._for_each)
         distance = joint_distance_mm(joints)
         marrow = normal_marrow_signal(signal, anatomy, distance)
         region = normal_marrow_region(anatomy, distance)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from sparcc_pipeline.anatomy import AnatomyLabel
+from sparcc_pipeline.sparcc.intensity import tissue_signal
 from sparcc_pipeline.volume import BoolArray, Float32Array, Geometry, LabelArray
 
 NEAR_SACRUM_MM: Final = 25.0
@@ -19,7 +20,6 @@ LARGEST_CALIBRE_MM: Final = 8.0
 """What an opening with a disc of this width leaves is wider than a vessel: bladder, bowel or dural sac."""
 
 BRIGHTER_THAN_MARROW: Final = 2.0
-SMALLEST_VESSEL_MM2: Final = 4.0
 
 FORAMEN_RADIUS_MM: Final = 12.0
 """A notch of the bones that a disc of this radius does not enter is a sacral foramen or the L5-S1 disc: a bright tube
@@ -29,10 +29,20 @@ STANDS_OUT: Final = 4 / 3
 """A vessel is at least this many times as bright as the tissue around it. Unsuppressed fat near the coil is bright as a
 whole, and its noise is not a vessel. Decision of this project."""
 
+SHORTEST_VESSEL_MM: Final = 10.0
+SLENDER: Final = 3.0
+"""A vessel is at least this long on its slice, and this many times as long as it is wide. Specks of noise, ends of
+nerve roots and pieces of the wall of the bowel are shorter. Decision of this project."""
+
+MEDIAL_BORDER: Final = 0.9
+"""Share of the columns of an ilium that are lateral to its medial border, beyond which vessels of the buttocks lie.
+Decision of this project."""
+
 SURROUNDINGS_MM: Final = 27.0
 """Side of the square around a pixel that counts as the tissue around it."""
 
 _SURROUNDINGS_STEP_MM: Final = 3.0
+_ROUNDING: Final = 1e-5
 
 
 def find_presacral_vessels(
@@ -61,7 +71,7 @@ def find_presacral_vessels(
 
 
 def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, marrow: float) -> BoolArray:
-    """(rows, columns) bool: vessels on one slice: bright, not wide, large enough, brighter than their surroundings."""
+    """(rows, columns) bool: vessels on one slice: bright, long, slender, and brighter than their surroundings."""
     in_plane = geometry.in_plane_mm
     anywhere = signal >= BRIGHTER_THAN_MARROW * marrow
     bright = anywhere & _presacral(anatomy, in_plane)
@@ -76,10 +86,24 @@ def _on_slice(signal: Float32Array, anatomy: LabelArray, geometry: Geometry, mar
     # Sums over the pixels of each tube: `own` and `around` share the factor 1 / area, so sums compare as means do.
     area = np.bincount(tube) * geometry.pixel_area_mm2
     own, around = (np.bincount(tube, image[inside]) for image in (signal, _surroundings(signal, in_plane)))
-    kept = ((area >= SMALLEST_VESSEL_MM2) & (own >= STANDS_OUT * around))[tubes] & inside
-    # Partial volume dims the wall of a vessel: its brighter half is its own signal.
-    brightest: BoolArray = kept & (signal >= np.median(signal[kept])) if kept.any() else kept
-    return brightest
+    length = np.array([0.0, *(_length_mm(box, in_plane) for box in ndimage.find_objects(tubes))])
+    slender = (length >= SHORTEST_VESSEL_MM) & (length**2 >= SLENDER * area)
+    kept = (slender & (own >= STANDS_OUT * around))[tubes] & inside
+    return _core(kept, signal, in_plane) if kept.any() else kept
+
+
+def _length_mm(box: tuple[slice, ...], in_plane: tuple[float, float]) -> float:
+    """Diagonal of the box about a tube; its mean width is its area divided by that length."""
+    return float(np.hypot(*((side.stop - side.start) * step for side, step in zip(box, in_plane, strict=True))))
+
+
+def _core(vessel: BoolArray, signal: Float32Array, in_plane: tuple[float, float]) -> BoolArray:
+    """(rows, columns) bool: the brighter half of the vessels of one slice, because partial volume dims their wall.
+
+    It is chosen by the smoothed signal, because a choice by single pixels follows their noise.
+    """
+    smooth = tissue_signal(signal, vessel.astype(np.float64), in_plane)
+    return np.asarray(vessel & (smooth >= (1 - _ROUNDING) * np.median(smooth[vessel])))
 
 
 def _presacral(anatomy: LabelArray, in_plane: tuple[float, float]) -> BoolArray:
@@ -149,10 +173,12 @@ def _surroundings(signal: Float32Array, in_plane: tuple[float, float]) -> Float3
 
 
 def _columns_between_ilia(anatomy: LabelArray) -> tuple[float, float]:
-    """Median columns of the right and the left ilium; the border of the image where one is missing."""
+    """Columns of the medial borders of the right and the left ilium; the border of the image where one is missing."""
     right = np.flatnonzero((anatomy == AnatomyLabel.RIGHT_ILIUM).any(axis=0))
     left = np.flatnonzero((anatomy == AnatomyLabel.LEFT_ILIUM).any(axis=0))
-    return float(np.median(right)) if right.size else 0.0, float(np.median(left)) if left.size else anatomy.shape[1]
+    first = float(np.quantile(right, MEDIAL_BORDER)) if right.size else 0.0
+    last = float(np.quantile(left, 1 - MEDIAL_BORDER)) if left.size else float(anatomy.shape[1])
+    return first, last
 
 
 def round_footprint(radius_mm: float, in_plane_mm: tuple[float, float]) -> BoolArray:

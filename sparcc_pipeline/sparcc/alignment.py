@@ -19,7 +19,7 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform, rotation_about, rotation_between
 from sparcc_pipeline.sparcc.joint import QUADRANT_REACH_MM, Joints
 from sparcc_pipeline.sparcc.slices import CHOSEN_BY_BASELINE, SLICES_SCORED, SixSlices, first_in_stack, first_of_six
-from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, LabelArray, sacroiliac_bones
+from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, LabelArray, sacroiliac_bones, slice_ranges
 
 SAME_SPACING: Final = 0.10
 """Slice spacings that differ by less than this share are matched one to one."""
@@ -237,24 +237,31 @@ def _warnings(
     if tilt > TILT_WARNING_DEGREES:
         apart = max(m.largest_offset_mm for m in matched)
         yield Message(
-            "the slices are tilted by {tilt:.1f} degrees against the baseline's: the joints are up to {apart:.1f} mm "
-            "from the slice they are compared with",
+            "the slices are tilted by {tilt:.1f} degrees against the baseline's: the joints are up to {apart:.1f} "
+            "mm from the slice they are compared with; compare the pictures slice by slice",
             tilt=tilt,
             apart=apart,
         )
     if not one_to_one:
         yield Message(
-            "the slices are {here:.1f} mm apart and {baseline:.1f} mm at baseline: totals from other spacings cannot "
-            "be compared directly",
+            "the slices are {here:.1f} mm apart and {baseline:.1f} mm at baseline: totals from other spacings "
+            "cannot be compared directly; compare the pictures",
             here=spacings[1],
             baseline=spacings[0],
         )
     missed = [m.baseline for m in matched if m.follow_up is None]
     if missed:
-        yield Message("baseline slice {slices} is outside the follow-up's slices", slices=tuple(missed))
+        yield Message(
+            "baseline slices {slices} are outside the follow-up's slices: compare the other slices only",
+            slices=slice_ranges(missed),
+        )
     thin = [m.baseline for m in matched if m.follow_up is not None and m.overlap_mm < COVERED * min(spacings)]
     if thin:
-        yield Message("less than half of baseline slice {slices} is covered by its follow-up slice", slices=tuple(thin))
+        yield Message(
+            "less than half of baseline slices {slices} is covered by the follow-up slice: look at the pictures of "
+            "these slices",
+            slices=slice_ranges(thin),
+        )
 
 
 def _places(joints: Joints, slice_index: int, follow_up: Geometry, transform: RigidTransform) -> FloatArray:

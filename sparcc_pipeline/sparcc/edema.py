@@ -4,36 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from sparcc_pipeline.anatomy import Level, Quadrant
+from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.volume import BoolArray
-
-UPPER_ONLY_BELOW_MM: Final = 30.0
-"""In a visible joint shorter than this only the upper quadrants are scored. Source: [SpaImaging]."""
-
-NOT_SCORED_UP_TO_MM: Final = 10.0
-"""A visible joint of this height or less is not scored on this slice. Source: [SpaImaging]."""
 
 SMALLEST_EDEMA_MM2: Final = 8.0
 """Smallest area of edema in a quadrant that gives a point. No published value: decision of this project, the area at
 which the agreement of the readers was measured (quadrant kappa 0.58)."""
-
-
-def evaluable_quadrants(height_mm: float) -> tuple[Quadrant, ...]:
-    """Return the quadrants that are scored at this visible joint height.
-
-    Examples
-    --------
-    >>> [quadrant.value for quadrant in evaluable_quadrants(25.0)]
-    ['upper_iliac', 'upper_sacral']
-    >>> len(evaluable_quadrants(10.0)), len(evaluable_quadrants(30.0))
-    (0, 4)
-    """
-    if height_mm <= NOT_SCORED_UP_TO_MM:
-        return ()
-    if height_mm < UPPER_ONLY_BELOW_MM:
-        return tuple(q for q in Quadrant if q.level is Level.UPPER)
-    return tuple(Quadrant)
 
 
 def edema_points(joint: JointSlice, edema: BoolArray, pixel_area_mm2: float) -> dict[Quadrant, int | None]:
@@ -61,10 +38,9 @@ def edema_points(joint: JointSlice, edema: BoolArray, pixel_area_mm2: float) -> 
     >>> {quadrant.value: point for quadrant, point in edema_points(joint, edema, 1.0).items()}
     {'upper_iliac': 1, 'lower_iliac': 0, 'upper_sacral': 0, 'lower_sacral': 0}
     """
-    evaluable = evaluable_quadrants(joint.height_mm)
     return {
         quadrant: int((edema & joint.quadrants[quadrant]).sum() * pixel_area_mm2 >= SMALLEST_EDEMA_MM2)
-        if quadrant in evaluable
+        if quadrant in joint.evaluable
         else None
         for quadrant in Quadrant
     }

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from sparcc_pipeline.anatomy import Quadrant
-from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2
+from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2, edema_signal
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.volume import Float32Array, TissueMaps, Volume
@@ -25,8 +25,8 @@ class Explanation:
     marrow : signal of normal sacral marrow at the height of the edema, or of the quadrant where it has no edema; None
         where not evaluable or unknown
     over_marrow : median signal of the edema as a multiple of normal marrow at the same height; None without edema
-    over_reference : signal reached by SMALLEST_INTENSE_MM2 of the scored edema, as a multiple of the reference signal
-        (intense from 1 on); None without scored edema or without reference
+    over_reference : smoothed signal that SMALLEST_INTENSE_MM2 of the scored edema reaches, as a multiple of the
+        reference signal (intense from 1 on); None without scored edema or without reference
     """
 
     edema_mm2: Mapping[Quadrant, float | None]
@@ -67,7 +67,8 @@ def _joint_slice(
     reference = score.reference_signal
     over = None
     if reference is not None and reference.value > 0 and counted.any():
-        brightest = np.sort(signal[counted])[::-1]
+        smooth = edema_signal(joint, tissue.edema_probability[k], signal, stir.geometry)
+        brightest = np.sort(smooth[counted])[::-1]
         needed = min(max(ceil(SMALLEST_INTENSE_MM2 / pixel_area - 1e-9), 1), brightest.size)
         over = float(brightest[needed - 1]) / reference.value
     return Explanation(area, marrow, ratio, over)

@@ -18,7 +18,7 @@ from scipy.special import logit
 from sparcc_pipeline.anatomy import Bone, Quadrant, Side
 from sparcc_pipeline.sparcc.depth import CONTACT_MM, DEPTH_THRESHOLD_MM, SMALLEST_WIDTH_MM
 from sparcc_pipeline.sparcc.edema import SMALLEST_EDEMA_MM2
-from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2
+from sparcc_pipeline.sparcc.intensity import SMALLEST_INTENSE_MM2, edema_signal
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.joint_line import LINE_STEP_MM
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
@@ -41,15 +41,22 @@ class JointSliceMargins:
     deep: float | None
 
 
-def item_margins(stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore) -> tuple[JointSliceMargins, ...]:
-    """Return the margins of all items of `score`, in the order of its joint-slices."""
+def item_margins(
+    stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore, reference: float | None = None
+) -> tuple[JointSliceMargins, ...]:
+    """Return the margins of all items of `score`, in the order of its joint-slices.
+
+    `reference` is the signal from which edema is intense, that of the score if None.
+    """
+    if reference is None and score.reference_signal is not None:
+        reference = score.reference_signal.value
     return tuple(
         _joint_slice(
             stir,
             tissue,
             joints.at(score.slices.indices[scored.slice], scored.side),
             scored,
-            None if score.reference_signal is None else score.reference_signal.value,
+            reference,
         )
         for scored in score.joints
     )
@@ -72,7 +79,7 @@ def _joint_slice(
     }
     intense = None
     if reference is not None:
-        bright = shown & (stir.signal[k] >= reference)
+        bright = shown & (edema_signal(joint, probability, stir.signal[k], stir.geometry) >= reference)
         intense = _margin(_reached(probability, bright, SMALLEST_INTENSE_MM2 / pixel_area), zero)
     deep = _margin(_deep(joint, np.where(shown, probability, np.float32(0)), stir.geometry.in_plane_mm), zero)
     return JointSliceMargins(scored.slice, scored.side, edema, intense, deep)

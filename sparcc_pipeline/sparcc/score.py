@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from sparcc_pipeline.anatomy import Bone, Quadrant, Side
+from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.depth import depth_point, edema_depth_mm
 from sparcc_pipeline.sparcc.edema import edema_points
@@ -15,14 +16,28 @@ from sparcc_pipeline.sparcc.intensity import (
     REFERENCE_NAMES,
     VESSELS,
     ReferenceSignal,
+    edema_signal,
     intensity_point,
     measure_reference_signal,
     reference_tissue,
 )
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
+from sparcc_pipeline.sparcc.lesions import (
+    POINTS_ONLY,
+    EdemaPieces,
+    OnSlice,
+    Place,
+    edema_pieces,
+    joined_pieces,
+    probability_asas_positive,
+    probability_definite_lesion,
+)
 from sparcc_pipeline.sparcc.points import evaluable_items, points_given
 from sparcc_pipeline.sparcc.slices import SixSlices
-from sparcc_pipeline.volume import TissueMaps, Volume
+from sparcc_pipeline.volume import TissueMaps, Volume, slice_ranges
+
+FEW_OUTSIDE: Final = 4
+"""Quadrants with edema outside the six slices up to which it is a note, never a warning. Decision of this project."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +87,16 @@ class SparccScore:
     >>> score = SparccScore(SixSlices(4, "user"), joints, None)
     >>> score.edema, score.intensity, score.depth, score.total, score.evaluable_maximum
     (2, 1, 1, 4, 72)
-    >>> score.asas_positive
-    True
+    >>> score.asas_positive, score.definite_lesion
+    (True, False)
     """
 
     slices: SixSlices
     joints: tuple[JointSliceScore, ...]
     reference_signal: ReferenceSignal | None
     warnings: tuple[Message, ...] = ()
+    pieces: EdemaPieces = POINTS_ONLY
+    notes: tuple[Message, ...] = ()
 
     @property
     def edema(self) -> int:
@@ -108,28 +125,44 @@ class SparccScore:
 
     @property
     def asas_positive(self) -> bool:
-        """ASAS-positive MRI: two lesions on one slice, or one lesion on two consecutive slices. Source: [AsasMri].
+        """ASAS-positive MRI: two lesions on one slice, or one lesion on two consecutive slices. Source: [AsasMri]."""
+        return probability_asas_positive(self._points, self.pieces) > 0
 
-        A quadrant with edema counts as a lesion; edema of one bone of one joint on two consecutive slices is one
-        lesion on both. Decision of this project.
-        """
-        lesions: list[list[tuple[Side, Bone]]] = [[] for _ in self.slices.indices]
+    @property
+    def definite_lesion(self) -> bool:
+        """Definite active lesion: four quadrants, or one on three consecutive slices. Source: [AsasDataDriven]."""
+        return probability_definite_lesion(self._points) > 0
+
+    @property
+    def _points(self) -> list[OnSlice]:
+        """The points of the evaluable quadrants of each slice."""
+        slices: list[dict[Place, float]] = [{} for _ in self.slices.indices]
         for joint in self.joints:
-            lesions[joint.slice] += [(joint.side, quadrant.bone) for quadrant, point in joint.edema.items() if point]
-        on_two_consecutive = any(set(a) & set(b) for a, b in zip(lesions, lesions[1:], strict=False))
-        return any(len(on_slice) >= 2 for on_slice in lesions) or on_two_consecutive
+            slices[joint.slice] |= {(joint.side, q): point for q, point in joint.edema.items() if point is not None}
+        return list(slices)
 
 
 def score_sparcc(stir: Volume, tissue: TissueMaps, joints: Joints, slices: SixSlices) -> SparccScore:
     """Score six slices of one STIR volume by the published rules."""
-    voxel_mm3 = float(np.prod(stir.geometry.spacing_mm))
-    reference = measure_reference_signal(stir.signal, reference_tissue(tissue), voxel_mm3)
+    reference = measure_reference_signal(
+        stir.signal, reference_tissue(tissue), stir.geometry.spacing_mm, tissue.normal_marrow
+    )
     scored = tuple(
         score_joint_slice(stir, tissue, joints.at(slice_index, side), position, side, reference)
         for position, slice_index in enumerate(slices.indices)
         for side in Side
     )
-    return SparccScore(slices, scored, reference, tuple(_warnings(tissue, joints, slices, scored, reference)))
+    area, threshold = stir.geometry.pixel_area_mm2, tissue.edema_threshold
+    pieces = joined_pieces(
+        [
+            edema_pieces(joint, position, tissue.edema_probability[slice_index], threshold, area)
+            for position, slice_index in enumerate(slices.indices)
+            for side in Side
+            if (joint := joints.at(slice_index, side)) is not None
+        ]
+    )
+    warnings = tuple(_warnings(tissue, joints, slices, scored, reference))
+    return SparccScore(slices, scored, reference, warnings, pieces, tuple(_notes(tissue, joints, slices, scored)))
 
 
 def score_joint_slice(
@@ -154,11 +187,12 @@ def score_joint_slice(
             counted |= joint.quadrants[quadrant]
     probability = np.where(counted, tissue.edema_probability[k], np.float32(0))
     depth_mm = edema_depth_mm(joint, probability, tissue.edema_threshold, stir.geometry.in_plane_mm)
+    smooth = edema_signal(joint, tissue.edema_probability[k], stir.signal[k], stir.geometry)
     return JointSliceScore(
         slice=position,
         side=side,
         edema=points,
-        intense=intensity_point(counted & tissue.edema[k], stir.signal[k], reference, pixel_area),
+        intense=intensity_point(counted & tissue.edema[k], smooth, reference, pixel_area),
         deep=depth_point(depth_mm),
         height_mm=joint.height_mm,
         depth_mm=depth_mm,
@@ -177,38 +211,59 @@ def _warnings(
     if reference is None:
         yield Message(
             "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where "
-            "there is edema"
+            "there is edema; read intensity by eye"
         )
     elif reference.kind != VESSELS:
         yield Message(
-            "no presacral vessel could be measured: the reference of intensity is the {kind}, and its points cannot be "
-            "compared directly with those against vessels",
+            "no presacral vessel could be measured: the reference of intensity is the {kind}; check the points of "
+            "intensity by eye",
             kind=REFERENCE_NAMES[reference.kind],
+        )
+    if reference is not None and reference.doubts:
+        yield Message(
+            "intensity is unsure, because the presacral vessels are doubtful: {doubts}; look at them in the pictures",
+            doubts=reference.doubts,
         )
     for side in Side:
         unseen = [slices.indices[j.slice] for j in scored if j.side is side and j.height_mm is None]
         if unseen:
             yield Message(
-                "the {side} joint is not visible on slice {slices}: not evaluable there",
+                "the {side} joint is not visible on slices {slices}: not evaluable there; check these slices by eye",
                 side=side.value,
-                slices=tuple(unseen),
+                slices=slice_ranges(unseen),
             )
     outside = edema_outside(tissue, joints, slices)
-    if outside:
+    if sum(outside.values()) > max(_edema(scored), FEW_OUTSIDE):
         yield Message(
-            "edema beside the joint on slice {slices}, outside the six scored slices: not part of the score",
-            slices=tuple(outside),
+            "more edema beside the joint lies outside the six scored slices (on slices {slices}) than on them: check "
+            "that these are the right six, or choose others with --slices",
+            slices=slice_ranges(outside),
         )
 
 
-def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> list[int]:
-    """Return the slices outside the six on which a quadrant has enough edema for a point."""
+def _notes(
+    tissue: TissueMaps, joints: Joints, slices: SixSlices, scored: tuple[JointSliceScore, ...]
+) -> Iterable[Message]:
+    """Facts that most studies have and that need no action."""
+    outside = edema_outside(tissue, joints, slices)
+    if outside and sum(outside.values()) <= max(_edema(scored), FEW_OUTSIDE):
+        yield Message(
+            "edema beside the joint on slices {slices}, outside the six scored slices: not part of the score",
+            slices=slice_ranges(outside),
+        )
+
+
+def _edema(scored: tuple[JointSliceScore, ...]) -> int:
+    return sum(points_given(joint.edema.values()) for joint in scored)
+
+
+def edema_outside(tissue: TissueMaps, joints: Joints, slices: SixSlices) -> dict[int, int]:
+    """Return how many quadrants have enough edema for a point on each slice outside the six, if any has."""
     area = tissue.geometry.pixel_area_mm2
-    return sorted(
-        {
-            joint.slice_index
-            for joint in joints
-            if joint.slice_index not in slices.indices
-            and any(edema_points(joint, tissue.edema[joint.slice_index], area).values())
-        }
-    )
+    outside: dict[int, int] = {}
+    for joint in joints:
+        if joint.slice_index not in slices.indices:
+            points = points_given(edema_points(joint, tissue.edema[joint.slice_index], area).values())
+            if points:
+                outside[joint.slice_index] = outside.get(joint.slice_index, 0) + points
+    return outside

@@ -15,7 +15,7 @@ from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.errors import TooFewSlicesError
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import Joints
-from sparcc_pipeline.volume import Float32Array
+from sparcc_pipeline.volume import Float32Array, slice_number
 
 SLICES_SCORED: Final = 6
 """Consecutive slices that SPARCC scores. Source: [SpaImaging]; [Maksymowych2005]."""
@@ -115,9 +115,10 @@ def choose_six_slices(joints: Joints, ligamentous: Float32Array) -> SixSlices:
         "transitional slice",
         (
             Message(
-                "the transitional slice is slice {slice} and only {slice} slices lie anterior to it: "
-                "the six begin with the first slice of the series",
-                slice=transitional,
+                "the transitional slice is slice {slice} and only {anterior} slices lie anterior to it: the six "
+                "begin with the first slice of the series; check that the series shows the front of the joints",
+                slice=slice_number(transitional),
+                anterior=transitional,
             ),
         ),
     )
@@ -133,8 +134,8 @@ def six_slices_from_user(first: int, last: int, joints: Joints) -> SixSlices:
     count = joints.geometry.shape[0]
     if last - first + 1 != SLICES_SCORED or first < 0 or last >= count:
         raise TooFewSlicesError(
-            f"expected {SLICES_SCORED} consecutive slices between 0 and {count - 1}, found {first}-{last}; "
-            "slice_index is 0-based from the most anterior slice"
+            f"expected {SLICES_SCORED} consecutive slices between 1 and {count}, found {slice_number(first)}-"
+            f"{slice_number(last)}; slice 1 is the most anterior one"
         )
     return SixSlices(first, "user")
 

@@ -17,8 +17,18 @@ import numpy as np
 from scipy.special import expit
 
 from sparcc_pipeline.anatomy import Quadrant, Side
-from sparcc_pipeline.sparcc.margins import JointSliceMargins
-from sparcc_pipeline.volume import FloatArray
+from sparcc_pipeline.sparcc.joint import Joints
+from sparcc_pipeline.sparcc.lesions import (
+    POINTS_ONLY,
+    EdemaPieces,
+    OnSlice,
+    Place,
+    probability_asas_positive,
+    probability_definite_lesion,
+)
+from sparcc_pipeline.sparcc.margins import JointSliceMargins, item_margins
+from sparcc_pipeline.sparcc.score import SparccScore
+from sparcc_pipeline.volume import FloatArray, TissueMaps, Volume
 
 MRI_REMISSION_BELOW: Final = 2
 """SPARCC below this is remission on MRI. Source: [RapidAxSpa]."""
@@ -76,10 +86,13 @@ class ScoreLikelihood:
     ----------
     joints : the twelve joint-slices of the score
     total : (evaluable items + 1,) probability of each total
+    asas_positive, definite_lesion : probability of each sign, see `lesions`
     """
 
     joints: tuple[JointSliceLikelihood, ...]
     total: FloatArray
+    asas_positive: float = 0.0
+    definite_lesion: float = 0.0
 
     @property
     def expected(self) -> float:
@@ -100,8 +113,12 @@ class ScoreLikelihood:
         return float(min(self.total[:MRI_REMISSION_BELOW].sum(), 1.0))
 
 
-def score_likelihood(margins: Sequence[JointSliceMargins], calibration: Calibration) -> ScoreLikelihood:
+def score_likelihood(
+    margins: Sequence[JointSliceMargins], calibration: Calibration, pieces: EdemaPieces = POINTS_ONLY
+) -> ScoreLikelihood:
     """Return the probability of each point and the distribution of the total, from the margins of a score.
+
+    `pieces` are the pieces of edema of the score, for the probability of an ASAS-positive MRI.
 
     Examples
     --------
@@ -141,10 +158,62 @@ def score_likelihood(margins: Sequence[JointSliceMargins], calibration: Calibrat
     # then averaged; averaging each item first would treat the items as independent and make the interval too narrow.
     log_odds = np.array([line.intercept + line.slope * margin for margin, line in _items(margins, calibration)])
     total = np.zeros(len(log_odds) + 1)
+    asas = definite = 0.0
     for offset, weight in zip(offsets, weights, strict=True):
         total += weight * _sum_of_points(expit(log_odds + offset))
+        slices = _edema_by_slice(margins, calibration.edema, offset)
+        asas += weight * probability_asas_positive(slices, pieces)
+        definite += weight * probability_definite_lesion(slices)
     total.setflags(write=False)
-    return ScoreLikelihood(joints, total)
+    return ScoreLikelihood(joints, total, float(asas), float(definite))
+
+
+def _edema_by_slice(margins: Sequence[JointSliceMargins], line: Logistic, offset: float) -> list[OnSlice]:
+    """The probability of the point of each evaluable quadrant, by slice, for one value of the random intercept."""
+    slices: list[dict[Place, float]] = [{} for _ in range(1 + max((joint.slice for joint in margins), default=-1))]
+    for joint in margins:
+        known = {quadrant: margin for quadrant, margin in joint.edema.items() if margin is not None}
+        slices[joint.slice] |= {
+            (joint.side, quadrant): float(expit(line.intercept + line.slope * margin + offset))
+            for quadrant, margin in known.items()
+        }
+    return list(slices)
+
+
+def study_likelihood(
+    stir: Volume, tissue: TissueMaps, joints: Joints, score: SparccScore, calibration: Calibration
+) -> ScoreLikelihood:
+    """Return the likelihood of a score; where the reference of intensity is doubtful, averaged over its values."""
+    references = (None,) if score.reference_signal is None else score.reference_signal.possible
+    return mean_likelihood(
+        [
+            score_likelihood(item_margins(stir, tissue, joints, score, each), calibration, score.pieces)
+            for each in references
+        ]
+    )
+
+
+def mean_likelihood(likelihoods: Sequence[ScoreLikelihood]) -> ScoreLikelihood:
+    """Return the mean of likelihoods of one score; they differ in probabilities, not in the items they hold."""
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
+
+    joints = tuple(
+        JointSliceLikelihood(
+            same[0].slice,
+            same[0].side,
+            {quadrant: mean([each.edema[quadrant] for each in same]) for quadrant in Quadrant},
+            mean([each.intense for each in same]),
+            mean([each.deep for each in same]),
+        )
+        for same in zip(*(each.joints for each in likelihoods), strict=True)
+    )
+    total = np.mean([each.total for each in likelihoods], axis=0)
+    total.setflags(write=False)
+    asas, definite = np.mean([(each.asas_positive, each.definite_lesion) for each in likelihoods], axis=0)
+    return ScoreLikelihood(joints, total, float(asas), float(definite))
 
 
 def reading_offsets(reading_sd: float) -> tuple[FloatArray, FloatArray]:

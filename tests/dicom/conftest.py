@@ -24,7 +24,7 @@ from sparcc_pipeline.dicom.input.select import find_stir
 from sparcc_pipeline.dicom.output.codes import read_codes
 from sparcc_pipeline.dicom.output.presentation import Marked, make_presentation_states
 from sparcc_pipeline.dicom.output.result_header import Origin, ResultHeader
-from sparcc_pipeline.dicom.output.results import Result, make_results
+from sparcc_pipeline.dicom.output.results import Options, Result, make_reading, make_results
 from sparcc_pipeline.dicom.output.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.dicom.uids import ResultUids
 from sparcc_pipeline.dicom.write import write_mr_series
@@ -118,6 +118,17 @@ class ScoredStudy:
         """Return the segmentation alone; it is made first."""
         return next(ds for _, ds in self._made(**origin))
 
+    def reports(self) -> tuple[pydicom.Dataset, pydicom.Dataset]:
+        """Return the reports of score and volumes, which follow the segmentation."""
+        _, score, volumes = (ds for _, (_, ds) in zip(range(3), self._made(), strict=False))
+        return score, volumes
+
+    def reading(self) -> pydicom.Dataset:
+        """Return the report of a person who gave the same points."""
+        codes = read_codes(CODES_FILE.read_text())
+        file = make_reading(self.header, self.result.stir, self.result.score, "R1", True, ORIGIN, codes)
+        return pydicom.dcmread(io.BytesIO(file.content))
+
     def presentation(self) -> pydicom.Dataset:
         """Return the presentation state alone."""
         result = self.result
@@ -133,6 +144,7 @@ class ScoredStudy:
 
 CODES_FILE = Path(__file__).resolve().parents[2] / "configs" / "codes.toml"
 ORIGIN = Origin("sparcc-pipeline", "1.0", "known", "2.0", "ab" * 32, "cd" * 32, "ef" * 32, datetime(2026, 3, 1, 10, 0))
+PDF = b"%PDF-1.7 a report of odd length"
 ONE_SLICE = (Lesion(6, Side.RIGHT, Quadrant.UPPER_ILIAC, depth_mm=12.0, length_mm=9.0),)
 
 
@@ -165,7 +177,15 @@ def scored_study(tmp_path: Path) -> Callable[..., ScoredStudy]:
         score = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
         picture = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
         result = Result(
-            stir, tissue, joints, score, (picture,) * 6, pixels_per_mm=4.0, window=(0.0, 500.0), quadrants=quadrants
+            stir,
+            tissue,
+            joints,
+            score,
+            picture + 1,
+            (picture,) * 6,
+            pixels_per_mm=4.0,
+            window=(0.0, 500.0),
+            options=Options(quadrants=quadrants, presentation=True, pdf=PDF),
         )
         return ScoredStudy(folder, read_source_header(candidate, stir), result)
 

@@ -10,7 +10,7 @@ import pytest
 from sparcc_pipeline.anatomy import Bone, Level, Quadrant, Side
 from sparcc_pipeline.orientation import MIN_SLICES
 from sparcc_pipeline.sparcc.depth import DEPTH_THRESHOLD_MM
-from sparcc_pipeline.sparcc.edema import NOT_SCORED_UP_TO_MM, UPPER_ONLY_BELOW_MM, evaluable_quadrants
+from sparcc_pipeline.sparcc.joint_height import NOT_SCORED_UP_TO_MM, UNDIVIDED_BELOW_MM, scored_levels
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 
@@ -61,11 +61,13 @@ def test_one_centimetre_from_the_articular_surface_is_deep() -> None:
 
 
 def test_heights_of_one_and_three_centimetres() -> None:
-    assert (NOT_SCORED_UP_TO_MM, UPPER_ONLY_BELOW_MM) == (10.0, 30.0)
-    # Over 1 cm and under 3 cm only the upper quadrants, from 3 cm on both.
-    assert {q.level for q in evaluable_quadrants(10.01)} == {Level.UPPER}
-    assert {q.level for q in evaluable_quadrants(29.99)} == {Level.UPPER}
-    assert {q.level for q in evaluable_quadrants(30.0)} == {Level.UPPER, Level.LOWER}
+    assert (NOT_SCORED_UP_TO_MM, UNDIVIDED_BELOW_MM) == (10.0, 30.0)
+    # In front: up to 1 cm nothing, over 1 cm and under 3 cm all of it upper, from 3 cm on both levels.
+    in_front = scored_levels([10.0, 10.01, 29.99, 30.0])
+    assert in_front == ((), (Level.UPPER,), (Level.UPPER,), (Level.UPPER, Level.LOWER))
+    # Behind the last slice that shows 3 cm: all of it lower.
+    behind = scored_levels([30.0, 29.99, 10.01, 10.0])
+    assert behind == ((Level.UPPER, Level.LOWER), (Level.LOWER,), (Level.LOWER,), ())
 
 
 def test_four_quadrants_a_joint() -> None:

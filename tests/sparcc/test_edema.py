@@ -1,4 +1,4 @@
-"""Edema: the heights that decide which quadrants are scored, and the area that gives a point."""
+"""Edema: the area that gives a point, and the quadrants that are not scored."""
 
 from __future__ import annotations
 
@@ -8,29 +8,10 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import Level, Quadrant
-from sparcc_pipeline.sparcc.edema import edema_points, evaluable_quadrants
+from sparcc_pipeline.sparcc.edema import edema_points
 from sparcc_pipeline.sparcc.joint import JointSlice
 
 from .builders import straight_joint
-
-UPPER = {Quadrant.UPPER_ILIAC, Quadrant.UPPER_SACRAL}
-
-
-@pytest.mark.parametrize(
-    ("height_mm", "scored"),
-    [
-        (0.0, set()),
-        (9.5, set()),
-        (10.0, set()),
-        (10.1, UPPER),
-        (29.0, UPPER),
-        (29.9, UPPER),
-        (30.0, set(Quadrant)),
-        (31.0, set(Quadrant)),
-    ],
-)
-def test_the_height_decides_which_quadrants_are_scored(height_mm: float, scored: set[Quadrant]) -> None:
-    assert set(evaluable_quadrants(height_mm)) == scored
 
 
 def pixels_in(joint: JointSlice, quadrant: Quadrant, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -57,15 +38,14 @@ def test_area_is_not_added_over_quadrants() -> None:
     assert not any(edema_points(joint, edema, pixel_area_mm2=1.0).values())
 
 
-@pytest.mark.parametrize("height_mm", [9.5, 20.0])
-def test_edema_where_nothing_is_scored_is_not_zero(height_mm: float) -> None:
-    joint = replace(straight_joint(), height_mm=height_mm)
+@pytest.mark.parametrize("levels", [(), (Level.UPPER,), (Level.LOWER,), tuple(Level)])
+def test_edema_of_a_level_that_is_not_scored_is_not_zero(levels: tuple[Level, ...]) -> None:
+    joint = straight_joint().at_levels(levels)
     everywhere = np.ones((60, 90), dtype=bool)
 
     found = edema_points(joint, everywhere, pixel_area_mm2=1.0)
 
-    assert all(found[q] is None for q in Quadrant if q.level is Level.LOWER)
-    assert all(found[q] == (None if height_mm < 10 else 1) for q in UPPER)
+    assert found == {q: 1 if q.level in levels else None for q in Quadrant}
 
 
 def test_edema_outside_the_quadrants_makes_no_point() -> None:

@@ -123,7 +123,7 @@ def test_without_vessels_intensity_is_not_evaluable_where_there_is_edema() -> No
     assert score.reference_signal is None
     assert score.warnings == (
         "no presacral vessel, cerebrospinal fluid or disc could be measured: intensity is not evaluable where there is "
-        "edema",
+        "edema; read intensity by eye",
     )
 
 
@@ -144,7 +144,9 @@ def test_a_joint_that_is_not_visible_is_not_zero() -> None:
     assert (unseen.intense, unseen.deep, unseen.height_mm, unseen.depth_mm) == (None, None, None, None)
     assert score.evaluable_maximum == 66
     assert joint_score(score, 3, Side.RIGHT).evaluable == 6
-    assert score.warnings == ("the left joint is not visible on slice 3: not evaluable there",)
+    assert score.warnings == (
+        "the left joint is not visible on slices 4: not evaluable there; check these slices by eye",
+    )
 
 
 @pytest.mark.parametrize(("height_mm", "evaluable"), [(7.0, 0), (24.0, 4), (33.0, 6)])
@@ -163,12 +165,24 @@ def test_a_short_joint(height_mm: float, evaluable: int) -> None:
         assert joint.edema[Quadrant.LOWER_ILIAC] == (None if evaluable == 4 else 1)
 
 
-def test_depth_of_a_quadrant_that_is_not_scored_does_not_count() -> None:
+@pytest.mark.parametrize(
+    ("slices", "scored", "not_scored"),
+    [
+        # Slice 3 is in front of the slices that show 3 cm, then behind them.
+        (range(0, 4), Quadrant.UPPER_ILIAC, Quadrant.LOWER_ILIAC),
+        (range(3, 8), Quadrant.LOWER_ILIAC, Quadrant.UPPER_ILIAC),
+    ],
+)
+def test_all_of_a_short_joint_counts(slices: range, scored: Quadrant, not_scored: Quadrant) -> None:
+    # A deep and intense lesion in the lower half of a joint of 24 mm: three points, wherever the slice lies.
     lower = Lesion(3, Side.LEFT, Bone.ILIUM, to_mm=15.0, top_mm=14.0, bottom_mm=30.0, signal=VESSEL + 100)
-    score = replace(DEFAULT, heights_mm={(3, Side.LEFT): 24.0}, lesions=(lower,)).score()
+    heights = {(k, Side.LEFT): 24.0 for k in slices}
+    score = replace(DEFAULT, heights_mm=heights, lesions=(lower,)).score()
+    joint = joint_score(score, 3, Side.LEFT)
 
-    assert joint_score(score, 3, Side.LEFT).points == 0
-    assert joint_score(score, 3, Side.LEFT).deep == 0
+    assert (joint.edema[scored], joint.edema[not_scored], joint.deep, joint.intense) == (1, None, 1, 1)
+    assert joint.points == 3
+    assert score.evaluable_maximum == 72 - 2 * len(set(slices) & set(score.slices.indices))
 
 
 @pytest.mark.parametrize("slice_index", [0, 7])
@@ -176,8 +190,9 @@ def test_edema_outside_the_six_scores_nothing_but_is_reported(slice_index: int) 
     score = DEFAULT.with_lesions(Lesion(slice_index, Side.LEFT, Bone.ILIUM, to_mm=14.0, signal=2 * VESSEL)).score()
 
     assert score.total == 0
-    assert score.warnings == (
-        f"edema beside the joint on slice {slice_index}, outside the six scored slices: not part of the score",
+    assert score.warnings == ()
+    assert score.notes == (
+        f"edema beside the joint on slices {slice_index + 1}, outside the six scored slices: not part of the score",
     )
 
 
@@ -186,7 +201,16 @@ def test_all_slices_with_edema_outside_the_six_are_named_once() -> None:
     score = DEFAULT.with_lesions(*lesions).score()
 
     assert score.edema == 2
-    assert "on slice 0, 7, outside" in score.warnings[0]
+    assert "on slices 1, 8, outside" in score.notes[0]
+
+
+def test_much_edema_outside_the_six_is_a_warning_that_names_what_to_do() -> None:
+    lesions = [Lesion(k, side, bone, to_mm=14.0) for k in (0, 7) for side in Side for bone in Bone]
+    score = DEFAULT.with_lesions(*lesions).score()
+
+    assert score.notes == ()
+    assert "(on slices 1, 8)" in score.warnings[0]
+    assert "--slices" in score.warnings[0]
 
 
 def test_a_stack_that_begins_too_late_is_scored_with_a_warning() -> None:

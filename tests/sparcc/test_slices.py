@@ -103,5 +103,5 @@ def test_the_slices_of_the_user() -> None:
 
 @pytest.mark.parametrize(("first", "last"), [(3, 7), (3, 9), (-1, 4), (8, 3), (4, 9)])
 def test_slices_of_the_user_that_are_not_six_of_the_stack(first: int, last: int) -> None:
-    with pytest.raises(TooFewSlicesError, match=f"between 0 and 8, found {first}-{last}"):
+    with pytest.raises(TooFewSlicesError, match=f"between 1 and 9, found {first + 1}-{last + 1}"):
         six_slices_from_user(first, last, joints_on(9, range(9), range(9)))

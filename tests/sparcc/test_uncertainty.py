@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, logit
 
-from sparcc_pipeline.anatomy import Quadrant, Side
+from sparcc_pipeline.anatomy import Bone, Quadrant, Side
+from sparcc_pipeline.message import Message
+from sparcc_pipeline.sparcc.intensity import VESSELS, ReferenceSignal
+from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.sparcc.margins import JointSliceMargins
-from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic, reading_offsets, score_likelihood
+from sparcc_pipeline.sparcc.score import score_sparcc
+from sparcc_pipeline.sparcc.slices import choose_six_slices
+from sparcc_pipeline.sparcc.uncertainty import (
+    Calibration,
+    Logistic,
+    reading_offsets,
+    score_likelihood,
+    study_likelihood,
+)
+
+from .builders import VESSEL, Anatomy, Lesion
 
 PLAIN = Logistic(0.0, 1.0)
 UNSPREAD = Calibration(PLAIN, PLAIN, PLAIN, reading_sd=0.0)
@@ -93,3 +106,22 @@ def test_a_calibration_survives_its_file() -> None:
     calibration = Calibration(Logistic(0.1, 0.9), Logistic(-1.5, 0.4), Logistic(-2.0, 0.6), reading_sd=0.8)
 
     assert Calibration.from_json(asdict(calibration)) == calibration
+
+
+def test_a_doubtful_reference_moves_the_probability_of_intensity() -> None:
+    lesion = Lesion(4, Side.LEFT, Bone.ILIUM, to_mm=9.0, top_mm=2.0, bottom_mm=18.0, signal=1.1 * VESSEL)
+    anatomy = Anatomy(lesions=(lesion,))
+    tissue = anatomy.tissue()
+    stir, joints = anatomy.stir(tissue), find_joints(tissue.anatomy, tissue.geometry)
+    sure = score_sparcc(stir, tissue, joints, choose_six_slices(joints, tissue.ligamentous))
+    doubtful = replace(
+        sure, reference_signal=ReferenceSignal(VESSELS, VESSEL, (Message("doubt"),), VESSEL / 1.25, VESSEL * 1.25)
+    )
+
+    both = [study_likelihood(stir, tissue, joints, score, UNSPREAD) for score in (sure, doubtful)]
+    highest = [max(joint.intense or 0.0 for joint in found.joints) for found in both]
+
+    # At the highest of the three values the lesion is not intense.
+    assert sure.intensity == 1
+    assert highest[1] < highest[0]
+    assert [float(found.total.sum()) for found in both] == pytest.approx([1.0, 1.0])

@@ -1,7 +1,8 @@
 """A batch: every study below some sources gets one row, whatever its outcome.
 
 The folder of a batch holds one folder for each study under `studies/`, the rows as `batch.csv` and `batch.parquet`,
-`index.html`, `sources.csv` (the only file with paths), `run.toml`, and `batch.log` with one line for each study.
+`index.html`, `run.toml`, `sources.csv` and `index_local.html` (the only files with paths), and `batch.log` with one
+line for each study.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 import tomli_w
 
 from sparcc_pipeline.app.batch.cluster import run_tasks
-from sparcc_pipeline.app.batch.index import index_html
+from sparcc_pipeline.app.batch.index import Origin, index_html
 from sparcc_pipeline.app.batch.sources import FoundSources
-from sparcc_pipeline.app.batch.table import STATUSES, batch_csv, batch_parquet, sources_csv
+from sparcc_pipeline.app.batch.table import STATUSES, batch_csv, batch_parquet, printable_place, sources_csv
 from sparcc_pipeline.app.batch.task import StudyTask, failed_row, rejected_row, score_task
+from sparcc_pipeline.app.report.whose import Whose, whose_result
 from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.rows import BatchRow
 from sparcc_pipeline.app.study.clock import utc_now, utc_text
@@ -53,6 +55,7 @@ class Batch:
     run : settings, request and time of this call
     model_sha256 : hash of the model that scores
     extras : files to write for each study beside those that are always written
+    whose : day and series of the finished studies that were looked at
     """
 
     out: Path
@@ -61,6 +64,7 @@ class Batch:
     model_sha256: str
     extras: Extras
     rows: dict[str, BatchRow] = field(default_factory=dict)
+    whose: dict[str, Whose] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[StudyTask]:
@@ -169,6 +173,21 @@ def write_tables(batch: Batch) -> None:
     replace_bytes(batch.out / "sources.csv", sources_csv(batch.found))
     replace_bytes(batch.out / "run.toml", _run_toml(batch).encode())
     replace_bytes(batch.out / "index.html", index_html(rows, batch.counts, batch.waiting, batch.run).encode())
+    local = index_html(rows, batch.counts, batch.waiting, batch.run, _origins(batch))
+    replace_bytes(batch.out / "index_local.html", local.encode())
+
+
+def _origins(batch: Batch) -> dict[str, Origin]:
+    """Return place, day and series of each study; a finished study is read once."""
+    places = {study.key: study.places for study in batch.found.studies}
+    places |= {refused.key: [refused.place] for refused in batch.found.refused}
+    for key, row in batch.rows.items():
+        if row.status == "scored" and key not in batch.whose:
+            batch.whose[key] = whose_result(batch.out / STUDIES_FOLDER / key, batch.run.config)
+    return {
+        key: Origin(tuple(printable_place(place) for place in found), batch.whose.get(key, Whose()))
+        for key, found in places.items()
+    }
 
 
 def _require_ours(out: Path) -> None:

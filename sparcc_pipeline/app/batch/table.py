@@ -40,7 +40,9 @@ def sources_csv(found: FoundSources) -> bytes:
     """
     places = [(study.key, place) for study in found.studies for place in study.places]
     places += [(refused.key, refused.place) for refused in found.refused]
-    return rows_as_csv(SOURCE_COLUMNS, [{"study": key, "place": _printable(place)} for key, place in places]).encode()
+    return rows_as_csv(
+        SOURCE_COLUMNS, [{"study": key, "place": printable_place(place)} for key, place in places]
+    ).encode()
 
 
 def _cells(row: BatchRow) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def _cells(row: BatchRow) -> dict[str, Any]:
     return {name: int(value) if isinstance(value, bool) else value for name, value in row.cells.items()}
 
 
-def _printable(place: Path) -> str:
+def printable_place(place: Path) -> str:
     """Return a path on one line, whatever its bytes are."""
     text = os.fsencode(place.absolute()).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

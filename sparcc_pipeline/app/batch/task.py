@@ -58,6 +58,7 @@ class StudyTask:
     folder : folder for the results
     extras : files to write beside those that are always written
     model_sha256 : hash of the model that must score it
+    label : text for the pages, such as participant and visit
     """
 
     study: BatchStudy
@@ -66,6 +67,7 @@ class StudyTask:
     request: Request
     extras: Extras
     model_sha256: str
+    label: str | None = None
 
 
 def score_task(task: StudyTask) -> BatchRow:
@@ -146,7 +148,7 @@ def _write(task: StudyTask, outcome: Outcome, run: Run, made_from: dict[str, Any
         with ResultFolder(task.folder, force=True) as folder:
             if isinstance(outcome, Scored):
                 extras = replace(task.extras, dicom=task.extras.dicom and outcome.study.header is not None)
-                write_outputs(outcome, document, run, folder.path, extras)
+                write_outputs(outcome, document, run, folder.path, extras, task.label)
                 write_bytes(folder.path / THUMBNAIL_FILE, _thumbnail(folder.path, document))
             else:
                 write_text(folder.path / SCORE_FILE, json_text(document))
@@ -240,7 +242,7 @@ def _thumbnail(folder: Path, document: ScoreDocument) -> bytes:
     points = [points_given(each) for each in items]
     # Without any point the fourth of the six: there the joints appear longest.
     best = points.index(max(points)) if any(points) else len(points) // 2
-    with Image.open(folder / "overlay" / f"slice_{document.slices[best].slice_index:02d}.png") as picture:
+    with Image.open(folder / "overlay" / f"slice_{document.slices[best].number:02d}.png") as picture:
         half = picture.crop((picture.width // 2, 0, picture.width, picture.height))
     half.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     content = io.BytesIO()

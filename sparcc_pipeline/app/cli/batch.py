@@ -143,10 +143,16 @@ def summary(batch: Batch, out: Path) -> str:
     rows = batch.sorted_rows
     earlier = sum(row.earlier for row in rows)
     counted = ", ".join(f"{count} {status}" for status, count in batch.counts.items())
-    lines = [f"{len(rows)} studies: {counted}" + (f" ({earlier} of them in an earlier run)" if earlier else "")]
+    studies = "1 study" if len(rows) == 1 else f"{len(rows)} studies"
+    lines = [f"{studies}: {counted}" + (f" ({earlier} of them in an earlier run)" if earlier else "")]
     if batch.found.other_files:
-        lines.append(f"{batch.found.other_files} other files were passed over")
-    lines += [f"Table: {out / TABLE_FILE}", f"Pictures: {out / 'index.html'}", "Research use only."]
+        others = batch.found.other_files
+        lines.append("1 other file was passed over" if others == 1 else f"{others} other files were passed over")
+    lines += [
+        f"Table: {out / TABLE_FILE}",
+        f"Pictures: {out / 'index.html'}; with folders and dates: {out / 'index_local.html'}",
+        "Research use only.",
+    ]
     return "\n".join(lines)
 
 

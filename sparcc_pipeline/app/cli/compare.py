@@ -13,6 +13,7 @@ from sparcc_pipeline.app.cli.options import (
     FatSuppressedOption,
     ForceOption,
     JsonOption,
+    LabelOption,
     LanguageOption,
     ResultFolderOption,
     SlicesOption,
@@ -22,7 +23,7 @@ from sparcc_pipeline.app.cli.options import (
 from sparcc_pipeline.app.cli.terminal import progress_display
 
 if TYPE_CHECKING:
-    from sparcc_pipeline.app.results.change_types import ChangeDocument
+    from sparcc_pipeline.app.results.change_types import ChangeDocument, ChangeEntry, Limits
 
 
 def compare(
@@ -40,6 +41,7 @@ def compare(
         bool, typer.Option("--same-person", help="Compare even if the patient identifiers differ.")
     ] = False,
     accept_fat_suppressed: FatSuppressedOption = False,
+    label: LabelOption = None,
     as_json: JsonOption = False,
     force: ForceOption = False,
     config: ConfigOption = None,
@@ -74,7 +76,7 @@ def compare(
         document = change_document(comparison, run)
         if any(isinstance(each, Compared) for each in comparison.follow_ups):
             progress("Writing the results")
-            write_change(comparison, document, run, folder.path, same_person=same_person)
+            write_change(comparison, document, run, folder.path, same_person=same_person, label=label)
             folder.publish()
             if not as_json:
                 typer.echo(summary(document, out))
@@ -88,18 +90,23 @@ def compare(
 def summary(document: ChangeDocument, out: Path) -> str:
     """Return a few lines for the terminal."""
     baseline = document.baseline
-    limits = vars(document.limits)
     lines = []
     for each in document.follow_ups:
-        change, score = each.change, each.score
-        if change is None or score is None:
+        if each.change is None or each.score is None:
             lines.append(f"{each.name}: {each.status}: {each.reason}")
             continue
-        reached = [f"the smallest {name} change ({limits[name]:g})" for name in limits if getattr(change, name)]
         lines.append(
-            f"{each.name}: SPARCC {baseline.score.total} -> {score.total} ({change.total:+d}, "
-            f"{change.direction}), reaches {' and '.join(reached) or 'no smallest change'}"
+            f"{each.name}: SPARCC {baseline.score.total} -> {each.score.total} ({each.change.total:+d}): "
+            f"{_in_words(each.change, document.limits)}"
         )
         lines += [f"  Warning: {warning}" for warning in each.warnings]
     lines += [f"Warning: {warning}" for warning in baseline.warnings]
     return "\n".join([*lines, f"Report: {out / 'change.html'}", "Research use only."])
+
+
+def _in_words(change: ChangeEntry, limits: Limits) -> str:
+    """Return what a change of the machine's score means: nothing, if it is within the error of the machine."""
+    if not change.detectable:
+        return f"no change that this method can detect (from {limits.detectable:g} points)"
+    important = "reaches" if change.important else "does not reach"
+    return f"{change.direction}, {important} the smallest important change ({limits.important:g})"

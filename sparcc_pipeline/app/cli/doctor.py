@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -27,20 +29,28 @@ def doctor(
     Checks version, dependencies, settings, model and its hash, and temporary files. With --config also identity
     folder, disk, inboxes, manifests, database, clock, ports, PACS and mail.
     """
-    found = _show_versions()
+    from sparcc_pipeline import __version__
+    from sparcc_pipeline.app.study.provenance import PACKAGE, installed_versions
+
+    found = installed_versions()
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("dependencies", lambda: _dependencies(found)),
         ("settings", _settings),
         ("model", _model),
         ("writing", _writing),
+        ("system", _system),
     )
     failed: list[SparccError] = []
+    good: list[str] = []
+    typer.echo(f"{PACKAGE} {__version__}")
     for name, check in checks:
         try:
-            typer.echo(f"{name:12} ok: {check()}")
+            good.append(f"{name:12} ok: {check()}")
         except SparccError as error:
             failed.append(error)
             typer.echo(f"{name:12} FAILED: {error}")
+    for line in good:
+        typer.echo(line)
     if config is not None:
         from sparcc_pipeline.app.nightly.doctor.checks import run_night_doctor
 
@@ -48,30 +58,28 @@ def doctor(
             run_night_doctor(config)
         except SparccError as error:
             failed.append(error)
+    _show_extras()
+    _show_versions(found)
     if failed:
         raise failed[0]
 
 
-def _show_versions() -> dict[str, str]:
-    """Print and return the versions of this program and of its dependencies."""
-    from sparcc_pipeline import __version__
-    from sparcc_pipeline.app.study.provenance import (
-        DEPENDENCIES,
-        FAST_ENGINE,
-        PACKAGE,
-        REFERENCE_ENGINE,
-        installed_versions,
-    )
+def _show_extras() -> None:
+    """Print which extras are installed, and the command that installs each of the others."""
+    from sparcc_pipeline.app.study.provenance import EXTRAS
 
-    typer.echo(f"{PACKAGE} {__version__}")
-    found = installed_versions()
-    for name in ("python", *DEPENDENCIES):
-        typer.echo(f"  {name:20} {found.get(name, 'MISSING')}")
-    for name in FAST_ENGINE:
-        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra fast)')}")
-    for name in REFERENCE_ENGINE:
-        typer.echo(f"  {name:20} {found.get(name, 'not installed (extra train)')}")
-    return found
+    for extra, modules in EXTRAS.items():
+        missing = [module for module in modules[:1] if find_spec(module) is None]
+        state = f'not installed; if you need it: pip install ".[{extra}]"' if missing else "installed"
+        typer.echo(f"extra {extra:9} {state}")
+
+
+def _show_versions(found: dict[str, str]) -> None:
+    """Print the versions of the dependencies on one line."""
+    from sparcc_pipeline.app.study.provenance import DEPENDENCIES, FAST_ENGINE, REFERENCE_ENGINE
+
+    names = [name for name in ("python", *DEPENDENCIES, *FAST_ENGINE, *REFERENCE_ENGINE) if name in found]
+    typer.echo("versions     " + ", ".join(f"{name} {found[name]}" for name in names))
 
 
 def _dependencies(found: dict[str, str]) -> str:
@@ -81,6 +89,18 @@ def _dependencies(found: dict[str, str]) -> str:
     if missing:
         raise ConfigError(f"expected {', '.join(missing)}, found none installed; install {PACKAGE} again")
     return "all of the core are installed"
+
+
+def _system() -> str:
+    from sparcc_pipeline.app.study.provenance import UNIX_MODULES
+
+    missing = [module for module in UNIX_MODULES[:2] if find_spec(module) is None]
+    if missing:
+        return (
+            f"{platform.system()} lacks {', '.join(missing)}: batch, nightly, receive and reader need Linux or macOS, "
+            "WSL or the container image"
+        )
+    return platform.system()
 
 
 def _settings() -> str:

@@ -5,6 +5,7 @@ Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 mod
 
 from __future__ import annotations
 
+import platform
 import sys
 from typing import Annotated
 
@@ -22,15 +23,19 @@ from sparcc_pipeline.app.cli.phantom import phantom
 from sparcc_pipeline.app.cli.reader import reader_app
 from sparcc_pipeline.app.cli.score import score
 from sparcc_pipeline.app.cli.send import send
+from sparcc_pipeline.app.cli.terminal import HelpGroup
 from sparcc_pipeline.app.cli.trial import trial_app
-from sparcc_pipeline.errors import SparccError
+from sparcc_pipeline.errors import ConfigError, SparccError
 
 app = typer.Typer(
     name="sparcc",
     help="Score inflammation of the sacroiliac joints on STIR MRI (SPARCC, 0-72). Research use only.",
-    epilog="Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.",
+    cls=HelpGroup,
+    epilog="\b\nExamples:\n  sparcc score STUDY --out DIR\n  sparcc score -h (help of a command, with examples)\n"
+    "  sparcc --install-completion (Tab completes commands and options in your shell)\n\n"
+    "Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 model, 6 output.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -49,6 +54,31 @@ def main() -> None:
         sentence = " ".join(str(error).split())
         typer.echo(f"sparcc: error: {sentence}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        sentence = missing_part(error.name or "")
+        if sentence is None:
+            raise
+        typer.echo(f"sparcc: error: {sentence}", err=True)
+        sys.exit(ConfigError.exit_code)
+
+
+def missing_part(module: str) -> str | None:
+    """Return what to do about a module that is not installed; None if no extra and no system explains it."""
+    from sparcc_pipeline.app.study.provenance import EXTRAS, PACKAGE, UNIX_MODULES
+
+    part = module.partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if part in modules:
+            return (
+                f"expected the extra {extra!r} of {PACKAGE} for this command, found no module {part}; in the folder of "
+                f'the program run: pip install ".[{extra}]"'
+            )
+    if part in UNIX_MODULES:
+        return (
+            f"expected Linux or macOS for this command (module {part}), found {platform.system()}; use WSL or the "
+            "container image"
+        )
+    return None
 
 
 def _show_version(wanted: bool) -> None:

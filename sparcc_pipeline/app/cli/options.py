@@ -36,7 +36,7 @@ SlicesOption = Annotated[
     str | None,
     typer.Option(
         metavar="FIRST-LAST",
-        help="Score these six slices, for example 7-12. Slices are counted from 0 at the most anterior one.",
+        help="Score these six slices, for example 7-12. Slice 1 is the most anterior one.",
     ),
 ]
 FatSuppressedOption = Annotated[
@@ -50,6 +50,14 @@ DicomOption = Annotated[
     bool, typer.Option("--dicom/--no-dicom", help="Also write DICOM results for a PACS (see sparcc send).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print only the result, as JSON.")]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="TEXT",
+        help="Text for the pages, for example a participant code. It is written on the pages only.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an earlier result in --out.")]
 ConfigOption = Annotated[
     Path | None,

@@ -29,7 +29,11 @@ reader_app.add_typer(audit_app)
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
-        "--settings", metavar="FILE", help="Settings file; by default reader.toml of the installation.", readable=False
+        "--config",
+        "--settings",
+        metavar="FILE",
+        help="Settings file (TOML); by default reader.toml of the installation. --settings is its earlier name.",
+        readable=False,
     ),
 ]
 

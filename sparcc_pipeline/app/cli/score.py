@@ -14,6 +14,7 @@ from sparcc_pipeline.app.cli.options import (
     FatSuppressedOption,
     ForceOption,
     JsonOption,
+    LabelOption,
     LanguageOption,
     PdfOption,
     ResultFolderOption,
@@ -41,6 +42,7 @@ def score(
     nifti: Annotated[bool, typer.Option("--nifti", help="Also write the maps of bones and edema as NIfTI.")] = False,
     pdf: PdfOption = False,
     dicom: DicomOption = False,
+    label: LabelOption = None,
     as_json: JsonOption = False,
     force: ForceOption = False,
     config: ConfigOption = None,
@@ -62,7 +64,7 @@ def score(
     from sparcc_pipeline.app.study.provenance import Run
     from sparcc_pipeline.app.study.score import Scored, score_study
 
-    if pdf:
+    if pdf or (dicom and settings.dicom_pdf):
         pdf_pages.require_pdf()
     run = Run(settings, request, created_at=utc_now())
     with ResultFolder(out, force=force) as folder, progress_display() as progress:
@@ -72,7 +74,7 @@ def score(
         document = score_document(outcome, run)
         if isinstance(outcome, Scored):
             progress("Writing the results")
-            write_outputs(outcome, document, run, folder.path, Extras(nifti=nifti, pdf=pdf, dicom=dicom))
+            write_outputs(outcome, document, run, folder.path, Extras(nifti=nifti, pdf=pdf, dicom=dicom), label)
             folder.publish()
     if as_json:
         typer.echo(json_text(document), nl=False)
@@ -89,13 +91,26 @@ def _header_notes(outcome: Scored) -> tuple[str, ...]:
     return () if outcome.study.header is None else outcome.study.header.completed
 
 
+def _chance(probability: float | None) -> str:
+    return "" if probability is None else f" (probability for a reader {probability:.2f})"
+
+
 def summary(document: ScoreDocument, out: Path) -> str:
     """Return a few lines for the terminal."""
+    from sparcc_pipeline.app.report.certainty import certainty, certainty_bar, contradiction
+
+    reachable = "" if document.evaluable_maximum == 72 else f"; reachable {document.evaluable_maximum}"
+    why = contradiction(document)
     lines = [
-        f"SPARCC {document.total} of 72: edema {document.edema}, intensity {document.intensity}, "
-        f"depth {document.depth}; reachable {document.evaluable_maximum}",
-        f"MRI by ASAS: {'positive' if document.asas_positive else 'negative'}",
+        f"SPARCC {certainty(document)}",
+        f"{certainty_bar(document)}",
+        *([str(why)] if why else []),
+        f"Edema {document.edema}, intensity {document.intensity}, depth {document.depth}{reachable}",
+        f"MRI by ASAS: {'positive' if document.asas_positive else 'negative'}{_chance(document.asas_probability)}",
+        f"Definite active lesion: {'yes' if document.definite_lesion else 'no'}"
+        f"{_chance(document.definite_lesion_probability)}",
         *(f"Warning: {warning}" for warning in document.warnings),
+        *(f"Note: {note}" for note in document.notes),
         f"Report: {out / 'report.html'}",
         "Research use only.",
     ]

@@ -32,7 +32,7 @@ from sparcc_pipeline.app.study.files import make_folder, write_bytes, write_text
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.edema import edema_points
 from sparcc_pipeline.training.measure.agreement import Prediction
-from sparcc_pipeline.volume import BoolArray, FloatArray
+from sparcc_pipeline.volume import BoolArray, FloatArray, slice_number
 
 COLUMNS: Final = 3
 PIXELS_PER_MM: Final = 4.0
@@ -128,9 +128,9 @@ def _panel(prediction: Prediction, k: int, view: View, window: tuple[float, floa
 def _titles(prediction: Prediction, k: int) -> tuple[Message, Message]:
     """Slice and its place among the six that were read; number of quadrants with edema on each side."""
     first, last = prediction.person.six_slices
-    title = Message("Slice {slice}", slice=k)
+    title = Message("Slice {slice}", slice=slice_number(k))
     if first <= k <= last:
-        title = Message("Slice {slice}, {place} of the six", slice=k, place=k - first + 1)
+        title = Message("Slice {slice}, {place} of the six", slice=slice_number(k), place=k - first + 1)
     area, edema = prediction.person.stir.geometry.pixel_area_mm2, prediction.tissue.edema[k]
     counts = []
     for side in Side:

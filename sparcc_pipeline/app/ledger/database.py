@@ -83,7 +83,8 @@ def connect(url: str) -> Engine:
         ) from error
     except ImportError as error:
         raise ConfigError(
-            "expected the PostgreSQL driver for this [database] url, found none; install the extra `postgres`"
+            "expected the PostgreSQL driver for this [database] url, found none; in the folder of the program "
+            'run: pip install ".[postgres]"'
         ) from error
     raise ConfigError(
         f"expected SQLite or PostgreSQL as [database] url, found {parsed.get_backend_name()!r}; change it"

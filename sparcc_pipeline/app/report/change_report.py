@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sparcc_pipeline.app.report.grid import GRID
 from sparcc_pipeline.app.report.language import ENGLISH, Language
-from sparcc_pipeline.app.report.pages import embedded, percent, template
+from sparcc_pipeline.app.report.pages import css_string, embedded, percent, template
 from sparcc_pipeline.app.report.pictures.change import VISITS_A_LINE, ChangePictures
+from sparcc_pipeline.app.report.whose import Whose
 from sparcc_pipeline.app.results.change_types import BaselineEntry, ChangeDocument, FollowUpEntry, JointChangeEntry
 from sparcc_pipeline.app.results.score_entries import JointEntry
 from sparcc_pipeline.app.results.score_types import ScoreDocument
@@ -53,7 +54,9 @@ class _Visit(NamedTuple):
     entry: BaselineEntry | FollowUpEntry
 
 
-def change_html(document: ChangeDocument, pictures: ChangePictures, words: Language) -> str:
+def change_html(
+    document: ChangeDocument, pictures: ChangePictures, words: Language, shown_as: Mapping[str, Whose] | None = None
+) -> str:
     """Return the report of a comparison.
 
     Parameters
@@ -61,13 +64,17 @@ def change_html(document: ChangeDocument, pictures: ChangePictures, words: Langu
     document : content of `change.json`
     pictures : those of the same comparison
     words : the language of the page
+    shown_as : whose images and when, by visit
     """
+    shown_as = shown_as or {}
     baseline = document.baseline
     compared = [each for each in document.follow_ups if each.score is not None]
     visits = [_Visit(baseline.name, baseline.score, baseline)]
     visits += [_Visit(each.name, each.score, each) for each in compared if each.score is not None]
     return template("change.html", words).render(
         change=document,
+        shown_as=shown_as,
+        running=css_string(" · ".join(words.say(part) for one in shown_as.values() for part in one.parts)),
         baseline=baseline.score,
         compared=compared,
         visits=[visit.entry for visit in visits],

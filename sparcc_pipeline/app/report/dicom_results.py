@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
+from sparcc_pipeline.app.report.language import language
+from sparcc_pipeline.app.report.pictures.captures import draw_captures
+from sparcc_pipeline.app.report.pictures.cover import draw_cover
 from sparcc_pipeline.app.report.pictures.overlay import display_window, view_of
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.files import write_bytes
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def write_dicom_results(
-    scored: Scored, document: ScoreDocument, run: Run, pictures: list[Image.Image], folder: Path
+    scored: Scored, document: ScoreDocument, run: Run, folder: Path, pdf: bytes | None = None
 ) -> None:
-    """Write segmentation, reports, overlays and presentation states.
+    """Write segmentation, reports, secondary captures and what the settings ask for.
 
     Parameters
     ----------
     document : content of `score.json`
-    pictures : those of `overlay.draw_overlays`
+    pdf : the report, to encapsulate
 
     Raises
     ------
@@ -42,22 +44,24 @@ def write_dicom_results(
 
     if scored.study.header is None:
         raise ConfigError("expected a study that was read with its DICOM headers, found none; read it again with them")
-    result, origin = _result(scored, document, run, pictures), _origin(document.provenance, run)
+    result, origin = _result(scored, document, run, pdf), _origin(document.provenance, run)
     codes = read_codes(codes_file().read_text(encoding="utf-8"))
     for file in make_results(scored.study.header, result, origin, codes):
         write_bytes(folder / file.name, file.content)
 
 
-def _result(scored: Scored, document: ScoreDocument, run: Run, pictures: list[Image.Image]) -> Result:
-    from sparcc_pipeline.dicom.output.results import Result
-    from sparcc_pipeline.dicom.output.sr import Uncertainty
+def _result(scored: Scored, document: ScoreDocument, run: Run, pdf: bytes | None) -> Result:
+    from sparcc_pipeline.dicom.output.results import Options, Result
+    from sparcc_pipeline.dicom.output.sr_groups import Uncertainty
 
+    words = language(run.config.lang)
     return Result(
         stir=scored.study.stir,
         tissue=scored.tissue,
         joints=scored.joints,
         score=scored.score,
-        pictures=tuple(np.asarray(picture) for picture in pictures),
+        cover=np.asarray(draw_cover(document, words)),
+        pictures=tuple(np.asarray(picture) for picture in draw_captures(scored, words)),
         pixels_per_mm=view_of(scored).pixels_per_mm,
         window=display_window(scored),
         uncertainty=Uncertainty(
@@ -65,7 +69,7 @@ def _result(scored: Scored, document: ScoreDocument, run: Run, pictures: list[Im
             interval_90=document.interval_90,
             probability_remission=document.probability_remission,
         ),
-        quadrants=run.config.dicom_quadrants,
+        options=Options(quadrants=run.config.dicom_quadrants, presentation=run.config.dicom_presentation, pdf=pdf),
     )
 
 

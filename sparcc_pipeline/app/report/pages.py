@@ -1,4 +1,4 @@
-"""Pages from `templates/` in any language: no script, no network, every text escaped."""
+"""Pages from `templates/` in any language: no network, every text escaped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from sparcc_pipeline.app.report.language import Language
+from sparcc_pipeline.volume import slice_number, slice_ranges
 
 
 def template(name: str, words: Language, font_url: str | None = None) -> Template:
@@ -32,6 +33,7 @@ def _environment(words: Language, font_url: str | None) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"_": words.say, "sentence": words.sentence, "lang": words.code, "font_url": font_url}
+    environment.globals |= {"slice_number": slice_number, "slice_ranges": slice_ranges}
     return environment
 
 
@@ -43,3 +45,18 @@ def embedded(png: bytes) -> str:
 def percent(probability: float) -> str:
     """Return a probability in whole per cent, never 0 or 100 %."""
     return "< 1 %" if probability < 0.01 else "> 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
+
+
+def css_string(text: str) -> str:
+    """Return text as a string of CSS, for the margins of printed pages; every letter but simple ones is escaped.
+
+    Examples
+    --------
+    >>> css_string('A"1')
+    '"A\\\\22 1"'
+    """
+    return (
+        '"'
+        + "".join(letter if letter.isalnum() and letter.isascii() else f"\\{ord(letter):x} " for letter in text)
+        + '"'
+    )

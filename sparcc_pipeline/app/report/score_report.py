@@ -1,6 +1,6 @@
-"""`report.html`: one file for a radiologist, without scripts or network; `report.pdf` is printed from it.
+"""`report.html`: one file for a radiologist, without network; `report.pdf` is printed from it.
 
-Page one shows the result; the details follow.
+Page one shows the result; the details follow. A script opens slices large; the page is complete without it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sparcc_pipeline.anatomy import Side
+from sparcc_pipeline.app.report.certainty import certainty, contradiction
 from sparcc_pipeline.app.report.grid import GRID, ITEM_NAMES, points_text
 from sparcc_pipeline.app.report.language import Language
-from sparcc_pipeline.app.report.pages import embedded, percent, template
+from sparcc_pipeline.app.report.pages import css_string, embedded, percent, template
+from sparcc_pipeline.app.report.pictures.layers import SliceLayers
+from sparcc_pipeline.app.report.pictures.overlay import ITEMS
 from sparcc_pipeline.app.report.pictures.reference_marks import REFERENCE, REFERENCE_MARKS
+from sparcc_pipeline.app.report.whose import Whose
+from sparcc_pipeline.app.results.score_entries import JointEntry
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.depth import DEPTH_THRESHOLD_MM
@@ -66,14 +71,19 @@ class SeriesText:
     facts: Mapping[str, str | float]
     chosen_because: Sequence[str]
     passed_over: Sequence[str]
+    whose: Whose = Whose()
 
 
 @dataclass(frozen=True)
 class ReportPictures:
-    """PNG files of the six slices, anterior to posterior: small ones, and large ones beside the plain image."""
+    """PNG files of the six slices, anterior to posterior: small ones with points, and the layers of large ones.
+
+    `ratio` is width over height of a layer.
+    """
 
     thumbnails: Sequence[bytes]
-    overlays: Sequence[bytes]
+    layers: Sequence[SliceLayers]
+    ratio: float
 
 
 def report_html(
@@ -95,6 +105,10 @@ def report_html(
         item_names=ITEM_NAMES,
         sums={side.value: _sums(document, side) for side in Side},
         not_evaluable=sum(row["not_evaluable"] for row in rows),
+        whose=series.whose,
+        running=css_string(" · ".join(words.say(part) for part in series.whose.parts)),
+        certainty=certainty(document),
+        contradiction=contradiction(document),
         interval=document.interval_90,
         expected=document.expected,
         remission=document.probability_remission,
@@ -106,7 +120,11 @@ def report_html(
         smallest_intense_mm2=SMALLEST_INTENSE_MM2,
         depth_threshold_mm=DEPTH_THRESHOLD_MM,
         thumbnails=[embedded(png) for png in pictures.thumbnails],
-        overlays=[embedded(png) for png in pictures.overlays],
+        layers=[_layer(layers) for layers in pictures.layers],
+        has_t1=any(layers.t1 is not None for layers in pictures.layers),
+        picture_ratio=pictures.ratio,
+        viewer=_viewer(document, rows, pictures.layers, words),
+        items_key=ITEMS,
         reference_name=REFERENCE_NAMES,
         reference_key=(REFERENCE, REFERENCE_MARKS),
         marrow_range=_marrow_range(document),
@@ -119,6 +137,42 @@ def report_html(
     )
 
 
+def _layer(layers: SliceLayers) -> dict[str, str | None]:
+    """Return the pictures of one slice as pages embed them."""
+    t1 = None if layers.t1 is None else embedded(layers.t1)
+    return {"image": embedded(layers.image), "marks": embedded(layers.marks), "t1": t1}
+
+
+def _viewer(
+    document: ScoreDocument, rows: Sequence[Mapping[str, Any]], layers: Sequence[SliceLayers], words: Language
+) -> list[dict[str, Any]]:
+    """Return what the script shows beside the large picture of each slice."""
+    shown = []
+    for row, layer in zip(rows, layers, strict=True):
+        entry = row["slice"]
+        image = Message("image {number}", number=entry.instance_number) if entry.instance_number is not None else None
+        name = Message("Slice {slice}", slice=entry.number)
+        title = [words.say(part) for part in (name, image, points_text(row["points"])) if part]
+        items = [
+            {"side": joint.side, "item": item, "point": point, "text": _item_text(joint, item, point, words)}
+            for joint in (row["joints"][side.key] for side in GRID)
+            for item, point in joint.items.items()
+        ]
+        shown.append(
+            {"id": f"slice-{entry.number}", "title": " · ".join(title), "places": layer.places, "items": items}
+        )
+    return shown
+
+
+def _item_text(joint: JointEntry, item: str, point: int | None, words: Language) -> str:
+    """Return one item in words, with the share of readers who give the point if the model is calibrated."""
+    name = f"{words.say(joint.side)}, {words.say(ITEM_NAMES[item])}"
+    if point is None:
+        return f"{name}: {words.say('not evaluable')}"
+    probability = getattr(joint.probability, item)
+    return f"{name}: {point}" + ("" if probability is None else f" ({percent(probability)})")
+
+
 def _has_probabilities(document: ScoreDocument) -> bool:
     """Return False for a model without calibration: then the page must not call the items certain."""
     return any(value is not None for joint in document.joints for value in vars(joint.probability).values())
@@ -129,11 +183,13 @@ def _doubtful(document: ScoreDocument) -> list[dict[str, Any]]:
     low, high = DOUBTFUL
     items = [
         {
-            "slice_index": document.slices[joint.slice].slice_index,
+            "place": joint.slice,
+            "number": document.slices[joint.slice].number,
             "side": joint.side,
             "item": item,
             "probability": probability,
             "scored": joint.items[item],
+            "against": joint.items[item] != (probability >= 0.5),
         }
         for joint in document.joints
         for item, probability in vars(joint.probability).items()
@@ -148,7 +204,7 @@ def _reasons(document: ScoreDocument) -> list[dict[str, Any]]:
     reasons: list[dict[str, Any]] = []
     for joint in sorted(document.joints, key=lambda joint: joint.slice):
         where: dict[str, Any] = {
-            "slice_index": document.slices[joint.slice].slice_index,
+            "number": document.slices[joint.slice].number,
             "side": joint.side,
             "height_mm": joint.height_mm,
         }

@@ -148,6 +148,10 @@ def _scored(outcome: Scored, run: Run) -> ScoreDocument:
         chosen_by=cast("SliceRule", score.slices.chosen_by),
         quality=tuple(_flag(flag) for flag in outcome.quality),
         warnings=tuple(_warnings(outcome)),
+        asas_probability=None if likelihood is None else round(likelihood.asas_positive, 4),
+        definite_lesion=score.definite_lesion,
+        definite_lesion_probability=None if likelihood is None else round(likelihood.definite_lesion, 4),
+        notes=outcome.score.notes,
         input=input_entry(study.account, study.cut.ends),
         provenance=provenance(run, outcome.model, input_ref(study.stir, study.files)),
     )
@@ -171,7 +175,13 @@ def _reference(outcome: Scored) -> ReferenceEntry | None:
         return None
     slices = np.flatnonzero(outcome.reference_region.any(axis=(1, 2)))
     kind = cast("ReferenceKind", signal.kind)
-    return ReferenceEntry(kind=kind, value=signal.value, slices=tuple(int(k) for k in slices))
+    return ReferenceEntry(
+        kind=kind,
+        value=signal.value,
+        slices=tuple(int(k) for k in slices),
+        doubts=signal.doubts,
+        range=(signal.low, signal.high) if signal.doubts else None,
+    )
 
 
 def _flag(flag: QualityFlag) -> FlagEntry:
@@ -185,8 +195,8 @@ def _spacing_warnings(spacing_mm: float) -> list[Message]:
         return []
     return [
         Message(
-            "the slices are {spacing:.1f} mm apart (expected {lowest:g}-{highest:g} mm): totals from other spacings "
-            "are not like for like",
+            "the slices are {spacing:.1f} mm apart (expected {lowest:g}-{highest:g} mm): compare this total only "
+            "with totals of the same spacing",
             spacing=spacing_mm,
             lowest=lowest,
             highest=highest,
@@ -201,6 +211,7 @@ def _slice(study: Study, index: int) -> SliceEntry:
         sop_instance_uid=series.sop_instance_uids[index] if series.sop_instance_uids else None,
         frame_number=series.frame_numbers[index] if series.frame_numbers else None,
         position_mm=round(study.stir.geometry.slice_position_mm(index), 3),
+        instance_number=series.instance_numbers[index] if series.instance_numbers else None,
     )
 
 
@@ -241,7 +252,7 @@ def _t1_warnings(outcome: Scored) -> list[Message]:
         return []
     return [
         Message(
-            "the T1-weighted series does not fit the STIR series (the person moved, or the headers differ): the bones "
-            "were found on STIR alone"
+            "the T1-weighted series does not fit the STIR series (the person moved, or the headers differ): the "
+            "bones were found on STIR alone; look at the joint lines"
         )
     ]

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.sparcc.points import points_given
+from sparcc_pipeline.volume import slice_number
 
 SideName = Literal["right", "left"]
 ReferenceKind = Literal["presacral_vessels", "csf", "disc"]
@@ -91,6 +92,17 @@ class SliceEntry:
     position_mm: Annotated[
         float, Field(description="Signed distance along the normal of the slices, growing posteriorly.")
     ]
+    instance_number: Annotated[
+        int | None,
+        Field(
+            description="InstanceNumber as viewers show it; null where the source has none, absent in earlier versions."
+        ),
+    ] = None
+
+    @property
+    def number(self) -> int:
+        """The number of the slice that people read: 1 is the most anterior slice."""
+        return slice_number(self.slice_index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +137,8 @@ class JointEntry:
     signal_over_reference: Annotated[
         Value,
         Field(
-            description="Signal that 2 mm2 of the scored edema reach, as a multiple of the reference signal (intense "
-            "from 1); null without scored edema or reference."
+            description="Smoothed signal that 2 mm2 of the scored edema reach, as a multiple of the reference signal "
+            "(intense from 1); null without scored edema or reference."
         ),
     ]
     probability: Annotated[
@@ -164,6 +176,17 @@ class ReferenceEntry:
         tuple[Annotated[int, Field(ge=0)], ...],
         Field(min_length=1, description="Slices on which it was measured, 0-based from the most anterior one."),
     ] = ()
+    doubts: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Why the vessels may be something else; intensity is then unsure, and its probabilities are a "
+            "mean over `range`. Absent in earlier versions."
+        ),
+    ] = ()
+    range: Annotated[
+        tuple[float, float] | None,
+        Field(description="[low, high] of the true signal; null where there is no doubt. Absent in earlier versions."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,10 @@ class ScoreDocument:
     ]
     asas_positive: Annotated[
         bool | None,
-        Field(description="Two quadrants with edema on one slice, or one on two consecutive slices."),
+        Field(
+            description="Two lesions on one slice, or one on two consecutive slices; a lesion is a connected piece of "
+            "edema of one bone."
+        ),
     ]
     coverage_mm: Annotated[float | None, Field(gt=0, description="Six times the distance of the slices.")]
     spacing_mm: Annotated[
@@ -114,6 +117,27 @@ class ScoreDocument:
         ),
     ] = ()
     warnings: tuple[str, ...]
+    asas_probability: Annotated[
+        Probability,
+        Field(
+            description="Probability of `asas_positive` for a reader; null where the model is not calibrated, absent "
+            "in earlier versions."
+        ),
+    ] = None
+    definite_lesion: Annotated[
+        bool | None,
+        Field(
+            description="Definite active lesion (ASAS, data-driven): edema in four quadrants anywhere, or in one "
+            "quadrant on three consecutive slices; absent in earlier versions."
+        ),
+    ] = None
+    definite_lesion_probability: Annotated[
+        Probability, Field(description="Probability of `definite_lesion` for a reader, as `asas_probability`.")
+    ] = None
+    notes: Annotated[
+        tuple[str, ...],
+        Field(description="Facts that need no action. Absent in results of earlier versions."),
+    ] = ()
     input: Annotated[
         InputEntry | None,
         Field(description="Every file of the study and its use; null without DICOM files, absent in earlier versions."),

@@ -11,7 +11,7 @@ from sparcc_pipeline.app.study.files import PARTIAL_SUFFIX, SCORE_FILE
 from sparcc_pipeline.dicom.network.send import Entity, Receipt, parse_target, read_outgoing
 from sparcc_pipeline.errors import ConfigError, InputError
 
-RESULT_PATTERNS: Final = ("seg.dcm", "*.sr.dcm", "overlay/*.dcm", "presentation_*.dcm")
+RESULT_PATTERNS: Final = ("seg.dcm", "*.sr.dcm", "report.pdf.dcm", "overlay/*.dcm", "presentation_*.dcm")
 """Files to send, in order: an object is sent before those that refer to it."""
 
 LONGEST_TITLE: Final = 16
@@ -58,7 +58,8 @@ def find_results(folder: Path) -> list[Path]:
     )
     files = [file for score in scores for pattern in RESULT_PATTERNS for file in sorted(score.glob(pattern))]
     if not files:
-        what = f"{len(scores)} results without DICOM files" if scores else "no finished result"
+        one = "1 result" if len(scores) == 1 else f"{len(scores)} results"
+        what = f"{one} without DICOM files" if scores else "no finished result"
         raise InputError(
             f"expected a folder with DICOM results, found {what} there; score the study with --dicom, or name the "
             "folder given as --out"

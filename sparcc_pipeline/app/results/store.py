@@ -39,7 +39,8 @@ SCORE_RESULT: Final = ResultKind(
     re.compile(
         r"score\.(json|csv)|report\.(html|pdf)|run\.toml|study\.npz|row\.json|thumbnail\.png"
         r"|(anatomy|edema|edema_probability)\.nii\.gz"
-        r"|overlay(/slice_\d{2,}\.(png|dcm))?|(seg|(score|volumes)\.sr|presentation_\d+)\.dcm"
+        r"|overlay(/slice_\d{2,}\.(png|dcm)|/cover\.dcm)?"
+        r"|(seg|(score|volumes)\.sr|report\.pdf|presentation_\d+)\.dcm"
     ),
 )
 CHANGE_RESULT: Final = ResultKind(CHANGE_FILE, "sparcc-change/", re.compile(r"change\.(json|csv|html)|run\.toml"))

@@ -25,6 +25,9 @@ class PipelineConfig(BaseModel):
     threads : processor threads of the engine
     lang : language of the report pages and their pictures
     dicom_quadrants : DICOM segmentations also hold the quadrants
+    dicom_pdf : DICOM results also hold the report as Encapsulated PDF
+    dicom_presentation : DICOM results also hold presentation states
+    page_date, page_accession : pages show the day of the images, and the AccessionNumber
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -33,6 +36,10 @@ class PipelineConfig(BaseModel):
     threads: Annotated[int, Field(ge=1, le=64)]
     lang: LanguageCode
     dicom_quadrants: bool
+    dicom_pdf: bool
+    dicom_presentation: bool
+    page_date: bool
+    page_accession: bool
 
 
 def load_config(file: Path | None = None) -> PipelineConfig:

@@ -19,9 +19,9 @@ from sparcc_pipeline.dicom.input.source import open_source
 from sparcc_pipeline.dicom.output.source_header import SourceHeader, read_source_header
 from sparcc_pipeline.errors import ConfigError, InputError, SeriesNotFoundError, UnscorableError
 from sparcc_pipeline.imaging.nifti import read_nifti
-from sparcc_pipeline.message import Message, words_of
+from sparcc_pipeline.message import Message, printable, words_of
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
-from sparcc_pipeline.volume import Volume
+from sparcc_pipeline.volume import Volume, slice_number
 
 NO_T1: Final = Message("the study has no semicoronal T1-weighted series")
 
@@ -96,7 +96,7 @@ def read_study(source: Path, request: Request, *, with_header: bool = False) -> 
 
 
 def parse_slices(text: str) -> CustomSlices:
-    """Return the first and the last slice of a text such as "7-12".
+    """Return the indices of the first and the last slice of a text such as "7-12", whose slices are counted from 1.
 
     Raises
     ------
@@ -104,12 +104,12 @@ def parse_slices(text: str) -> CustomSlices:
     """
     match = _SLICES.fullmatch(text)
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
-    if last - first + 1 != SLICES_SCORED:
+    if first < 1 or last - first + 1 != SLICES_SCORED:
         raise ConfigError(
             f"expected --slices as the first and last of {SLICES_SCORED} consecutive slices, for instance 7-12 "
-            f"(0-based from the most anterior slice), found {text!r}; change it"
+            f"(slice 1 is the most anterior one), found {text!r}; change it"
         )
-    return first, last
+    return first - 1, last - 1
 
 
 def is_nifti(source: Path) -> bool:
@@ -212,16 +212,16 @@ def require_readable(source: Path) -> None:
     if fault is not None:
         raise SeriesNotFoundError(
             "expected a folder, a zip, a DICOMDIR, a DICOM file or a NIfTI file that can be read, "
-            f"found none ({fault.lower()}); check the path and its rights"
+            f"found none at {printable(os.fspath(source))} ({fault.lower()}); check the path and its rights"
         )
 
 
 def _require_slices_within(request: Request, stir: Volume) -> None:
     """Reject `--slices` outside the stack before the slow work."""
-    last = stir.geometry.shape[0] - 1
-    if request.slices is not None and not 0 <= request.slices[0] <= request.slices[1] <= last:
-        first, end = request.slices
+    count = stir.geometry.shape[0]
+    if request.slices is not None and not 0 <= request.slices[0] <= request.slices[1] < count:
+        first, last = map(slice_number, request.slices)
         raise ConfigError(
-            f"expected --slices between 0 and {last} (0-based from the most anterior slice), found {first}-{end}; "
+            f"expected --slices between 1 and {count} (slice 1 is the most anterior one), found {first}-{last}; "
             "choose six slices of this series"
         )

@@ -216,7 +216,9 @@ def _nifti(file: Path) -> Inspection:
 
 def inspection_text(inspection: Inspection) -> str:
     """Return the inspection as text for a terminal."""
-    lines = [f"{inspection.files} files, {inspection.studies} studies, {len(inspection.series)} series", ""]
+    files = "1 file" if inspection.files == 1 else f"{inspection.files} files"
+    studies = "1 study" if inspection.studies == 1 else f"{inspection.studies} studies"
+    lines = [f"{files}, {studies}, {len(inspection.series)} series", ""]
     if inspection.series:
         lines += [*_table(inspection.series), ""]
     for series in inspection.series:

@@ -112,6 +112,16 @@ def person_of(folder: Path) -> str | None:
     return None if person is None else str(person)
 
 
+def series_of(folder: Path) -> SeriesRef | None:
+    """Return the series of a finished score with its day and its facts; None if the folder has none or is damaged."""
+    try:
+        with (folder / STUDY_FILE).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            series = json.loads(stored["facts"].tobytes().decode())["series"]
+        return SeriesRef(None, None, facts=dict(series["facts"]), acquired=series["acquired"])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
+        return None
+
+
 def is_score_folder(source: Path) -> bool:
     """Return whether `source` is a folder of results rather than a study."""
     return source.is_dir() and (source / SCORE_FILE).is_file()

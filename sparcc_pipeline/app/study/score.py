@@ -14,11 +14,10 @@ from sparcc_pipeline.imaging.quality import QualityFlag, assess_quality
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.intensity import reference_region
 from sparcc_pipeline.sparcc.joint import Joints
-from sparcc_pipeline.sparcc.margins import item_margins
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, six_slices_from_user
-from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, score_likelihood
-from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
+from sparcc_pipeline.sparcc.uncertainty import Calibration, ScoreLikelihood, study_likelihood
+from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume, slice_ranges
 
 CHOSEN_BY_USER: Final = "user"
 """`SixSlices.chosen_by` of slices that a user requested."""
@@ -170,7 +169,7 @@ def _warned_of_end(six: SixSlices, tissue: TissueMaps) -> SixSlices:
         return six
     warning = Message(
         "the ligamentous part shows on no slice: the six end with the last slice of the series, and slices may be "
-        "missing behind it"
+        "missing behind it; check the end of the series"
     )
     return replace(six, warnings=(*six.warnings, warning))
 
@@ -203,7 +202,7 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
     _require_evaluable(score)
     likelihood = None
     if calibration is not None:
-        likelihood = score_likelihood(item_margins(study.stir, tissue, joints, score), calibration)
+        likelihood = study_likelihood(study.stir, tissue, joints, score, calibration)
     return Scored(
         study, tissue, joints, segmented.model, calibration, segmented.quality, score=score, likelihood=likelihood
     )
@@ -212,8 +211,8 @@ def score_slices(segmented: Segmented, slices: SixSlices) -> Scored:
 def _require_evaluable(score: SparccScore) -> None:
     """Reject a study without any evaluable item: it has no score, never 0."""
     if score.evaluable_maximum == 0:
-        first, last = score.slices.indices[0], score.slices.indices[-1]
+        slices = ", ".join(slice_ranges(score.slices.indices))
         raise UnscorableError(
-            f"expected a joint taller than 10 mm on the slices {first}-{last}, found none; "
+            f"expected a joint taller than 10 mm on the slices {slices}, found none; "
             "look at the series and choose other slices with --slices"
         )

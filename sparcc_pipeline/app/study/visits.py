@@ -116,9 +116,21 @@ def movement_warnings(visit: Visit) -> list[Message]:
     warnings = []
     largest = visit.movement.largest_mm
     if largest is not None and largest > MOVED_MM:
-        warnings.append(Message("slices are up to {mm:.1f} mm off their neighbours (movement)", mm=largest))
+        warnings.append(
+            Message(
+                "slices are up to {mm:.1f} mm off their neighbours (movement): look for blur and doubled edges",
+                mm=largest,
+            )
+        )
     if visit.t1 is not None and visit.t1.moved_mm > T1_MOVED_MM:
-        warnings.append(Message("the person moved {mm:.1f} mm between STIR and T1", mm=visit.t1.moved_mm))
+        warnings.append(
+            Message(
+                "the person moved {mm:.1f} mm between STIR and T1: do not read a place on T1 from its place on STIR",
+                mm=visit.t1.moved_mm,
+            )
+        )
     if visit.t1 is not None and not visit.t1.same_frame_of_reference:
-        warnings.append(Message("STIR and T1 do not share a frame of reference"))
+        warnings.append(
+            Message("STIR and T1 do not share a frame of reference: do not read a place on T1 from its place on STIR")
+        )
     return [Message("{visit}: {warning}", visit=visit.name.lower(), warning=warning) for warning in warnings]

@@ -104,7 +104,7 @@ def _read_signal(candidate: SeriesCandidate, ordered: OrderedStack, signal: Floa
         )
     found = [Message("{note} ({count} files)", note=note, count=count) for note, count in repaired.items()]
     if blank:
-        found.append(Message("{blank} of {slices} slices are blank", blank=blank, slices=len(signal)))
+        found.append(Message("{blank} of {slices} slices are blank: check the export", blank=blank, slices=len(signal)))
     return found
 
 
@@ -139,11 +139,13 @@ def _reference(
 ) -> SeriesRef:
     """Return the identity of these images, and the facts and warnings that a report may show."""
     numbers = tuple(f.frame_number for f in frames if f.frame_number is not None)
+    instances = tuple(f.number for f in frames if f.number is not None)
     return SeriesRef(
         study_uid=candidate.study_uid,
         series_uid=candidate.series_uid,
         sop_instance_uids=tuple(f.sop_instance_uid for f in frames),
         frame_numbers=numbers if len(numbers) == len(frames) else (),
+        instance_numbers=instances if len(instances) == len(frames) else (),
         source_kind="dicom",
         facts=_facts(candidate, frames, geometry),
         warnings=(*candidate.warnings, *_warnings(candidate, frames), *notes),
@@ -186,26 +188,36 @@ def _warnings(candidate: SeriesCandidate, frames: tuple[Frame, ...]) -> list[Mes
     """Return what a person should know before trusting a score from these images."""
     warnings = []
     if any(f.lossy or f.transfer_syntax_uid in LOSSY_SYNTAXES for f in candidate.files):
-        warnings.append(Message("lossy compression: signal was changed before it reached this program"))
+        warnings.append(
+            Message("lossy compression: signal was changed before it reached this program; send the original images")
+        )
     announced = max((f.announced or 0 for f in candidate.files), default=0)
     present = len(frames) + len(candidate.left_out) + len(candidate.copies)
     if announced > present:
         warnings.append(
             Message(
-                "the header announces {announced} images, {found} are here: outer slices may be missing",
+                "the header announces {announced} images, {found} are here: outer slices may be missing; check the "
+                "export",
                 announced=announced,
                 found=present,
             )
         )
     if all(frame.rescale_slope == 0 for file in candidate.files for frame in file.frames):
-        warnings.append(Message("RescaleSlope is 0 in all images: read as 1"))
+        warnings.append(Message("RescaleSlope is 0 in all images: read as 1; compare the pictures with your viewer"))
     if len({(frame.rescale_slope, frame.rescale_intercept) for frame in frames}) > 1:
-        warnings.append(Message("RescaleSlope or RescaleIntercept differs between slices: applied slice by slice"))
+        warnings.append(
+            Message(
+                "RescaleSlope or RescaleIntercept differs between slices: applied slice by slice; compare the pictures "
+                "with your viewer"
+            )
+        )
     places = {file.frame_of_reference_uid for file in candidate.files}
     if len(places) > 1:
         warnings.append(
             Message(
-                "{count} different or missing FrameOfReferenceUIDs in one even stack: read as one", count=len(places)
+                "{count} different or missing FrameOfReferenceUIDs in one even stack: read as one; check that the "
+                "images belong together",
+                count=len(places),
             )
         )
     return warnings

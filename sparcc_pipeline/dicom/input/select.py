@@ -94,7 +94,7 @@ def find_stir(discovery: Discovery, series_uid: str | None = None, accept_fat_su
     if len({s.study_uid for s in fitting}) > 1:
         raise AmbiguousSeriesError(
             f"expected one study with a {wanted(kinds)} series, found several: {listed(fitting)}; "
-            "give one study, or choose with --series UID"
+            "give one study, choose with --series UID, or score all of them with sparcc batch"
         )
     best = max(fitting, key=_rank)
     if best.partial:

@@ -23,22 +23,22 @@ from highdicom.pr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, TM
-from skimage import measure
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.dicom.output.result_header import RESEARCH_ONLY, Kind, ResultHeader
+from sparcc_pipeline.dicom.output.stored_plane import StoredPlane
 from sparcc_pipeline.sparcc.intensity import CSF, DISC, VESSELS, reference_region
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
-from sparcc_pipeline.volume import BoolArray, FloatArray, Geometry, StorageOrder, TissueMaps
+from sparcc_pipeline.volume import BoolArray, FloatArray, StorageOrder, TissueMaps
 
 LAYERS: Final = {
     "JOINT": "#56B4E9",
     "QUADRANTS": "#FFFFFF",
     "EDEMA": "#E69F00",
-    "VESSELS": "#009E73",
-    "CSF": "#009E73",
-    "DISC": "#009E73",
+    "VESSELS": "#F0E442",
+    "CSF": "#F0E442",
+    "DISC": "#F0E442",
     "POINTS": "#FFFFFF",
 }
 """Graphic layers and their colors, the same as in the pictures, in the order of drawing."""
@@ -130,7 +130,7 @@ def _state(
 
 def _drawn(marked: Marked, index: int) -> Iterator[tuple[str, list[GraphicObject], list[TextObject]]]:
     """Yield layer, lines and texts of one slice."""
-    pen = _Pen(marked.tissue.geometry, marked.storage)
+    pen = _Pen(StoredPlane.of(marked.tissue.geometry, marked.storage))
     position = marked.score.slices.indices.index(index)
     scores = {joint.side: joint for joint in marked.score.joints if joint.slice == position}
     found = [joint for side in Side if (joint := marked.joints.at(index, side)) is not None]
@@ -159,29 +159,18 @@ def _shown(point: int | None) -> str:
 class _Pen:
     """Draw from positions in the project's axes, (row_mm, column_mm), in pixels of the stored image."""
 
-    def __init__(self, geometry: Geometry, storage: StorageOrder) -> None:
-        self.in_plane_mm = np.array(geometry.in_plane_mm)
-        self._shape = geometry.shape[1:]
-        self._flipped = storage.flipped[1:]
-        self._transposed = storage.source_axis[1] > storage.source_axis[2]
+    def __init__(self, plane: StoredPlane) -> None:
+        self._plane = plane
+        self.in_plane_mm = np.array(plane.in_plane_mm)
 
     def line(self, points_mm: FloatArray) -> GraphicObject:
-        return GraphicObject("POLYLINE", self._place(points_mm), units="PIXEL")
+        return GraphicObject("POLYLINE", self._plane.place(points_mm), units="PIXEL")
 
     def outlines(self, mask: BoolArray) -> Iterator[GraphicObject]:
-        if mask.any():
-            for contour in measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-                yield self.line((contour - 1) * self.in_plane_mm)
+        for outline in self._plane.outlines(mask):
+            yield GraphicObject("POLYLINE", outline, units="PIXEL")
 
     def text(self, text: str, at_mm: FloatArray) -> TextObject:
-        column, row = self._place(at_mm[None])[0]
+        column, row = self._plane.place(at_mm[None])[0]
         anchor = (float(column), float(row))
         return TextObject(text, units="PIXEL", anchor_point=anchor, anchor_point_visible=False)
-
-    def _place(self, points_mm: FloatArray) -> FloatArray:
-        """Convert (n, 2) positions (row_mm, column_mm) to (column, row); 0 is the outer corner of the first pixel."""
-        indices = points_mm / self.in_plane_mm
-        sizes = np.array(self._shape, dtype=float)
-        indices = np.where(self._flipped, sizes - 1 - indices, indices)
-        placed = np.clip(indices + 0.5, 0.0, sizes)
-        return np.ascontiguousarray(placed if self._transposed else placed[:, ::-1])

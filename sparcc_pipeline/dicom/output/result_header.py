@@ -20,15 +20,23 @@ from sparcc_pipeline.dicom.uids import ResultUids
 RESEARCH_ONLY: Final = "Research use only, not for diagnostic use"
 
 
-class Kind(Enum):
-    """Series of results: number and description. Scanners do not use such high numbers."""
+DOCUMENTS: Final = ("SR", "DOC")
+"""Modalities of objects that have no body part."""
 
-    SEGMENTATION = (9101, "SPARCC segmentation")
+
+class Kind(Enum):
+    """Series of results: number and description. Scanners do not use such high numbers.
+
+    Viewers cut descriptions at about 20 characters, so a short one is first.
+    """
+
+    SEGMENTATION = (9101, "SPARCC bones")
     SCORE = (9102, "SPARCC score")
     VOLUMES = (9103, "SPARCC volumes")
-    OVERLAY = (9104, "SPARCC overlay")
-    PRESENTATION = (9105, "SPARCC presentation state")
-    READING = (9106, "SPARCC reading by a person")
+    OVERLAY = (9104, "SPARCC pictures")
+    PRESENTATION = (9105, "SPARCC marks")
+    READING = (9106, "SPARCC reading")
+    REPORT = (9107, "SPARCC report")
 
     @property
     def series_number(self) -> int:
@@ -37,8 +45,8 @@ class Kind(Enum):
 
     @property
     def description(self) -> str:
-        """SeriesDescription with the research note, 64 characters at most."""
-        return f"{self.value[1]} (research only, not diagnostic)"
+        """SeriesDescription with the research note."""
+        return f"{self.value[1]} (research only)"
 
 
 @dataclass(frozen=True)
@@ -114,10 +122,10 @@ class ResultHeader:
             # highdicom copies only some of them, for secondary captures even fewer.
             if keyword in identity:
                 ds[keyword] = identity[keyword]
-        for equipment in ds.ContributingEquipmentSequence:
+        for equipment in ds.get("ContributingEquipmentSequence", ()):
             if "ContributionDateTime" in equipment:
                 equipment.ContributionDateTime = f"{made:%Y%m%d%H%M%S}"
-        if ds.Modality != "SR":
+        if ds.Modality not in DOCUMENTS:
             # An unpaired body part needs no Laterality.
             ds.BodyPartExamined = "PELVIS"
         character_set = list(self.source.identity.character_set)

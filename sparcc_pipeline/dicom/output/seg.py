@@ -23,7 +23,8 @@ from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import BoolArray, StorageOrder, TissueMaps
 
-COLORS: Final = {"sacrum": "#0072B2", "ilium": "#56B4E9", "edema": "#E69F00", "quadrant": "#CC79A7"}
+COLORS: Final = {"sacrum": "#0072B2", "edema": "#E69F00", "quadrant": "#CC79A7"}
+ILIUM_COLORS: Final = {Side.RIGHT: "#56B4E9", Side.LEFT: "#009E73"}
 """Colors of Okabe and Ito, which people with color blindness can distinguish."""
 
 BONE_CODE: Final = {Bone.ILIUM: "ilium", Bone.SACRUM: "sacrum"}
@@ -53,7 +54,7 @@ def segments_of(tissue: TissueMaps) -> tuple[Segment, ...]:
     segments = [Segment("Sacrum", "sacrum", "anatomical_structure", "sacrum", (), COLORS["sacrum"], sacrum)]
     for side, label in ILIUM_LABEL.items():
         name, ilium = f"{side.value} ilium", tissue.anatomy == label
-        modifiers, color = (side.value,), COLORS["ilium"]
+        modifiers, color = (side.value,), ILIUM_COLORS[side]
         segments.append(Segment(name.capitalize(), name, "anatomical_structure", "ilium", modifiers, color, ilium))
     name, color = "bone marrow edema", COLORS["edema"]
     segments.append(Segment(name.capitalize(), name, "abnormal_structure", "edema_finding", (), color, tissue.edema))

@@ -54,6 +54,11 @@ class SourceHeader:
     completed: tuple[str, ...]
 
     @property
+    def accession(self) -> str:
+        """AccessionNumber of the source; empty where it has none."""
+        return str(self.identity.dataset().get("AccessionNumber", "") or "")
+
+    @property
     def is_multiframe(self) -> bool:
         """True if all slices are frames of one file."""
         return self.images[0].frame_number is not None

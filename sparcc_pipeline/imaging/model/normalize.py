@@ -102,15 +102,40 @@ def resample_in_plane(stack: Float32Array, spacing: tuple[float, float], target:
     return out
 
 
-def sample_back(
-    stack: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]
-) -> Float32Array:
-    """Return (n, rows, columns) of `shape` from square pixels of `source` mm: the inverse of `resample_in_plane`."""
-    ratio = np.array([spacing[0] / source, spacing[1] / source])
-    out = np.empty((len(stack), *shape), dtype=np.float32)
-    for k, image in enumerate(stack):
-        ndimage.affine_transform(image, ratio, output_shape=shape, output=out[k], order=1, mode="nearest")
-    return out
+def labels_back(
+    logits: Float32Array, spacing: tuple[float, float], source: float, shape: tuple[int, int]
+) -> LabelArray:
+    """Return the class of the largest logit on each pixel of `shape`, from square pixels of `source` mm, linear.
+
+    `logits` is (classes, rows, columns) on the grid of `resample_in_plane`. Where the four pixels around a point agree
+    on the class, every mean of their logits does too: only the other points are interpolated.
+    """
+    label = logits.argmax(axis=0).astype(np.uint8)
+    cells = [
+        _cells(count, step / source, of_source)
+        for count, step, of_source in zip(shape, spacing, label.shape, strict=True)
+    ]
+    (rows, row_weight), (columns, column_weight) = cells
+    same = (
+        (label[:-1, :-1] == label[1:, :-1]) & (label[:-1, :-1] == label[:-1, 1:]) & (label[:-1, :-1] == label[1:, 1:])
+    )
+    native = label[np.ix_(rows, columns)]
+    row, column = np.nonzero(~same[np.ix_(rows, columns)])
+    above, below = rows[row], rows[row] + 1
+    left, right = columns[column], columns[column] + 1
+    down, across = row_weight[row], column_weight[column]
+    upper = logits[:, above, left] * (1 - across) + logits[:, above, right] * across
+    lower = logits[:, below, left] * (1 - across) + logits[:, below, right] * across
+    native[row, column] = (upper * (1 - down) + lower * down).argmax(axis=0)
+    return native
+
+
+def _cells(count: int, ratio: float, of_source: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The source pixel before each of `count` points, and the weight of the one behind it; points beyond the end stop
+    there."""
+    place = np.minimum(np.arange(count) * ratio, of_source - 1)
+    before = np.minimum(place.astype(np.intp), of_source - 2)
+    return before, place - before
 
 
 def neighbours(stack: Float32Array, slice_index: int) -> Float32Array:
@@ -132,21 +157,29 @@ class JointCrop:
 
     def take(self, image: NDArray[np.generic], *, order: int = 1) -> Float32Array:
         """Return the patch (size, size) float32 of one image (rows, columns)."""
-        offset = (np.arange(self._size) - (self._size - 1) / 2) * EDEMA_PIXEL_MM
-        rows = (self._middle[0] + offset) / self._in_plane[0]
-        columns = (self._middle[1] + self._mirror * offset) / self._in_plane[1]
-        grid = np.meshgrid(rows, columns, indexing="ij")
-        patch: Float32Array = ndimage.map_coordinates(image.astype(np.float32), grid, order=order, mode="nearest")
-        return patch
+        step = np.array([EDEMA_PIXEL_MM, self._mirror * EDEMA_PIXEL_MM]) / self._in_plane
+        first = self._middle / self._in_plane - step * (self._size - 1) / 2
+        return _sampled(image.astype(np.float32, copy=False), step, first, (self._size, self._size), order, "nearest")
 
     def put_back(self, patch: Float32Array, shape: tuple[int, int]) -> Float32Array:
         """Return a patch (size, size) on the pixels of the slice, 0 outside it; (rows, columns) float32."""
-        rows = np.arange(shape[0]) * self._in_plane[0] - self._middle[0]
-        columns = self._mirror * (np.arange(shape[1]) * self._in_plane[1] - self._middle[1])
-        centre = (self._size - 1) / 2
-        grid = np.meshgrid(rows / EDEMA_PIXEL_MM + centre, columns / EDEMA_PIXEL_MM + centre, indexing="ij")
-        image: Float32Array = ndimage.map_coordinates(patch, grid, order=1, mode="constant", cval=0.0)
-        return image
+        step = np.array([1.0, self._mirror]) * self._in_plane / EDEMA_PIXEL_MM
+        first = (self._size - 1) / 2 - self._middle * [1.0, self._mirror] / EDEMA_PIXEL_MM
+        return _sampled(patch, step, first, shape, 1, "constant")
+
+
+def _sampled(
+    image: Float32Array,
+    step: NDArray[np.float64],
+    first: NDArray[np.float64],
+    shape: tuple[int, int],
+    order: int,
+    mode: str,
+) -> Float32Array:
+    """`image` at the points `first` + `step` * (row, column); (rows, columns) float32 of `shape`."""
+    out = np.empty(shape, dtype=np.float32)
+    ndimage.affine_transform(image, step, offset=first, output_shape=shape, output=out, order=order, mode=mode)
+    return out
 
 
 def edema_input(

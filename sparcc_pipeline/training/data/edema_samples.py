@@ -18,7 +18,6 @@ from sparcc_pipeline.imaging.model.normalize import (
     neighbours,
     normal_marrow_signal,
 )
-from sparcc_pipeline.sparcc.edema import evaluable_quadrants
 from sparcc_pipeline.sparcc.joint import Joints, JointSlice, find_joints
 from sparcc_pipeline.training.data.dataset import joints_of
 from sparcc_pipeline.training.data.labels import READINGS, Person, readings_in_bone
@@ -145,8 +144,7 @@ def _patches(source: _Labelled) -> Iterator[tuple[NDArray[np.float16], ...]]:
 def quadrant_codes(joint: JointSlice) -> NDArray[np.uint8]:
     """Return (rows, columns) uint8: 0 outside, 1 + the place in `Quadrant` inside each evaluable quadrant."""
     codes = np.zeros(joint.surface_distance_mm.shape, dtype=np.uint8)
-    evaluable = evaluable_quadrants(joint.height_mm)
     for place, quadrant in enumerate(Quadrant):
-        if quadrant in evaluable:
+        if quadrant in joint.evaluable:
             codes[joint.quadrants[quadrant]] = place + 1
     return codes

@@ -119,8 +119,9 @@ class KnownScore:
 def known_score(spec: PhantomSpec) -> KnownScore:
     """Return the score of a phantom by the published rules, coded here again and independent of `sparcc/`.
 
-    A lesion of at least 8 mm2 outside the joint space (1.5 mm) gives its quadrant a point. Joints lower than 30 mm have
-    upper quadrants only, joints of 10 mm or less have none. Edema is intense from the reference signal on, and not
+    Lesions of at least 8 mm2 outside the joint space (1.5 mm) give their quadrant a point. A joint lower than 30 mm is
+    not divided: all of it is upper, or lower behind the last slice that shows 30 mm. A joint of 10 mm or less is not
+    scored. Edema is intense from the reference signal on, and not
     evaluable without a reference. Edema is deep from 10 mm on if it touches the joint (within 3 mm). Source:
     [SpaImaging]; [Maksymowych2005].
     """
@@ -129,23 +130,38 @@ def known_score(spec: PhantomSpec) -> KnownScore:
     intense: dict[tuple[int, Side], int | None] = {}
     deep: dict[tuple[int, Side], int | None] = {}
     for position in range(SIX):
-        height = spec.height_mm(first + position)
+        levels = _known_levels(spec, first + position)
+        scored = [q for q in Quadrant if q.level in levels]
         for side in Side:
-            scored = [q for q in Quadrant if height >= 30 or (height > 10 and q.level is Level.UPPER)]
             here = [
                 lesion
                 for lesion in spec.lesions
                 if (lesion.slice_index, lesion.side) == (first + position, side)
-                and lesion.quadrant in scored
+                and scored
                 and lesion.length_mm * (lesion.depth_mm - max(lesion.start_mm, 1.5)) >= 8
             ]
-            hit = {lesion.quadrant for lesion in here}
+            hit = {_scored_as(lesion.quadrant, levels) for lesion in here}
             edema[position, side] = {q: int(q in hit) if q in scored else None for q in Quadrant}
             bright = [lesion.signal * spec.signal["vessel"] for lesion in here]
             intense[position, side] = _known_intense(bright, spec.reference) if scored else None
             reach = [lesion.depth_mm for lesion in here if lesion.start_mm <= 3]
             deep[position, side] = int(max(reach, default=0) >= 10) if scored else None
     return KnownScore(first, edema, intense, deep)
+
+
+def _known_levels(spec: PhantomSpec, slice_index: int) -> tuple[Level, ...]:
+    height = spec.height_mm(slice_index)
+    if height <= 10:
+        return ()
+    if height >= 30:
+        return (Level.UPPER, Level.LOWER)
+    full = [k for k in range(spec.shape[0]) if spec.height_mm(k) >= 30]
+    return (Level.LOWER,) if full and slice_index > max(full) else (Level.UPPER,)
+
+
+def _scored_as(quadrant: Quadrant, levels: tuple[Level, ...]) -> Quadrant:
+    """Return the quadrant that a lesion counts for: in a joint that is not divided, the only one of its bone."""
+    return quadrant if quadrant.level in levels else Quadrant(f"{levels[0].value}_{quadrant.bone.value}")
 
 
 def _known_intense(signals: list[float], reference: float | None) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,14 @@ from scipy.stats import norm, t
 from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.sparcc.margins import JointSliceMargins, item_margins
 from sparcc_pipeline.sparcc.score import JointSliceScore
-from sparcc_pipeline.sparcc.uncertainty import INTERVAL, Calibration, Logistic, reading_offsets, score_likelihood
+from sparcc_pipeline.sparcc.uncertainty import (
+    INTERVAL,
+    Calibration,
+    Logistic,
+    ScoreLikelihood,
+    reading_offsets,
+    score_likelihood,
+)
 from sparcc_pipeline.training.measure.agreement import Prediction, reader_scores, score_on_window
 from sparcc_pipeline.volume import FloatArray
 
@@ -30,6 +38,9 @@ PRIOR_SLOPE: Final = (1.0, 0.5)
 PRIOR_INTERCEPT: Final = (0.0, 2.0)
 PRIOR_LOG_SD: Final = (-0.5, 0.7)
 """Mean and standard deviation: probabilities that need no correction, within a factor of about three."""
+
+LARGEST_TOTAL: Final = 72
+"""Of six slices with both joints."""
 
 RELIABILITY_BINS: Final = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
@@ -115,7 +126,11 @@ def _prior(values: FloatArray, prior: tuple[float, float]) -> float:
 def measure_calibration(
     predictions: Mapping[str, Prediction], calibrations: Mapping[str, Calibration]
 ) -> dict[str, Any]:
-    """Return Brier score, reliability and coverage of each person by the calibration of the others.
+    """Return Brier score, reliability, coverage, width and CRPS of each person by the calibration of the others.
+
+    "plain" holds the same of one interval for all: the machine's total plus the differences of the others' totals from
+    their readings. The CRPS (continuous ranked probability score) is the mean absolute error of a distribution, in
+    points: lower is better. Source: [Gneiting2007].
 
     Parameters
     ----------
@@ -141,15 +156,71 @@ def measure_calibration(
             "probability_remission": likelihood.probability_remission,
             "reader_totals": totals,
             "covered": sum(low <= total <= high for total in totals),
+            "crps": float(np.mean([crps(likelihood.total, total) for total in totals])),
+            "plain": _plain(name, predictions),
         }
     p, y = np.concatenate(probability), np.concatenate(given)
     return {
         "people": people,
         "totals_covered": sum(each["covered"] for each in people.values()),
         "totals": sum(len(each["reader_totals"]) for each in people.values()),
+        "mean_width": fmean(high - low for high, low in (each["interval_90"][::-1] for each in people.values())),
+        "crps": fmean(each["crps"] for each in people.values()),
+        "plain": _mean_plain(people),
         "brier": float(((p - y) ** 2).mean()),
         "brier_of_the_mean": float(y.mean() * (1 - y.mean())),
         "reliability": _reliability(p, y),
+    }
+
+
+def crps(distribution: FloatArray, total: int) -> float:
+    """Return the continuous ranked probability score, in points, of a distribution over totals 0, 1, 2 ...
+
+    Examples
+    --------
+    >>> crps(np.array([0.0, 0.0, 1.0]), 2), crps(np.array([0.0, 0.0, 1.0]), 0)
+    (0.0, 2.0)
+    >>> crps(np.array([0.5, 0.5]), 0)
+    0.25
+    """
+    at_most = np.cumsum(distribution)
+    reached = np.arange(len(distribution)) >= total
+    return float(((at_most - reached) ** 2).sum())
+
+
+def _totals(prediction: Prediction) -> tuple[int, list[int]]:
+    """The machine's total on the six slices as read, and those of the readings; 0 where no reader read."""
+    readings = [score.total for score in reader_scores(prediction)]
+    return score_on_window(prediction).total, readings if prediction.person.readings is not None else [0]
+
+
+def _plain(name: str, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+    """Interval, coverage and CRPS of one person by the differences of the other people, all equally likely."""
+    differences: list[int] = []
+    weights: list[float] = []
+    for other, prediction in predictions.items():
+        if other != name:
+            machine, readings = _totals(prediction)
+            differences += [reading - machine for reading in readings]
+            weights += [1 / len(readings)] * len(readings)
+    machine, totals = _totals(predictions[name])
+    likely = np.clip(machine + np.array(differences), 0, LARGEST_TOTAL)
+    distribution = np.bincount(likely, weights=np.array(weights) / sum(weights), minlength=LARGEST_TOTAL + 1)
+    low, high = ScoreLikelihood((), distribution).interval_90
+    return {
+        "interval_90": [low, high],
+        "covered": sum(low <= total <= high for total in totals),
+        "crps": float(np.mean([crps(distribution, total) for total in totals])),
+    }
+
+
+def _mean_plain(people: Mapping[str, Any]) -> dict[str, float]:
+    plain = [each["plain"] for each in people.values()]
+    totals = sum(len(each["reader_totals"]) for each in people.values())
+    return {
+        "mean_width": fmean(each["interval_90"][1] - each["interval_90"][0] for each in plain),
+        "covered": sum(each["covered"] for each in plain) / totals,
+        "crps": fmean(each["crps"] for each in plain),
     }
 
 

@@ -82,7 +82,7 @@ def evaluate(run: TrainingRun, report: Callable[[str], None], seen: Seen | None 
     result: dict[str, dict[str, Any]] = {}
     for contrast in CONTRASTS:
         everybody, failures = _predict_all(run, report, contrast)
-        result[contrast] = figures(everybody, failures)
+        result[contrast] = figures(everybody, failures, with_t1=contrast == WITH_T1)
         if seen is not None:
             for name, person in result[contrast]["people"].items():
                 seen(contrast, everybody[name], person)
@@ -106,7 +106,7 @@ def _predict_all(
     return everybody, failures
 
 
-def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) -> dict[str, Any]:
+def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str], *, with_t1: bool) -> dict[str, Any]:
     """Return the figures of the people who could be scored, and the reasons of the others (see `evaluate`)."""
     lesions = [name for name in PEOPLE_WITH_LESIONS if name in everybody]
     if len(lesions) < FEWEST_WITH_LESIONS:
@@ -132,7 +132,7 @@ def figures(everybody: Mapping[str, Prediction], failures: Mapping[str, str]) ->
         **_empty(list(predictions.values())),
         "thresholds": [_at_threshold(predictions, threshold) for threshold in THRESHOLDS],
     }
-    result["goals"] = [asdict(goal) for goal in goals_of(result)]
+    result["goals"] = [asdict(goal) for goal in goals_of(result, with_t1=with_t1)]
     return result
 
 

@@ -216,8 +216,18 @@ def _certainty(result: Figures) -> list[str]:
         f"with a total of 0). Brier score of the quadrants {result['brier']:.3f}, of the mean alone "
         f"{result['brier_of_the_mean']:.3f}.",
         "",
+        *_table(
+            ("distribution of the total", "mean width of the 90 % interval", "totals inside", "CRPS"),
+            [_distribution("by the margins of each item", result, result["totals_covered"] / result["totals"])]
+            + [_distribution("the same for all", result["plain"], result["plain"]["covered"])],
+        ),
+        "",
         *_table(("predicted probability", "quadrants", "mean prediction", "observed"), bins),
     ]
+
+
+def _distribution(name: str, found: Figures, covered: float) -> list[str]:
+    return [name, f"{found['mean_width']:.1f}", f"{covered:.2f}", f"{found['crps']:.2f}"]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -32,7 +32,8 @@ from sparcc_pipeline.volume import FloatArray, Geometry, TissueMaps, Volume
 SAME_WITHIN_SLICES: Final = 0.5
 LOW_TOTAL: Final = 20
 SAME_SLICES_GOAL: Final = 0.95
-LOW_TOTAL_SD_GOAL: Final = 1.0
+LOW_TOTAL_SD_GOAL: Final = 1.5
+DETECTABLE_CHANGE_GOAL: Final = 4.0
 
 CHOICES: Final = {
     "matched": "the six slices that show the tissue scored at baseline",
@@ -259,6 +260,11 @@ def _goals(matched: Mapping[str, Any]) -> list[dict[str, Any]]:
     if sd is not None:
         name = f"largest SD of the totals of a scan under {LOW_TOTAL}"
         goals.append(goal(name, sd, f"<= {LOW_TOTAL_SD_GOAL:g}", sd <= LOW_TOTAL_SD_GOAL))
+    if matched["sdc"] is not None:
+        name = "smallest detectable change"
+        goals.append(
+            goal(name, matched["sdc"], f"<= {DETECTABLE_CHANGE_GOAL:g}", matched["sdc"] <= DETECTABLE_CHANGE_GOAL)
+        )
     return goals
 
 

@@ -160,12 +160,17 @@ def test_studies_mixed_in_one_folder_are_separated(batch: Batch, tmp_path: Path)
     assert table.column("total").to_pylist() == [4, 4, 4]
     assert table.column_names == list(rows[0])
     # The DICOM results join the patient's study and name the patient; nothing else does.
-    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != "sources.csv"]
+    files = [
+        path
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file() and path.name not in ("sources.csv", "index_local.html")
+    ]
     shared = [path for path in files if path.suffix != ".dcm"]
     for file in shared:
         content = file.read_bytes()
         assert not [word for word in (b"MUELLER", b"SCHMIDT", b"LI_WEI", b"ward 7") if word in content], file.name
-    assert "ward 7" in (tmp_path / "out" / "sources.csv").read_text()
+    for local in ("sources.csv", "index_local.html"):
+        assert "ward 7" in (tmp_path / "out" / local).read_text()
 
 
 def test_a_bad_study_is_a_row_and_never_the_end(batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

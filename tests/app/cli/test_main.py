@@ -9,12 +9,15 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 import jsonschema
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from sparcc_pipeline.app.cli import main as cli
 from sparcc_pipeline.app.report import pdf as pdf_pages
@@ -71,7 +74,14 @@ def _left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-PICTURES = [f"overlay/slice_{k:02d}.png" for k in range(4, 10)]
+PICTURES = [f"overlay/slice_{k:02d}.png" for k in range(5, 11)]
+OTHERS = {
+    "dicom_quadrants": False,
+    "dicom_pdf": False,
+    "dicom_presentation": False,
+    "page_date": True,
+    "page_accession": False,
+}
 RESULT = [*PICTURES, "report.html", "run.toml", "score.csv", "score.json", "study.npz"]
 
 
@@ -80,7 +90,7 @@ def test_a_study_is_scored(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
 
     assert (ended.code, ended.err) == (0, "")
     assert _left(tmp_path / "out") == RESULT
-    assert "SPARCC 4 of 72: edema 2, intensity 1, depth 1; reachable 72" in ended.out
+    assert "Edema 2, intensity 1, depth 1\n" in ended.out
     assert str(tmp_path / "out" / "report.html") in ended.out
     document = json.loads((tmp_path / "out" / "score.json").read_text())
     jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(document)
@@ -96,12 +106,12 @@ def test_json_prints_only_the_document(sparcc: Sparcc, study: Path, tmp_path: Pa
 
 def test_the_run_is_recorded_without_paths_or_names(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
     named = study.rename(tmp_path / "MUSTERFRAU_ERIKA")
-    sparcc("score", named, "--out", tmp_path / "out", "--slices", "5-10", "--engine", "torch", "--nifti")
+    sparcc("score", named, "--out", tmp_path / "out", "--slices", "6-11", "--engine", "torch", "--nifti")
 
     run = tomllib.loads((tmp_path / "out" / "run.toml").read_text())
     assert run["settings"]["engine"] == "torch"
     assert run["arguments"] == {
-        "slices": [5, 10],
+        "slices": "6-11",
         "accept_fat_suppressed": False,
         "nifti": True,
         "pdf": False,
@@ -139,16 +149,18 @@ def test_nothing_is_overwritten_without_force(sparcc: Sparcc, study: Path, tmp_p
     before = (tmp_path / "out" / "score.json").read_bytes()
     sparcc.config = None
 
-    refused = sparcc("score", study, "--out", tmp_path / "out", "--slices", "5-10")
+    refused = sparcc("score", study, "--out", tmp_path / "out", "--slices", "6-11")
     assert refused.code == 6
     assert sparcc.config is None, "the model was loaded although the output was refused"
     assert (tmp_path / "out" / "score.json").read_bytes() == before
 
-    assert sparcc("score", study, "--out", tmp_path / "out", "--slices", "5-10", "--force").code == 0
+    assert sparcc("score", study, "--out", tmp_path / "out", "--slices", "6-11", "--force").code == 0
     assert json.loads((tmp_path / "out" / "score.json").read_text())["chosen_by"] == "user"
 
 
-@pytest.mark.parametrize("slices", ["7", "7-11", "7-13", "12-7", "a-b", "-1-4", "7-12-13", "", "9" * 5000 + "-7"])
+@pytest.mark.parametrize(
+    "slices", ["7", "7-11", "7-13", "12-7", "a-b", "-1-4", "7-12-13", "0-5", "", "9" * 5000 + "-7"]
+)
 def test_slices_that_are_not_six_are_a_usage_error(sparcc: Sparcc, study: Path, tmp_path: Path, slices: str) -> None:
     ended = sparcc("score", study, "--out", tmp_path / "out", f"--slices={slices}")
 
@@ -187,11 +199,11 @@ def test_settings_reach_the_segmenter(sparcc: Sparcc, study: Path, tmp_path: Pat
     (tmp_path / "my.toml").write_text('engine = "torch"\nthreads = 5\n')
 
     sparcc("score", study, "--out", tmp_path / "a", "--config", tmp_path / "my.toml")
-    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en", dicom_quadrants=False)
+    assert sparcc.config == PipelineConfig(engine="torch", threads=5, lang="en", **OTHERS)
     sparcc(
         "score", study, "--out", tmp_path / "b", "--config", tmp_path / "my.toml", "--engine", "onnx", "--lang", "zh"
     )
-    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh", dicom_quadrants=False)
+    assert sparcc.config == PipelineConfig(engine="onnx", threads=5, lang="zh", **OTHERS)
 
 
 def test_the_report_is_in_the_language_asked_for_and_the_score_in_english(
@@ -320,8 +332,8 @@ def test_progress_is_shown_on_a_terminal_only(
 
 def test_help_and_version(sparcc: Sparcc) -> None:
     assert "score" in sparcc("--help").out
-    assert "0-based" not in sparcc("--help").out
-    assert "counted from 0 at the most anterior" in " ".join(sparcc("score", "--help").out.split())
+    assert "Commands for developers" in sparcc("-h").out
+    assert "Slice 1 is the most anterior one" in " ".join(sparcc("score", "--help").out.split())
     version = sparcc("--version")
     assert (version.code, version.out.split()[0]) == (0, "sparcc-pipeline")
 
@@ -329,8 +341,50 @@ def test_help_and_version(sparcc: Sparcc) -> None:
 @pytest.mark.parametrize("group", ["", "nightly", "trial", "reader", "reader user", "reader audit", "model"])
 def test_no_summary_of_a_command_is_cut(sparcc: Sparcc, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    commands = sparcc(*group.split(), "--help").out.split("Commands:")[1]
+    commands = sparcc(*group.split(), "--help").out.split("Commands:")[1].split("Examples:")[0]
     assert "..." not in commands
+
+
+def test_every_command_has_an_example(sparcc: Sparcc) -> None:
+    def commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if isinstance(command, click.Group):
+            for name, each in command.commands.items():
+                yield from commands(each, (*words, name))
+        else:
+            yield words
+
+    without = [words for words in commands(get_command(cli.app), ()) if "Example" not in sparcc(*words, "-h").out]
+    assert without == []
+
+
+def test_a_path_that_is_not_there_is_named(sparcc: Sparcc, tmp_path: Path) -> None:
+    ended = sparcc("score", tmp_path / "nowhere", "--out", tmp_path / "out")
+
+    assert ended.code == 3
+    assert str(tmp_path / "nowhere") in ended.err
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("fastapi.routing", 'pip install ".[web]"'),
+        ("psycopg", 'pip install ".[postgres]"'),
+        ("fcntl", "use WSL or the container image"),
+    ],
+)
+def test_a_missing_part_ends_in_one_sentence_with_what_to_do(module: str, expected: str) -> None:
+    assert expected in str(cli.missing_part(module))
+    assert cli.missing_part("sparcc_pipeline.nothing") is None
+
+
+def test_the_label_is_on_the_pages_only(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
+    ended = sparcc("score", study, "--out", tmp_path / "out", "--label", "T1-0042 week 16")
+
+    assert "SPARCC 4" in ended.out and "#" in ended.out
+    with_label = [
+        file.name for file in (tmp_path / "out").rglob("*") if file.is_file() and b"T1-0042" in file.read_bytes()
+    ]
+    assert with_label == ["report.html"]
 
 
 def test_help_imports_nothing_heavy() -> None:

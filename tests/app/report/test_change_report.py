@@ -279,10 +279,7 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
     words = _words(_page(document))
 
     for expected in (
-        "Follow-up 1 84 days after the baseline SPARCC, of 72 4 → 3 Change −1 better",
-        "Smallest important change (2.5): not reached",
-        "Smallest detectable change (6.4): not reached",
-        "Probability that the change is real: not known, this model gives no uncertainty",
+        "Follow-up 1 84 days after the baseline SPARCC, of 72 4 → 3 Change −1 No change that this method can detect.",
         "Research use only. Not for diagnosis or treatment.",
         "known 1.0 (onnx)",
         "Baseline 1.3 mm not known: the study has no semicoronal T1-weighted series",
@@ -299,16 +296,18 @@ def test_the_answer_is_there(document: dict[str, Any]) -> None:
             True,
             False,
             "worse",
-            "Change +3 worse Smallest important change (2.5): reached Smallest detectable change (6.4): not reached",
+            "Change +3 No change that this method can detect. Two scans of an unchanged person",
         ),
         (
             -4,
             True,
             True,
             "better",
-            "Change −4 better Smallest important change (2.5): reached Smallest detectable change (6.4): reached",
+            "Change −4 better Smallest detectable change of the machine (6.4): reached "
+            "Smallest important change (2.5): reached "
+            "Probability that the change is real: not known, this model gives no uncertainty",
         ),
-        (0, False, False, "unchanged", "Change 0 unchanged Smallest important change (2.5): not reached"),
+        (0, False, False, "unchanged", "Change 0 No change that this method can detect."),
     ],
 )
 def test_the_sign_of_the_change(
@@ -328,7 +327,7 @@ def test_the_sign_of_the_change(
 def test_the_probability_is_reported_if_there_is_one(
     document: dict[str, Any], probability: float, expected: str
 ) -> None:
-    document["follow_ups"][0]["change"]["probability"] = probability
+    document["follow_ups"][0]["change"] |= {"probability": probability, "detectable": True}
 
     assert expected in _words(_page(document))
 
@@ -349,8 +348,8 @@ def test_the_grid_holds_every_change_in_its_place(document: dict[str, Any]) -> N
 def test_each_row_names_both_slices_and_its_sum(document: dict[str, Any]) -> None:
     words = _words(_page(document))
 
-    assert re.search(r"Slice 5 → 4 −1 1→0 .* 0→0 −2 Slice 6 → 5", words)
-    assert re.search(r"Slice 9 → 8, posterior .* Sum −1 0 0 0 0 −1 \+1 0 0 0 0 0 −1 ", words)
+    assert re.search(r"Slice 6 → 5 −1 1→0 .* 0→0 −2 Slice 7 → 6", words)
+    assert re.search(r"Slice 10 → 9, posterior .* Sum −1 0 0 0 0 −1 \+1 0 0 0 0 0 −1 ", words)
 
 
 def test_what_is_not_evaluable_is_no_0(run_at: Callable[[Request], Run]) -> None:
@@ -359,7 +358,7 @@ def test_what_is_not_evaluable_is_no_0(run_at: Callable[[Request], Run]) -> None
 
     assert [cell[:2] for cell in rows[1]] == [("na", "–")] * 12
     assert rows[1][0][2] == "1→–"
-    assert re.search(r"Slice 5 not shown (– [01]→– ){12}– Slice 6", _words(page)), "nor is the sum of the row"
+    assert re.search(r"Slice 6 not shown (– [01]→– ){12}– Slice 7", _words(page)), "nor is the sum of the row"
     assert "Item by item, over the 60 of 72 evaluable at both visits: +1" in _words(page)
 
 
@@ -375,7 +374,7 @@ def test_the_missing_overlap_is_reported(run_at: Callable[[Request], Run]) -> No
     document = _document(_comparison(missed=1), run_at)
     words = _words(_page(document))
 
-    assert "Baseline slice 4 slice 3: 4.0 mm Baseline slice 5 not shown Baseline slice 6 slice 5: 4.0 mm" in words
+    assert "Baseline slice 5 slice 4: 4.0 mm Baseline slice 6 not shown Baseline slice 7 slice 6: 4.0 mm" in words
 
 
 def test_the_alignment_is_shown_with_its_limits(document: dict[str, Any]) -> None:
@@ -472,11 +471,17 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
     )
     document["baseline"]["warnings"] = [
         Message(
-            "{visit}: {warning}", visit="baseline", warning=Message("STIR and T1 do not share a frame of reference")
+            "{visit}: {warning}",
+            visit="baseline",
+            warning=Message(
+                "STIR and T1 do not share a frame of reference: do not read a place on T1 from its place on STIR"
+            ),
         )
     ]
     document["baseline"]["name"], document["follow_ups"][0]["name"] = visit_name(0), visit_name(1)
-    document["follow_ups"][0]["warnings"] = [Message("{blank} of {slices} slices are blank", blank=1, slices=14)]
+    document["follow_ups"][0]["warnings"] = [
+        Message("{blank} of {slices} slices are blank: check the export", blank=1, slices=14)
+    ]
     page = _page(document, language("zh"))
     quoted = '<span lang="en">Expected sides.</span>'
     text = page.replace(quoted, "") + " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
@@ -487,7 +492,7 @@ def test_the_chinese_page_has_no_english_left(document: dict[str, Any], run_at: 
 
     assert quoted in page, "the words of an error are those of change.json"
     assert "随访 2 未比较 无法给出变化：无法与基线配准。" in _words(page)
-    assert "<li>基线：STIR 与 T1 不在同一参考坐标系。</li>" in page
+    assert "<li>基线：STIR 与 T1 不在同一参考坐标系：请勿以 STIR 上的位置直接对应 T1。</li>" in page
     assert "基线 1.3 mm 不明：该检查无斜冠状位 T1 加权序列" in _words(page)
     assert set(re.findall(r"[A-Za-z]{2,}", re.sub(r"[0-9a-f]{64}", "", _words(text)))) <= names
 

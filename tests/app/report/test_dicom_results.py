@@ -21,7 +21,7 @@ from ..conftest import make_stir
 __all__ = ["sparcc"]
 
 CAPTURES = [name.replace(".png", ".dcm") for name in PICTURES]
-OBJECTS = [*CAPTURES, "presentation_1.dcm", "score.sr.dcm", "seg.dcm", "volumes.sr.dcm"]
+OBJECTS = [*CAPTURES, "overlay/cover.dcm", "score.sr.dcm", "seg.dcm", "volumes.sr.dcm"]
 
 
 def test_dicom_results_are_written_if_asked_for(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
@@ -50,6 +50,21 @@ def test_quadrants_are_a_setting(sparcc: Sparcc, study: Path, tmp_path: Path) ->
     sparcc("score", study, "--out", tmp_path / "out", "--dicom", "--config", tmp_path / "settings.toml")
 
     assert len(pydicom.dcmread(tmp_path / "out" / "seg.dcm").SegmentSequence) == 12
+
+
+def test_the_report_and_presentation_states_are_settings(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("dicom_pdf = true\ndicom_presentation = true\n")
+    options = ["--out", tmp_path / "out", "--config", tmp_path / "settings.toml"]
+
+    assert sparcc("score", study, *options, "--dicom").code == 0
+
+    assert _left(tmp_path / "out") == sorted([*RESULT, *OBJECTS, "presentation_1.dcm", "report.pdf.dcm"])
+    document = pydicom.dcmread(tmp_path / "out" / "report.pdf.dcm")
+    assert document.EncapsulatedDocument.startswith(b"%PDF-") and document.SeriesDescription.startswith("SPARCC report")
+    sent = [path.name for path in send_command.find_results(tmp_path / "out")]
+    assert "report.pdf.dcm" in sent and "presentation_1.dcm" in sent
+    assert sparcc("score", study, *options, "--force", "--no-dicom", "--pdf").code == 0
+    assert _left(tmp_path / "out") == sorted([*RESULT, "report.pdf"])
 
 
 def test_completed_attributes_are_reported(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:

@@ -70,7 +70,12 @@ def _fields(template: str) -> list[tuple[str, str | None]]:
 
 
 def test_the_sentences_were_found() -> None:
-    for one in ("{blank} of {slices} slices are blank", "Points by slice", "Slice {slice}", "it covers more"):
+    for one in (
+        "{blank} of {slices} slices are blank: check the export",
+        "Points by slice",
+        "Slice {slice}",
+        "it covers more",
+    ):
         assert one in ENGLISH_TEXTS
 
 
@@ -95,13 +100,17 @@ def test_no_number_is_lost(english: str) -> None:
 
 def test_a_message_is_plain_english_and_becomes_chinese_with_its_fields() -> None:
     warning = Message(
-        "the {side} joint is not visible on slice {slices}: not evaluable there", side="left", slices=(3, 4)
+        "the {side} joint is not visible on slices {slices}: not evaluable there; check these slices by eye",
+        side="left",
+        slices=("3", "5-7"),
     )
 
-    assert warning == "the left joint is not visible on slice 3, 4: not evaluable there"
+    assert warning == "the left joint is not visible on slices 3, 5-7: not evaluable there; check these slices by eye"
     assert json.loads(json.dumps(warning)) == warning
-    assert CHINESE.sentence(warning) == "左侧关节在层面 3、4 不可见：该处无法评估。"
-    assert ENGLISH.sentence(warning) == "The left joint is not visible on slice 3, 4: not evaluable there."
+    assert CHINESE.sentence(warning) == "左侧关节在层面 3、5-7 不可见：该处无法评估；请人工核对这些层面。"
+    assert ENGLISH.sentence(warning) == (
+        "The left joint is not visible on slices 3, 5-7: not evaluable there; check these slices by eye."
+    )
 
 
 def test_messages_within_messages_are_translated_too() -> None:

@@ -123,10 +123,32 @@ def test_another_reference_is_reported(study: Path, run_at: RunAt, kind: str) ->
     document = as_dict(score)
 
     VALIDATOR.validate(document)
-    assert document["reference_signal"] == {"kind": kind, "value": 900.0, "slices": [3, 4, 5, 6, 7, 8]}
+    assert document["reference_signal"] == {
+        "kind": kind,
+        "value": 900.0,
+        "slices": [3, 4, 5, 6, 7, 8],
+        "doubts": [],
+        "range": None,
+    }
     assert document["intensity"] == 1
     assert any("no presacral vessel" in warning for warning in document["warnings"])
     assert score_row(score).reference_signal_kind == kind
+
+
+def test_doubtful_vessels_are_reported_and_widen_the_uncertainty(study: Path, run_at: RunAt) -> None:
+    # Vessels on one slice: the point stays, a warning gives the reason, and the true signal may be higher or lower.
+    tissue = make_tissue()
+    on_one = tissue.vessel.copy()
+    on_one[[k for k in range(len(on_one)) if k != 5]] = False
+    known = KnownSegmenter(replace(tissue, vessel=on_one))
+    document = as_dict(score_document(score_study(study, Request(), lambda: known, lambda _: None), run_at(Request())))
+
+    VALIDATOR.validate(document)
+    reference = document["reference_signal"]
+    assert (document["intensity"], reference["slices"]) == (1, [5])
+    assert reference["doubts"] == ["they were found on one slice only"]
+    assert reference["range"] == pytest.approx([900 / 1.25, 900 * 1.25])
+    assert any("intensity is unsure" in warning for warning in document["warnings"])
 
 
 def test_t1_that_does_not_fit_is_reported(scored: Scored, run_at: RunAt) -> None:
@@ -143,7 +165,18 @@ def test_a_scored_study_keeps_the_schema(document: dict[str, Any], scored: Score
     assert (document["schema"], document["status"], document["reason"]) == ("sparcc-score/1", "scored", None)
     assert (document["total"], document["edema"], document["intensity"], document["depth"]) == (4, 2, 1, 1)
     assert document["asas_positive"] is False
-    assert document["reference_signal"] == {"kind": "presacral_vessels", "value": 900.0, "slices": [3, 4, 5, 6, 7, 8]}
+    assert document["reference_signal"] == {
+        "kind": "presacral_vessels",
+        "value": 900.0,
+        "slices": [3, 4, 5, 6, 7, 8],
+        "doubts": [],
+        "range": None,
+    }
+    assert (document["definite_lesion"], document["definite_lesion_probability"], document["asas_probability"]) == (
+        False,
+        None,
+        None,
+    )
     assert document["coverage_mm"] == 24.0
     assert [s["slice_index"] for s in document["slices"]] == list(range(FIRST_OF_SIX, FIRST_OF_SIX + 6))
     uids = scored.study.stir.series.sop_instance_uids

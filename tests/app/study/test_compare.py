@@ -185,12 +185,12 @@ def test_finished_scores_give_the_same_change_without_segmenting_again(
 def test_slices_chosen_when_the_baseline_was_scored_are_kept(
     sparcc: Compare, baseline: Path, follow_up: Path, tmp_path: Path
 ) -> None:
-    assert sparcc("score", baseline, "--slices", "3-8", "--out", tmp_path / "s0").code == 0
+    assert sparcc("score", baseline, "--slices", "4-9", "--out", tmp_path / "s0").code == 0
     document = change_of(sparcc("compare", tmp_path / "s0", follow_up, "--out", tmp_path / "a"), tmp_path / "a")
     assert [s["slice_index"] for s in document["baseline"]["score"]["slices"]] == [3, 4, 5, 6, 7, 8]
     assert [m["follow_up"] for m in document["follow_ups"][0]["matched_slices"]] == [3, 4, 5, 6, 7, 8]
     again = change_of(
-        sparcc("compare", tmp_path / "s0", follow_up, "--slices", "5-10", "--out", tmp_path / "b"), tmp_path / "b"
+        sparcc("compare", tmp_path / "s0", follow_up, "--slices", "6-11", "--out", tmp_path / "b"), tmp_path / "b"
     )
     assert [m["baseline"] for m in again["follow_ups"][0]["matched_slices"]] == [5, 6, 7, 8, 9, 10]
 

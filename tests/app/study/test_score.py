@@ -45,7 +45,7 @@ def test_the_slices_of_the_user_are_taken_and_recorded(study: Path, segmenter: K
 
 
 def test_slices_beyond_the_series_are_refused_before_the_model_is_loaded(study: Path) -> None:
-    with pytest.raises(ConfigError, match="between 0 and 13"):
+    with pytest.raises(ConfigError, match="between 1 and 14"):
         score_study(study, Request(slices=(9, 14)), _never, _silent)
 
 

@@ -466,7 +466,7 @@ def test_damaged_compressed_pixels_are_refused(series: Path) -> None:
 def test_a_constant_image_is_refused_and_a_blank_slice_reported(series: Path, edit: Edit) -> None:
     blank = lambda ds: bytes(len(ds.PixelData))  # noqa: E731
     edit(files(series)[0], PixelData=blank)
-    assert "1 of 8 slices are blank" in read(series).series.warnings
+    assert "1 of 8 slices are blank: check the export" in read(series).series.warnings
     edit(*files(series), PixelData=blank)
     refused(series, UnreadablePixelsError, "constant")
 

@@ -13,12 +13,13 @@ import pytest
 
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.dicom.output.codes import read_codes
-from sparcc_pipeline.dicom.output.sr import Uncertainty
+from sparcc_pipeline.dicom.output.results import Options
+from sparcc_pipeline.dicom.output.sr_groups import Uncertainty
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.training.data.phantom_spec import Lesion
 from sparcc_pipeline.volume import StorageOrder
 
-from ..conftest import CODES_FILE, ONE_SLICE, ScoredStudy
+from ..conftest import CODES_FILE, ONE_SLICE, PDF, ScoredStudy
 
 Scoring = Callable[..., ScoredStudy]
 
@@ -36,9 +37,10 @@ def test_the_same_result_has_the_same_uids_and_is_the_same_object(scored_study: 
 
     first, again = case.files(), case.files()
 
-    overlays = [f"overlay/slice_{i:02d}.dcm" for i in range(4, 10)]
-    assert list(first) == ["seg.dcm", "score.sr.dcm", "volumes.sr.dcm", *overlays, "presentation_1.dcm"]
-    assert len(uids(*first.values())) == 10 + 5
+    overlays = [f"overlay/slice_{i:02d}.dcm" for i in range(5, 11)]
+    reports = ["score.sr.dcm", "volumes.sr.dcm", "report.pdf.dcm"]
+    assert list(first) == ["seg.dcm", *reports, "overlay/cover.dcm", *overlays, "presentation_1.dcm"]
+    assert len(uids(*first.values())) == 12 + 6
     for name in first:
         assert first[name].to_json_dict() == again[name].to_json_dict(), name
 
@@ -60,7 +62,9 @@ def test_other_content_has_other_uids(scored_study: Scoring) -> None:
     other = np.zeros_like(case.result.pictures[0])
     changes = [
         replace(case.result, pictures=(*case.result.pictures[:5], other)),
-        replace(case.result, quadrants=True),
+        replace(case.result, cover=other),
+        replace(case.result, options=replace(case.result.options, quadrants=True)),
+        replace(case.result, options=replace(case.result.options, pdf=b"%PDF-1.7 another report")),
         replace(case.result, uncertainty=Uncertainty(expected=1.5)),
         replace(case.result, window=(0.0, 400.0)),
     ]
@@ -98,7 +102,7 @@ def test_the_report_has_a_group_for_the_totals_and_each_item(scored_study: Scori
     assert total.MeasuredValueSequence[0].NumericValue == case.result.score.total == 2
     observer = {i.ConceptNameCodeSequence[0].CodeMeaning: i for i in report.ContentSequence}
     assert observer["Observer Type"].ConceptCodeSequence[0].CodeMeaning == "Device"
-    quadrant = tracked(report, "right upper iliac quadrant, slice 6")
+    quadrant = tracked(report, "right upper iliac quadrant, slice 7")
     assert named(quadrant, "Bone marrow edema").ConceptCodeSequence[0].CodeMeaning == "Present"
     source = named(quadrant, "Source of Measurement").ReferencedSOPSequence[0].ReferencedSOPInstanceUID
     assert source == case.result.stir.series.sop_instance_uids[6]
@@ -114,11 +118,11 @@ def test_not_evaluable_is_neither_present_nor_absent(scored_study: Scoring) -> N
 
     report = replace(case, result=replace(case.result, score=score)).files()["score.sr.dcm"]
 
-    joint = tracked(report, "right sacroiliac joint, slice 4")
+    joint = tracked(report, "right sacroiliac joint, slice 5")
     assert named(joint, "Deep bone marrow edema").ConceptCodeSequence[0].CodeValue == "NOT-EVALUABLE"
     measured = [i.ConceptNameCodeSequence[0].CodeMeaning for i in joint.ContentSequence if i.ValueType == "NUM"]
-    assert measured == ["Slice index, 0 is the most anterior"]
-    quadrant = tracked(report, "right upper iliac quadrant, slice 4")
+    assert measured == ["Slice index from 0"]
+    quadrant = tracked(report, "right upper iliac quadrant, slice 5")
     assert named(quadrant, "Bone marrow edema").ConceptCodeSequence[0].CodeValue == "NOT-EVALUABLE"
     assert not [i for i in quadrant.ContentSequence if i.ValueType == "NUM"]
 
@@ -165,10 +169,13 @@ def test_volumes_refer_to_their_segments(scored_study: Scoring) -> None:
 def test_pictures_become_a_series_of_secondary_captures(scored_study: Scoring) -> None:
     case = scored_study()
 
-    captures = [ds for name, ds in case.files().items() if name.startswith("overlay/")]
+    cover, *captures = (ds for name, ds in case.files().items() if name.startswith("overlay/"))
 
-    assert len({ds.SeriesInstanceUID for ds in captures}) == 1
-    assert [ds.InstanceNumber for ds in captures] == [1, 2, 3, 4, 5, 6]
+    assert len({ds.SeriesInstanceUID for ds in (cover, *captures)}) == 1
+    assert [ds.InstanceNumber for ds in (cover, *captures)] == [1, 2, 3, 4, 5, 6, 7]
+    np.testing.assert_array_equal(cover.pixel_array, case.result.cover)
+    uids_of_six = list(case.result.stir.series.sop_instance_uids[4:10])
+    assert [image.ReferencedSOPInstanceUID for image in cover.SourceImageSequence] == uids_of_six
     for index, ds in zip(range(4, 10), captures, strict=True):
         np.testing.assert_array_equal(ds.pixel_array, case.result.pictures[0])
         assert ds.SourceImageSequence[0].ReferencedSOPInstanceUID == case.result.stir.series.sop_instance_uids[index]
@@ -218,7 +225,7 @@ def test_a_multiframe_source_has_all_results(scored_study: Scoring) -> None:
 
     frames = files["presentation_1.dcm"].ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedFrameNumber
     assert list(frames) == [5, 6, 7, 8, 9, 10]
-    quadrant = tracked(files["score.sr.dcm"], "left lower sacral quadrant, slice 7")
+    quadrant = tracked(files["score.sr.dcm"], "left lower sacral quadrant, slice 8")
     assert named(quadrant, "Source of Measurement").ReferencedSOPSequence[0].ReferencedFrameNumber == 8
 
 
@@ -245,3 +252,37 @@ def test_a_damaged_table_of_codes_is_refused() -> None:
             read_codes(damaged)
     with pytest.raises(ConfigError, match="no_such_code"):
         read_codes(text)["no_such_code"]
+
+
+def test_the_report_is_encapsulated(scored_study: Scoring) -> None:
+    case = scored_study()
+
+    document = case.files()["report.pdf.dcm"]
+
+    assert document.EncapsulatedDocument[: document.EncapsulatedDocumentLength] == PDF
+    assert len(document.EncapsulatedDocument) == len(PDF) + 1
+    assert document.MIMETypeOfEncapsulatedDocument == "application/pdf"
+    assert document.StudyInstanceUID == case.result.stir.series.study_uid
+    assert len(document.SourceInstanceSequence) == 6
+
+
+def test_presentation_states_and_the_report_are_options(scored_study: Scoring) -> None:
+    case = scored_study()
+
+    files = replace(case, result=replace(case.result, options=Options())).files()
+
+    assert not [name for name in files if name.startswith(("presentation", "report"))]
+
+
+def test_series_have_short_names_that_differ_at_once(scored_study: Scoring) -> None:
+    files = scored_study().files().values()
+
+    names = {ds.SeriesDescription for ds in files}
+    assert len(names) == 6 == len({name[:14] for name in names})
+    assert all(name.endswith("(research only)") and len(name) <= 32 for name in names)
+
+
+def test_the_ilia_have_colors_of_their_own(scored_study: Scoring) -> None:
+    colors = [tuple(s.RecommendedDisplayCIELabValue) for s in scored_study().seg().SegmentSequence]
+
+    assert len(set(colors)) == 4

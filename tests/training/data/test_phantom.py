@@ -96,9 +96,11 @@ def test_intensity_at_its_border(signal: float, intense: int) -> None:
 @pytest.mark.parametrize(
     ("height_mm", "scored_quadrants"), [(31.0, 4), (29.0, 2), (11.0, 2), (9.0, 0)], ids=lambda v: str(v)
 )
-def test_joint_height_at_its_borders(height_mm: float, scored_quadrants: int) -> None:
+@pytest.mark.parametrize("behind", [False, True])
+def test_joint_height_at_its_borders(height_mm: float, scored_quadrants: int, behind: bool) -> None:
     heights = [40.0] * 12
-    heights[5] = height_mm
+    for k in range(5, 12) if behind else range(6):
+        heights[k] = height_mm
     lower = Lesion(5, Side.RIGHT, Quadrant.LOWER_SACRAL, length_mm=4.0)
 
     score = scored(replace(PLAIN, heights_mm=tuple(heights), lesions=(lower,)))
@@ -106,7 +108,7 @@ def test_joint_height_at_its_borders(height_mm: float, scored_quadrants: int) ->
     found = at(score, 5, Side.RIGHT)
     assert found.height_mm == pytest.approx(height_mm, abs=1.0)
     assert sum(point is not None for point in found.edema.values()) == scored_quadrants
-    assert score.edema == (1 if scored_quadrants == 4 else 0)
+    assert score.edema == (1 if scored_quadrants else 0)
 
 
 def test_edema_in_l5_alone_scores_nothing() -> None:

@@ -98,7 +98,7 @@ def as_labelled(person: Person) -> Prediction:
 def two_people(shared_data: Path) -> dict[str, Any]:
     """The figures of 1007, 1013 and 2014 as the labels have them, and of 1234, whose fold found nothing."""
     found = {name: as_labelled(load_person(shared_data, name)) for name in ("1007", "1013", "2014")}
-    return evaluate.figures(found, {"1234": "expected a joint on both sides, found none"})
+    return evaluate.figures(found, {"1234": "expected a joint on both sides, found none"}, with_t1=True)
 
 
 def test_a_fold_without_a_joint_is_a_row_with_its_reason(two_people: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def test_a_fold_without_a_joint_is_a_row_with_its_reason(two_people: dict[str, A
     assert quiet["value"] is None and not quiet["reached"]
     assert not goals["edema Dice against the readings, mean"]["reached"], "two of five people are not all"
     with pytest.raises(UnscorableError, match="at least 2 people"):
-        evaluate.figures({}, {"1007": "no joint"})
+        evaluate.figures({}, {"1007": "no joint"}, with_t1=True)
 
 
 def test_the_first_reading_agrees_with_itself(two_people: dict[str, Any]) -> None:

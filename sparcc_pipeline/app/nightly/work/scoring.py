@@ -56,6 +56,7 @@ class Scoring(LeasedTasks[StudyVersion, StudyTask, BatchRow]):
             request=Request(accept_fat_suppressed=run.accept_fat_suppressed),
             extras=Extras(pdf=run.pdf, dicom=run.dicom),
             model_sha256=workers.model_sha256,
+            label=", ".join(part for part in (held.participant, held.visit) if part) or None,
         )
 
     def _finish(self, held: StudyVersion, task: StudyTask, result: BatchRow) -> None:

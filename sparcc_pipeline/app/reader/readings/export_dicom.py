@@ -51,7 +51,8 @@ def write_reports(visits: Sequence[LockedVisit], store: PictureStore, manifest: 
             origin = Origin(
                 SOFTWARE, __version__, "reading page", __version__, "", "", "", datetime.fromisoformat(each.locked_at)
             )
-            report = make_reading(study.header, each.score, each.reader, each.reading.asas_positive, origin, codes)
+            asas = each.reading.asas_positive
+            report = make_reading(study.header, study.stir, each.score, each.reader, asas, origin, codes)
             name = f"{each.participant}_{each.visit}_{each.reader}_{each.kind}_{each.repeat}.dcm"
             write_bytes(folder / name, report.content)
             written += 1

@@ -32,7 +32,7 @@ from sparcc_pipeline.imaging.alignment.registration import resample
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform, index_map
 from sparcc_pipeline.sparcc.joint import JointSlice
-from sparcc_pipeline.volume import FloatArray, Geometry
+from sparcc_pipeline.volume import FloatArray, Geometry, slice_number
 
 SACRUM: Final = "#F0E442"
 ILIUM: Final = "#CC79A7"
@@ -121,7 +121,7 @@ class AlignmentPictures:
         cells = [
             Cell(
                 with_scale(picture, self._view),
-                Message("{visit}, slice {slice}", visit=Message("Baseline"), slice=index),
+                Message("{visit}, slice {slice}", visit=Message("Baseline"), slice=slice_number(index)),
             )
             for picture, index in zip(pictures, self._slices, strict=True)
         ]

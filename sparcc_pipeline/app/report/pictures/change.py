@@ -26,7 +26,7 @@ from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.alignment import MatchedSlice
 from sparcc_pipeline.sparcc.points import points_given
-from sparcc_pipeline.volume import BoolArray
+from sparcc_pipeline.volume import BoolArray, slice_number
 
 VISITS_A_LINE: Final = 3
 """Most visits in one line; narrower panels cannot be read on A4."""
@@ -83,7 +83,11 @@ class _Rows:
         """Return the row of one of the six baseline slices."""
         index = self._baseline.score.slices.indices[place]
         cells = [
-            self._cell(self._shown[0], Message("{visit}, slice {slice}", visit=Message("Baseline"), slice=index), index)
+            self._cell(
+                self._shown[0],
+                Message("{visit}, slice {slice}", visit=Message("Baseline"), slice=slice_number(index)),
+                index,
+            )
         ]
         for each, shown in zip(self._compared, self._shown[1:], strict=True):
             matched = each.matched.matched[place]
@@ -94,7 +98,7 @@ class _Rows:
                 title = Message(
                     "{visit}, slice {slice} (overlap {mm:.1f} mm)",
                     visit=each.visit.name,
-                    slice=matched.follow_up,
+                    slice=slice_number(matched.follow_up),
                     mm=matched.overlap_mm,
                 )
                 cells.append(self._cell(shown, title, matched.follow_up))
@@ -142,7 +146,7 @@ class _Shown:
 def _why_missing(matched: MatchedSlice) -> Message:
     return Message(
         "Not shown: none of the six slices overlaps baseline slice {slice}; the nearest is {mm:.1f} mm away.",
-        slice=matched.baseline,
+        slice=slice_number(matched.baseline),
         mm=abs(matched.offset_mm),
     )
 

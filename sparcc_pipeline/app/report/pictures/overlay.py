@@ -41,14 +41,25 @@ from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.sparcc.points import points_given
 from sparcc_pipeline.sparcc.score import JointSliceScore
-from sparcc_pipeline.volume import BoolArray, Float32Array, FloatArray, Geometry, LabelArray, sacroiliac_bones
+from sparcc_pipeline.volume import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    Geometry,
+    LabelArray,
+    sacroiliac_bones,
+    slice_number,
+)
 
 JOINT_LINE: Final = "#56B4E9"
+LEFT_JOINT_LINE: Final = "#009E73"
+"""Colors of the right and the left ilium in the DICOM segmentation; pictures of one color have the first."""
 EDEMA: Final = "#E69F00"
 QUADRANT: Final = "#FFFFFF"
 
 LEGEND: Final = (
-    (JOINT_LINE, Message("joint")),
+    (JOINT_LINE, Message("right joint")),
+    (LEFT_JOINT_LINE, Message("left joint")),
     (QUADRANT, Message("quadrants")),
     (EDEMA, Message("edema")),
 )
@@ -188,10 +199,11 @@ def annotated(
                 given |= mask & bool(scores[side].edema[quadrant])
     pen.outline(edema & ~given, EDEMA, 0.9, opacity=150)
     pen.outline(edema & given, EDEMA, 2.2)
-    for joint in found.values():
+    for side, joint in found.items():
         if joint is not None:
-            pen.line(joint.joint_line, JOINT_LINE, 2.2)
-            pen.line(_split_line(joint), QUADRANT, 1.2, opacity=200)
+            pen.line(joint.joint_line, JOINT_LINE if side is Side.RIGHT else LEFT_JOINT_LINE, 2.2)
+            if joint.divided:
+                pen.line(_split_line(joint), QUADRANT, 1.2, opacity=200)
     marked = Image.alpha_composite(plain.convert("RGBA"), pen.layer()).convert("RGB")
     draw = ImageDraw.Draw(marked)
     for side, joint in found.items():
@@ -213,13 +225,24 @@ def _split_line(joint: JointSlice) -> FloatArray:
 
 def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore, view: View) -> None:
     """Draw the point of each quadrant beside it, and intensity and depth below the joint."""
-    for quadrant, point in score.edema.items():
+    letters = {"intense": "I ", "deep": "D "}
+    points = {**{quadrant.value: point for quadrant, point in score.edema.items()}, "intense": score.intense}
+    for item, at in item_places(joint, view).items():
+        point = points.get(item, score.deep)
+        text = NOT_EVALUABLE if point is None else str(point)
+        _badge(draw, at, letters.get(item, "") + text, given=point == 1)
+
+
+def item_places(joint: JointSlice, view: View) -> dict[str, Point]:
+    """Return the (x, y) on a panel of the point of each item, by its key in `score.json`."""
+    places = {}
+    for quadrant in Quadrant:
         (x, y), *_ = view.place(_label_place(joint, quadrant)[None])
-        _badge(draw, _inside((x, y), view), NOT_EVALUABLE if point is None else str(point), given=point == 1)
+        places[quadrant.value] = _inside((x, y), view)
     (x, y), *_ = view.place(joint.joint_line[-1][None] + [[6.0, 0.0]])
-    for step, (letter, point) in enumerate((("I", score.intense), ("D", score.deep))):
-        text = f"{letter} {NOT_EVALUABLE}" if point is None else f"{letter} {point}"
-        _badge(draw, _inside((x + (2 * step - 1) * 21, y), view), text, given=point == 1)
+    for step, item in enumerate(("intense", "deep")):
+        places[item] = _inside((x + (2 * step - 1) * 21, y), view)
+    return places
 
 
 def _label_place(joint: JointSlice, quadrant: Quadrant) -> FloatArray:
@@ -255,7 +278,7 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     width, height = view.size
     middle, bottom = HEADER_PIXELS / 2, HEADER_PIXELS + height
     index = scored.score.slices.indices[position]
-    name = words.say("Slice {slice}", slice=index)
+    name = words.say("Slice {slice}", slice=slice_number(index))
     large = picture_font(22, words)
     draw.text((12, middle), name, font=large, fill=TEXT, anchor="lm")
     where = Message(

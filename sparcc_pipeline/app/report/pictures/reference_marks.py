@@ -16,7 +16,7 @@ from sparcc_pipeline.sparcc.intensity import CSF, DISC, VESSELS
 from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.volume import BoolArray, FloatArray
 
-REFERENCE: Final = "#009E73"
+REFERENCE: Final = "#F0E442"
 MARROW: Final = "#CC79A7"
 
 REFERENCE_MARKS: Final = {

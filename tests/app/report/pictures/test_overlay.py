@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from sparcc_pipeline.anatomy import Side
-from sparcc_pipeline.app.report.pictures.overlay import EDEMA, HEADER_PIXELS, JOINT_LINE, display_window, draw_overlays
+from sparcc_pipeline.app.report.pictures.overlay import (
+    EDEMA,
+    HEADER_PIXELS,
+    JOINT_LINE,
+    LEFT_JOINT_LINE,
+    display_window,
+    draw_overlays,
+)
 from sparcc_pipeline.app.report.pictures.reference_marks import REFERENCE, marrow_values, reference_legend
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.volume import BoolArray, Volume
@@ -94,10 +101,11 @@ def test_a_slice_without_edema_has_no_outline(scored: Scored) -> None:
 def test_both_joint_lines_are_drawn_where_the_joints_are(scored: Scored) -> None:
     picture = np.asarray(draw_overlays(scored)[0])[HEADER_PIXELS:-34]
     half = picture[:, picture.shape[1] // 2 + 4 :]
-    columns = np.flatnonzero(_where(half, JOINT_LINE).sum(axis=0) > 100)
+    right, left = (np.flatnonzero(_where(half, color).sum(axis=0) > 100) for color in (JOINT_LINE, LEFT_JOINT_LINE))
 
     # Joints at columns 48.5 and 100.5 of the image, 1.2 mm each; 4.8 picture pixels a mm.
-    assert columns.max() - columns.min() == pytest.approx(52 * 1.2 * 4.8, abs=8)
+    assert left.max() - right.min() == pytest.approx(52 * 1.2 * 4.8, abs=8)
+    assert right.max() < left.min()
 
 
 def test_the_window_follows_the_marrow_not_the_lesion_or_the_units(scored: Scored) -> None:

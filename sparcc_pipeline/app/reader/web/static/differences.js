@@ -16,7 +16,7 @@ export function differenceList(differences, go, other, key, extra = null) {
   const rows = differences.map((each) => {
     const what = `${jointName(each.joint)} · ${shortItemName(each.item)}`;
     const name = make("button", { type: "button", class: "plain" }, what);
-    const cells = [make("td", {}, String(each.slice ?? "–")), make("td", {}, name)];
+    const cells = [make("td", {}, String(each.slice_index === undefined || each.slice_index === null ? "–" : each.slice_index + 1)), make("td", {}, name)];
     for (const value of [each.reading, each[key]]) cells.push(make("td", { class: value === 1 ? "one" : "" }, make("span", {}, point(value))));
     if (extra) cells.push(make("td", {}, extra[1](each)));
     return make("tr", { click: () => go(each), "data-item": `${each.slice} ${each.joint} ${each.item}` }, ...cells);

@@ -118,7 +118,7 @@ export class Form {
     const entries = this.reading.visit(this.label).joints.filter((entry) => this.reading.items.some((item) => entry[item] === null));
     byId("reasons").replaceChildren(...entries.map((entry) => {
       const text = say("Slice {slice} {joint}: {reason}", {
-        slice: entry.slice, joint: jointName(entry.joint), reason: entry.reason ? reasonName(entry.reason) : say("reason missing"),
+        slice: this.reading.numberOf(this.label, entry.slice), joint: jointName(entry.joint), reason: entry.reason ? reasonName(entry.reason) : say("reason missing"),
       });
       const change = () => this.notEvaluable(entry.slice, entry.joint, this.reading.items.filter((item) => entry[item] === null));
       return make("li", {}, make("button", { type: "button", class: "plain", click: change, disabled: !this.reading.editable }, text));
@@ -181,10 +181,11 @@ export class Form {
     if (!this.reading.editable) return this.refuse();
     if (this.isFinal(slice)) return undefined;
     const { label } = this;
+    const number = this.reading.numberOf(label, slice);
     const entry = this.reading.joint(label, slice, joint);
     const title = items.length === this.reading.items.length
-      ? say("Slice {slice}, {joint}: nothing is evaluable because", { slice, joint: jointName(joint) })
-      : say("Slice {slice}, {joint}, {item}: not evaluable because", { slice, joint: jointName(joint), item: items.map(itemName).join(", ") });
+      ? say("Slice {slice}, {joint}: nothing is evaluable because", { slice: number, joint: jointName(joint) })
+      : say("Slice {slice}, {joint}, {item}: not evaluable because", { slice: number, joint: jointName(joint), item: items.map(itemName).join(", ") });
     const back = items.every((item) => entry[item] === null) ? [["evaluable", say("it is evaluable")]] : [];
     const reason = await choose(title, null, [...this.kase.reasons.map((each) => [each, reasonName(each)]), ...back]);
     if (reason === "evaluable") for (const item of items) this.reading.set(label, slice, joint, item, 0);

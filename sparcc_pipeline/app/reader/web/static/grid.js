@@ -135,12 +135,12 @@ export class Grid {
   show(label, looked, differs = () => false, judge = () => null) {
     this.label = label;
     this.table.setAttribute("aria-label", say("Points of time point {label}", { label }));
-    const { first } = this.reading.visit(label);
     for (const [row, slice] of this.reading.slices.entries()) {
       const line = this.cells[row][0].parentElement;
       line.classList.toggle("looked", slice === looked);
-      line.firstElementChild.textContent = slice;
-      line.firstElementChild.title = say("Slice {slice} of the stack", { slice: first + row + 1 });
+      const number = this.reading.numberOf(label, slice);
+      line.firstElementChild.textContent = number;
+      line.firstElementChild.title = say("{place} of the {count} slices", { place: slice, count: this.reading.slices.length });
       for (const [column, [joint, item]] of this.columns.entries()) {
         const value = this.reading.joint(label, slice, joint)[item];
         this.fill(this.cells[row][column], label, slice, joint, item, value);
@@ -152,7 +152,7 @@ export class Grid {
       const check = this.cells[row][this.columns.length];
       check.firstChild.textContent = read ? "✓" : "";
       check.classList.toggle("read", read);
-      check.setAttribute("aria-label", read ? say("Slice {slice}: read", { slice }) : say("Slice {slice}: not yet read", { slice }));
+      check.setAttribute("aria-label", read ? say("Slice {slice}: read", { slice: number }) : say("Slice {slice}: not yet read", { slice: number }));
     }
     this.roam();
   }
@@ -166,7 +166,7 @@ export class Grid {
     const shown = value === null ? say("not evaluable") : value;
     cell.setAttribute(
       "aria-label",
-      say("Slice {slice}, {joint}, {item}: {value}", { slice, joint: jointName(joint), item: itemName(item), value: shown }),
+      say("Slice {slice}, {joint}, {item}: {value}", { slice: this.reading.numberOf(label, slice), joint: jointName(joint), item: itemName(item), value: shown }),
     );
   }
 

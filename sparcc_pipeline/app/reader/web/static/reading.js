@@ -72,6 +72,11 @@ export class Reading {
     return this.content.visits[label];
   }
 
+  /** Return the number of a slice that people read (1 is the most anterior of the stack); `slice` is 1-6 within the six. */
+  numberOf(label, slice) {
+    return this.visit(label).first + slice;
+  }
+
   joint(label, slice, joint) {
     return this.visit(label).joints.find((each) => each.slice === slice && each.joint === joint);
   }
