@@ -6,6 +6,7 @@ Contents: `ReaderDatabase`, `Writing`, `open_reader_database`, `lock_database`.
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ Clock = Callable[[], datetime]
 KEY_FILE: Final = "secret.key"
 HEAD_FILE: Final = "audit.head"
 HEAD_LOCK: Final = "audit.lock"
+LONGEST_WAIT_S: Final = 30.0
+_BUSY: Final = "expected a database that answers, found it busy or out of reach; try again"
 SYSTEM: Final = "system"
 """User in the trail for commands on the server, where no user is signed in."""
 
@@ -93,6 +96,7 @@ class ReaderDatabase:
     folder: Path
     clock: Clock
     key: bytes = field(repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -108,6 +112,9 @@ class ReaderDatabase:
         ------
         OutputError : the database is busy or cannot be reached
         """
+        # Threads of one process wait here in turn: SQLite's own waiting is by chance, and gives up after some seconds.
+        if not self._turn.acquire(timeout=LONGEST_WAIT_S):
+            raise OutputError(_BUSY)
         try:
             with self.engine.begin() as connection:
                 # PostgreSQL locks this row before the first read; SQLite locked the whole file at the start.
@@ -115,7 +122,9 @@ class ReaderDatabase:
                 work = Writing(connection, trail.stamp(self.clock()), self.key, self.kept_head)
                 yield work
         except OperationalError as error:
-            raise OutputError("expected a database that answers, found it busy or out of reach; try again") from error
+            raise OutputError(_BUSY) from error
+        finally:
+            self._turn.release()
         if work.head is not None:
             self._keep(work.head, replace=work.end_lost)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -257,3 +259,16 @@ def test_the_head_beside_a_backup_finds_an_older_state_put_back(world: World, tm
     noted = trail.read_head(tmp_path / "backup.tar.head", old.key)
     assert noted is not None and any("were cut off" in finding for finding in old.verify(noted).findings)
     old.engine.dispose()
+
+
+def test_many_writers_wait_in_turn(database: ReaderDatabase) -> None:
+    """Together they hold the database longer than SQLite's own patience."""
+
+    def write(number: int) -> None:
+        with database.writing() as work:
+            time.sleep(0.35)
+            work.record("ann", "save", "C", new={"a": number})
+
+    with ThreadPoolExecutor(18) as pool:
+        list(pool.map(write, range(18)))
+    assert database.verify().sound and database.verify().entries == 24
