@@ -50,6 +50,13 @@ class RoleName(StrEnum):
     SITE = "site"
 
 
+class FormName(StrEnum):
+    """The forms of a reading."""
+
+    INFLAMMATION = "inflammation"
+    STRUCTURAL = "structural"
+
+
 @reader_app.command()
 def serve(
     settings: SettingsFile = None,
@@ -179,11 +186,15 @@ def user_reset(name: Annotated[str, typer.Argument(help="Name of the user.")], s
 def assign(
     readers: Annotated[list[str], typer.Argument(metavar="READER...", help="Names of the readers.")],
     settings: SettingsFile = None,
+    form: Annotated[
+        FormName,
+        typer.Option(help="inflammation (SPARCC on STIR) or structural (SSS on T1, where every visit has T1)."),
+    ] = FormName.INFLAMMATION,
 ) -> None:
     """Assign all cases to readers, each in a random order."""
     from sparcc_pipeline.app.reader.run import run_assign
 
-    run_assign(readers, settings)
+    run_assign(readers, settings, structural=form is FormName.STRUCTURAL)
 
 
 @reader_app.command("lock-database")
@@ -255,7 +266,10 @@ def restore(
 def audit_verify(
     settings: SettingsFile = None,
     head: Annotated[
-        str | None, typer.Option(metavar="NUMBER:HASH", help="The newest entry that was noted earlier.")
+        str | None,
+        typer.Option(
+            metavar="HEAD", help="The newest entry noted earlier, NUMBER:HASH, or the .head file of a backup."
+        ),
     ] = None,
 ) -> None:
     """Verify that the audit trail is complete and unchanged.

@@ -192,6 +192,25 @@ def steps(
     run_steps(trial_sources(clinical), protocol, allocation, dosing, out, force=force)
 
 
+@trial_app.command()
+def structural(
+    readings: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Tables structural.csv of sparcc reader export.", readable=False),
+    ],
+    protocol: ProtocolFile = None,
+    out: OptionalOutFolder = None,
+    force: ForceOption = False,
+) -> None:
+    """Show the agreement of structural readings (SSS on T1).
+
+    For fat, erosion, backfill and ankylosis: between readers and within each reader, status and change.
+    """
+    from sparcc_pipeline.app.trial_data.structural import run_structural
+
+    run_structural(readings, protocol, out, force=force)
+
+
 Lang = Annotated[LanguageName, typer.Option("--lang", help="Language of the report.")]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ Clock = Callable[[], datetime]
 KEY_FILE: Final = "secret.key"
 HEAD_FILE: Final = "audit.head"
 HEAD_LOCK: Final = "audit.lock"
+LONGEST_WAIT_S: Final = 30.0
+_BUSY: Final = "expected a database that answers, found it busy or out of reach; try again"
 SYSTEM: Final = "system"
 """User in the trail for commands on the server, where no user is signed in."""
 
@@ -41,7 +44,9 @@ class Writing:
     connection: Connection
     now: str
     _key: bytes = field(repr=False)
+    _kept: Callable[[], trail.Head | None] = field(repr=False)
     head: trail.Head | None = None
+    end_lost: bool = False
 
     def record(
         self,
@@ -53,7 +58,21 @@ class Writing:
         new: Mapping[str, Any] | None = None,
         reason: str = "",
     ) -> None:
-        """Append an entry to the audit trail."""
+        """Append an entry to the trail; before it, if the kept head is not in the trail, one that the end is lost."""
+        if self.head is None and not trail.continues(self.connection, self._kept()):
+            self.end_lost = True
+            self._append(SYSTEM, trail.END_LOST, HEAD_FILE, None, None, "")
+        self._append(who, action, subject, old, new, reason)
+
+    def _append(
+        self,
+        who: str,
+        action: str,
+        subject: str,
+        old: Mapping[str, Any] | None,
+        new: Mapping[str, Any] | None,
+        reason: str,
+    ) -> None:
         entry = {
             "at": self.now,
             "who": who,
@@ -79,6 +98,7 @@ class ReaderDatabase:
     folder: Path
     clock: Clock
     key: bytes = field(repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -94,20 +114,25 @@ class ReaderDatabase:
         ------
         OutputError : the database is busy or cannot be reached
         """
+        # Threads of one process wait here in turn: SQLite's own waiting is by chance, and gives up after some seconds.
+        if not self._turn.acquire(timeout=LONGEST_WAIT_S):
+            raise OutputError(_BUSY)
         try:
             with self.engine.begin() as connection:
                 # PostgreSQL locks this row before the first read; SQLite locked the whole file at the start.
                 connection.execute(update(STATE).values(id=1))
-                work = Writing(connection, trail.stamp(self.clock()), self.key)
+                work = Writing(connection, trail.stamp(self.clock()), self.key, self.kept_head)
                 yield work
         except OperationalError as error:
-            raise OutputError("expected a database that answers, found it busy or out of reach; try again") from error
+            raise OutputError(_BUSY) from error
+        finally:
+            self._turn.release()
         if work.head is not None:
-            self._keep(work.head)
+            self._keep(work.head, replace=work.end_lost)
 
     def kept_head(self) -> trail.Head | None:
-        """Return the head of the trail in the file beside the database."""
-        return trail.read_head(self.folder / HEAD_FILE)
+        """Return the head of the trail in the file beside the database; None without a valid signature."""
+        return trail.read_head(self.folder / HEAD_FILE, self.key)
 
     def verify(self, noted: trail.Head | None = None) -> trail.Verdict:
         """Check the audit trail and the locked readings against the head beside the database and a noted head."""
@@ -120,13 +145,13 @@ class ReaderDatabase:
         """Return True after the database lock: no reading can change, and scores may be shown."""
         return connection.execute(select(STATE.c.database_locked_at)).scalar_one() is not None
 
-    def _keep(self, head: trail.Head) -> None:
+    def _keep(self, head: trail.Head, *, replace: bool) -> None:
         with (self.folder / HEAD_LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = self.kept_head()
             # Two writers may arrive here in the wrong order: never replace a newer head.
-            if kept is None or kept.seq < head.seq:
-                trail.write_head(self.folder / HEAD_FILE, head)
+            if replace or kept is None or kept.seq < head.seq:
+                trail.write_head(self.folder / HEAD_FILE, head, self.key)
 
 
 def lock_database(work: Writing, who: str, reason: str) -> bool:
@@ -161,13 +186,16 @@ def open_reader_database(settings: ReaderSettings, clock: Clock) -> ReaderDataba
     close_to_others(engine)
     database = ReaderDatabase(engine, folder, clock, key)
     with database.reading() as connection:
-        used = trail.head_of(connection).seq > 0
-    if fresh and used:
+        head = trail.head_of(connection)
+    if fresh and head.seq > 0:
         engine.dispose()
         (folder / KEY_FILE).unlink()
         raise ConfigError(
             f"expected {KEY_FILE} in {folder}, found a used database without it; restore the folder from a backup"
         )
+    if fresh:
+        # From now on a missing file means that it was removed.
+        trail.write_head(folder / HEAD_FILE, head, key)
     return database
 
 

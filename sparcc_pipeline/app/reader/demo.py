@@ -18,7 +18,7 @@ import typer
 from sqlalchemy import update
 
 from sparcc_pipeline.app.reader.accounts.roles import Role
-from sparcc_pipeline.app.reader.accounts.users import add_user
+from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.cases.importing import Known, ManifestRow, import_cases
 from sparcc_pipeline.app.reader.database import ReaderDatabase, open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
@@ -194,8 +194,9 @@ def _fill(folder: Path, visits: Sequence[DemoVisit]) -> None:
     settings = load_settings(draft)
     database = open_reader_database(settings, utc_now)
     _import(database, folder, visits, config)
+    accounts = Accounts(database, settings.session)
     for number, (name, role) in enumerate(USERS.items(), 1):
-        add_user(database, settings.session, name, f"U{number}", role, password=PASSWORD, must_change=False)
+        accounts.add(name, f"U{number}", role, password=PASSWORD, must_change=False)
     with database.writing() as work:
         for reader in readers(work.connection, Role.READER.value):
             everything = [case.id for case in cases(work.connection, training=False)]

@@ -11,14 +11,18 @@ import typer
 from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.audit import files as audit_files
-from sparcc_pipeline.app.reader.audit.backup import restore_backup, write_backup
-from sparcc_pipeline.app.reader.audit.trail import Head
+from sparcc_pipeline.app.reader.audit.backup import HEAD_SUFFIX, restore_backup, write_backup
+from sparcc_pipeline.app.reader.audit.trail import Head, read_head
 from sparcc_pipeline.app.reader.audit.verification import verify_all
 from sparcc_pipeline.app.reader.cases.from_ledger import NightLedger
 from sparcc_pipeline.app.reader.cases.importing import ManifestRow, import_cases, read_known, read_manifest
+from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase, lock_database, open_reader_database
-from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
+from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, assign, cases, readers
+from sparcc_pipeline.app.reader.reliability.calibration import require_training_set
 from sparcc_pipeline.app.reader.settings import ReaderSettings, load_settings
+from sparcc_pipeline.app.reader.structural.cases import with_t1
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.study.files import write_text
@@ -39,8 +43,23 @@ def run_serve(settings_file: Path | None, night: Desk | None = None) -> None:
     night : the night whose morning the page shows too
     """
     settings = load_settings(settings_file)
+    if (dead_end := _dead_end(settings)) is not None:
+        typer.echo(f"warning: {dead_end}", err=True)
     typer.echo(f"The reading page is at http://{settings.server.host}:{settings.server.port}; stop it with Ctrl-C.")
     serve(settings, night)
+
+
+def _dead_end(settings: ReaderSettings) -> ConfigError | None:
+    """Return the error that keeps every case closed; None if readers can begin."""
+    database = open_reader_database(settings, utc_now)
+    try:
+        with database.reading() as connection:
+            require_training_set(connection, settings)
+    except ConfigError as error:
+        return error
+    finally:
+        database.engine.dispose()
+    return None
 
 
 def serve(settings: ReaderSettings, night: Desk | None = None) -> None:
@@ -105,16 +124,21 @@ def run_user_reset(name: str, settings_file: Path | None) -> None:
         raise ConfigError("expected the name of a user, found another; see the administrator's page") from error
 
 
-def run_assign(names: list[str], settings_file: Path | None) -> None:
-    """Assign all cases of the trial to readers."""
+def run_assign(names: list[str], settings_file: Path | None, *, structural: bool = False) -> None:
+    """Assign all cases of the trial to readers, for inflammation or for structural lesions."""
     settings, database = _open(settings_file)
     with database.writing() as work:
+        if not structural:
+            require_training_set(work.connection, settings)
         known = {row.name: row for row in readers(work.connection, Role.READER)}
         if unknown := sorted(set(names) - set(known)):
             raise ConfigError(f"expected names of active readers, found {unknown[0]!r}; add the user first")
         every = [row.id for row in cases(work.connection, training=False)]
+        if structural:
+            every = with_t1(work.connection, PictureStore(database.folder), every)
+        kind = STRUCTURAL if structural else PRIMARY
         for name in sorted(set(names)):
-            count = assign(work, known[name], every, settings.reading, by=SYSTEM)
+            count = assign(work, known[name], every, settings.reading, kind=kind, by=SYSTEM)
             typer.echo(f"{name}: {count} cases")
 
 
@@ -144,7 +168,9 @@ def run_backup(file: Path, settings_file: Path | None) -> None:
     """Save everything into one file."""
     settings, database = _open(settings_file)
     write_backup(database, settings, file)
-    typer.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+    typer.echo(
+        f"{file}: {file.stat().st_size / 1e6:.1f} MB. Keep {file.name}{HEAD_SUFFIX} elsewhere: it shows a cut end."
+    )
 
 
 def run_restore(file: Path, settings_file: Path | None) -> None:
@@ -157,12 +183,22 @@ def run_restore(file: Path, settings_file: Path | None) -> None:
 def run_audit_verify(settings_file: Path | None, head: str | None) -> None:
     """Check the trail, the locked readings and the stored images."""
     _, database = _open(settings_file)
-    try:
-        number, _, digest = (head or "0:").partition(":")
-        noted = Head(int(number), digest) if head else None
-    except ValueError as error:
-        raise ConfigError("expected --head as NUMBER:HASH, found another form; copy the printed value") from error
+    noted = None if head is None else _noted_head(database, head)
     _report_check(database, noted)
+
+
+def _noted_head(database: ReaderDatabase, text: str) -> Head:
+    """Return the head that was noted as NUMBER:HASH, or kept as the file beside a backup."""
+    number, _, digest = text.partition(":")
+    if number.isdigit() and digest:
+        return Head(int(number), digest)
+    kept = read_head(Path(text), database.key)
+    if kept is None:
+        raise ConfigError(
+            "expected --head as NUMBER:HASH, or the .head file of a backup of this page, found another; copy the "
+            "printed value"
+        )
+    return kept
 
 
 def run_audit_export(file: Path, settings_file: Path | None) -> None:

@@ -78,11 +78,21 @@ class Reading(_Section):
 
 
 class Calibration(_Section):
-    """The training set before the real cases: number of visits that count, and the ICC to pass."""
+    """The training set before the real cases: number of visits that count, and the ICCs to pass."""
 
     required: bool
     visits: Annotated[int, Field(ge=3, le=500)]
     icc: Annotated[float, Field(ge=-1, le=1)]
+    icc_change: Annotated[float, Field(ge=-1, le=1)]
+
+
+class Structural(_Section):
+    """The optional second form on T1: differences of two readers above which a third reads."""
+
+    limit_fat: Annotated[int, Field(ge=0, le=40)]
+    limit_erosion: Annotated[int, Field(ge=0, le=40)]
+    limit_backfill: Annotated[int, Field(ge=0, le=20)]
+    limit_ankylosis: Annotated[int, Field(ge=0, le=20)]
 
 
 class ReaderSettings(_Section):
@@ -94,6 +104,7 @@ class ReaderSettings(_Section):
     session: Session
     reading: Reading
     calibration: Calibration
+    structural: Structural
     folder: Path = Field(default=Path(), exclude=True)
 
     @property

@@ -66,10 +66,12 @@ VISITS = Table(
     Column("images", String(32), nullable=False, unique=True),
     Column("machine", String(32), unique=True),
     Column("known", Text),
+    Column("level", Text),
     UniqueConstraint("case_id", "visit"),
 )
-"""`images` and `machine` are random folders of the store, `known` holds the known items of a training visit (JSON). The
-trail holds a digest of all stored files."""
+"""`images` and `machine` are random folders of the store, `known` holds the known items of a training visit (JSON),
+`level` the matrix from the indices of the case's first scored time point (JSON). The trail holds a digest of all stored
+files."""
 
 ASSIGNMENTS = Table(
     "reader_assignments",

@@ -24,6 +24,7 @@ TRIAL_RESULT: Final = ResultKind(
     "sparcc-trial/",
     re.compile(
         r"trial\.json|(participants|visits|instruments|readings|items|scores|queries|status|eligibility|steps|codebook"
+        r"|structural_agreement"
         r"|cdisc_mapping)\.(csv|parquet)"
     ),
 )

@@ -37,6 +37,8 @@ from sparcc_pipeline.volume import TissueMaps, Volume
 from ..conftest import EDEMA, MARROW, KnownSegmenter, make_stir, make_tissue
 
 PASSWORD = "a long enough password"
+CODE = r"\b[A-Z2-9]{5}-[A-Z2-9]{5}\b"
+"""Code of a case on a page."""
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 USERS = {
     "ann": Role.READER,

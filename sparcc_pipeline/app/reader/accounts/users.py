@@ -1,22 +1,23 @@
 """Users, passwords and sessions of the reading page.
 
-Contents: `Accounts`, `add_user`. A session is a random token in a cookie; the database holds its hash. Every sign-in
+Contents: `Accounts`. A session is a random token in a cookie; the database holds its hash. Every sign-in
 creates a new token, so that a token planted before the sign-in is worthless.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, select, update
 
-from sparcc_pipeline.app.reader.accounts.passwords import Passwords
+from sparcc_pipeline.app.reader.accounts.names import require_valid
+from sparcc_pipeline.app.reader.accounts.passwords import Lane, Passwords
 from sparcc_pipeline.app.reader.accounts.roles import Role, User
-from sparcc_pipeline.app.reader.audit.trail import stamp
+from sparcc_pipeline.app.reader.accounts.throttle import Throttle
+from sparcc_pipeline.app.reader.audit.trail import digest_of, stamp
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase
 from sparcc_pipeline.app.reader.settings import Session
 from sparcc_pipeline.app.reader.tables import SESSIONS, USERS
@@ -25,11 +26,12 @@ from sparcc_pipeline.app.study.config import LanguageCode
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.message import Message
 
-NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{1,31}")
-CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
 SEEN_EVERY: Final = timedelta(seconds=30)
 """Shortest time between two updates of a session's last use."""
-SIGNATURE_REFUSED: Final = "signature_refused"
+SIGN_INS_A_MINUTE: Final = 60
+"""Most sign-ins from one address in a minute, right or wrong; a hospital may have one address."""
+ACCOUNT_FACTOR: Final = 5
+"""The account itself is locked after this many times the wrong passwords of one address: an attack from many places."""
 
 
 class Accounts:
@@ -38,6 +40,12 @@ class Accounts:
     def __init__(self, database: ReaderDatabase, settings: Session) -> None:
         self._database, self._settings = database, settings
         self._passwords = Passwords(settings.argon2_memory_kib, settings.argon2_passes)
+        # A stranger who guesses passwords takes neither the place nor the tries of a signature.
+        self._sign_in_lane, self._signature_lane = Lane(1, 12), Lane(2, 200)
+        minutes = timedelta(minutes=settings.lockout_minutes)
+        self._wrong_sign_ins = Throttle(settings.failures, minutes, database.clock)
+        self._wrong_signatures = Throttle(settings.failures, minutes, database.clock)
+        self._sign_ins = Throttle(SIGN_INS_A_MINUTE, timedelta(minutes=1), database.clock)
 
     @property
     def shortest_password(self) -> int:
@@ -60,10 +68,10 @@ class Accounts:
         ------
         ConfigError : name or code is not valid or is taken, or the password is too short
         """
-        _require_form(name, code)
+        require_valid(name, code)
         password = password or secrets.token_urlsafe(12)
         self._require_long(password)
-        hashed = self._passwords.hash(password)
+        hashed = self._passwords.hash(password, self._signature_lane)
         with self._database.writing() as work:
             taken = work.connection.execute(select(USERS.c.id).where((USERS.c.name == name) | (USERS.c.code == code)))
             if taken.first() is not None:
@@ -81,7 +89,8 @@ class Accounts:
                     language="en",
                 )
             )
-            work.record(by, "add_user", name, new={"code": code, "role": role.value})
+            new = {"code": code, "role": role.value, "password": digest_of(hashed), "must_change": must_change}
+            work.record(by, "add_user", name, new=new)
         return password
 
     def reset(self, name: str, *, by: str = SYSTEM) -> str:
@@ -92,13 +101,14 @@ class Accounts:
         Refusal : no such user
         """
         password = secrets.token_urlsafe(12)
-        hashed = self._passwords.hash(password)
+        hashed = self._passwords.hash(password, self._signature_lane)
         with self._database.writing() as work:
             user = _existing(work.connection.execute(select(USERS).where(USERS.c.name == name)).first())
             values = {"password_hash": hashed, "must_change": True, "failures": 0, "locked_until": None}
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(**values))
             work.connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == user.id))
-            work.record(by, "reset_password", name)
+            work.record(by, "reset_password", name, new={"password": digest_of(hashed), "must_change": True})
+        self._wrong_sign_ins.clear_name(name)
         return password
 
     def set_active(self, name: str, active: bool, *, by: str) -> None:
@@ -134,35 +144,42 @@ class Accounts:
                     count=self._settings.shortest_password,
                 ),
             )
-        hashed = self._passwords.hash(new)
+        hashed = self._passwords.hash(new, self._signature_lane)
         with self._database.writing() as work:
             changed = {"password_hash": hashed, "must_change": False}
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(**changed))
             work.connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == user.id))
-            work.record(user.name, "change_password", user.name)
+            new_values = {"password": digest_of(hashed), "must_change": False}
+            work.record(user.name, "change_password", user.name, new=new_values)
 
     def set_language(self, user: User, code: LanguageCode) -> None:
         """Set the language of a user's pages."""
         with self._database.writing() as work:
             work.connection.execute(update(USERS).where(USERS.c.id == user.id).values(language=code))
 
-    def sign_in(self, name: str, password: str) -> str:
-        """Sign in and return the token of the new session.
+    def sign_in(self, name: str, password: str, address: str) -> str:
+        """Sign in from an address and return the token of the new session.
 
         Raises
         ------
-        Refusal : wrong name or password, or the account is locked or closed; the message is the same for all
+        Refusal : wrong name or password, or too many tries; the message is the same for all
         """
+        place = (address, name)
+        if self._sign_ins.is_closed(address) or self._wrong_sign_ins.is_closed(place):
+            raise Refusal(401, "sign_in", _WRONG)
+        self._sign_ins.count(address)
         with self._database.reading() as connection:
             row = connection.execute(select(USERS).where(USERS.c.name == name)).first()
-        if not self._right(row, password):
-            self._count_failure(row, name, "sign_in_refused")
+        right = self._passwords.is_right(None if row is None else row.password_hash, password, self._sign_in_lane)
+        if not right or row is None or not row.active or self.is_locked_out(row):
+            self._count_wrong_sign_in(row, place)
             raise Refusal(401, "sign_in", _WRONG)
-        assert row is not None
+        self._wrong_sign_ins.clear(place)
         token = secrets.token_urlsafe(32)
         oldest = stamp(self._database.clock() - timedelta(hours=self._settings.longest_hours))
         with self._database.writing() as work:
-            self._clear(work.connection, row)
+            if row.failures:
+                work.connection.execute(update(USERS).where(USERS.c.id == row.id).values(failures=0))
             work.connection.execute(delete(SESSIONS).where(SESSIONS.c.created_at < oldest))
             work.connection.execute(
                 SESSIONS.insert().values(
@@ -215,16 +232,22 @@ class Accounts:
 
         Raises
         ------
-        Refusal : wrong password; it counts like a wrong sign-in, and too many end all sessions of the user
+        Refusal : wrong password; too many end all sessions of the user, sign-ins of strangers do not count
         """
         with self._database.reading() as connection:
             row = connection.execute(select(USERS).where(USERS.c.id == user.id)).one()
-        if not self._right(row, password):
-            self._count_failure(row, row.name, SIGNATURE_REFUSED)
+        if not self._passwords.is_right(row.password_hash, password, self._signature_lane) or not row.active:
+            if self._wrong_signatures.count(user.id):
+                self._end_sessions(row)
             raise Refusal(403, "wrong_password", Message("the password is wrong"))
-        if row.failures:
-            with self._database.writing() as work:
-                self._clear(work.connection, row)
+        self._wrong_signatures.clear(user.id)
+
+    def _end_sessions(self, row: Row[Any]) -> None:
+        """End all sessions after too many wrong signatures; the next session has its tries again."""
+        with self._database.writing() as work:
+            work.connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == row.id))
+            work.record(SYSTEM, "signatures_refused", row.name, new={"tries": self._settings.failures})
+        self._wrong_signatures.clear(row.id)
 
     def all_users(self) -> list[Row[Any]]:
         """Return every user, by name."""
@@ -235,32 +258,23 @@ class Accounts:
         """Return True while an account is locked after too many wrong passwords."""
         return row.locked_until is not None and row.locked_until > stamp(self._database.clock())
 
-    def _right(self, row: Row[Any] | None, password: str) -> bool:
-        """Return True if password and account allow a sign-in; takes equally long for an unknown user."""
-        right = self._passwords.is_right(None if row is None else row.password_hash, password)
-        return right and row is not None and row.active and not self.is_locked_out(row)
-
-    def _count_failure(self, row: Row[Any] | None, name: str, action: str) -> None:
+    def _count_wrong_sign_in(self, row: Row[Any] | None, place: tuple[str, str]) -> None:
+        """Count a wrong password; the trail gets one entry for all tries of an address, and none for unknown names."""
+        closed = self._wrong_sign_ins.count(place)
+        if row is None or self.is_locked_out(row):
+            return
+        most = self._settings.failures * ACCOUNT_FACTOR
         with self._database.writing() as work:
-            known = row is not None
-            # A password typed into the name field must not enter the trail.
-            work.record(name if known else "unknown", action, name if known else "unknown")
-            if row is None or self.is_locked_out(row):
-                return
-            current = work.connection.execute(select(USERS.c.failures).where(USERS.c.id == row.id)).scalar_one()
-            values: dict[str, Any] = {"failures": current + 1}
-            if current + 1 >= self._settings.failures:
+            mine = USERS.c.id == row.id
+            count = work.connection.execute(select(USERS.c.failures).where(mine)).scalar_one() + 1
+            values: dict[str, Any] = {"failures": count}
+            if closed:
+                work.record(SYSTEM, "sign_ins_refused", row.name, new={"tries": self._settings.failures})
+            if count >= most:
                 until = self._database.clock() + timedelta(minutes=self._settings.lockout_minutes)
                 values = {"failures": 0, "locked_until": stamp(until)}
-                if action == SIGNATURE_REFUSED:
-                    # Not after failed sign-ins: otherwise a stranger could end the sessions of any user.
-                    work.connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == row.id))
-                work.record(SYSTEM, "lock_out", name, new={"until": values["locked_until"]})
-            work.connection.execute(update(USERS).where(USERS.c.id == row.id).values(**values))
-
-    @staticmethod
-    def _clear(connection: Any, row: Row[Any]) -> None:
-        connection.execute(update(USERS).where(USERS.c.id == row.id).values(failures=0, locked_until=None))
+                work.record(SYSTEM, "lock_out", row.name, new={"until": values["locked_until"]})
+            work.connection.execute(update(USERS).where(mine).values(**values))
 
     def _require_long(self, password: str) -> None:
         if len(password) < self._settings.shortest_password:
@@ -271,18 +285,6 @@ class Accounts:
 
 
 _WRONG: Final = Message("wrong name or password, or too many tries; wait and try again")
-
-
-def add_user(database: ReaderDatabase, settings: Session, name: str, code: str, role: Role, **options: Any) -> str:
-    """Add a user, see `Accounts.add`."""
-    return Accounts(database, settings).add(name, code, role, **options)
-
-
-def _require_form(name: str, code: str) -> None:
-    if not NAME.fullmatch(name):
-        raise ConfigError("expected a name of 2-32 small letters, digits, . - and _, found another; change it")
-    if not CODE.fullmatch(code):
-        raise ConfigError("expected a code of 1-16 letters, digits, - and _, found another; change it")
 
 
 def _hashed(token: str) -> str:

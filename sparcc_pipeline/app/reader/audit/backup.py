@@ -17,17 +17,21 @@ from typing import Final
 
 from sqlalchemy import make_url
 
+from sparcc_pipeline.app.reader.audit.trail import write_head
 from sparcc_pipeline.app.reader.cases.picture_store import IMAGES, MACHINE
 from sparcc_pipeline.app.reader.database import HEAD_FILE, KEY_FILE, ReaderDatabase
 from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.errors import InputError, OutputError
+
+HEAD_SUFFIX: Final = ".head"
+"""Ending of the file beside a backup that holds the signed head alone, to be kept elsewhere."""
 
 DATABASE: Final = "database.sqlite"
 FILES: Final = (KEY_FILE, HEAD_FILE, IMAGES, MACHINE)
 
 
 def write_backup(database: ReaderDatabase, settings: ReaderSettings, file: Path) -> None:
-    """Save everything into a new file that only its owner can read, complete or not at all.
+    """Save everything into a new file that only its owner can read, complete or not at all, and the head beside it.
 
     Raises
     ------
@@ -56,6 +60,8 @@ def write_backup(database: ReaderDatabase, settings: ReaderSettings, file: Path)
                     archive.add(database.folder / name, name)
             raw.flush()
         partial.rename(file)
+        if (kept := database.kept_head()) is not None:
+            write_head(file.with_name(f"{file.name}{HEAD_SUFFIX}"), kept, database.key)
     except OSError as error:
         raise OutputError(
             f"expected a folder where a backup can be written, found {file.parent} not usable; choose another"

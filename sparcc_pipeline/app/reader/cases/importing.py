@@ -19,6 +19,7 @@ from sqlalchemy import Connection, func, select
 
 from sparcc_pipeline.app.reader.audit.trail import digest_of, plain
 from sparcc_pipeline.app.reader.cases.image_view import view_images
+from sparcc_pipeline.app.reader.cases.levels import cases_of, match_levels
 from sparcc_pipeline.app.reader.cases.machine_result import machine_result, overlay_of, read_score
 from sparcc_pipeline.app.reader.cases.picture_store import IMAGES, MACHINE, PictureStore, as_uint16
 from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase
@@ -30,7 +31,7 @@ from sparcc_pipeline.app.study.saved_study import STUDY_FILE, load_study
 from sparcc_pipeline.app.study.score import CHOSEN_BY_USER, Segmented, require_not_cut
 from sparcc_pipeline.errors import InputError, SparccError, TooFewSlicesError
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
-from sparcc_pipeline.volume import same_geometry
+from sparcc_pipeline.volume import sacroiliac_bones, same_geometry
 
 Known = Mapping[str, int | None]
 """Known items of a training visit, by "slice_index.joint.item"."""
@@ -126,18 +127,20 @@ def import_cases(
     ----------
     known : known items of a training set; None for the cases of the trial
     """
-    imported, present, failed = 0, 0, []
+    imported, present, failed = [], 0, []
     for row in rows:
         progress(f"Row {row.number}")
         try:
             if _is_present(database, row, training=known is not None):
                 present += 1
                 continue
-            _import(database, row, known)
-            imported += 1
+            imported.append(_import(database, row, known))
         except SparccError as error:
             failed.append((row.number, error))
-    return ImportReport(imported, present, tuple(failed))
+    for case in cases_of(database, imported):
+        progress("Matching the levels of a case")
+        match_levels(database, PictureStore(database.folder), case)
+    return ImportReport(len(imported), present, tuple(failed))
 
 
 def _is_present(database: ReaderDatabase, row: ManifestRow, *, training: bool) -> bool:
@@ -154,7 +157,8 @@ def _is_present(database: ReaderDatabase, row: ManifestRow, *, training: bool) -
         )
 
 
-def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str, str], Known] | None) -> None:
+def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str, str], Known] | None) -> str:
+    """Import one time point; return its folder of images."""
     true = None if known is None else known.get((row.participant, row.visit))
     if known is not None and not true:
         raise InputError("expected known items of this training visit, found none; add them to the table")
@@ -172,7 +176,8 @@ def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str
     machine = None
     if document is not None:
         overlay = None if segmented is None else overlay_of(segmented)
-        machine, more = store.put_machine(machine_result(document, segmented, slices), overlay)
+        bones = None if segmented is None else sacroiliac_bones(segmented.tissue.anatomy)
+        machine, more = store.put_machine(machine_result(document, segmented, slices), overlay, bones)
         digests |= more
     try:
         _insert(database, row, true, {"images": images, "machine": machine}, digests)
@@ -181,6 +186,7 @@ def _import(database: ReaderDatabase, row: ManifestRow, known: Mapping[tuple[str
         if machine is not None:
             store.remove(MACHINE, machine)
         raise
+    return images
 
 
 def _segmented(score: Path | None, geometry: Any) -> tuple[Segmented | None, SixSlices | None]:
@@ -206,12 +212,13 @@ def _insert(
     training = true is not None
     known = None if true is None else json.dumps(true, sort_keys=True)
     with database.writing() as work:
-        case = _case_for(work.connection, row.participant, training)
+        case, number = _case_for(work.connection, row.participant, training)
         work.connection.execute(VISITS.insert().values(case_id=case, visit=row.visit, known=known, **folders))
         new: dict[str, Any] = {
             "visit": row.visit,
             "training": training,
             "case": case,
+            "round": number,
             "known": known,
             **folders,
             "files": len(digests),
@@ -220,17 +227,18 @@ def _insert(
         work.record(SYSTEM, "import", row.participant, new=new)
 
 
-def _case_for(connection: Connection, participant: str, training: bool) -> int:
-    """Return the case for a further time point: the newest one, or a new one if that is assigned or full."""
+def _case_for(connection: Connection, participant: str, training: bool) -> tuple[int, int]:
+    """Return the case for a further time point, and its round: the newest, or a new one if that is assigned or full."""
     mine = (CASES.c.participant == participant, CASES.c.training == training)
     newest = connection.execute(select(CASES).where(*mine).order_by(CASES.c.round.desc())).first()
     if newest is not None:
         given = connection.execute(select(ASSIGNMENTS.c.id).where(ASSIGNMENTS.c.case_id == newest.id)).first()
         visits = connection.execute(select(func.count()).where(VISITS.c.case_id == newest.id)).scalar_one()
         if given is None and visits < len(LABELS):
-            return int(newest.id)
-    new = CASES.insert().values(participant=participant, training=training, round=newest.round + 1 if newest else 1)
-    return int(connection.execute(new.returning(CASES.c.id)).scalar_one())
+            return int(newest.id), int(newest.round)
+    number = int(newest.round) + 1 if newest is not None else 1
+    new = CASES.insert().values(participant=participant, training=training, round=number)
+    return int(connection.execute(new.returning(CASES.c.id)).scalar_one()), number
 
 
 def known_items(text: str) -> Iterator[tuple[int, str, str, int | None]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from sparcc_pipeline.app.reader.readings.views import ImagesView, MachineResult
 from sparcc_pipeline.app.study.files import write_bytes
 from sparcc_pipeline.errors import OutputError
+from sparcc_pipeline.volume import BoolArray
 
 IMAGES: Final = "images"
 MACHINE: Final = "machine"
@@ -28,6 +30,7 @@ RESULT_FILE: Final = "result.json"
 STIR_NAME: Final = "stir"
 T1_NAME: Final = "t1"
 OVERLAY_NAME: Final = "overlay"
+BONES_FILE: Final = "bones.npz"
 
 _LARGEST: Final = 65535
 
@@ -45,11 +48,15 @@ class PictureStore:
             files |= _slices(T1_NAME, t1.astype("<u2"))
         return self._put(IMAGES, files)
 
-    def put_machine(self, result: MachineResult, overlay: NDArray[np.uint8] | None) -> tuple[str, dict[str, str]]:
-        """Store the machine's result and its overlay, edema probability x 255 as (slices, rows, columns)."""
+    def put_machine(
+        self, result: MachineResult, overlay: NDArray[np.uint8] | None, bones: BoolArray | None = None
+    ) -> tuple[str, dict[str, str]]:
+        """Store the machine's result, its overlay (edema probability x 255) and its bones, (slices, rows, columns)."""
         files = {RESULT_FILE: result.model_dump_json().encode()}
         if overlay is not None:
             files |= _slices(OVERLAY_NAME, overlay)
+        if bones is not None:
+            files[BONES_FILE] = _bones_bytes(bones)
         return self._put(MACHINE, files)
 
     def view(self, name: str) -> ImagesView:
@@ -67,6 +74,14 @@ class PictureStore:
     def overlay(self, name: str, slice_index: int) -> bytes | None:
         """Return the probability of edema on one slice, gzip of uint8; None if there is none."""
         return self._slice(MACHINE, name, OVERLAY_NAME, slice_index)
+
+    def bones(self, name: str | None) -> BoolArray | None:
+        """Return the bones of a scored time point, (slices, rows, columns) bool; None if there are none."""
+        if name is None or not (self._folder / MACHINE / name / BONES_FILE).is_file():
+            return None
+        with np.load(io.BytesIO(self._read(MACHINE, name, BONES_FILE)), allow_pickle=False) as stored:
+            shape = tuple(stored["shape"].tolist())
+            return np.unpackbits(stored["bones"], count=int(np.prod(shape))).reshape(shape).astype(bool)
 
     def digests(self, part: str, name: str) -> dict[str, str]:
         """Return the SHA-256 of every file of a folder; empty if the folder is missing."""
@@ -107,6 +122,12 @@ class PictureStore:
             return (self._folder / part / name / series / f"{slice_index:04d}.gz").read_bytes()
         except FileNotFoundError:
             return None
+
+
+def _bones_bytes(bones: BoolArray) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, bones=np.packbits(bones), shape=np.array(bones.shape))
+    return content.getvalue()
 
 
 def _slices(name: str, stack: NDArray[Any]) -> dict[str, bytes]:

@@ -71,7 +71,7 @@ def assign(
     last = connection.execute(select(func.max(ASSIGNMENTS.c.position)).where(*mine)).scalar_one()
     start = 0.0 if last is None else floor(last) + 1.0
     places = [(case, repeat, _share(settings.seed, kind, reader.id, case, repeat, "place")) for case in new]
-    if kind == PRIMARY:
+    if kind in (PRIMARY, "structural"):
         places += [
             (case, 2, _after(place, _share(settings.seed, kind, reader.id, case, 2, "place")))
             for case, _, place in places
@@ -103,6 +103,7 @@ def _insert(
         )
     )
     new = {"case": case, "reader": reader.name, "kind": kind, "repeat": repeat, "seed": seed, "visit_order": order}
+    new["position"] = repr(position)
     work.record(by, "assign", code, new=new)
 
 

@@ -188,7 +188,17 @@ def points(content: Content) -> Iterator[tuple[str, int, JointName, Item, int | 
                 yield label, joint.slice, joint.joint, item, joint.value(item)
 
 
-def changes(old: Content, new: Content) -> tuple[dict[str, Any], dict[str, Any]]:
+def changes_read_slice(old: Content, new: Content) -> bool:
+    """Return True if a slice that was marked as read differs in the new content, or was moved."""
+    for label, visit in old.visits.items():
+        after = new.visits[label]
+        read = [(before, now) for before, now in zip(visit.joints, after.joints, strict=True) if before.read]
+        if any(before != now for before, now in read) or (read and after.first != visit.first):
+            return True
+    return False
+
+
+def changes(old: Model, new: Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the differences for the audit trail: old and new values by their place."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     names = [name for name in after if after[name] != before.get(name)]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from sparcc_pipeline.app.reader.readings import adjudication
 from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION, PRIMARY, cases
 from sparcc_pipeline.app.reader.readings.content import Model
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, STRUCTURAL_THIRD, is_structural
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS, USERS, VISITS
 from sparcc_pipeline.trial.protocol.definition import Protocol
 
@@ -25,6 +26,7 @@ class CaseReader(Model):
 
     reader: str
     repeat: int
+    structural: bool
     state: Progress
 
 
@@ -67,7 +69,9 @@ def case_progress(connection: Connection, protocol: Protocol) -> list[CaseProgre
         if row.kind == ADJUDICATION:
             adjudicators[row.case_id] = row.name, state
         else:
-            given[row.case_id].append(CaseReader(reader=row.name, repeat=row.repeat, state=state))
+            given[row.case_id].append(
+                CaseReader(reader=row.name, repeat=row.repeat, structural=is_structural(row.kind), state=state)
+            )
     found = []
     for case in [*cases(connection, training=False), *cases(connection, training=True)]:
         who, how_far = adjudicators.get(case.id, (None, None))
@@ -98,7 +102,7 @@ def reader_progress(connection: Connection) -> list[ReaderProgress]:
     rows = connection.execute(
         select(ASSIGNMENTS.c.id, USERS.c.name, USERS.c.role)
         .join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id)
-        .where(ASSIGNMENTS.c.kind.in_((PRIMARY, ADJUDICATION)))
+        .where(ASSIGNMENTS.c.kind.in_((PRIMARY, ADJUDICATION, STRUCTURAL, STRUCTURAL_THIRD)))
         .order_by(USERS.c.name)
     )
     counts: dict[tuple[str, str], list[bool]] = defaultdict(list)

@@ -17,6 +17,7 @@ from sparcc_pipeline.app.reader.database import SYSTEM, ReaderDatabase
 from sparcc_pipeline.app.reader.readings.export_tables import export_tables
 from sparcc_pipeline.app.reader.readings.locked_visits import locked_visits
 from sparcc_pipeline.app.reader.settings import ReaderSettings
+from sparcc_pipeline.app.reader.structural.tables import structural_tables
 from sparcc_pipeline.app.results.score_document import json_text
 from sparcc_pipeline.app.results.store import ResultFolder, ResultKind
 from sparcc_pipeline.app.results.tables import Table, csv_text, parquet_bytes
@@ -31,7 +32,7 @@ EXPORT_RESULT: Final = ResultKind(
     MAIN_FILE,
     "sparcc-readings/",
     re.compile(
-        r"export\.json|(readings|readings_revised|reading_items|counted|agreement|machine)\.(csv|parquet)"
+        r"export\.json|(readings|readings_revised|reading_items|counted|agreement|machine|structural|structural_items)\.(csv|parquet)"
         r"|dicom(/[A-Za-z0-9_.-]+\.dcm)?"
     ),
 )
@@ -64,8 +65,9 @@ def export_readings(
         if not locked and not reason:
             raise BlindingError(_NOT_LOCKED)
         visits = locked_visits(connection)
+        structural = structural_tables(connection)
     store = PictureStore(database.folder)
-    tables = export_tables(visits, store, load_protocol(settings.protocol_file))
+    tables = export_tables(visits, store, load_protocol(settings.protocol_file)) | structural
     with ResultFolder(folder, force=force, kind=EXPORT_RESULT) as result:
         _write_tables(tables, result.path)
         counts = {name: len(table.rows) for name, table in tables.items()}

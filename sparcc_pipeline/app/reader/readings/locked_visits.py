@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
-from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION
+from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION, PRIMARY
 from sparcc_pipeline.app.reader.readings.content import LABELS, Content, VisitReading
+from sparcc_pipeline.app.reader.readings.stored import REVISED
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, READINGS, USERS, VISITS
 from sparcc_pipeline.sparcc.score import SparccScore
 from sparcc_pipeline.trial.reading import Reading
+
+INFLAMMATION: Final = (PRIMARY, REVISED, ADJUDICATION)
+"""Kinds of readings with the form of inflammation."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def locked_visits(connection: Connection) -> list[LockedVisit]:
         .join(ASSIGNMENTS, ASSIGNMENTS.c.id == READINGS.c.assignment_id)
         .join(USERS, USERS.c.id == ASSIGNMENTS.c.user_id)
         .join(CASES, CASES.c.id == ASSIGNMENTS.c.case_id)
-        .where(READINGS.c.state == "locked", CASES.c.training.is_(False))
+        .where(READINGS.c.state == "locked", READINGS.c.kind.in_(INFLAMMATION), CASES.c.training.is_(False))
         .order_by(CASES.c.participant, CASES.c.round, USERS.c.code, ASSIGNMENTS.c.repeat, READINGS.c.version)
     )
     newest = {(row.assignment_id, row.kind): row for row in rows}

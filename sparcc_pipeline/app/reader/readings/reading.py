@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.audit.trail import digest_of, reading_digest
+from sparcc_pipeline.app.reader.cases.levels import Levels
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase, Writing
 from sparcc_pipeline.app.reader.readings import content as form
@@ -21,18 +22,27 @@ from sparcc_pipeline.app.reader.readings.assignments import TRAINING, Assignment
 from sparcc_pipeline.app.reader.readings.content import Content
 from sparcc_pipeline.app.reader.readings.stored import (
     REVISED,
+    has_seen_machine,
     image_folders,
     newest,
     state_of,
     totals,
-    versions,
+    visits_of,
 )
-from sparcc_pipeline.app.reader.readings.views import EarlierVersion, ReadingState, ReasonedChange
+from sparcc_pipeline.app.reader.readings.views import ReadingState, ReasonedChange
+from sparcc_pipeline.app.reader.structural.content import (
+    AnyContent,
+    StructuralContent,
+    content_of,
+    fresh,
+    inflammation,
+    is_structural,
+    missing,
+)
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
 _INCOMPLETE: Final = Message("the reading is not complete yet")
 
@@ -51,16 +61,7 @@ class Readings:
                 return state_of(row)
             return None if revised else self._fresh(connection, assignment)
 
-    def earlier(self, assignment: Assignment) -> list[EarlierVersion]:
-        """Return locked versions that a correction replaces."""
-        with self._database.reading() as connection:
-            rows = versions(connection, assignment)
-        return [
-            EarlierVersion(version=row.version, locked_at=row.locked_at, reason=after.reason)
-            for row, after in zip(rows, rows[1:], strict=False)
-        ]
-
-    def save(self, user: User, assignment: Assignment, revision: int, content: Content) -> ReadingState:
+    def save(self, user: User, assignment: Assignment, revision: int, content: AnyContent) -> ReadingState:
         """Save an open reading.
 
         Raises
@@ -70,9 +71,14 @@ class Readings:
         self._require_form(assignment, content)
         with self._database.writing() as work:
             self._require_open_database(work)
+            self._require_blind(work, assignment)
             row = newest(work.connection, assignment)
             before = self._fresh(work.connection, assignment) if row is None else state_of(row)
             _require_revision(before, revision)
+            if assignment.kind == TRAINING and form.changes_read_slice(
+                inflammation(before.content), inflammation(content)
+            ):
+                raise Refusal(409, "final", Message("a slice whose feedback was shown cannot change"))
             if row is None:
                 row = self._insert(work, assignment, assignment.kind, before.content)
             return self._update(work, user, assignment, row, content)
@@ -86,10 +92,11 @@ class Readings:
         """
         with self._database.writing() as work:
             self._require_open_database(work)
+            self._require_blind(work, assignment)
             row = newest(work.connection, assignment)
             state = self._fresh(work.connection, assignment) if row is None else state_of(row)
             _require_revision(state, revision)
-            if lacking := form.missing(state.content):
+            if lacking := missing(state.content):
                 raise Refusal(422, "incomplete", _INCOMPLETE, {"missing": lacking})
             assert row is not None
             return _lock(work, user, assignment, row, "lock")
@@ -106,17 +113,16 @@ class Readings:
         with self._database.writing() as work:
             self._require_open_database(work)
             row = newest(work.connection, assignment)
-            seen = work.connection.execute(
-                select(ASSIGNMENTS.c.second_opinion_at).where(ASSIGNMENTS.c.id == assignment.id)
-            ).scalar_one()
             if row is None or row.state != "locked":
                 raise Refusal(409, "locked", Message("only a locked reading can be corrected"))
-            if seen is not None or assignment.kind == TRAINING:
+            if assignment.kind == TRAINING:
                 raise refusal.locked()
+            self._require_blind(work, assignment)
             opened = self._insert(
-                work, assignment, row.kind, Content.model_validate_json(row.content), row.version + 1, reason.strip()
+                work, assignment, row.kind, content_of(row.kind, row.content), row.version + 1, reason.strip()
             )
-            new = {"version": opened.version, "kind": opened.kind}
+            digest = digest_of(opened.content + opened.reasons)
+            new = {"version": opened.version, "kind": opened.kind, "digest": digest}
             work.record(user.name, "correct", assignment.code, new=new, reason=reason.strip())
             return state_of(opened)
 
@@ -161,9 +167,9 @@ class Readings:
             state = state_of(row)
             _require_revision(state, revision)
             given = {(r.label, r.slice, r.joint, r.item) for r in state.reasons if r.reason.strip()}
-            lacking = form.missing(state.content) + [
+            lacking = missing(state.content) + [
                 {"label": a[0], "slice": a[1], "joint": a[2], "item": a[3]}
-                for a, b in zip(form.points(state.content), form.points(primary), strict=True)
+                for a, b in zip(form.points(inflammation(state.content)), form.points(primary), strict=True)
                 if a != b and a[:4] not in given
             ]
             if lacking:
@@ -176,10 +182,10 @@ class Readings:
         user: User,
         assignment: Assignment,
         row: Row[Any],
-        content: Content,
+        content: AnyContent,
         reasons: Sequence[ReasonedChange] = (),
     ) -> ReadingState:
-        old, new = form.changes(Content.model_validate_json(row.content), content)
+        old, new = form.changes(content_of(row.kind, row.content), content)
         values = {
             "content": content.model_dump_json(),
             "reasons": json.dumps([each.model_dump() for each in reasons], ensure_ascii=False),
@@ -193,7 +199,7 @@ class Readings:
         return state_of(work.connection.execute(select(READINGS).where(READINGS.c.id == row.id)).one())
 
     def _insert(
-        self, work: Writing, assignment: Assignment, kind: str, content: Content, version: int = 1, reason: str = ""
+        self, work: Writing, assignment: Assignment, kind: str, content: AnyContent, version: int = 1, reason: str = ""
     ) -> Row[Any]:
         return work.connection.execute(
             READINGS.insert()
@@ -213,12 +219,10 @@ class Readings:
 
     def _fresh(self, connection: Connection, assignment: Assignment) -> ReadingState:
         """Return an empty form."""
-        first = {
-            label: self._store.view(folder).proposed_first
-            for label, folder in image_folders(connection, assignment).items()
-        }
-        content = Content(visits={label: form.blank(index) for label, index in first.items()})
-        fresh = {
+        rows = visits_of(connection, assignment)
+        first = Levels(rows, {label: self._store.view(row.images) for label, row in rows.items()}).first_slices
+        content = fresh(assignment.kind, first)
+        state = {
             "kind": assignment.kind,
             "version": 1,
             "state": "open",
@@ -226,22 +230,40 @@ class Readings:
             "saved_at": "",
             "locked_at": None,
         }
-        return ReadingState.model_validate(fresh | {"content": content, "totals": totals(content)})
+        return ReadingState.model_validate(state | {"content": content, "totals": totals(content)})
 
-    def _require_form(self, assignment: Assignment, content: Content) -> None:
+    def _require_form(self, assignment: Assignment, content: AnyContent) -> None:
         with self._database.reading() as connection:
             folders = image_folders(connection, assignment)
-        if set(content.visits) != set(folders):
+        structural = isinstance(content, StructuralContent)
+        if set(content.visits) != set(folders) or structural != is_structural(assignment.kind):
             raise refusal.invalid()
         for label, visit in content.visits.items():
-            if visit.first + SLICES_SCORED > self._store.view(folders[label]).series.stir.slices:
+            if visit.first + len(visit.joints) // 2 > self._store.view(folders[label]).series.stir.slices:
                 raise refusal.invalid()
-        if wrong := form.impossible(content):
+        if isinstance(content, Content) and (wrong := form.impossible(content)):
             raise Refusal(
                 422,
                 "impossible",
                 Message("intense or deep edema needs edema in the same joint and slice"),
                 {"where": wrong},
+            )
+
+    def may_correct(self, assignment: Assignment) -> bool:
+        """Return True if a locked reading of this case may be corrected."""
+        with self._database.reading() as connection:
+            row = newest(connection, assignment)
+            seen = not is_structural(assignment.kind) and has_seen_machine(connection, assignment)
+            blind = assignment.kind != TRAINING and not seen
+            locked = row is not None and row.state == "locked"
+            return blind and locked and not self._database.is_locked(connection)
+
+    def _require_blind(self, work: Writing, assignment: Assignment) -> None:
+        """Refuse to read images after the machine's score of the same images was shown to this person."""
+        # The machine scores no structural lesion.
+        if not is_structural(assignment.kind) and has_seen_machine(work.connection, assignment):
+            raise Refusal(
+                409, "locked", Message("you have seen the machine's score of these images: this reading cannot change")
             )
 
     def _opened(self, work: Writing, assignment: Assignment) -> Content:

@@ -5,14 +5,14 @@ Contents: `SecondOpinions`. After the opening the primary reading cannot be corr
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.cases.picture_store import PictureStore
 from sparcc_pipeline.app.reader.database import ReaderDatabase
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment, assignments_of
-from sparcc_pipeline.app.reader.readings.content import ITEMS, VisitReading
-from sparcc_pipeline.app.reader.readings.stored import newest, state_of, visits_of
+from sparcc_pipeline.app.reader.readings.content import ITEMS, Content, VisitReading
+from sparcc_pipeline.app.reader.readings.stored import all_locked, newest, state_of, visits_of
 from sparcc_pipeline.app.reader.readings.views import (
     Difference,
     MachineResult,
@@ -21,7 +21,7 @@ from sparcc_pipeline.app.reader.readings.views import (
     SecondOpinionView,
 )
 from sparcc_pipeline.app.reader.settings import SecondOpinion
-from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS
+from sparcc_pipeline.app.reader.tables import ASSIGNMENTS
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.message import Message
@@ -57,7 +57,12 @@ class SecondOpinions:
         row = newest(connection, assignment)
         if row is None or row.state != "locked":
             return "later"
-        return "available" if self._when == "each" or _all_locked(connection, assignment) else "later"
+        return "available" if all_locked(connection, self._before(connection, assignment)) else "later"
+
+    def _before(self, connection: Connection, assignment: Assignment) -> list[Assignment]:
+        """Return the assignments to be locked first: all of the reader, or at least those of the same images."""
+        mine = assignments_of(connection, assignment.user_id, PRIMARY)
+        return [each for each in mine if self._when == "all" or each.case_id == assignment.case_id]
 
     def open(self, user: User, assignment: Assignment) -> None:
         """Open the second opinion permanently.
@@ -91,11 +96,10 @@ class SecondOpinions:
             folders = {label: row.machine for label, row in visits_of(connection, assignment).items()}
         assert primary is not None
         reading = state_of(primary)
+        content = Content.model_validate_json(primary.content)
         return SecondOpinionView(
             visits={
-                label: _compare(
-                    reading.content.visits[label], _NO_MACHINE if name is None else self._store.result(name)
-                )
+                label: _compare(content.visits[label], _NO_MACHINE if name is None else self._store.result(name))
                 for label, name in folders.items()
             },
             primary=reading,
@@ -122,15 +126,6 @@ class SecondOpinions:
             raise refusal.forbidden()
         if assignment.second_opinion_at is None:
             raise Refusal(409, "not_opened", Message("the second opinion is not open yet"))
-
-
-def _all_locked(connection: Connection, assignment: Assignment) -> bool:
-    """Return True if the newest version of every case of this reader is locked, repeats included."""
-    mine = [each.id for each in assignments_of(connection, assignment.user_id, PRIMARY)]
-    rows = connection.execute(
-        select(READINGS.c.assignment_id, READINGS.c.state).where(READINGS.c.assignment_id.in_(mine))
-    ).all()
-    return {row.assignment_id for row in rows} == set(mine) and all(row.state == "locked" for row in rows)
 
 
 def _compare(reading: VisitReading, machine: MachineResult) -> MachineView:

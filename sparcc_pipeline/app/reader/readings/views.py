@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from sparcc_pipeline.app.reader.readings.content import Comment, Content, Item, JointName, Label, Model, Totals
+from sparcc_pipeline.app.reader.structural.content import StructuralContent, StructuralTotals
 
 SecondOpinionState = Literal["off", "later", "available", "opened", "filed"]
-Mode = Literal["primary", "adjudication", "training"]
-ReadingKind = Literal["primary", "adjudication", "training", "revised"]
+Mode = Literal["primary", "adjudication", "training", "structural", "structural_third"]
+ReadingKind = Literal["primary", "adjudication", "training", "revised", "structural", "structural_third"]
 Polygon = list[tuple[float, float]]
 
 
@@ -57,9 +58,15 @@ class ImagesView(Model):
 
 
 class VisitView(ImagesView):
-    """One time point with its label."""
+    """One time point with its label.
+
+    `proposed` is false where no machine proposed the six slices; `level` is the matrix from the indices of the first
+    time point of the page that has one, None without a registration.
+    """
 
     label: Label
+    proposed: bool
+    level: list[list[float]] | None
 
 
 class ReasonedChange(Model):
@@ -81,8 +88,8 @@ class ReadingState(Model):
     revision: int
     saved_at: str
     locked_at: str | None
-    content: Content
-    totals: dict[Label, Totals]
+    content: Content | StructuralContent
+    totals: dict[Label, Totals | StructuralTotals]
     reasons: list[ReasonedChange] = []
 
 
@@ -100,6 +107,7 @@ class CaseView(Model):
     code: str
     mode: Mode
     second_opinion: SecondOpinionState
+    may_correct: bool
     visits: list[VisitView]
     reading: ReadingState
     earlier: list[EarlierVersion]
@@ -179,22 +187,29 @@ class KnownDifference(Model):
 
 
 class TrainingAgreement(Model):
-    """Agreement with the training set so far; `icc` is None with too few visits."""
+    """Agreement with the training set so far; an ICC is None with too few values.
+
+    `pass_mark_change` is None if the training set has no changes.
+    """
 
     cases: int
     visits: int
     icc: float | None
+    icc_change: float | None
+    changes: int
     mean_difference: float
     pass_mark: float
+    pass_mark_change: float | None
     needed: int
     passed: bool
 
 
 class FeedbackVisit(Model):
-    """One time point of a training case, after lock."""
+    """One time point of a training case: its judged slices, and its known total once all are read."""
 
     total: int | None
     known_total: int | None
+    judged: list[int]
     differences: list[KnownDifference]
 
 

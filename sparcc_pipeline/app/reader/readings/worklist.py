@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from sparcc_pipeline.app.reader.accounts.roles import User
 from sparcc_pipeline.app.reader.readings.assignments import Assignment, assignments_of, is_next
-from sparcc_pipeline.app.reader.readings.content import Content, Model
+from sparcc_pipeline.app.reader.readings.content import Model
 from sparcc_pipeline.app.reader.readings.stored import newest
 from sparcc_pipeline.app.reader.readings.views import SecondOpinionState
+from sparcc_pipeline.app.reader.structural.content import content_of, is_structural
 from sparcc_pipeline.app.reader.web.site import Site
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
-
-JOINT_SLICES = SLICES_SCORED * 2
+from sparcc_pipeline.sparcc.structural import STRUCTURAL_SLICES
 
 
 class Row(Model):
@@ -39,10 +39,11 @@ def worklist(site: Site, connection: Connection, user: User, *kinds: str, closed
 
 def _row(site: Site, connection: Connection, assignment: Assignment, closed: bool) -> Row:
     saved = newest(connection, assignment)
-    items = len(assignment.visits) * JOINT_SLICES
+    slices = STRUCTURAL_SLICES if is_structural(assignment.kind) else SLICES_SCORED
+    items = len(assignment.visits) * slices * 2
     done = 0
     if saved is not None:
-        visits = Content.model_validate_json(saved.content).visits.values()
+        visits = content_of(assignment.kind, saved.content).visits.values()
         done = sum(joint.read for visit in visits for joint in visit.joints)
         state: Literal["waiting", "open", "started", "locked"] = "locked" if saved.state == "locked" else "started"
     else:

@@ -44,6 +44,7 @@ ACCESS: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("GET", "/calibration"): _READING,
     ("POST", "/calibration/repeat"): _READING,
     ("GET", "/coordinator"): frozenset({Role.COORDINATOR}),
+    ("GET", "/coordinator/readers"): frozenset({Role.COORDINATOR}),
     ("POST", "/coordinator/assign"): frozenset({Role.COORDINATOR}),
     ("POST", "/coordinator/adjudicator"): frozenset({Role.COORDINATOR}),
     ("GET", "/night"): _NIGHT,

@@ -5,16 +5,18 @@ Contents: `api_routes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, StrictInt
+from sqlalchemy import Row
 
+from sparcc_pipeline.app.reader.cases.levels import Levels
 from sparcc_pipeline.app.reader.readings.adjudication import give_to_least_busy
 from sparcc_pipeline.app.reader.readings.assignments import PRIMARY, Assignment
 from sparcc_pipeline.app.reader.readings.content import NO_NUL, QUALITIES, REASONS, Comment, Content, Model
-from sparcc_pipeline.app.reader.readings.stored import image_folders
+from sparcc_pipeline.app.reader.readings.stored import earlier_versions, image_folders, visits_of
 from sparcc_pipeline.app.reader.readings.views import (
     CaseView,
     FeedbackView,
@@ -23,6 +25,8 @@ from sparcc_pipeline.app.reader.readings.views import (
     SecondOpinionView,
     VisitView,
 )
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, StructuralContent
+from sparcc_pipeline.app.reader.structural.third import give_third
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.site import Site, signed_in
 
@@ -39,12 +43,14 @@ class Save(Model):
     """A reading to save, and the revision that it is based on."""
 
     revision: Revision
-    content: Content
+    content: Content | StructuralContent
 
 
-class SaveRevision(Save):
+class SaveRevision(Model):
     """A revised reading to save, with a reason for each changed point."""
 
+    revision: Revision
+    content: Content
     reasons: Annotated[list[ReasonedChange], Field(max_length=1000)]
 
 
@@ -92,7 +98,8 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
     def case(request: Request, code: Code) -> CaseView:
         assignment = own(request, code)
         with site.database.reading() as connection:
-            folders = image_folders(connection, assignment)
+            rows = visits_of(connection, assignment)
+            earlier = earlier_versions(connection, assignment)
             second_opinion = site.opinions.state(connection, assignment)
         reading = site.readings.state(assignment)
         assert reading is not None
@@ -101,11 +108,10 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
                 "code": assignment.code,
                 "mode": assignment.kind,
                 "second_opinion": second_opinion,
-                "visits": [
-                    VisitView(label=label, **dict(site.store.view(folder))) for label, folder in folders.items()
-                ],
+                "may_correct": site.readings.may_correct(assignment),
+                "visits": _visits(site, rows),
                 "reading": reading,
-                "earlier": site.readings.earlier(assignment),
+                "earlier": earlier,
                 "reasons": REASONS,
                 "qualities": QUALITIES,
             }
@@ -124,6 +130,21 @@ def _images(router: APIRouter, site: Site, own: Own) -> None:
         return _gzipped(content)
 
 
+def _visits(site: Site, rows: Mapping[str, Row[Any]]) -> list[VisitView]:
+    """Return the images of every time point, each with the slices at which its reading opens."""
+    levels = Levels(rows, {label: site.store.view(row.images) for label, row in rows.items()})
+    first, matrices = levels.first_slices, levels.matrices
+    return [
+        VisitView(
+            **{**dict(view), "proposed_first": first[label]},
+            label=label,
+            proposed=bool(view.joints),
+            level=matrices[label],
+        )
+        for label, view in levels.views.items()
+    ]
+
+
 def _reading(router: APIRouter, site: Site, own: Own) -> None:
     @router.put("/reading")
     def save(request: Request, code: Code, body: Save) -> ReadingState:
@@ -134,6 +155,9 @@ def _reading(router: APIRouter, site: Site, own: Own) -> None:
         user, assignment = signed_in(request), own(request, code)
         site.accounts.require_password(user, body.password)
         locked = site.readings.lock(user, assignment, body.revision)
+        if assignment.kind == STRUCTURAL:
+            with site.database.writing() as work:
+                give_third(work, assignment.case_id, site.settings.structural, site.settings.reading)
         if assignment.kind == PRIMARY:
             with site.database.writing() as work:
                 give_to_least_busy(work, assignment.case_id, site.protocol, site.settings.reading)

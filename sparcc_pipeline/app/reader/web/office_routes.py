@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sparcc_pipeline.app.reader.accounts.roles import Role
 from sparcc_pipeline.app.reader.audit import files as audit_files
 from sparcc_pipeline.app.reader.audit.trail import stamp
+from sparcc_pipeline.app.reader.audit.verification import verify_tables
 from sparcc_pipeline.app.reader.database import lock_database
 from sparcc_pipeline.app.reader.readings import adjudication
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases, readers
@@ -52,6 +53,7 @@ def _coordinator(router: APIRouter, site: Site) -> None:
             return site.page(
                 request,
                 "coordinator.html",
+                dead_end=site.training.is_dead_end(connection),
                 cases=case_progress(connection, site.protocol),
                 readers=[row.name for row in readers(connection, Role.READER)],
                 adjudicators=[row.name for row in readers(connection, Role.ADJUDICATOR)],
@@ -144,7 +146,7 @@ def _database_lock(router: APIRouter, site: Site) -> None:
 def _audit_page(router: APIRouter, site: Site) -> None:
     @router.get("/audit")
     def audit(request: Request, page: PageNumber = 1, who: FilterText = "", action: FilterText = "") -> Response:
-        verdict = site.database.verify()
+        verdict = verify_tables(site.database)
         with site.database.reading() as connection:
             rows, pages = audit_files.entries(connection, page, who, action)
             actions = audit_files.actions(connection)
@@ -161,7 +163,7 @@ def _audit_files(router: APIRouter, site: Site) -> None:
 
     @router.get("/audit.pdf")
     def audit_pdf(request: Request) -> Response:
-        verdict = site.database.verify()
+        verdict = verify_tables(site.database)
         with site.database.reading() as connection:
             rows = audit_files.without_saves(connection)
         shown = {"entries": rows, "font_url": REPORT_FONT.as_uri(), "made_at": stamp(site.database.clock())}

@@ -15,10 +15,12 @@ from sparcc_pipeline.app.reader.readings.assignments import ADJUDICATION, PRIMAR
 from sparcc_pipeline.app.reader.readings.content import NO_NUL
 from sparcc_pipeline.app.reader.readings.stored import newest
 from sparcc_pipeline.app.reader.readings.worklist import worklist
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, STRUCTURAL_THIRD
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import SESSION_COOKIE
 from sparcc_pipeline.app.reader.web.refusal import Refusal
 from sparcc_pipeline.app.reader.web.site import LANGUAGE_COOKIE, Site, local_path, signed_in, static_file, user_of
+from sparcc_pipeline.message import Message
 
 FIRST_PAGE = {
     Role.READER: "/worklist",
@@ -33,6 +35,11 @@ FIRST_PAGE = {
 ShortText = Annotated[str, Form(max_length=200, pattern=NO_NUL)]
 
 Code = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
+
+
+def address_of(request: Request) -> str:
+    """Return the network address of a request; behind a proxy, the one that the proxy reports."""
+    return request.client.host if request.client is not None else ""
 
 
 def page_routes(site: Site) -> APIRouter:
@@ -60,13 +67,18 @@ def _all_users(router: APIRouter, site: Site) -> None:
         return FileResponse(file, headers={"Cache-Control": "no-cache"})
 
     @router.get("/login")
-    def login(request: Request, next: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "") -> Response:
-        return site.page(request, "login.html", next=local_path(next) or "")
+    def login(
+        request: Request,
+        next: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "",
+        changed: Literal["", "yes"] = "",
+    ) -> Response:
+        notice = Message("your password was changed: sign in with the new one") if changed else None
+        return site.page(request, "login.html", next=local_path(next) or "", notice=notice)
 
     @router.post("/login")
     def sign_in(request: Request, name: ShortText, password: ShortText, next: ShortText = "") -> Response:
         try:
-            token = site.accounts.sign_in(name.strip(), password)
+            token = site.accounts.sign_in(name.strip(), password, address_of(request))
         except Refusal as refused:
             return site.page(request, "login.html", refused.status, error=refused.message, next=local_path(next) or "")
         response = RedirectResponse(local_path(next) or "/", 303)
@@ -118,7 +130,7 @@ def _account(router: APIRouter, site: Site) -> None:
             site.accounts.change_password(signed_in(request), old, new)
         except Refusal as refused:
             return password_page(request, refused.status, refused.message)
-        response = RedirectResponse("/login", 303)
+        response = RedirectResponse("/login?changed=yes", 303)
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response
 
@@ -132,9 +144,11 @@ def _cases(router: APIRouter, site: Site) -> None:
             needed = site.settings.calibration.required and user.role is Role.READER
             passed = site.training.is_open(connection, user)
             rows = worklist(site, connection, user, kind, closed=needed and not passed)
+            structural = worklist(site, connection, user, STRUCTURAL, STRUCTURAL_THIRD)
         calibration = "not_needed" if not needed else "passed" if passed else "needed"
         done = sum(row.state == "locked" for row in rows)
-        return site.page(request, "worklist.html", cases=rows, done=done, total=len(rows), calibration=calibration)
+        shown = {"cases": rows, "structural": structural, "done": done, "total": len(rows)}
+        return site.page(request, "worklist.html", calibration=calibration, **shown)
 
     @router.get("/case/{code}")
     def case(request: Request, code: Code) -> Response:

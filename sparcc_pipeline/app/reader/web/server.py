@@ -22,6 +22,7 @@ from sparcc_pipeline.app.reader.settings import ReaderSettings
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import GUEST_COOKIE, LONGEST_BODY, new_guest
 from sparcc_pipeline.app.reader.web.api_routes import api_routes
+from sparcc_pipeline.app.reader.web.monitor_routes import monitor_routes
 from sparcc_pipeline.app.reader.web.night_routes import Desk, night_routes
 from sparcc_pipeline.app.reader.web.office_routes import office_routes
 from sparcc_pipeline.app.reader.web.page_routes import page_routes
@@ -80,6 +81,7 @@ def make_app(settings: ReaderSettings, clock: Clock = utc_now, night: Desk | Non
     app.state.site = site
     app.include_router(page_routes(site))
     app.include_router(office_routes(site))
+    app.include_router(monitor_routes(site))
     app.include_router(api_routes(site))
     app.include_router(night_routes(site, night))
     _add_error_handlers(app, site)

@@ -26,11 +26,12 @@ from sparcc_pipeline.app.reader.readings.assignments import (
     find_assignment,
     is_next,
 )
-from sparcc_pipeline.app.reader.readings.calibration import Training
 from sparcc_pipeline.app.reader.readings.reading import Readings
 from sparcc_pipeline.app.reader.readings.second_opinion import SecondOpinions
 from sparcc_pipeline.app.reader.readings.stored import is_begun
+from sparcc_pipeline.app.reader.reliability.calibration import Training
 from sparcc_pipeline.app.reader.settings import ReaderSettings
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL, STRUCTURAL_THIRD
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.app.reader.web.access import Gate
 from sparcc_pipeline.app.reader.web.script_words import script_words
@@ -116,7 +117,9 @@ class Site:
 
 def kinds_of(user: User) -> tuple[str, ...]:
     """Return the kinds of cases that a user reads."""
-    return (PRIMARY, TRAINING) if user.role is Role.READER else (ADJUDICATION, TRAINING)
+    if user.role is Role.READER:
+        return PRIMARY, TRAINING, STRUCTURAL
+    return ADJUDICATION, TRAINING, STRUCTURAL_THIRD
 
 
 def signed_in(request: Request) -> User:

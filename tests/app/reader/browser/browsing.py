@@ -20,6 +20,7 @@ from sparcc_pipeline.app.reader.accounts.users import Accounts
 from sparcc_pipeline.app.reader.database import open_reader_database
 from sparcc_pipeline.app.reader.readings.assignments import assign, cases
 from sparcc_pipeline.app.reader.settings import load_settings
+from sparcc_pipeline.app.reader.structural.content import STRUCTURAL
 from sparcc_pipeline.app.reader.tables import USERS
 from sparcc_pipeline.app.study.clock import utc_now
 
@@ -77,8 +78,8 @@ class Served:
         self.process.kill()
         self.process.wait()
 
-    def new_user(self, role: Role = Role.READER) -> str:
-        """Add a user of this role; a reader gets every case."""
+    def new_user(self, role: Role = Role.READER, *, structural: bool = False) -> str:
+        """Add a user of this role; a reader gets every case, and if `structural` each again with that form."""
         name = f"user{next(_names)}"
         settings = load_settings(self.folder / "reader.toml")
         database = open_reader_database(settings, utc_now)
@@ -88,6 +89,8 @@ class Served:
                 row = work.connection.execute(select(USERS).where(USERS.c.name == name)).one()
                 every = [case.id for case in cases(work.connection, training=False)]
                 assign(work, row, every, settings.reading, by="dee")
+                if structural:
+                    assign(work, row, every, settings.reading, kind=STRUCTURAL, by="dee")
         database.engine.dispose()
         return name
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sqlalchemy import select, update
+
+from sparcc_pipeline.app.reader.tables import ASSIGNMENTS
+
 from ..conftest import PASSWORD, Browser, Opener, World
 
 LESION = [("A", 1, "right", "upper_iliac")]
@@ -84,3 +88,62 @@ def _open_case(browser: Browser) -> str | None:
         if answer.status_code == 200 and answer.json()["reading"]["state"] == "open":
             return str(code)
     return None
+
+
+def test_no_reading_changes_after_the_second_opinion_of_its_repeat(opened: Opener) -> None:
+    """The repeat shows the same images: after its second opinion the first reading is no longer blind either."""
+    world = opened(reading={"second_opinion": "all"})
+    _repeat_everything(world)
+    ann = world.browser("ann")
+    while (following := _open_case(ann)) is not None:
+        ann.read_and_lock(following)
+    first, repeat = _codes_of_one_case(world)
+    assert ann.case(first)["may_correct"] and ann.case(repeat)["may_correct"]
+    assert ann.script("POST", f"/api/cases/{repeat}/second-opinion").status_code == 200
+
+    assert not ann.case(first)["may_correct"]
+    refused = ann.script("POST", f"/api/cases/{first}/correction", {"reason": "I remember"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "locked")
+    assert ann.case(first)["reading"]["version"] == 1
+
+
+def test_the_second_opinion_waits_for_the_repeat_of_the_same_images(world: World) -> None:
+    """`second_opinion = "each"` came after cases with repeats were assigned."""
+    _repeat_everything(world)
+    first, repeat = _codes_of_one_case(world)
+    ann = world.browser("ann")
+    while ann.get(f"/api/cases/{first}").status_code != 200:
+        ann.read_and_lock(str(_open_case(ann)))
+    ann.read_and_lock(first)
+    assert ann.script("POST", f"/api/cases/{first}/second-opinion").json()["error"]["code"] == "later"
+    while ann.get(f"/api/cases/{repeat}").status_code != 200:
+        ann.read_and_lock(str(_open_case(ann)))
+    ann.read_and_lock(repeat)
+    assert ann.script("POST", f"/api/cases/{first}/second-opinion").status_code == 200
+
+
+def test_an_open_correction_cannot_be_saved_once_the_machine_was_seen(world: World) -> None:
+    ann = world.browser("ann")
+    code = ann.first_case()
+    ann.read_and_lock(code)
+    opened = ann.script("POST", f"/api/cases/{code}/correction", {"reason": "the wrong side"}).json()
+    with world.database.engine.begin() as connection:
+        connection.execute(update(ASSIGNMENTS).where(ASSIGNMENTS.c.code == code).values(second_opinion_at="now"))
+    body = {"revision": opened["revision"], "content": opened["content"]}
+    assert ann.script("PUT", f"/api/cases/{code}/reading", body).json()["error"]["code"] == "locked"
+    assert ann.lock(code, opened["revision"]).json()["error"]["code"] == "locked"
+
+
+def _repeat_everything(world: World) -> None:
+    """Give every case of Ann a second time."""
+    with world.database.writing() as work:
+        for row in work.connection.execute(select(ASSIGNMENTS).where(ASSIGNMENTS.c.user_id == 1)).all():
+            again = {"id": None, "code": f"ZZZZZ-ZZZZ{row.case_id + 1}", "repeat": 2, "position": row.position + 1}
+            work.connection.execute(ASSIGNMENTS.insert().values({**row._mapping, **again}))
+
+
+def _codes_of_one_case(world: World) -> tuple[str, str]:
+    with world.database.reading() as connection:
+        mine = select(ASSIGNMENTS.c.code).where(ASSIGNMENTS.c.user_id == 1, ASSIGNMENTS.c.case_id == 1)
+        first, repeat = connection.execute(mine.order_by(ASSIGNMENTS.c.repeat)).scalars()
+        return first, repeat

@@ -31,6 +31,7 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("GET", "/calibration"): READING,
     ("POST", "/calibration/repeat"): READING,
     ("GET", "/coordinator"): {"coordinator"},
+    ("GET", "/coordinator/readers"): {"coordinator"},
     ("POST", "/coordinator/assign"): {"coordinator"},
     ("POST", "/coordinator/adjudicator"): {"coordinator"},
     ("GET", "/night"): {"coordinator", "site"},
@@ -134,7 +135,8 @@ def test_a_first_password_opens_nothing_but_its_change(world: World) -> None:
     assert ann.get("/worklist").headers["location"] == "/password"
     assert ann.get("/api/cases/AAAAA-AAAAA").status_code == 403
     new = "another long password"
-    assert ann.form("/password", old=password, new=new, again=new).headers["location"] == "/login"
+    assert ann.form("/password", old=password, new=new, again=new).headers["location"] == "/login?changed=yes"
+    assert "your password was changed: sign in with the new one" in ann.get("/login?changed=yes").text.lower()
     assert ann.get("/worklist").status_code == 303
     assert ann.sign_in("ann", new).status_code == 303
     assert ann.get("/worklist").status_code == 200

@@ -18,6 +18,8 @@ import pytest
 from sqlalchemy import text
 
 from sparcc_pipeline.app.cli import main as cli
+from sparcc_pipeline.app.reader.cases.importing import import_cases, read_known, read_manifest
+from sparcc_pipeline.app.reader.run import run_serve
 
 from ...databases import Cluster
 from ..conftest import PASSWORD, SETTINGS, World, build
@@ -144,6 +146,11 @@ def test_the_commands_from_an_empty_folder_to_an_export(
     assert run("user", "reset", "unknown", *with_settings) == 2
     assert run("assign", "ann", *with_settings) == 0
     assert run("assign", "unknown", *with_settings) == 2
+    settings.write_text(SETTINGS.replace("required = false", "required = true"))
+    capsys.readouterr()
+    assert run("assign", "ann", *with_settings) == 2, "no training set: no case would open"
+    assert "sparcc reader import --training" in capsys.readouterr().err.replace("\n", " ")
+    settings.write_text(SETTINGS)
     assert run("export", "--out", str(tmp_path / "out"), *with_settings) == 2, "not locked"
     assert run("lock-database", "--reason", "done", *with_settings) == 0
     assert run("lock-database", "--reason", "again", *with_settings) == 2
@@ -164,3 +171,24 @@ def test_the_commands_from_an_empty_folder_to_an_export(
     other.write_text(SETTINGS)
     assert run("restore", str(tmp_path / "backup.tar"), "--settings", str(other)) == 0
     assert (tmp_path / "again" / "reader" / "secret.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_calibration_that_no_reader_can_pass_is_reported_at_once(
+    tmp_path: Path,
+    manifest: Path,
+    training: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    more = SETTINGS.replace("required = false", "required = true")
+    world = build(tmp_path, manifest, more=more)
+    monkeypatch.setattr("sparcc_pipeline.app.reader.run.serve", lambda _: None)
+    run_serve(tmp_path / "reader.toml")
+    assert "no case would ever open" in capsys.readouterr().err
+    assert "no case will open" in world.browser("dee").get("/coordinator").text
+
+    import_cases(world.database, read_manifest(training[0]), known=read_known(training[1]))
+    run_serve(tmp_path / "reader.toml")
+    assert "no case" not in capsys.readouterr().err
+    assert "no case will open" not in world.browser("dee").get("/coordinator").text
+    world.database.engine.dispose()

@@ -3,11 +3,13 @@
 import { ask, make, mention } from "./dialogs.js";
 import { listen } from "./gestures.js";
 import { PRESETS } from "./hanging.js";
+import { circle } from "./regions.js";
 import { keyName, keyOf } from "./keys.js";
 import { say } from "./words.js";
 
 const ZOOM = 1.25;
 const PAN_MM = 8;
+const CINE_MS = 180;
 const CURSOR_MM = 1;
 const CURSOR_FAST_MM = 5;
 
@@ -19,6 +21,7 @@ export class Desk {
     this.cursor = false;
     this.commands = [...this.viewing(), ...more];
     for (const panel of hanging.panels) listen(hanging, panel, pressed);
+    for (const name of ["pointerdown", "wheel"]) hanging.host.addEventListener(name, () => this.stopCine(), { passive: true });
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("click", (event) => this.click(event));
     this.show();
@@ -39,6 +42,9 @@ export class Desk {
       command("tool-pan", ["h"], say("Tool: move (drag)"), () => this.tool("pan"), () => hanging.tool === "pan"),
       command("tool-ruler", ["u"], say("Tool: ruler in mm (drag)"), () => this.tool("ruler"), () => hanging.tool === "ruler"),
       command("tool-crosshair", ["c"], say("Tool: crosshair on all images (click)"), () => this.tool("crosshair"), () => hanging.tool === "crosshair"),
+      command("tool-scroll", ["i"], say("Tool: scroll (drag)"), () => this.tool("scroll"), () => hanging.tool === "scroll"),
+      command("tool-region", ["r"], say("Tool: region, mean and area (draw; at the crosshair: a circle)"), () => this.region(), () => hanging.tool === "region"),
+      command("cine", ["b"], say("Cine: run through the slices; again to stop"), () => this.toggleCine(), () => this.running !== undefined),
       command("preset", ["p"], say("Next window preset: standard, narrow, wide"), () => this.preset()),
       command("wider", ["Shift+ArrowRight"], say("Window wider"), () => this.windowBy(0.1, 0)),
       command("narrower", ["Shift+ArrowLeft"], say("Window narrower"), () => this.windowBy(-0.1, 0)),
@@ -69,12 +75,13 @@ export class Desk {
   }
 
   key(event) {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || event.altKey || document.querySelector("dialog[open]")) return;
     const { target } = event;
     if (target.matches("input:not([type=radio], [type=range]), textarea, select")) return;
     if (["Enter", " "].includes(event.key) && target.matches("button, a, summary")) return;
     if (event.key.startsWith("Arrow") && target.matches("input")) return;
-    const arrows = event.key.startsWith("Arrow");
+    if (event.key !== "b") this.stopCine();
+    const arrows = event.key.startsWith("Arrow") && !event.ctrlKey && !event.metaKey;
     if (arrows && (this.cursor || !event.shiftKey) && target.closest(".panel, body") && this.arrow(event)) {
       event.preventDefault();
       return;
@@ -111,6 +118,9 @@ export class Desk {
     }
     document.body.classList.toggle("unlinked", this.hanging.unlinked);
     this.hanging.host.dataset.tool = this.hanging.tool;
+    const regions = document.getElementById("regions");
+    const lines = this.hanging.regions.lines();
+    if (regions && regions.textContent !== lines.join("")) regions.replaceChildren(...lines.map((line) => make("li", {}, line)));
   }
 
   visit(step) {
@@ -124,6 +134,38 @@ export class Desk {
 
   tool(name) {
     this.hanging.tool = this.hanging.tool === name ? "window" : name;
+  }
+
+  /** Draw regions; while the crosshair is moved by keyboard, add a circle there. */
+  region() {
+    const { hanging } = this;
+    if (!this.cursor) {
+      this.tool("region");
+      return;
+    }
+    hanging.regions.begin(hanging.activePanel, circle(hanging.activePanel.series, this.place));
+    hanging.changed();
+  }
+
+  // Cine: back and forth through the stack of the active time point
+
+  toggleCine() {
+    if (this.running !== undefined) {
+      this.stopCine();
+      return;
+    }
+    let step = 1;
+    this.running = setInterval(() => {
+      const { hanging } = this;
+      const slice = hanging.sliceOf(hanging.active);
+      if (slice + step < 0 || slice + step >= hanging.active.series.stir.slices) step = -step;
+      hanging.scroll(step);
+    }, CINE_MS);
+  }
+
+  stopCine() {
+    clearInterval(this.running);
+    this.running = undefined;
   }
 
   preset() {
@@ -184,6 +226,7 @@ export class Desk {
     const mouse = [
       [say("Wheel"), say("Scroll; with Ctrl: zoom; with Shift: only this time point")],
       [say("Click on a quadrant, I or D"), say("Set or clear its point; right click: not evaluable")],
+      [say("Touch"), say("Tap: set a point; long press: not evaluable; two fingers: zoom and move")],
       [say("Drag"), say("Use the tool; middle button or Shift: move; right button: zoom")],
     ].map(([what, words]) => make("tr", {}, make("th", { scope: "row" }, what), make("td", {}, words)));
     ask(

@@ -53,6 +53,14 @@ export function quadrant(context, places, { point, hovered, focused, badge }) {
   if (point === null && badge) stamp(context, badge, "–", false);
 }
 
+/** Return the place of a badge: beside the quadrant, away from the joint, so that it covers no lesion. */
+export function beside(context, places, left) {
+  const xs = places.map((place) => place[0]);
+  const ys = places.map((place) => place[1]);
+  const middle = (Math.min(...ys) + Math.max(...ys)) / 2;
+  return [left ? Math.min(...xs) - 13 * context.unit : Math.max(...xs) + 13 * context.unit, middle];
+}
+
 function hatch(context, shape, places) {
   const { unit } = context;
   const xs = places.map((place) => place[0]);
@@ -151,13 +159,18 @@ export function ruler(context, series, from, to, place) {
 }
 
 /** Draw the patient's sides, a bar of 10 mm, and two lines of text in the corners. */
-export function marks(context, width, height, pixelsPerMm, { head, below, right, left }) {
+export function marks(context, width, height, pixelsPerMm, { head, figures, below, right, left }) {
   const { unit } = context;
   context.fillStyle = COLOUR.text;
   context.textBaseline = "top";
   font(context, 14, 600);
   context.textAlign = "left";
   outlined(context, head, 10 * unit, 9 * unit);
+  font(context, 12);
+  context.textAlign = "right";
+  const narrow = width < 250 * unit;
+  if (!narrow) outlined(context, figures, width - 10 * unit, 9 * unit);
+  context.textAlign = "left";
   font(context, 18, 700);
   context.textBaseline = "middle";
   outlined(context, right, 10 * unit, height / 2);
@@ -171,7 +184,7 @@ export function marks(context, width, height, pixelsPerMm, { head, below, right,
   context.fillRect(x, y - unit, bar, 2 * unit);
   font(context, 12);
   context.textAlign = "left";
-  outlined(context, "10 mm", x + bar + 7 * unit, y);
+  if (!narrow) outlined(context, "10 mm", x + bar + 7 * unit, y);
   context.textAlign = "right";
   outlined(context, below, width - 10 * unit, y);
 }

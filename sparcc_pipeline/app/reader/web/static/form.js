@@ -2,7 +2,6 @@
 
 import { choose, make, mention } from "./dialogs.js";
 import { Grid, itemName, jointName, reasonName } from "./grid.js";
-import { ITEMS, SLICES } from "./reading.js";
 import { say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -11,16 +10,21 @@ export class Form {
   /** The form for `reading` of the case `kase`; `differs(label, slice, joint, item)` marks cells. */
   constructor(kase, reading, hanging, differs = () => false) {
     Object.assign(this, { kase, reading, hanging, differs });
-    this.grid = new Grid(byId("grid"), reading, {
+    this.acts = {
       toggle: (slice, joint, item) => this.toggle(slice, joint, item),
       set: (slice, joint, item, value) => this.set(slice, joint, item, value),
       notEvaluable: (slice, joint, items) => this.notEvaluable(slice, joint, items),
       toggleRead: (slice) => this.toggleRead(slice),
       next: (slice) => this.next(slice),
       looked: (slice) => this.look(slice),
-    });
+    };
+    this.grid = this.makeGrid();
     this.tabs();
     this.questions();
+  }
+
+  makeGrid() {
+    return new Grid(byId("grid"), this.reading, this.acts);
   }
 
   get label() {
@@ -43,7 +47,7 @@ export class Form {
   show() {
     const { label, reading } = this;
     for (const tab of byId("visits").children) this.showTab(tab);
-    this.grid.show(label, this.slice, (slice, joint, item) => this.differs(label, slice, joint, item));
+    this.grid.show(label, this.slice, (slice, joint, item) => this.differs(label, slice, joint, item), (slice, joint, item) => this.judge?.(label, slice, joint, item));
     this.showTotals();
     this.showWindow();
     this.showReasons();
@@ -69,17 +73,18 @@ export class Form {
 
   showTab(tab) {
     const { label } = tab.dataset;
-    const read = SLICES.filter((slice) => this.reading.isRead(label, slice)).length;
+    const read = this.reading.slices.filter((slice) => this.reading.isRead(label, slice)).length;
     const { total } = this.reading.totals(label);
+    const count = this.reading.slices.length;
     const selected = label === this.label;
     tab.setAttribute("aria-selected", String(selected));
     tab.tabIndex = selected ? 0 : -1;
     tab.replaceChildren(
       make("b", {}, label),
-      make("span", { class: read === 6 ? "done" : "" }, read === 6 ? "✓" : `${read}/6`),
+      make("span", { class: read === count ? "done" : "" }, read === count ? "✓" : `${read}/${count}`),
       make("i", {}, total === null ? "–" : String(total)),
     );
-    tab.setAttribute("aria-label", say("Time point {label}: {read} of 6 slices read, {total} points", { label, read, total: total ?? "–" }));
+    tab.setAttribute("aria-label", say("Time point {label}: {read} of {count} slices read, {total} points", { label, read, count, total: total ?? "–" }));
   }
 
   showTotals() {
@@ -90,27 +95,32 @@ export class Form {
   }
 
   showWindow() {
-    const { first } = this.reading.visit(this.label);
-    const proposed = this.hanging.active.proposed_first;
+    const { label, reading } = this;
+    const { first } = reading.visit(label);
+    const count = reading.slices.length;
+    // The five slices of the structural form are the most posterior of the six.
+    const proposed = this.hanging.active.proposed_first + 6 - count;
     const slices = this.hanging.active.series.stir.slices;
     const shifted = first - proposed;
-    byId("six").textContent = say("Slices {first}–{last}", { first: first + 1, last: first + 6 });
+    byId("six").textContent = say("Slices {first}–{last}", { first: first + 1, last: first + count });
+    const none = !this.hanging.active.proposed;
     byId("six-note").textContent =
-      shifted === 0 ? say("as proposed") : say("moved by {by}", { by: shifted > 0 ? `+${shifted}` : `−${-shifted}` });
-    byId("six-note").classList.toggle("moved", shifted !== 0);
-    const fixed = !this.reading.editable || this.fixedWindow;
+      none ? say("no slices proposed") : shifted === 0 ? say("as proposed") : say("moved by {by}", { by: shifted > 0 ? `+${shifted}` : `−${-shifted}` });
+    byId("six-note").classList.toggle("moved", none || shifted !== 0);
+    const judged = this.kase.mode === "training" && this.reading.slices.some((slice) => reading.isRead(label, slice));
+    const fixed = !this.reading.editable || this.fixedWindow || judged;
     byId("earlier").disabled = fixed || first === 0;
-    byId("later").disabled = fixed || first + 6 >= slices;
+    byId("later").disabled = fixed || first + count >= slices;
   }
 
   /** List the reasons for items of this time point that are not evaluable. */
   showReasons() {
-    const entries = this.reading.visit(this.label).joints.filter((entry) => ITEMS.some((item) => entry[item] === null));
+    const entries = this.reading.visit(this.label).joints.filter((entry) => this.reading.items.some((item) => entry[item] === null));
     byId("reasons").replaceChildren(...entries.map((entry) => {
       const text = say("Slice {slice} {joint}: {reason}", {
         slice: this.reading.numberOf(this.label, entry.slice), joint: jointName(entry.joint), reason: entry.reason ? reasonName(entry.reason) : say("reason missing"),
       });
-      const change = () => this.notEvaluable(entry.slice, entry.joint, ITEMS.filter((item) => entry[item] === null));
+      const change = () => this.notEvaluable(entry.slice, entry.joint, this.reading.items.filter((item) => entry[item] === null));
       return make("li", {}, make("button", { type: "button", class: "plain", click: change, disabled: !this.reading.editable }, text));
     }));
   }
@@ -148,22 +158,32 @@ export class Form {
     mention(this.reading.lockedWords ?? say("This reading is locked and cannot change."));
   }
 
+  /** Return true, with a sentence, if the feedback of a training slice was shown: it cannot change. */
+  isFinal(slice) {
+    const final = this.kase.mode === "training" && this.reading.isRead(this.label, slice);
+    if (final) mention(say("The known points of this slice were shown: it cannot change."));
+    return final;
+  }
+
   toggle(slice, joint, item) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     return mention(this.reading.toggle(this.label, slice, joint, item));
   }
 
   set(slice, joint, item, value) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     return mention(this.reading.set(this.label, slice, joint, item, value));
   }
 
   async notEvaluable(slice, joint, items) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     const { label } = this;
     const number = this.reading.numberOf(label, slice);
     const entry = this.reading.joint(label, slice, joint);
-    const title = items.length === ITEMS.length
+    const title = items.length === this.reading.items.length
       ? say("Slice {slice}, {joint}: nothing is evaluable because", { slice: number, joint: jointName(joint) })
       : say("Slice {slice}, {joint}, {item}: not evaluable because", { slice: number, joint: jointName(joint), item: items.map(itemName).join(", ") });
     const back = items.every((item) => entry[item] === null) ? [["evaluable", say("it is evaluable")]] : [];
@@ -176,6 +196,7 @@ export class Form {
 
   toggleRead(slice) {
     if (!this.reading.editable) return this.refuse();
+    if (this.isFinal(slice)) return undefined;
     return this.reading.setRead(this.label, slice, !this.reading.isRead(this.label, slice));
   }
 

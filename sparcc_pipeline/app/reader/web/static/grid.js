@@ -2,7 +2,6 @@
 // the tab order; arrow keys move the focus, and the images show its slice.
 
 import { keyOf } from "./keys.js";
-import { ITEMS, SLICES } from "./reading.js";
 import { say } from "./words.js";
 
 /** Items in the order of the image: the ilia outside, the sacrum between. */
@@ -12,6 +11,7 @@ export const COLUMNS = [
 ];
 
 export const itemName = (item) =>
+  structuralName(item) ??
   ({
     upper_iliac: say("upper iliac quadrant"),
     lower_iliac: say("lower iliac quadrant"),
@@ -20,6 +20,20 @@ export const itemName = (item) =>
     intense: say("intensity"),
     deep: say("depth"),
   })[item];
+
+const LESIONS = ["fat", "erosion", "backfill", "ankylosis"];
+
+export const lesionName = (lesion) =>
+  ({ fat: say("fat"), erosion: say("erosion"), backfill: say("backfill"), ankylosis: say("ankylosis") })[lesion];
+
+/** Return the name of an item of the structural form, `lesion_part`, or null. */
+function structuralName(item) {
+  const lesion = LESIONS.find((each) => item.startsWith(`${each}_`));
+  if (!lesion) return null;
+  const part = item.slice(lesion.length + 1);
+  const half = { upper: say("upper half"), lower: say("lower half") }[part];
+  return `${lesionName(lesion)}, ${half ?? itemName(part)}`;
+}
 
 /** The same for a line that names the joint already. */
 export const shortItemName = (item) =>
@@ -58,10 +72,10 @@ export class Grid {
    * A grid in `host`. `reading` holds the points; `acts` has `toggle(slice, joint, item)`, `notEvaluable(...)`,
    * `toggleRead(slice)`, `next()` and `looked(slice)`, called when another row is selected.
    */
-  constructor(host, reading, acts) {
-    Object.assign(this, { host, reading, acts });
+  constructor(host, reading, acts, columns = COLUMNS) {
+    Object.assign(this, { host, reading, acts, columns });
     this.at = { row: 0, column: 0 };
-    this.cells = SLICES.map(() => []);
+    this.cells = this.reading.slices.map(() => []);
     this.table = element("table", { class: "points", role: "grid" });
     this.table.append(this.head(), this.body());
     host.replaceChildren(this.table);
@@ -82,20 +96,24 @@ export class Grid {
       bones.append(element("th", { colspan: 2, class: "edge" }, first), element("th", { colspan: 2 }, second), element("th"), element("th"));
     bones.append(element("th"));
     const items = element("tr", {}, element("th"));
-    for (const [i, [, item]] of COLUMNS.entries())
+    for (const [i, [, item]] of this.columns.entries())
       items.append(element("th", { class: i % 6 === 0 ? "edge" : "", title: itemName(item) }, short(item)));
     items.append(element("th", { title: say("read") }, "✓"));
     return element("thead", {}, sides, bones, items);
   }
 
+  isEdge(column) {
+    return column % 6 === 0;
+  }
+
   body() {
     const body = element("tbody");
-    for (const [row, slice] of SLICES.entries()) {
+    for (const [row, slice] of this.reading.slices.entries()) {
       const line = element("tr", { role: "row", "data-slice": slice });
       line.append(element("th", { scope: "row", class: "slice" }));
-      for (const [column, [joint, item]] of COLUMNS.entries()) {
+      for (const [column, [joint, item]] of this.columns.entries()) {
         const cell = element("td", {
-          role: "gridcell", tabindex: -1, class: column % 6 === 0 ? "edge" : "",
+          role: "gridcell", tabindex: -1, class: this.isEdge(column) ? "edge" : "",
           "data-row": row, "data-column": column, "data-item": `${slice} ${joint} ${item}`,
         });
         cell.append(element("span", { "aria-hidden": "true" }));
@@ -103,7 +121,7 @@ export class Grid {
         line.append(cell);
       }
       const check = element("td", {
-        role: "gridcell", tabindex: -1, class: "check", "data-row": row, "data-column": COLUMNS.length, "data-read": slice,
+        role: "gridcell", tabindex: -1, class: "check", "data-row": row, "data-column": this.columns.length, "data-read": slice,
       });
       check.append(element("span", { "aria-hidden": "true" }));
       this.cells[row].push(check);
@@ -114,22 +132,24 @@ export class Grid {
   }
 
   /** Show a time point and mark the shown slice. */
-  show(label, looked, differs = () => false) {
+  show(label, looked, differs = () => false, judge = () => null) {
     this.label = label;
     this.table.setAttribute("aria-label", say("Points of time point {label}", { label }));
-    for (const [row, slice] of SLICES.entries()) {
+    for (const [row, slice] of this.reading.slices.entries()) {
       const line = this.cells[row][0].parentElement;
       line.classList.toggle("looked", slice === looked);
       const number = this.reading.numberOf(label, slice);
       line.firstElementChild.textContent = number;
-      line.firstElementChild.title = say("{place} of the six slices", { place: slice });
-      for (const [column, [joint, item]] of COLUMNS.entries()) {
+      line.firstElementChild.title = say("{place} of the {count} slices", { place: slice, count: this.reading.slices.length });
+      for (const [column, [joint, item]] of this.columns.entries()) {
         const value = this.reading.joint(label, slice, joint)[item];
         this.fill(this.cells[row][column], label, slice, joint, item, value);
         this.cells[row][column].classList.toggle("differs", differs(slice, joint, item));
+        for (const answer of ["right", "wrong"])
+          this.cells[row][column].classList.toggle(answer, judge(slice, joint, item) === answer);
       }
       const read = this.reading.isRead(label, slice);
-      const check = this.cells[row][COLUMNS.length];
+      const check = this.cells[row][this.columns.length];
       check.firstChild.textContent = read ? "✓" : "";
       check.classList.toggle("read", read);
       check.setAttribute("aria-label", read ? say("Slice {slice}: read", { slice: number }) : say("Slice {slice}: not yet read", { slice: number }));
@@ -165,16 +185,16 @@ export class Grid {
 
   /** Return true if the cell of this item has the focus. */
   isAt(slice, joint, item) {
-    if (!this.focused || this.at.column === COLUMNS.length) return false;
-    const [here, what] = COLUMNS[this.at.column];
-    return SLICES[this.at.row] === slice && here === joint && what === item;
+    if (!this.focused || this.at.column === this.columns.length) return false;
+    const [here, what] = this.columns[this.at.column];
+    return this.reading.slices[this.at.row] === slice && here === joint && what === item;
   }
 
   move(row, column, focus = true) {
-    this.at = { row: Math.min(5, Math.max(0, row)), column: Math.min(COLUMNS.length, Math.max(0, column)) };
+    this.at = { row: Math.min(this.reading.slices.length - 1, Math.max(0, row)), column: Math.min(this.columns.length, Math.max(0, column)) };
     this.roam();
     if (focus) this.cell.focus();
-    this.acts.looked(SLICES[this.at.row]);
+    this.acts.looked(this.reading.slices[this.at.row]);
   }
 
   /** Mark the row of a slice without moving the focus. */
@@ -193,15 +213,15 @@ export class Grid {
     const { row, column } = this.at;
     const moves = {
       ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1],
-      Home: [row, 0], End: [row, COLUMNS.length],
+      Home: [row, 0], End: [row, this.columns.length],
     };
-    const slice = SLICES[row];
+    const slice = this.reading.slices[row];
     const acts = {
       " ": () => this.press(slice, column),
       1: () => this.press(slice, column, 1),
       0: () => this.press(slice, column, 0),
       n: () => this.press(slice, column, null),
-      "Shift+n": () => column < COLUMNS.length && this.acts.notEvaluable(slice, COLUMNS[column][0], ITEMS),
+      "Shift+n": () => column < this.columns.length && this.acts.notEvaluable(slice, this.columns[column][0], this.reading.items),
       Enter: () => this.acts.next(slice),
     };
     const name = keyOf(event);
@@ -213,11 +233,11 @@ export class Grid {
   }
 
   press(slice, column, value) {
-    if (column === COLUMNS.length) {
+    if (column === this.columns.length) {
       if (value !== null) this.acts.toggleRead(slice);
       return;
     }
-    const [joint, item] = COLUMNS[column];
+    const [joint, item] = this.columns[column];
     if (value === null) this.acts.notEvaluable(slice, joint, [item]);
     else if (value === undefined) this.acts.toggle(slice, joint, item);
     else this.acts.set(slice, joint, item, value);
@@ -229,7 +249,7 @@ export class Grid {
     event.preventDefault();
     const [row, column] = [Number(cell.dataset.row), Number(cell.dataset.column)];
     this.move(row, column);
-    this.press(SLICES[row], column, event.type === "contextmenu" ? null : undefined);
+    this.press(this.reading.slices[row], column, event.type === "contextmenu" ? null : undefined);
   }
 }
 

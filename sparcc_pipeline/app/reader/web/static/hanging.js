@@ -1,7 +1,8 @@
 // All images of a case: their shared state (slice, zoom, window, crosshair, ruler) and their layout.
 
-import { boxOf, fromCentre } from "./geometry.js";
+import { boxOf, fromCentre, inverse, moved } from "./geometry.js";
 import { Panel } from "./panel.js";
+import { Regions } from "./regions.js";
 
 const MARGIN_MM = [16, 30];
 const WHOLE_IMAGE_SHARE = 0.98;
@@ -23,16 +24,19 @@ export class Hanging {
   constructor(host, api, visits, reading, changed) {
     Object.assign(this, { host, api, visits, reading, changed });
     this.active = visits[0];
-    this.offsetMm = 0;
+    this.anchor = { visit: visits[0], slice: reading.first(visits[0]) };
     this.apart = new Map(visits.map((visit) => [visit, 0]));
-    this.tool = "window";
+    // A finger scrolls; a mouse has a wheel for that.
+    this.tool = window.matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
     this.quadrantsShown = true;
-    this.single = false;
+    // Beside each other they would be too small on a phone.
+    this.single = window.innerWidth < 700 && visits.length > 1;
     this.hasT1 = visits.some((visit) => visit.series.t1 !== null);
     this.layout = this.hasT1 ? "both" : "stir";
     this.windowing = { stir: { ...PRESETS[0] }, t1: { ...PRESETS[0] } };
     this.ruler = null;
     this.crosshair = null;
+    this.regions = new Regions();
     this.overlay = null;
     // Text and lines on the images scale with the text of the page.
     this.textScale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
@@ -57,24 +61,51 @@ export class Hanging {
 
   /** Return the shown STIR slice of a time point. */
   sliceOf(visit) {
-    const { spacing_mm: spacing, slices } = visit.series.stir;
-    const steps = Math.round(this.offsetMm / spacing[0]) + this.apart.get(visit);
-    return clamp(this.reading.first(visit) + steps, 0, slices - 1);
+    return clamp(this.levelOf(visit) + this.apart.get(visit), 0, visit.series.stir.slices - 1);
+  }
+
+  /**
+   * Return the slice of a time point at the shown level, which may be outside its stack: by the bones where the machine
+   * registered them, else the same distance from the first of the six slices.
+   */
+  levelOf(visit) {
+    const { visit: from, slice } = this.anchor;
+    if (visit === from) return slice;
+    if (visit.level && from.level) {
+      const place = moved(inverse(from.level), [slice, ...this.middleOf(from)]);
+      return Math.round(moved(visit.level, place)[0]);
+    }
+    const away = (slice - this.reading.first(from)) * from.series.stir.spacing_mm[0];
+    return this.reading.first(visit) + Math.round(away / visit.series.stir.spacing_mm[0]);
+  }
+
+  /** The number of slices that the form scores. */
+  get sliceCount() {
+    return this.reading.count ?? 6;
+  }
+
+  /** Return true if the shown level lies outside the images of a time point. */
+  isBeyond(visit) {
+    const wanted = this.levelOf(visit) + this.apart.get(visit);
+    return wanted < 0 || wanted >= visit.series.stir.slices;
+  }
+
+  middleOf(visit) {
+    return visit.centre.slice(1);
   }
 
   /** Return 1-6 if the shown slice is one of the six, else null. */
   positionOf(visit) {
     const position = this.sliceOf(visit) - this.reading.first(visit) + 1;
-    return position >= 1 && position <= 6 ? position : null;
+    return position >= 1 && position <= this.sliceCount ? position : null;
   }
 
-  /** Show a slice of the active time point, and the linked slices of the others. */
+  /** Show a slice of the active time point, and the slices of the others that show the same anatomy. */
   showSlice(slice, alone = false) {
-    const { spacing_mm: spacing, slices } = this.active.series.stir;
-    const wanted = clamp(slice, 0, slices - 1);
-    const steps = wanted - this.reading.first(this.active);
-    if (alone) this.apart.set(this.active, steps - Math.round(this.offsetMm / spacing[0]));
-    else this.offsetMm = (steps - this.apart.get(this.active)) * spacing[0];
+    const { active } = this;
+    const wanted = clamp(slice, 0, active.series.stir.slices - 1);
+    if (alone) this.apart.set(active, wanted - this.levelOf(active));
+    else this.anchor = { visit: active, slice: wanted - this.apart.get(active) };
     this.changed();
     this.redraw();
   }
@@ -83,7 +114,7 @@ export class Hanging {
     this.showSlice(this.sliceOf(this.active) + steps, alone);
   }
 
-  /** Show the same of the six slices of all time points again. */
+  /** Show the same level of all time points again. */
   link() {
     const slice = this.sliceOf(this.active);
     for (const visit of this.visits) this.apart.set(visit, 0);
@@ -213,6 +244,8 @@ export class Hanging {
   clearMarks() {
     this.ruler = null;
     this.crosshair = null;
+    this.regions.clear();
+    this.changed();
     this.redraw();
   }
 
@@ -222,7 +255,9 @@ export class Hanging {
   arrange() {
     const visits = this.single ? [this.active] : this.visits;
     const kinds = this.layout === "both" ? ["stir", "t1"] : [this.layout];
-    const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kinds.includes(panel.kind));
+    // A time point without T1 shows STIR in its place.
+    const kindsOf = (visit) => (visit.series.t1 === null ? ["stir"] : kinds);
+    const shown = this.panels.filter((panel) => visits.includes(panel.visit) && kindsOf(panel.visit).includes(panel.kind));
     const rows = kinds.filter((kind) => shown.some((panel) => panel.kind === kind));
     const beside = visits.length === 1 && this.scaleWith(rows.length, 1) > this.scaleWith(1, rows.length);
     this.host.style.gridTemplateColumns = `repeat(${beside ? rows.length : visits.length}, minmax(0, 1fr))`;
@@ -230,7 +265,8 @@ export class Hanging {
     for (const panel of shown) {
       const column = beside ? rows.indexOf(panel.kind) : visits.indexOf(panel.visit);
       panel.element.style.gridColumn = column + 1;
-      panel.element.style.gridRow = beside ? 1 : rows.indexOf(panel.kind) + 1;
+      const alone = panel.visit.series.t1 === null;
+      panel.element.style.gridRow = beside ? 1 : alone ? `1 / span ${rows.length}` : rows.indexOf(panel.kind) + 1;
     }
     const now = shown.map((panel) => panel.element);
     if (now.length !== this.host.children.length || now.some((element, i) => element !== this.host.children[i]))

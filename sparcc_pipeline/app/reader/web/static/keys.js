@@ -3,7 +3,8 @@
 import { say } from "./words.js";
 
 /** Return the key's name in the tables: letters in lower case, Shift only where it produces no other character. */
-export function keyOf({ key, shiftKey }) {
+export function keyOf({ key, shiftKey, ctrlKey, metaKey }) {
+  if (ctrlKey || metaKey) return `Ctrl+${shiftKey ? "Shift+" : ""}${key.toLowerCase()}`;
   const letter = key.length === 1 && key.toLowerCase() !== key.toUpperCase();
   return `${shiftKey && (letter || key.length > 1) ? "Shift+" : ""}${letter ? key.toLowerCase() : key}`;
 }

@@ -1,12 +1,15 @@
 // One image: a slice of one series of one time point on a canvas, at the screen's resolution, with its drawings.
 
 import * as draw from "./draw.js";
-import { atCentre, distanceMm, inverse, middle, moved } from "./geometry.js";
+import { atCentre, distanceMm, inverse, moved } from "./geometry.js";
 import { Stack, Windowing } from "./pixels.js";
 import { inMm, say } from "./words.js";
 
 export const QUADRANTS = ["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral"];
 const UNIT_MATRIX = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]];
+
+/** Return true if a quadrant's outer edge, away from the joint, is to the left on the image. */
+const isOnTheLeft = (joint, item) => (joint === "right") === item.endsWith("iliac");
 
 export class Panel {
   /** A panel of `visit`, showing "stir" or "t1"; `hanging` holds the state that all panels share. */
@@ -114,7 +117,9 @@ export class Panel {
     context.fillRect(0, 0, width, height);
     const { slice } = this;
     this.targets = [];
-    if (slice === null) {
+    if (this.hanging.isBeyond(this.visit)) {
+      draw.notice(context, width, height, say("{label} does not reach this level", { label: this.visit.label }));
+    } else if (slice === null) {
       draw.notice(context, width, height, say("T1 does not reach this slice"));
     } else {
       this.stack.want(slice);
@@ -156,13 +161,16 @@ export class Panel {
     const { hanging, visit, kind } = this;
     // If the relative position of the series is unknown, nothing of one is drawn on the other.
     if (hanging.quadrantsShown && this.linked) this.drawQuadrants(context);
+    hanging.regions.draw(context, this);
     const ruler = hanging.rulerOn(this);
     if (ruler) draw.ruler(context, this.series, ruler.from, ruler.to, (place) => this.place(place));
     if (hanging.crosshair && this.linked) this.drawCrosshair(context, width, height);
     const position = hanging.positionOf(visit);
     const number = say("Slice {slice} of {count}", { slice: this.slice + 1, count: this.series.slices });
-    const part = position === null ? number : `${number}  ·  ${position}/6`;
+    const part = position === null ? number : `${number}  ·  ${position}/${hanging.sliceCount}`;
+    const [black, white] = hanging.windowOf(this.series, kind);
     draw.marks(context, width, height, this.view.scale, {
+      figures: `W ${white - black}  L ${Math.round((black + white) / 2)}`,
       head: `${visit.label}  ${kind === "stir" ? "STIR" : "T1"}`,
       below: kind === "stir" || this.linked ? part : `${part}  ·  ${say("not linked")}`,
       right: "R",
@@ -186,14 +194,15 @@ export class Panel {
             point: points?.[item],
             hovered: points && this.isHovered(joint.joint, item),
             focused: points && hanging.isFocused(visit, joint.joint, item),
-            badge: i === 0 ? this.place(middle(polygon)) : null,
+            badge: i === 0 ? draw.beside(context, places, isOnTheLeft(joint.joint, item)) : null,
           });
           target.shapes.push(draw.path(places));
         }
-        if (machine?.[item] === 1) draw.diamond(context, this.place(middle(polygons[0])));
+        const first = polygons[0].map((place) => this.place(place));
+        if (machine?.[item] === 1) draw.diamond(context, draw.beside(context, first, isOnTheLeft(joint.joint, item)));
         if (points) this.targets.push(target);
       }
-      if (points) this.drawLetters(context, joint, points, machine);
+      if (points && "intense" in points) this.drawLetters(context, joint, points, machine);
     }
   }
 
@@ -236,6 +245,7 @@ export class Panel {
   describe(slice) {
     const what = { label: this.visit.label, series: this.kind === "stir" ? "STIR" : "T1" };
     const ruler = this.hanging.rulerOn(this);
+    this.element.dataset.window = this.hanging.windowOf(this.series, this.kind).join(" ");
     const measured = ruler ? `, ${inMm(distanceMm(this.series, ruler.from, ruler.to))}` : "";
     const text =
       slice === null

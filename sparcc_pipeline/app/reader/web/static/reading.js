@@ -1,6 +1,7 @@
 // A reading in progress: points, items that are not evaluable, and the rules of every entry. The content has the form of
 // the server's `Content`, and the server checks it again.
 
+import { History } from "./history.js";
 import { say } from "./words.js";
 
 export const QUADRANTS = ["upper_iliac", "lower_iliac", "upper_sacral", "lower_sacral"];
@@ -8,20 +9,63 @@ export const ITEMS = [...QUADRANTS, "intense", "deep"];
 export const JOINTS = ["right", "left"];
 export const SLICES = [1, 2, 3, 4, 5, 6];
 
-const fresh = (slice, joint) => ({
+const fresh = (items, slice, joint) => ({
   slice,
   joint,
   read: false,
-  ...Object.fromEntries(ITEMS.map((item) => [item, 0])),
+  ...Object.fromEntries(items.map((item) => [item, 0])),
   reason: null,
 });
+
+/** Return the time point and the slice that differ between two contents; slice 1 for an answer or a comment. */
+function changedPlace(before, after) {
+  for (const [label, visit] of Object.entries(after.visits)) {
+    const old = before.visits[label];
+    if (JSON.stringify(visit) === JSON.stringify(old)) continue;
+    const joint = visit.joints.find((each, i) => JSON.stringify(each) !== JSON.stringify(old.joints[i]));
+    return [label, joint?.slice ?? null];
+  }
+  return [Object.keys(after.visits)[0], null];
+}
 
 export class Reading {
   /** `changed(typing)` is called after every change; `typing` is true while a text is being entered. */
   constructor(content, changed) {
-    this.content = content;
-    this.changed = changed;
+    this.history = new History(content);
+    this.changed = (typing = false) => {
+      this.history.note(this.current, typing);
+      changed(typing);
+    };
+    this.current = content;
     this.editable = true;
+  }
+
+  get items() {
+    return ITEMS;
+  }
+
+  get slices() {
+    return SLICES;
+  }
+
+  get content() {
+    return this.current;
+  }
+
+  /** Another content: of the server, or kept by the browser. It cannot be undone. */
+  set content(content) {
+    this.current = content;
+    this.history.begin(content);
+  }
+
+  /** Take back the last entry, or enter it again; return its place [label, slice], or null if there is none. */
+  travel(direction) {
+    const before = this.current;
+    const found = direction === "undo" ? this.history.undo() : this.history.redo();
+    if (found === null) return null;
+    this.current = found;
+    this.changed();
+    return changedPlace(before, found);
   }
 
   visit(label) {
@@ -47,7 +91,7 @@ export class Reading {
         : say("Intensity needs edema: first mark a quadrant of this joint and slice.");
     entry[item] = value;
     const sentence = isQuadrant ? this.follow(entry) : null;
-    if (!ITEMS.some((each) => entry[each] === null)) entry.reason = null;
+    if (!this.items.some((each) => entry[each] === null)) entry.reason = null;
     this.changed();
     return sentence;
   }
@@ -101,7 +145,7 @@ export class Reading {
     const labels = Object.keys(this.content.visits);
     const from = labels.indexOf(label);
     const order = [...labels.slice(from), ...labels.slice(0, from)];
-    for (const each of order) for (const slice of SLICES) if (!this.isRead(each, slice)) return [each, slice];
+    for (const each of order) for (const slice of this.slices) if (!this.isRead(each, slice)) return [each, slice];
     return null;
   }
 
@@ -109,10 +153,10 @@ export class Reading {
   shift(label, first) {
     const visit = this.visit(label);
     const by = first - visit.first;
-    visit.joints = SLICES.flatMap((slice) =>
+    visit.joints = this.slices.flatMap((slice) =>
       JOINTS.map((joint) => {
         const before = this.joint(label, slice + by, joint);
-        return before ? { ...before, slice } : fresh(slice, joint);
+        return before ? { ...before, slice } : fresh(this.items, slice, joint);
       }),
     );
     visit.first = first;
@@ -122,8 +166,8 @@ export class Reading {
   /** Return the points that a shift would remove. */
   lostBy(label, first) {
     const by = first - this.visit(label).first;
-    const removed = this.visit(label).joints.filter(({ slice }) => slice - by < 1 || slice - by > 6);
-    return removed.some((entry) => entry.read || ITEMS.some((item) => entry[item] !== 0));
+    const removed = this.visit(label).joints.filter(({ slice }) => slice - by < 1 || slice - by > this.slices.length);
+    return removed.some((entry) => entry.read || this.items.some((item) => entry[item] !== 0));
   }
 
   answer(label, field, value) {
@@ -145,19 +189,19 @@ export class Reading {
   totals(label) {
     const { joints } = this.visit(label);
     const sum = (items) => joints.reduce((n, entry) => n + items.filter((item) => entry[item] === 1).length, 0);
-    const maximum = joints.reduce((n, entry) => n + ITEMS.filter((item) => entry[item] !== null).length, 0);
+    const maximum = joints.reduce((n, entry) => n + this.items.filter((item) => entry[item] !== null).length, 0);
     return {
       edema: sum(QUADRANTS),
       intensity: sum(["intense"]),
       depth: sum(["deep"]),
-      total: maximum === 0 ? null : sum(ITEMS),
+      total: maximum === 0 ? null : sum(this.items),
       maximum,
     };
   }
 
   /** Apply the ASAS rule to the entries, as a hint: two lesions on a slice, or one on two consecutive slices. */
   asasByRule(label) {
-    const lesions = SLICES.map((slice) =>
+    const lesions = this.slices.map((slice) =>
       JOINTS.flatMap((joint) =>
         QUADRANTS.filter((quadrant) => this.joint(label, slice, joint)[quadrant] === 1).map(
           (quadrant) => `${joint} ${quadrant.split("_")[1]}`,
@@ -171,9 +215,9 @@ export class Reading {
   /** Return the missing entries of a time point before the lock, as phrases. */
   missing(label) {
     const visit = this.visit(label);
-    const unread = SLICES.filter((slice) => !this.isRead(label, slice));
+    const unread = this.slices.filter((slice) => !this.isRead(label, slice));
     const needsComment = visit.joints.some((entry) => entry.reason === "other") && visit.comment.trim() === "";
-    const unreasoned = visit.joints.some((entry) => entry.reason === null && ITEMS.some((item) => entry[item] === null));
+    const unreasoned = visit.joints.some((entry) => entry.reason === null && this.items.some((item) => entry[item] === null));
     return [
       unread.length > 0 && say("slices not marked as read: {slices}", { slices: unread.join(", ") }),
       unreasoned && say("a reason why something is not evaluable"),
