@@ -22,6 +22,7 @@ from sparcc_pipeline.app.cli.phantom import phantom
 from sparcc_pipeline.app.cli.reader import reader_app
 from sparcc_pipeline.app.cli.score import score
 from sparcc_pipeline.app.cli.send import send
+from sparcc_pipeline.app.cli.statistician import analysis as _analysis  # noqa: F401
 from sparcc_pipeline.app.cli.trial import trial_app
 from sparcc_pipeline.errors import SparccError
 

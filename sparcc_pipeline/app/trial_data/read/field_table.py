@@ -57,6 +57,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "nsaid_taken": "是否使用NSAID 是否服用非甾体抗炎药",
     "nsaid_period_days": "NSAID统计天数",
     "rescue": "rescue_treatment 补救治疗 挽救治疗",
+    "drug_ended": "终止研究药物 永久停用研究药物",
     "reader": "阅片者 阅片人",
     "total": "sparcc sparcc_total SPARCC总分",
     "locked": "已锁定 锁定",
@@ -165,6 +166,7 @@ def _visit_fields() -> Iterator[Field]:
     yield from _items("asqol", "ASQoL", ins.ASQOL_ITEMS, _YES_NO)
     yield from _nsaid_fields()
     yield _field(place, _YES_NO, "rescue", "rescue treatment since the visit before", "CM.RESCUE")
+    yield _field(place, _YES_NO, "drug_ended", "study drug ended for good since the visit before", "DS.DRUGEND")
 
 
 def _nsaid_fields() -> Iterator[Field]:
