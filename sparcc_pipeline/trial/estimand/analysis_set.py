@@ -107,9 +107,7 @@ def first_events(course: Sequence[VisitAssessment], facts: Facts, protocol: Prot
     return found
 
 
-def analysis_set(
-    courses: Courses, facts: Facts, protocol: Protocol, estimand: Estimand, test_arm: str
-) -> AnalysisSet:
+def analysis_set(courses: Courses, facts: Facts, protocol: Protocol, estimand: Estimand, test_arm: str) -> AnalysisSet:
     """Return the values of an estimand.
 
     Parameters

@@ -1,6 +1,6 @@
 """Multiple imputation of missing values, and the rules that pool its estimates.
 
-Contents: `impute`, `pool`, `Pooled`. Chained equations with Bayesian linear regression ([VanBuuren2018], method "norm"):
+Contents: `impute`, `pool`, `Pooled`. Chained equations with Bayesian linear regression, "norm" of [VanBuuren2018]:
 each incomplete column is drawn from its regression on all others, in turn. Values are not cut to the range of a score,
 because cutting would bias their mean.
 """

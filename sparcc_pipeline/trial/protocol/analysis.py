@@ -175,6 +175,17 @@ def analysis_from(top: SourcedTable, settings: Settings) -> AnalysisPlan | None:
     return plan
 
 
+def existing_plan(plan: AnalysisPlan | None, file: str) -> AnalysisPlan:
+    """Return the plan. Raises ConfigError if it is None."""
+    if plan is None:
+        raise ConfigError(
+            f"expected the tables [analysis] and [[estimands]] in the protocol {file}, found none: the registry entry "
+            "gives no time point, hypothesis or margin; write them as in docs/trial-analysis.md, and give the file "
+            "with --protocol"
+        )
+    return plan
+
+
 def _estimand(table: SourcedTable, settings: Settings) -> Estimand:
     name = str(table.plain("name", TEXT))
     estimand = Estimand(
@@ -197,7 +208,9 @@ def _estimand(table: SourcedTable, settings: Settings) -> Estimand:
     table.finish()
     _require_estimand(table, estimand)
     key = f"estimands.{name}"
-    settings.values[key] = f"{estimand.role.value}, {estimand.variable.value} at {estimand.visit}, {estimand.model.value}"
+    settings.values[key] = (
+        f"{estimand.role.value}, {estimand.variable.value} at {estimand.visit}, {estimand.model.value}"
+    )
     settings.sources[key] = source
     return estimand
 
@@ -214,7 +227,9 @@ def _require_estimand(table: SourcedTable, estimand: Estimand) -> None:
     """Check the keys of one estimand together."""
     is_target, strategies = estimand.variable is Variable.TARGET, estimand.strategies.values()
     if is_target != (estimand.model is Model.LOGISTIC):
-        raise table.wrong("model", estimand.model.value, "'logistic' for dual_target, 'ancova' or 'mmrm' for the others")
+        raise table.wrong(
+            "model", estimand.model.value, "'logistic' for dual_target, 'ancova' or 'mmrm' for the others"
+        )
     if estimand.summary not in SUMMARIES[estimand.model]:
         allowed = " or ".join(repr(each.value) for each in SUMMARIES[estimand.model])
         raise table.wrong("summary", estimand.summary.value, f"{allowed} for the model {estimand.model.value}")
@@ -253,8 +268,8 @@ def require_plan(plan: AnalysisPlan, visits: Mapping[str, bool], baseline: str, 
             )
         if each.variable is not Variable.ASDAS and not visits[each.visit]:
             raise ConfigError(
-                f"expected a visit with imaging for the estimand {each.name!r} in {file}, found {each.visit!r} without; "
-                "change the visit"
+                f"expected a visit with imaging for the estimand {each.name!r} in {file}, found {each.visit!r} "
+                "without; change the visit"
             )
     if plan.test_arm not in arms or len(arms) != 2:
         raise ConfigError(
@@ -269,6 +284,6 @@ def require_plan(plan: AnalysisPlan, visits: Mapping[str, bool], baseline: str, 
     wanted = sorted(primary) if plan.multiplicity is Multiplicity.HIERARCHICAL else []
     if sorted(plan.order) != wanted:
         raise ConfigError(
-            f"expected analysis.order to name each primary estimand once for 'hierarchical', and no order otherwise, in "
-            f"{file}, found {' '.join(plan.order) or 'none'}; name {' '.join(wanted) or 'none'}"
+            f"expected analysis.order to name each primary estimand once for 'hierarchical', and no order otherwise, "
+            f"in {file}, found {' '.join(plan.order) or 'none'}; name {' '.join(wanted) or 'none'}"
         )

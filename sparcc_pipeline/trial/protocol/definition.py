@@ -14,7 +14,7 @@ from typing import Final
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.trial.crp import BelowDetectionRule
 from sparcc_pipeline.trial.instruments import AsdasForm, Instrument
-from sparcc_pipeline.trial.protocol.analysis import AnalysisPlan
+from sparcc_pipeline.trial.protocol.analysis import AnalysisPlan, existing_plan
 from sparcc_pipeline.trial.protocol.choices import CHOICES, Choice, ChoiceValue, ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.reading import Adjudication, Counts
 
@@ -219,13 +219,7 @@ class Protocol:
     @property
     def plan(self) -> AnalysisPlan:
         """The analysis. Raises ConfigError if the file has none."""
-        if self.analysis is None:
-            raise ConfigError(
-                f"expected the tables [analysis] and [[estimands]] in the protocol {self.file}, found none: the registry "
-                "entry gives no time point, hypothesis or margin; write them as in docs/trial-analysis.md, and give the "
-                "file with --protocol"
-            )
-        return self.analysis
+        return existing_plan(self.analysis, self.file)
 
     @property
     def age_max_years(self) -> int:

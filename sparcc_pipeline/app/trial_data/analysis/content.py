@@ -13,8 +13,8 @@ import numpy as np
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import picture
 from sparcc_pipeline.app.trial_data.analysis import names as terms
+from sparcc_pipeline.app.trial_data.analysis.outcome import EstimandResult, Estimate
 from sparcc_pipeline.app.trial_data.analysis.plots import forest_plot, tipping_plot
-from sparcc_pipeline.app.trial_data.analysis.results import Estimate, EstimandResult
 from sparcc_pipeline.app.trial_data.sections import Section
 from sparcc_pipeline.trial.protocol.analysis import Estimand, EventKind, Model, Role, Summary, Variable
 from sparcc_pipeline.trial.protocol.definition import Protocol
@@ -127,7 +127,10 @@ def _effects(results: Results, protocol: Protocol, words: Language) -> Section:
             name = say("primary analysis") if kind == "primary" else say("participants with a value only")
             rows.append([each.name if kind == "primary" else "", name, *_effect(each, result, kind, protocol, words)])
     notes = [
-        say("Effect: {arm} minus the other arm, or over it for an odds ratio; n: participants in the model.", arm=plan.test_arm)
+        say(
+            "Effect: {arm} minus the other arm, or over it for an odds ratio; n: participants in the model.",
+            arm=plan.test_arm,
+        )
     ]
     notes.append(say("For non-inferiority p is twice the one-sided p, to be compared with the same level."))
     known = [each for each in results or () if each.primary is not None]

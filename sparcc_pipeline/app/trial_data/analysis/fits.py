@@ -167,8 +167,8 @@ def logistic(met: Floats, tested: Flags, covariates: Floats, summary: Summary) -
     if summary is Summary.ODDS_RATIO:
         return Fit(float(found.params[1]), float(found.bse[1]), np.inf, float(high.mean()), float(low.mean()))
     slope = (high * (1 - high)) @ with_test / len(x) - (low * (1 - low)) @ without / len(x)
-    error = float(np.sqrt(slope @ np.asarray(found.cov_params()) @ slope))
-    return Fit(float(high.mean() - low.mean()), error, np.inf, float(high.mean()), float(low.mean()))
+    deviation = float(np.sqrt(slope @ np.asarray(found.cov_params()) @ slope))
+    return Fit(float(high.mean() - low.mean()), deviation, np.inf, float(high.mean()), float(low.mean()))
 
 
 def _errors(x: Floats, people: NDArray[Any], visits: NDArray[Any], covariance: Floats) -> Floats:

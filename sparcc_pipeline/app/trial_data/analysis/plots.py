@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import BLUE, INK, SOFT, plot_style
-from sparcc_pipeline.app.trial_data.analysis.results import Estimate, EstimandResult
+from sparcc_pipeline.app.trial_data.analysis.outcome import EstimandResult, Estimate
 from sparcc_pipeline.trial.protocol.analysis import Estimand, Summary, Variable
 
 _WIDE: Final = 9.0
@@ -46,7 +46,9 @@ def tipping_plot(results: Sequence[EstimandResult], words: Language) -> str:
         for axes, result in zip(np.atleast_1d(figure.subplots(1, len(results))).ravel(), results, strict=True):
             shifts = [each.shift for each in result.tipping]
             found = [each.estimate for each in result.tipping]
-            axes.fill_between(shifts, [f.low for f in found], [f.high for f in found], color=BLUE, alpha=0.2, linewidth=0)
+            axes.fill_between(
+                shifts, [f.low for f in found], [f.high for f in found], color=BLUE, alpha=0.2, linewidth=0
+            )
             axes.plot(shifts, [f.estimate for f in found], color=BLUE)
             axes.axhline(no_effect(result.estimand), color=INK, linewidth=0.8)
             if (margin := margin_line(result.estimand)) is not None:

@@ -1,14 +1,12 @@
-"""Estimate every estimand of the protocol: primary analysis, complete cases, tipping point, adjusted p values.
+"""Estimate every estimand: primary analysis, complete cases, tipping point, adjusted p values.
 
-Contents: `analyse`, `EstimandResult`, `Estimate`, `Counts`. Missing values are imputed several times from baseline, arm,
-site and all visits of ASDAS and SPARCC, and the estimates are pooled; a mixed model (MMRM) needs no imputation for its
-own estimate.
+Contents: `analyse`. Missing values are imputed several times from baseline, arm, site and all visits of ASDAS and
+SPARCC, and the estimates are pooled; a mixed model (MMRM) needs no imputation for its own estimate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,6 +15,7 @@ from scipy import special
 
 from sparcc_pipeline.app.trial_data.analysis import fits
 from sparcc_pipeline.app.trial_data.analysis.fits import Fit, NotEstimableError
+from sparcc_pipeline.app.trial_data.analysis.outcome import Counts, EstimandResult, Estimate, Tipping
 from sparcc_pipeline.message import Message, words_of
 from sparcc_pipeline.trial.estimand.analysis_set import MEASURED, AnalysisSet, Facts, analysis_set
 from sparcc_pipeline.trial.estimand.imputation import impute, pool
@@ -29,87 +28,6 @@ Floats = NDArray[np.float64]
 
 TURNED: Final = tuple(round(0.1 * step, 1) for step in range(11))
 """Shares of the imputed answers of the dual target that are turned against the test arm, one after the other."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Numbers of one arm behind an estimate.
-
-    Parameters
-    ----------
-    randomised : participants of the arm in the allocation
-    without_data : of these, participants who are in no table of data; they cannot be analysed
-    observed : values at the visit as observed
-    used : values at the visit after the strategies
-    imputed : participants in the data without a value after the strategies
-    events : participants with each intercurrent event before the value, by name of the event
-    """
-
-    randomised: int
-    without_data: int
-    observed: int
-    used: int
-    imputed: int
-    events: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An effect with its interval and p value. Two-sided; for non-inferiority p is twice the one-sided p.
-
-    Parameters
-    ----------
-    freedom : degrees of freedom; infinity for a normal distribution
-    tested, other : adjusted mean, or mean adjusted probability, of each arm
-    analysed : number of participants of the test arm and of the other arm in the model
-    imputation_share : share of the variance that comes from the imputation; None without imputation
-    """
-
-    estimate: float
-    error: float
-    freedom: float
-    low: float
-    high: float
-    p: float
-    tested: float
-    other: float
-    analysed: tuple[int, int]
-    imputation_share: float | None = None
-
-
-@dataclass(frozen=True)
-class Tipping:
-    """The result after imputed values of the test arm were made worse by a shift, or a share of its answers turned."""
-
-    shift: float
-    estimate: Estimate
-    succeeds: bool
-
-
-@dataclass(frozen=True)
-class EstimandResult:
-    """All results of one estimand.
-
-    Parameters
-    ----------
-    primary, complete_cases : None where not estimable; the reason is in `note`
-    adjusted_p : p adjusted for several primary estimands; None for a secondary one
-    tips_at : smallest shift at which the conclusion changes; None if it does not, or if nothing is imputed
-    """
-
-    estimand: Estimand
-    counts: tuple[Counts, Counts]
-    primary: Estimate | None
-    complete_cases: Estimate | None
-    adjusted_p: float | None
-    tipping: tuple[Tipping, ...]
-    note: str | None
-    of: AnalysisSet
-
-    @property
-    def tips_at(self) -> float | None:
-        """The smallest shift at which the conclusion is another one than without a shift."""
-        return next((t.shift for t in self.tipping if t.succeeds != self.tipping[0].succeeds), None)
 
 
 def analyse(
@@ -134,9 +52,7 @@ def analyse(
         if each.estimand.name in primary and each.primary is not None
     }
     p_adjusted = adjusted(p_values, plan)
-    return tuple(
-        EstimandResult(**{**vars(each), "adjusted_p": p_adjusted.get(each.estimand.name)}) for each in found
-    )
+    return tuple(EstimandResult(**{**vars(each), "adjusted_p": p_adjusted.get(each.estimand.name)}) for each in found)
 
 
 def _result(
@@ -154,7 +70,8 @@ def _result(
         _counts(work, of.tested, without_data.get(plan.test_arm, 0)),
         _counts(work, ~of.tested, without_data.get(other, 0)),
     )
-    note, primary, complete, tipping = None, None, None, ()
+    note, primary, complete = None, None, None
+    tipping: tuple[Tipping, ...] = ()
     try:
         primary = work.primary()
         complete = work.complete_cases()
@@ -217,16 +134,12 @@ class _Work:
         change = self.of.values[variable][:, 1:] - self.baseline[variable][:, None]
         known, tested = ~np.isnan(change), self.of.tested
         # A visit that lacks an arm has no effect, and visits after that of the estimand are not part of it.
-        planned = [
-            k
-            for k in range(self.of.visit)
-            if (known[:, k] & tested).any() and (known[:, k] & ~tested).any()
-        ]
+        planned = [k for k in range(self.of.visit) if (known[:, k] & tested).any() and (known[:, k] & ~tested).any()]
         if self.of.visit - 1 not in planned:
             raise NotEstimableError(Message("an arm has no value"))
         covariates = np.column_stack([self.baseline[variable], self._sites])
         found = fits.mmrm(change[:, planned], self.of.tested, covariates)[planned.index(self.of.visit - 1)]
-        return self._estimate(found, ~np.isnan(change[:, planned]).all(axis=1))
+        return self._estimate(found, np.asarray(known[:, planned].any(axis=1)))
 
     def tipping(self) -> tuple[Tipping, ...]:
         """Return the result for each shift of the imputed values; empty where no value of the test arm is imputed.
@@ -248,7 +161,7 @@ class _Work:
         for step in range(steps + 1):
             shift = step * self.estimand.tipping_step
             added = shift * (imputed & self.of.tested)
-            estimate = self._pooled(lambda answers, _, added=added: answers + added)
+            estimate = self._pooled(_adding(added))
             found.append(Tipping(shift, estimate, self.succeeds(estimate)))
         return tuple(found)
 
@@ -256,9 +169,7 @@ class _Work:
         """Return True if the hypothesis of the estimand is shown at the level of the protocol, before adjustment."""
         return estimate.p < self.plan.alpha
 
-    def _turning(
-        self, share: float, imputed: NDArray[np.bool_], rank: Floats
-    ) -> Callable[[Floats, int], Floats]:
+    def _turning(self, share: float, imputed: NDArray[np.bool_], rank: Floats) -> Callable[[Floats, int], Floats]:
         def turn(answers: Floats, number: int) -> Floats:
             chosen = imputed & (rank[number] < share)
             against = np.where(self.of.tested, 0.0, 1.0)
@@ -306,9 +217,7 @@ class _Work:
         estimate = fit.estimate
         if self.estimand.summary is Summary.ODDS_RATIO:
             estimate, low, high = (float(np.exp(value)) for value in (estimate, low, high))
-        return Estimate(
-            estimate, fit.error, fit.freedom, low, high, p, fit.tested, fit.other, analysed, share
-        )
+        return Estimate(estimate, fit.error, fit.freedom, low, high, p, fit.tested, fit.other, analysed, share)
 
     def _p(self, fit: Fit) -> float:
         if self.estimand.hypothesis is Hypothesis.SUPERIORITY:
@@ -319,8 +228,12 @@ class _Work:
         return min(1.0, 2 * _t_below(-distance / fit.error, fit.freedom))
 
 
+def _adding(added: Floats) -> Callable[[Floats, int], Floats]:
+    return lambda answers, _: answers + added
+
+
 def _filled(baseline: Floats) -> Floats:
-    """Return a baseline with the mean of all people where it is missing: valid under randomisation ([WhiteThompson2005])."""
+    """Return a baseline with the mean of all where it is missing: valid under randomisation ([WhiteThompson2005])."""
     known = ~np.isnan(baseline)
     return np.where(known, baseline, baseline[known].mean()) if known.any() else baseline
 

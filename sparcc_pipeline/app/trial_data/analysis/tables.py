@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from sparcc_pipeline.app.results.tables import Column, ColumnKind, Row, Table
-from sparcc_pipeline.app.trial_data.analysis.results import Estimate, EstimandResult
+from sparcc_pipeline.app.trial_data.analysis.outcome import EstimandResult, Estimate
 from sparcc_pipeline.trial.estimand.analysis_set import MEASURED
 
 _T, _N, _W, _Y, _D = ColumnKind
@@ -79,7 +79,7 @@ def analysis_tables(results: Sequence[EstimandResult]) -> dict[str, Table]:
     }
 
 
-def _estimates(result: EstimandResult) -> list[Row]:
+def _estimates(result: EstimandResult) -> Sequence[Row]:
     estimand = result.estimand
     rows = []
     for name, found in (("primary", result.primary), ("complete cases", result.complete_cases)):
@@ -113,7 +113,7 @@ def _effect(found: Estimate) -> dict[str, Any]:
     }
 
 
-def _analysed(result: EstimandResult) -> list[Row]:
+def _analysed(result: EstimandResult) -> Sequence[Row]:
     of, at = result.of, result.of.visit
     rows = []
     for k, name in enumerate(of.names):

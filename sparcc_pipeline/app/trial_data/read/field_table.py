@@ -11,6 +11,7 @@ from typing import Final
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.trial_data.read.fields import Field, Kind, Place
+from sparcc_pipeline.app.trial_data.safety.fields import SAFETY_FIELDS
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.crp import HIGHEST_CRP_MG_L
@@ -235,6 +236,7 @@ FIELDS: Final = (
     *_reading_fields(),
     *_item_fields(),
     *_other_fields(),
+    *SAFETY_FIELDS,
 )
 """Every column of every input table."""
 

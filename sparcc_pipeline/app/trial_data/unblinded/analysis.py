@@ -25,7 +25,8 @@ from sparcc_pipeline.app.study.files import write_bytes, write_text
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.analysis.content import analysis_sections
 from sparcc_pipeline.app.trial_data.analysis.fits import require_statsmodels
-from sparcc_pipeline.app.trial_data.analysis.results import EstimandResult, analyse
+from sparcc_pipeline.app.trial_data.analysis.outcome import EstimandResult
+from sparcc_pipeline.app.trial_data.analysis.results import analyse
 from sparcc_pipeline.app.trial_data.analysis.tables import analysis_tables
 from sparcc_pipeline.app.trial_data.read.sources import TrialSources, load_trial
 from sparcc_pipeline.app.trial_data.run import facts, print_queries
@@ -178,9 +179,7 @@ def _require_dosing(protocol: Protocol, arms: Arms) -> None:
         if each.strategies[EventKind.DOSE_CHANGE_BACK] is not Strategy.TREATMENT_POLICY
     ]
     if needed and arms.allocation is not None and arms.dosing is None:
-        raise typer.BadParameter(
-            f"--dosing is needed: the estimand {needed[0]} depends on when the dose changed back"
-        )
+        raise typer.BadParameter(f"--dosing is needed: the estimand {needed[0]} depends on when the dose changed back")
 
 
 def _dummy(of: Courses, protocol: Protocol, seed: int) -> dict[str, str]:
