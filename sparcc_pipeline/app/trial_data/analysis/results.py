@@ -160,7 +160,7 @@ class _Work:
         steps = round(self.estimand.tipping_last / self.estimand.tipping_step)
         for step in range(steps + 1):
             shift = step * self.estimand.tipping_step
-            added = shift * (imputed & self.of.tested)
+            added = np.where(imputed & self.of.tested, shift, 0.0)
             estimate = self._pooled(_adding(added))
             found.append(Tipping(shift, estimate, self.succeeds(estimate)))
         return tuple(found)

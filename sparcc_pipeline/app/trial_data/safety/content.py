@@ -61,9 +61,7 @@ def _overview(groups: Sequence[Group], words: Language) -> Section:
     rows.append([say("adverse events a 100 participant-years"), *(_rate(group) for group in groups)])
     notes = [
         say("Participants with at least one event (share of n), and in brackets the number of events."),
-        say(
-            "Events that began before the baseline are left out here and listed below; an unknown day counts as after."
-        ),
+        say("Events that began before the baseline are left out; an unknown day counts as after it."),
         say("Grades are those of the sites; a grade that was not given is never guessed."),
     ]
     return Section("overview", say("Adverse events"), ["", *_named(groups)], rows, notes=notes)

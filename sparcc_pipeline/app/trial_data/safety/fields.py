@@ -28,23 +28,21 @@ TEST_UNITS: Final[Mapping[str, str]] = {
 
 OUTCOMES: Final = ("recovered", "recovering", "not recovered", "recovered with sequelae", "fatal", "unknown")
 
-_ID_ALIASES: Final = tuple(
-    [
-        "record_id",
-        "subject",
-        "subject_id",
-        "subjid",
-        "usubjid",
-        "participant_id",
-        "受试者编号",
-        "受试者",
-        "研究编号",
-        "患者编号",
-        "筛选号",
-        "入组编号",
-    ]
+_ID_ALIASES: Final = (
+    "record_id",
+    "subject",
+    "subject_id",
+    "subjid",
+    "usubjid",
+    "participant_id",
+    "受试者编号",
+    "受试者",
+    "研究编号",
+    "患者编号",
+    "筛选号",
+    "入组编号",
 )
-_VISIT_ALIASES: Final = tuple(["redcap_event_name", "event", "visit_name", "访视", "访视名称", "访视编号", "随访"])
+_VISIT_ALIASES: Final = ("redcap_event_name", "event", "visit_name", "访视", "访视名称", "访视编号", "随访")
 _GRADE: Final = "CTCAE grade as the site gives it; never derived"
 _ANY: Final = (None, None)
 

@@ -1,7 +1,7 @@
-"""Numbers for a monitoring committee, by group: adverse events, laboratory values, deviations, follow-up.
+"""Numbers for a monitoring committee, by group: adverse events, laboratory values, deviations.
 
-Contents: `Group`, `group_of`, `event_counts`, `terms_of`, `laboratory_rows`, `shifts`. A grade that the site did not give
-is counted as not given.
+Contents: `Group`, `group_of`, `event_counts`, `terms_of`, `laboratory_rows`, `shifts`. A grade that the site did not
+give is counted as not given.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def event_counts(events: Sequence[AdverseEvent]) -> dict[str, EventCount]:
 
     Examples
     --------
-    >>> found = event_counts([AdverseEvent("P1", "a", grade=3), AdverseEvent("P1", "a"), AdverseEvent("P2", "b", grade=1)])
+    >>> events = [AdverseEvent("P1", "a", grade=3), AdverseEvent("P1", "a"), AdverseEvent("P2", "b", grade=1)]
+    >>> found = event_counts(events)
     >>> found["any"], found["severe"], found["no_grade"].events
     (EventCount(participants=2, events=3), EventCount(participants=1, events=1), 1)
     """
