@@ -80,8 +80,7 @@ def ancova(change: Floats, tested: Flags, covariates: Floats) -> Fit:
     _require_arms(tested)
     centred = covariates - covariates.mean(axis=0)
     x = np.column_stack([np.ones(len(change)), tested, centred])
-    if len(change) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
-        raise NotEstimableError(Message("fewer people than the model needs"))
+    _require_rank(x)
     found: Any = OLS(change, x).fit()
     other, effect = float(found.params[0]), float(found.params[1])
     return Fit(effect, float(found.bse[1]), float(found.df_resid), other + effect, other)
@@ -112,8 +111,7 @@ def mmrm(change: Floats, tested: Flags, covariates: Floats) -> list[Fit]:
     at_visit = np.eye(change.shape[1])[visits]
     terms = np.column_stack([np.ones(len(tested)), tested, covariates - covariates.mean(axis=0)])
     x = (at_visit[:, None, :] * terms[people][:, :, None]).reshape(len(people), -1)
-    if np.linalg.matrix_rank(x) < x.shape[1]:
-        raise NotEstimableError(Message("fewer people than the model needs"))
+    _require_rank(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # The split of the covariance into random effects and residual is not unique, and a part of it can be zero; the
@@ -152,6 +150,7 @@ def logistic(met: Floats, tested: Flags, covariates: Floats, summary: Summary) -
     if len(set(met.tolist())) < 2:
         raise NotEstimableError(Message("all answers are alike"))
     x = np.column_stack([np.ones(len(met)), tested, covariates - covariates.mean(axis=0)])
+    _require_rank(x)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ModelWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -184,3 +183,8 @@ def _errors(x: Floats, people: NDArray[Any], visits: NDArray[Any], covariance: F
 def _require_arms(tested: Flags) -> None:
     if not tested.any() or tested.all():
         raise NotEstimableError(Message("an arm has no value"))
+
+
+def _require_rank(x: Floats) -> None:
+    if len(x) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
+        raise NotEstimableError(Message("too few people, or a covariate is constant or repeats another one"))
