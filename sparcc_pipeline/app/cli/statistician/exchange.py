@@ -1,7 +1,8 @@
-"""`sparcc trial export`. Only typer is imported here."""
+"""`sparcc trial export` and `sparcc trial redcap`. Only typer is imported here."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,3 +62,24 @@ def export(
     from sparcc_pipeline.app.trial_data.cdisc.command import run_export
 
     run_export(sources, files, protocol, out, xpt=xpt, force=force)
+
+
+@trial_app.command()
+def redcap(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the API, https://HOST/api/.")],
+    out: ResultFolderOption,
+    token_file: Annotated[
+        Path, typer.Option(metavar="FILE", help="File with the project's token, readable by its owner only.")
+    ],
+    form: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Form to read; may be repeated. By default all.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Records in one request.")] = 50,
+) -> None:
+    """Download the records of a REDCap project, read-only.
+
+    The same command continues a broken download. The table is read by the other commands as a clinical table.
+    """
+    from sparcc_pipeline.app.trial_data.redcap.download import run_redcap
+
+    run_redcap(url, token_file, out, form or [], batch)

@@ -33,7 +33,7 @@ _QUESTIONNAIRES: Final = (
     ("asas_hi", "ASASHI", "ASAS HI"),
     ("asqol", "ASQOL", "ASQoL"),
 )
-"""Field of a visit, start of the test code, and category. Item texts belong to their owners: items have numbers only."""
+"""Field of a visit, start of the test code, and category. The texts of items belong to their owners."""
 
 
 def sdtm_datasets(data: ExportData) -> list[Dataset]:
