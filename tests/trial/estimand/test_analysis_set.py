@@ -32,7 +32,7 @@ def _set(
     """One participant with ASDAS that rises from visit to visit; `flags` give the week from which a flag is set."""
     protocol = analysis_protocol(**estimand)
     visits = [
-        visit(name=f"W{week}", day=7 * week, item=k / 2, **{flag: week == at for flag, at in flags.items()})
+        visit(name=f"W{week}", day=7 * week, item=k / 2, **dict[str, Any]((flag, week == at) for flag, at in flags.items()))
         for k, week in enumerate(WEEKS)
         if week not in lost
     ]

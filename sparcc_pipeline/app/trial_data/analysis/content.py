@@ -43,25 +43,25 @@ def analysis_sections(results: Results, protocol: Protocol, words: Language) -> 
 
 def _estimands(protocol: Protocol, words: Language) -> Section:
     """The five attributes of each estimand, one column each."""
-    plan, say = protocol.plan, words.say
+    plan = protocol.plan
     rows: list[tuple[str, Callable[[Estimand], str]]] = [
-        (say("Role"), lambda each: say(terms.ROLES[each.role])),
-        (say("Treatments"), lambda _: f"{plan.test_arm}, {other_arm(protocol)}"),
-        (say("Population"), lambda each: say(terms.POPULATIONS[each.population])),
-        (say("Variable"), lambda each: f"{say(terms.VARIABLES[each.variable])}, {each.visit}"),
+        (words.say("Role"), lambda each: words.say(terms.ROLES[each.role])),
+        (words.say("Treatments"), lambda _: f"{plan.test_arm}, {other_arm(protocol)}"),
+        (words.say("Population"), lambda each: words.say(terms.POPULATIONS[each.population])),
+        (words.say("Variable"), lambda each: f"{words.say(terms.VARIABLES[each.variable])}, {each.visit}"),
         *(_event_row(kind, words) for kind in EventKind),
-        (say("Summary measure"), lambda each: say(terms.SUMMARIES[each.summary])),
-        (say("Hypothesis"), lambda each: _hypothesis(each, words)),
-        (say("Model"), lambda each: say(terms.MODELS[each.model])),
-        (say("Missing values"), lambda each: _missing(each, protocol, words)),
+        (words.say("Summary measure"), lambda each: words.say(terms.SUMMARIES[each.summary])),
+        (words.say("Hypothesis"), lambda each: _hypothesis(each, words)),
+        (words.say("Model"), lambda each: words.say(terms.MODELS[each.model])),
+        (words.say("Missing values"), lambda each: _missing(each, protocol, words)),
     ]
-    procedure = say("Several primary estimands: {how}.", how=terms.PROCEDURES[plan.multiplicity])
+    procedure = words.say("Several primary estimands: {how}.", how=terms.PROCEDURES[plan.multiplicity])
     if plan.order:
-        procedure += " " + say("Order: {names}.", names=plan.order)
-    notes = [procedure, say("Two-sided level of all primary estimands together: {alpha}.", alpha=plan.alpha)]
+        procedure += " " + words.say("Order: {names}.", names=plan.order)
+    notes = [procedure, words.say("Two-sided level of all primary estimands together: {alpha}.", alpha=plan.alpha)]
     return Section(
         "estimands",
-        say("Estimands"),
+        words.say("Estimands"),
         ["", *(each.name for each in plan.estimands)],
         [[name, *(cell(each) for each in plan.estimands)] for name, cell in rows],
         notes=notes,
@@ -90,9 +90,14 @@ def other_arm(protocol: Protocol) -> str:
 
 
 def _participants(results: Results, protocol: Protocol, words: Language) -> Section:
-    say = words.say
-    head = [say("Estimand"), say("Arm"), say("Randomised"), say("In no table of data"), say("Value observed")]
-    head += [say("Value used"), say("Imputed"), *(say(terms.EVENTS[kind]) for kind in EventKind)]
+    head = [
+        words.say("Estimand"),
+        words.say("Arm"),
+        words.say("Randomised"),
+        words.say("In no table of data"),
+        words.say("Value observed"),
+    ]
+    head += [words.say("Value used"), words.say("Imputed"), *(words.say(terms.EVENTS[kind]) for kind in EventKind)]
     rows = []
     for number, estimand in enumerate(protocol.plan.estimands):
         for side, arm in enumerate((protocol.plan.test_arm, other_arm(protocol))):
@@ -105,37 +110,43 @@ def _participants(results: Results, protocol: Protocol, words: Language) -> Sect
             rows.append([estimand.name if side == 0 else "", arm, *cells])
     return Section(
         "participants",
-        say("Participants"),
+        words.say("Participants"),
         head,
         rows,
         notes=[
-            say("All are numbers of participants. Value used: after the strategies for intercurrent events."),
-            say("Participants in no table of data cannot be analysed; they are counted here and nowhere else."),
+            words.say("All are numbers of participants. Value used: after the strategies for intercurrent events."),
+            words.say("Participants in no table of data cannot be analysed; they are counted here and nowhere else."),
         ],
     )
 
 
 def _effects(results: Results, protocol: Protocol, words: Language) -> Section:
-    say, plan = words.say, protocol.plan
-    head = [say("Estimand"), say("Analysis"), f"n {plan.test_arm}", f"n {other_arm(protocol)}", plan.test_arm]
-    head += [other_arm(protocol), say("Effect"), say("{level:g} % interval", level=100 * (1 - plan.alpha))]
-    head += ["p", say("Adjusted p"), say("Conclusion")]
+    plan = protocol.plan
+    head = [
+        words.say("Estimand"),
+        words.say("Analysis"),
+        f"n {plan.test_arm}",
+        f"n {other_arm(protocol)}",
+        plan.test_arm,
+    ]
+    head += [other_arm(protocol), words.say("Effect"), words.say("{level:g} % interval", level=100 * (1 - plan.alpha))]
+    head += ["p", words.say("Adjusted p"), words.say("Conclusion")]
     rows = []
     for number, each in enumerate(plan.estimands):
         result = None if results is None else results[number]
         for kind in ("primary", "complete"):
-            name = say("primary analysis") if kind == "primary" else say("participants with a value only")
+            name = words.say("primary analysis") if kind == "primary" else words.say("participants with a value only")
             rows.append([each.name if kind == "primary" else "", name, *_effect(each, result, kind, protocol, words)])
     notes = [
-        say(
+        words.say(
             "Effect: {arm} minus the other arm, or over it for an odds ratio; n: participants in the model.",
             arm=plan.test_arm,
         )
     ]
-    notes.append(say("For non-inferiority p is twice the one-sided p, to be compared with the same level."))
+    notes.append(words.say("For non-inferiority p is twice the one-sided p, to be compared with the same level."))
     known = [each for each in results or () if each.primary is not None]
     drawn = picture(forest_plot(known, plan.alpha, words)) if known else None
-    return Section("effects", say("Effects"), head, rows, drawn, notes)
+    return Section("effects", words.say("Effects"), head, rows, drawn, notes)
 
 
 def _effect(
@@ -168,18 +179,18 @@ def _p(value: float) -> str:
 
 def _observed(results: Results, protocol: Protocol, words: Language) -> Section:
     """Observed values of each arm at each visit, before any strategy."""
-    say, plan = words.say, protocol.plan
-    head = [say("Visit")]
+    plan = protocol.plan
+    head = [words.say("Visit")]
     for arm in (plan.test_arm, other_arm(protocol)):
         for name in ("ASDAS", "SPARCC"):
-            head += [f"n {arm}", say("{name}, mean (SD)", name=name)]
+            head += [f"n {arm}", words.say("{name}, mean (SD)", name=name)]
     rows = [[visit.visit, *_observed_cells(results, k)] for k, visit in enumerate(protocol.visits)]
     return Section(
         "observed",
-        say("Observed values"),
+        words.say("Observed values"),
         head,
         rows,
-        notes=[say("As observed, whatever happened before; n: participants with a value.")],
+        notes=[words.say("As observed, whatever happened before; n: participants with a value.")],
     )
 
 
@@ -197,22 +208,30 @@ def _observed_cells(results: Results, k: int) -> list[str]:
 
 
 def _tipping(results: Results, protocol: Protocol, words: Language) -> Section:
-    say, plan = words.say, protocol.plan
-    head = [say("Estimand"), say("Imputed"), say("Largest shift"), say("Conclusion without a shift"), say("Changes at")]
+    plan = protocol.plan
+    head = [
+        words.say("Estimand"),
+        words.say("Imputed"),
+        words.say("Largest shift"),
+        words.say("Conclusion without a shift"),
+        words.say("Changes at"),
+    ]
     rows: list[list[str]] = []
     for number, each in enumerate(plan.estimands):
         rows.append([each.name, *_tipping_cells(None if results is None else results[number], results is None, words)])
     notes = [
-        say("Imputed values of {arm} are made worse step by step, until the conclusion changes.", arm=plan.test_arm),
-        say(
+        words.say(
+            "Imputed values of {arm} are made worse step by step, until the conclusion changes.", arm=plan.test_arm
+        ),
+        words.say(
             "ASDAS and SPARCC: points added. Dual target: share of imputed answers turned against {arm} in both arms.",
             arm=plan.test_arm,
         ),
-        say("All by multiple imputation, also for a mixed model; before adjustment for several estimands."),
+        words.say("All by multiple imputation, also for a mixed model; before adjustment for several estimands."),
     ]
     shifted = [each for each in results or () if each.tipping]
     drawn = picture(tipping_plot(shifted, words)) if shifted else None
-    return Section("tipping", say("Tipping point"), head, rows, drawn, notes)
+    return Section("tipping", words.say("Tipping point"), head, rows, drawn, notes)
 
 
 def _tipping_cells(result: EstimandResult | None, is_shell: bool, words: Language) -> list[str]:

@@ -65,6 +65,3 @@ PROCEDURES: Final[Mapping[Multiplicity, Message]] = {
     Multiplicity.HIERARCHICAL: Message("tests in a fixed order"),
     Multiplicity.NONE: Message("one primary estimand, no adjustment"),
 }
-
-WITHOUT_SHIFT: Final = Message("multiple imputation without a shift")
-"""The first analysis of a tipping point."""

@@ -34,6 +34,16 @@ KINDS: Final[Mapping[str, Message]] = {
 }
 """Names of the kinds of adverse events in `summary.KINDS_OF_EVENT`."""
 
+OUTCOME_NAMES: Final[Mapping[str, Message]] = {
+    "recovered": Message("recovered"),
+    "recovering": Message("recovering"),
+    "not recovered": Message("not recovered"),
+    "recovered with sequelae": Message("recovered with sequelae"),
+    "fatal": Message("fatal"),
+    "unknown": Message("unknown"),
+}
+"""Names of the outcomes in `fields.OUTCOMES`."""
+
 _GRADES: Final = (*range(1, HIGHEST_GRADE + 1), None)
 
 
@@ -51,20 +61,19 @@ def safety_sections(groups: Sequence[Group], protocol: Protocol, words: Language
 
 
 def _overview(groups: Sequence[Group], words: Language) -> Section:
-    say = words.say
     counts = [event_counts(group.events) for group in groups]
     rows = [
-        [say(name), *(_share(each[kind], group) for each, group in zip(counts, groups, strict=True))]
+        [words.say(name), *(_share(each[kind], group) for each, group in zip(counts, groups, strict=True))]
         for kind, name in KINDS.items()
     ]
-    rows.append([say("participant-years of follow-up"), *(f"{group.years:.1f}" for group in groups)])
-    rows.append([say("adverse events a 100 participant-years"), *(_rate(group) for group in groups)])
+    rows.append([words.say("participant-years of follow-up"), *(f"{group.years:.1f}" for group in groups)])
+    rows.append([words.say("adverse events a 100 participant-years"), *(_rate(group) for group in groups)])
     notes = [
-        say("Participants with at least one event (share of n), and in brackets the number of events."),
-        say("Events that began before the baseline are left out; an unknown day counts as after it."),
-        say("Grades are those of the sites; a grade that was not given is never guessed."),
+        words.say("Participants with at least one event (share of n), and in brackets the number of events."),
+        words.say("Events that began before the baseline are left out; an unknown day counts as after it."),
+        words.say("Grades are those of the sites; a grade that was not given is never guessed."),
     ]
-    return Section("overview", say("Adverse events"), ["", *_named(groups)], rows, notes=notes)
+    return Section("overview", words.say("Adverse events"), ["", *_named(groups)], rows, notes=notes)
 
 
 def _share(count: EventCount, group: Group) -> str:
@@ -81,10 +90,9 @@ def _named(groups: Sequence[Group]) -> list[str]:
 
 
 def _by_term(groups: Sequence[Group], words: Language) -> Section:
-    say = words.say
     found = [terms_of(group.events) for group in groups]
     keys = sorted({key for each in found for key in each}, key=lambda key: (-_people(found, key), key))
-    head = [say("Category"), say("Term")]
+    head = [words.say("Category"), words.say("Term")]
     for group in groups:
         head += [f"{group.name} (n = {group.n})", *(_grade(grade, words) for grade in _GRADES)]
     rows = []
@@ -94,8 +102,10 @@ def _by_term(groups: Sequence[Group], words: Language) -> Section:
             counts = each.get(key, {})
             cells += [str(sum(counts.values())), *(str(counts.get(grade, 0)) for grade in _GRADES)]
         rows.append(cells)
-    notes = [say("Participants by their worst grade of the term; terms in the words of the sites, not coded here.")]
-    return shortened(Section("terms", say("Adverse events by term and grade"), head, rows, notes=notes))
+    notes = [
+        words.say("Participants by their worst grade of the term; terms in the words of the sites, not coded here.")
+    ]
+    return shortened(Section("terms", words.say("Adverse events by term and grade"), head, rows, notes=notes))
 
 
 def _people(found: Sequence[Mapping[tuple[str, str], Mapping[int | None, int]]], key: tuple[str, str]) -> int:
@@ -107,9 +117,16 @@ def _grade(grade: int | None, words: Language) -> str:
 
 
 def _laboratory(groups: Sequence[Group], protocol: Protocol, words: Language) -> Section:
-    say = words.say
-    head = [say("Test"), say("Visit"), say("Group"), "n", say("Median"), say("Range"), say("Below the limits")]
-    head += [say("Above the limits"), say("grade 3 or higher"), say("grade not given")]
+    head = [
+        words.say("Test"),
+        words.say("Visit"),
+        words.say("Group"),
+        "n",
+        words.say("Median"),
+        words.say("Range"),
+        words.say("Below the limits"),
+    ]
+    head += [words.say("Above the limits"), words.say("grade 3 or higher"), words.say("grade not given")]
     rows = [
         [
             f"{row.test}, {row.unit}",
@@ -126,13 +143,14 @@ def _laboratory(groups: Sequence[Group], protocol: Protocol, words: Language) ->
     order = {visit.visit: k for k, visit in enumerate(protocol.visits)}
     rows.sort(key=lambda row: (row[0], order[row[1]]))
     return shortened(
-        Section("laboratory", say("Laboratory values"), head, rows, notes=[say("n: participants with a value.")])
+        Section(
+            "laboratory", words.say("Laboratory values"), head, rows, notes=[words.say("n: participants with a value.")]
+        )
     )
 
 
 def _shifts(groups: Sequence[Group], protocol: Protocol, words: Language) -> Section:
-    say = words.say
-    head = [say("Test"), say("Group"), "n", say("Grade at baseline")]
+    head = [words.say("Test"), words.say("Group"), "n", words.say("Grade at baseline")]
     head += [_grade(grade, words) for grade in range(HIGHEST_GRADE + 1)]
     rows = []
     for group in groups:
@@ -141,15 +159,14 @@ def _shifts(groups: Sequence[Group], protocol: Protocol, words: Language) -> Sec
             for first in sorted({first for first, _ in counts}):
                 after = [str(counts.get((first, worst), 0)) for worst in range(HIGHEST_GRADE + 1)]
                 rows.append([test, group.name, str(total), str(first), *after])
-    notes = [say("Columns: worst grade after the baseline. n: participants with a given grade at both.")]
-    return shortened(Section("shifts", say("Shift of laboratory grades"), head, sorted(rows), notes=notes))
+    notes = [words.say("Columns: worst grade after the baseline. n: participants with a given grade at both.")]
+    return shortened(Section("shifts", words.say("Shift of laboratory grades"), head, sorted(rows), notes=notes))
 
 
 def _deviation_kinds(groups: Sequence[Group], words: Language) -> Section:
-    say = words.say
-    counts = [Counter(say(each.kind) for each in group.deviations) for group in groups]
+    counts = [Counter(words.say(each.kind) for each in group.deviations) for group in groups]
     people = [
-        {kind: len({d.participant for d in group.deviations if say(d.kind) == kind}) for kind in count}
+        {kind: len({d.participant for d in group.deviations if words.say(d.kind) == kind}) for kind in count}
         for group, count in zip(groups, counts, strict=True)
     ]
     kinds = sorted({kind for count in counts for kind in count})
@@ -157,27 +174,33 @@ def _deviation_kinds(groups: Sequence[Group], words: Language) -> Section:
         [kind, *(f"{of.get(kind, 0)} [{count[kind]}]" for of, count in zip(people, counts, strict=True))]
         for kind in kinds
     ]
-    notes = [say("Participants with at least one deviation, and in brackets the number of deviations.")]
-    return Section("deviations", say("Protocol deviations"), ["", *_named(groups)], rows, notes=notes)
+    notes = [words.say("Participants with at least one deviation, and in brackets the number of deviations.")]
+    return Section("deviations", words.say("Protocol deviations"), ["", *_named(groups)], rows, notes=notes)
 
 
 def _deviations(groups: Sequence[Group], words: Language) -> Section:
-    say = words.say
     listed = sorted((each for group in groups for each in group.deviations), key=_place)
     rows = [
         [
             each.participant,
             each.visit or "–",
-            say(each.kind),
-            say(each.found),
-            say("the site") if each.source == "site" else say("the data"),
-            "–" if each.major is None else say("yes") if each.major else say("no"),
+            words.say(each.kind),
+            words.say(each.found),
+            words.say("the site") if each.source == "site" else words.say("the data"),
+            "–" if each.major is None else words.say("yes") if each.major else words.say("no"),
         ]
         for each in listed
     ]
-    head = [say("Participant"), say("Visit"), say("Kind"), say("Found"), say("From"), say("Major, by the site")]
-    notes = [say("Never by arm: the list is the same in a blinded and in an unblinded report.")]
-    return shortened(Section("listing", say("List of protocol deviations"), head, rows, notes=notes))
+    head = [
+        words.say("Participant"),
+        words.say("Visit"),
+        words.say("Kind"),
+        words.say("Found"),
+        words.say("From"),
+        words.say("Major, by the site"),
+    ]
+    notes = [words.say("Never by arm: the list is the same in a blinded and in an unblinded report.")]
+    return shortened(Section("listing", words.say("List of protocol deviations"), head, rows, notes=notes))
 
 
 def _place(each: Deviation) -> tuple[str, str, str]:
@@ -186,15 +209,14 @@ def _place(each: Deviation) -> tuple[str, str, str]:
 
 def _listing(groups: Sequence[Group], words: Language) -> Section:
     """List serious, severe and fatal events, and those of special interest."""
-    say = words.say
     head = [
-        say("Participant"),
-        say("Term"),
-        say("First day"),
-        say("Last day"),
-        say("Grade"),
-        say("Kind"),
-        say("Outcome"),
+        words.say("Participant"),
+        words.say("Term"),
+        words.say("First day"),
+        words.say("Last day"),
+        words.say("Grade"),
+        words.say("Kind"),
+        words.say("Outcome"),
     ]
     rows = []
     for each in sorted((e for group in groups for e in group.events), key=lambda e: (e.participant, e.first_day or 0)):
@@ -203,7 +225,15 @@ def _listing(groups: Sequence[Group], words: Language) -> Section:
         ]
         if kinds:
             numbers = ["–" if n is None else str(n) for n in (each.first_day, each.last_day, each.grade)]
-            names = ", ".join(say(KINDS[kind]) for kind in kinds)
-            rows.append([each.participant, each.term, *numbers, names, say(each.outcome) if each.outcome else "–"])
-    notes = [say("Days after the baseline visit, which is day 0. Never by arm.")]
-    return shortened(Section("serious", say("Serious and severe adverse events"), head, rows, notes=notes))
+            names = ", ".join(words.say(KINDS[kind]) for kind in kinds)
+            rows.append(
+                [
+                    each.participant,
+                    each.term,
+                    *numbers,
+                    names,
+                    words.say(OUTCOME_NAMES[each.outcome]) if each.outcome else "–",
+                ]
+            )
+    notes = [words.say("Days after the baseline visit, which is day 0. Never by arm.")]
+    return shortened(Section("serious", words.say("Serious and severe adverse events"), head, rows, notes=notes))
