@@ -31,8 +31,12 @@ def _set(
 ) -> AnalysisSet:
     """One participant with ASDAS that rises from visit to visit; `flags` give the week from which a flag is set."""
     protocol = analysis_protocol(**estimand)
+
+    def flagged(week: int) -> dict[str, Any]:
+        return {flag: week == at for flag, at in flags.items()}
+
     visits = [
-        visit(name=f"W{week}", day=7 * week, item=k / 2, **dict[str, Any]((flag, week == at) for flag, at in flags.items()))
+        visit(name=f"W{week}", day=7 * week, item=k / 2, **flagged(week))
         for k, week in enumerate(WEEKS)
         if week not in lost
     ]
