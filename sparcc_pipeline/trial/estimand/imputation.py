@@ -88,7 +88,7 @@ def pool(estimates: Sequence[float], errors: Sequence[float], complete_freedom: 
     --------
     >>> found = pool([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], 50.0)
     >>> round(found.estimate, 3), round(found.error**2, 4), round(found.between, 4), round(found.freedom, 2)
-    (2.0, 2.3333, 0.5714, 4.88)
+    (2.0, 2.3333, 0.5714, 4.72)
     """
     count, values = len(estimates), np.asarray(estimates)
     within, between = float(np.mean(np.square(errors))), float(values.var(ddof=1))

@@ -99,7 +99,7 @@ def test_the_target_follows_from_both_halves(values: tuple[float, float], met: f
     assert found.met(np.array([values[0]]), np.array([values[1]]), analysis_protocol(**TARGET)).tolist() == [met]
 
 
-def test_an_unknown_half_is_no_answer_unless_the_composite_strategy_says_no() -> None:
+def test_an_unknown_half_is_no_answer_unless_the_composite_strategy_makes_it_no() -> None:
     unknown, protocol = np.array([np.nan]), analysis_protocol(**TARGET)
     composite = _set({**TARGET, "rescue": "composite"}, rescue=24)
 

@@ -20,7 +20,7 @@ from sparcc_pipeline.trial.protocol.analysis import Summary
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-INSTALL: Final = "pip install 'sparcc-pipeline[trial]'"
+INSTALL: Final = "pip install '.[trial]'"
 _LARGEST_ERROR: Final = 100.0
 """A larger standard error of a log odds ratio is a sign of separation: one arm has no answer of one kind."""
 

@@ -86,7 +86,7 @@ def require_transport() -> None:
     except ImportError as error:
         raise ConfigError(
             "expected the package pyreadstat for SAS transport files, found none; install it: pip install "
-            "'sparcc-pipeline[trial]', or leave --xpt out"
+            "'.[trial]', or leave --xpt out"
         ) from error
 
 

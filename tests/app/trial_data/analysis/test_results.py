@@ -145,7 +145,7 @@ def test_the_same_seed_gives_the_same_result_and_another_one_does_not() -> None:
     assert first == again
 
 
-def test_a_visit_without_values_is_not_estimable_and_says_why() -> None:
+def test_a_visit_without_values_is_not_estimable_with_a_reason() -> None:
     found = _result(analysis_protocol(**{**SPARCC, "visit": "W72"}))
 
     assert found.primary is None and found.note == "no value at the visit, or no baseline"

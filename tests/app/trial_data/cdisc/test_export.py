@@ -12,6 +12,7 @@ import jsonschema
 import pyreadstat
 import pytest
 
+from sparcc_pipeline.app.study.clock import utc_now
 from sparcc_pipeline.app.trial_data import run
 from sparcc_pipeline.app.trial_data.cdisc.dataset import Variable
 from sparcc_pipeline.app.trial_data.cdisc.exposure import _dose
@@ -99,7 +100,7 @@ def test_the_blinded_export_holds_nothing_of_the_arm(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    moment = run.utc_now()
+    moment = utc_now()
     monkeypatch.setattr(run, "utc_now", lambda: moment)
     _export(trial, files, tmp_path / "a", made_protocol, *safety)
     write_csv(files.allocation, [{"participant": "P001", "arm": "control"}, {"participant": "P002", "arm": "taper"}])
@@ -122,7 +123,7 @@ def test_the_blinded_export_holds_nothing_of_the_arm(
 def test_the_unblinded_export_has_arm_treatment_and_exposure(
     trial: Call, files: Files, safety: list[str | Path], made_protocol: Path, tmp_path: Path
 ) -> None:
-    unblinded = ["--unblind", files.allocation, "--dosing", files.dosing, "--xpt"]
+    unblinded: list[str | Path] = ["--unblind", files.allocation, "--dosing", files.dosing, "--xpt"]
     _export(trial, files, tmp_path / "u", made_protocol, *safety, *unblinded)
 
     found = _datasets(tmp_path / "u")
@@ -224,4 +225,4 @@ def test_without_the_extra_the_command_names_its_installation(
 
     ended = trial("export", *inputs(files), "--protocol", made_protocol, "--xpt", "--out", tmp_path / "out")
 
-    assert ended.code == 2 and "pip install 'sparcc-pipeline[trial]'" in ended.err and ended.err.count("\n") == 1
+    assert ended.code == 2 and "pip install '.[trial]'" in ended.err and ended.err.count("\n") == 1
