@@ -7,7 +7,7 @@ SPARCC, and the estimates are pooled; a mixed model (MMRM) needs no imputation f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.summary import Courses
 
 Floats = NDArray[np.float64]
+_T = TypeVar("_T")
 
 TURNED: Final = tuple(round(0.1 * step, 1) for step in range(11))
 """Shares of the imputed answers of the dual target that are turned against the test arm, one after the other."""
@@ -70,15 +71,18 @@ def _result(
         _counts(work, of.tested, without_data.get(plan.test_arm, 0)),
         _counts(work, ~of.tested, without_data.get(other, 0)),
     )
-    note, primary, complete = None, None, None
-    tipping: tuple[Tipping, ...] = ()
+    primary, note = _attempt(work.primary)
+    complete, other_note = _attempt(work.complete_cases)
+    tipping, _ = _attempt(work.tipping)
+    return EstimandResult(estimand, counts, primary, complete, None, tipping or (), note or other_note, of)
+
+
+def _attempt(fit: Callable[[], _T]) -> tuple[_T | None, str | None]:
+    """Return a result, or None and the reason why it is not estimable."""
     try:
-        primary = work.primary()
-        complete = work.complete_cases()
-        tipping = work.tipping()
+        return fit(), None
     except NotEstimableError as error:
-        note = words_of(error)
-    return EstimandResult(estimand, counts, primary, complete, None, tipping, note, of)
+        return None, words_of(error)
 
 
 def _counts(work: _Work, arm: NDArray[np.bool_], without_data: int) -> Counts:

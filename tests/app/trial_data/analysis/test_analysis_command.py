@@ -55,10 +55,14 @@ def test_the_analysis_by_arm(data: Path, trial: Call, tmp_path: Path) -> None:
         arms = [row["arm"] for row in csv.DictReader(stream)]
     for each in document["estimands"]:
         assert [arm["randomised"] for arm in each["participants"]] == [arms.count("taper"), arms.count("control")]
+        # With so few participants the logistic model of a completed data set can be without a finite answer.
+        if each["name"] == "target_w48" and each["primary"] is None:
+            assert each["note"]
+            continue
         assert each["primary"]["low"] < each["primary"]["estimate"] < each["primary"]["high"]
     with (tmp_path / "out" / "estimates.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 6 and all(int(row["n_test"]) > 0 for row in rows)
+    assert len(rows) == 6 and all(bool(row["n_test"]) != bool(row["note"]) for row in rows)
     page = (tmp_path / "out" / "analysis.html").read_text(encoding="utf-8")
     assert "UNBLINDED" in page and all(f'href="#{key}"' in page for key in ("estimands", "effects", "tipping"))
     assert PRESCRIPTION.search(page) is None
