@@ -67,6 +67,11 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
     """
     if pdf:
         require_pdf()
+    with collector_paused():
+        _write(report, folder, words, pdf=pdf)
+
+
+def _write(report: TrialReport, folder: Path, words: Language, *, pdf: bool) -> None:
     content = _content(report, words)
     write_text(folder / "report.html", _page(content, template(PAGE, words)))
     write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
@@ -124,5 +129,4 @@ def _with_picture(person: dict[str, Any]) -> dict[str, Any]:
 def _pdf(content: dict[str, Any], words: Language) -> bytes:
     """Return the page as PDF, drawn at once: to draw parts in processes and join them takes twice the work."""
     people = [_with_picture(each) for each in content["people"]]
-    with collector_paused():
-        return pdf_from(_page({**content, "people": people}, template(PAGE, words, REPORT_FONT.as_uri())))
+    return pdf_from(_page({**content, "people": people}, template(PAGE, words, REPORT_FONT.as_uri())))
