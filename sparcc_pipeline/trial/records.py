@@ -87,6 +87,7 @@ class ClinicalVisit:
     asdas_form : the form of ASDAS that the site uses
     nsaids : empty where no drug was taken; None where the intake is unknown
     rescue : True if rescue treatment was recorded since the visit before
+    drug_ended : True if the study drug was ended for good since the visit before
     """
 
     participant: str
@@ -104,6 +105,7 @@ class ClinicalVisit:
     nsaid_period_days: float | None = None
     rescue: bool | None = None
     crp_limit_mg_l: float | None = None
+    drug_ended: bool | None = None
 
 
 class QueryKind(Enum):

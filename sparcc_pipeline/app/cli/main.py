@@ -22,6 +22,9 @@ from sparcc_pipeline.app.cli.nightly import nightly_app, receive
 from sparcc_pipeline.app.cli.reader import reader_app
 from sparcc_pipeline.app.cli.score import score
 from sparcc_pipeline.app.cli.send import send
+from sparcc_pipeline.app.cli.statistician import analysis as _analysis  # noqa: F401
+from sparcc_pipeline.app.cli.statistician import exchange as _exchange  # noqa: F401
+from sparcc_pipeline.app.cli.statistician import monitoring as _monitoring  # noqa: F401
 from sparcc_pipeline.app.cli.terminal import HelpGroup
 from sparcc_pipeline.app.cli.trial import trial_app
 from sparcc_pipeline.app.cli.validate import validate_app

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
@@ -39,8 +39,7 @@ LARGEST_ROWS: Final = 1_000_000
 """Largest number of rows: three times the items of all readings of 150 participants."""
 
 
-@dataclass(frozen=True)
-class RawRow:
+class RawRow(NamedTuple):
     """One row: its number as a spreadsheet counts it (the header is 1), and its cells by column."""
 
     number: int
@@ -97,15 +96,20 @@ def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[Message, ...
     if double:
         raise InputError(f"expected each column once in {name}, found {double[0]!r} twice; rename or remove one")
     rows = tuple(
-        RawRow(number, {column: cell for column, cell in zip(columns, line, strict=False) if column})
+        RawRow(number, _cells(columns, line, all_named=len(named) == len(columns)))
         for number, line in enumerate(lines[header + 1 :], start=header + 2)
-        if any(cell is not None for cell in line)
+        if line.count(None) < len(line)
     )
     if len(rows) > LARGEST_ROWS:
         raise InputError(
             f"expected at most {LARGEST_ROWS} rows in {name}, found {len(rows)}; give visits, not raw logs"
         )
     return RawTable(name, tuple(named), rows, notes)
+
+
+def _cells(columns: Sequence[str], line: Sequence[Cell], *, all_named: bool) -> dict[str, Cell]:
+    cells = dict(zip(columns, line, strict=False))
+    return cells if all_named else {column: cell for column, cell in cells.items() if column}
 
 
 def _csv(file: Path) -> list[list[Cell]]:
@@ -123,9 +127,9 @@ def _csv(file: Path) -> list[list[Cell]]:
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     try:
-        return [
-            [_text(cell) for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        ]
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        # Written out, because a table of items has two million cells.
+        return [[cell.strip() or None for cell in line] for line in lines]
     except csv.Error as error:
         raise InputError(
             f"expected CSV in {file.name}, found a fault: {error}; save it again as CSV (UTF-8)"

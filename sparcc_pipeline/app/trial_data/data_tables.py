@@ -102,6 +102,7 @@ def _visit_row(visit: ClinicalVisit, loaded: LoadedTrial, protocol: Protocol) ->
         "asdas_form": visit.asdas_form and visit.asdas_form.value,
         "nsaid_period_days": visit.nsaid_period_days,
         "rescue": visit.rescue,
+        "drug_ended": visit.drug_ended,
         **items,
         **nsaids,
         **{kind.value: result.value for kind, result in instrument_results(visit, protocol).items()},

@@ -132,7 +132,7 @@ def measure_calibration(
 
     "plain" holds the same of one interval for all: the machine's total plus the differences of the others' totals from
     their readings. The CRPS (continuous ranked probability score) is the mean absolute error of a distribution, in
-    points: lower is better. Source: [Gneiting2007].
+    points: lower is better. Source: [GneitingRaftery2007].
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from typing import Final
 from sparcc_pipeline.errors import ConfigError
 from sparcc_pipeline.trial.crp import BelowDetectionRule
 from sparcc_pipeline.trial.instruments import AsdasForm, Instrument
+from sparcc_pipeline.trial.protocol.analysis import AnalysisPlan, existing_plan
 from sparcc_pipeline.trial.protocol.choices import CHOICES, Choice, ChoiceValue, ClinicalDefinition, ImagingDefinition
 from sparcc_pipeline.trial.protocol.over_time import Confirmation, FlareRules, SustainedRules
 from sparcc_pipeline.trial.reading import Adjudication, Counts
@@ -148,6 +149,7 @@ class Protocol:
     full_dose, full_dose_weeks : dose before the first step, and its weeks
     settings : value of every key of the file, by dotted name
     sources : source of every key of the file, by dotted name
+    analysis : estimands and models; None if the file has none
     """
 
     file: str
@@ -165,6 +167,7 @@ class Protocol:
     choices: Mapping[str, ChoiceValue]
     settings: Mapping[str, object]
     sources: Mapping[str, str]
+    analysis: AnalysisPlan | None = None
 
     @property
     def participants(self) -> int:
@@ -206,6 +209,11 @@ class Protocol:
                 f"choice{'' if len(open_) == 1 else 's'} unset: {listed}. Copy the file, set them under [choices] "
                 "with their source, and give it with --protocol"
             )
+
+    @property
+    def plan(self) -> AnalysisPlan:
+        """The analysis. Raises ConfigError if the file has none."""
+        return existing_plan(self.analysis, self.file)
 
     @property
     def age_max_years(self) -> int:

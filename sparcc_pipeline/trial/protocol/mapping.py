@@ -17,6 +17,7 @@ from sparcc_pipeline.trial.instruments import (
     AsdasForm,
     Instrument,
 )
+from sparcc_pipeline.trial.protocol.analysis import analysis_from, require_plan
 from sparcc_pipeline.trial.protocol.choices import CHOICES, ChoiceValue
 from sparcc_pipeline.trial.protocol.definition import (
     Arm,
@@ -83,6 +84,7 @@ def protocol_from(content: Tables, file: str) -> Protocol:
         target=_target(top.table("target"), settings),
         instruments=_instruments(top.table("instruments"), settings),
         choices=_choices(top.table("choices"), settings),
+        analysis=analysis_from(top, settings),
         settings=settings.values,
         sources=settings.sources,
     )
@@ -237,6 +239,10 @@ def _require_sound(protocol: Protocol) -> None:
                 f"expected windows of visits that do not overlap in {protocol.file}, found those of {earlier.visit} "
                 f"and {later.visit}; make them narrower"
             )
+    if protocol.analysis is not None:
+        visits = {visit.visit: visit.mri for visit in protocol.visits}
+        arms = [arm.name for arm in protocol.arms]
+        require_plan(protocol.analysis, visits, protocol.baseline.visit, arms, protocol.file)
     if protocol.target.asdas_inactive_below > protocol.target.asdas_low_below:
         raise ConfigError(
             f"expected target.asdas_inactive_below at or under target.asdas_low_below in {protocol.file}, found "

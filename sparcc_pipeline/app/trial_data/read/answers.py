@@ -105,6 +105,7 @@ def clinical_visit(
         nsaids=nsaids,
         nsaid_period_days=period,
         rescue=values.get("rescue"),
+        drug_ended=values.get("drug_ended"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.trial_data.read.fields import Field, Kind, Place
+from sparcc_pipeline.app.trial_data.safety.fields import SAFETY_FIELDS
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 from sparcc_pipeline.trial import instruments as ins
 from sparcc_pipeline.trial.crp import HIGHEST_CRP_MG_L
@@ -62,6 +63,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "nsaid_taken": "是否使用NSAID 是否服用非甾体抗炎药",
     "nsaid_period_days": "NSAID统计天数",
     "rescue": "rescue_treatment 补救治疗 挽救治疗",
+    "drug_ended": "终止研究药物 永久停用研究药物",
     "reader": "阅片者 阅片人",
     "total": "sparcc sparcc_total SPARCC总分",
     "locked": "已锁定 锁定",
@@ -185,6 +187,7 @@ def _visit_fields() -> Iterator[Field]:
     yield from _items("asqol", "ASQoL", ins.ASQOL_ITEMS, _YES_NO)
     yield from _nsaid_fields()
     yield _field(place, _YES_NO, "rescue", "rescue treatment since the visit before", "CM.RESCUE")
+    yield _field(place, _YES_NO, "drug_ended", "study drug ended for good since the visit before", "DS.DRUGEND")
 
 
 def _nsaid_fields() -> Iterator[Field]:
@@ -262,6 +265,7 @@ FIELDS: Final = (
     *_reading_fields(),
     *_item_fields(),
     *_other_fields(),
+    *SAFETY_FIELDS,
 )
 """Every column of every input table."""
 

@@ -34,6 +34,9 @@ class Place(StrEnum):
     MANIFEST = "manifest"
     ALLOCATION = "allocation"
     DOSING = "dosing"
+    ADVERSE_EVENT = "adverse event"
+    LABORATORY = "laboratory"
+    DEVIATION = "deviation"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The unit in a header: a header means a column only if its unit is the one of the data dictionary.
 
-Contents: `without_unit`, `has_other_unit`. A percent sign, a ratio or an unknown unit changes the meaning of a number,
-so it is never dropped: the column is not read, and the site is asked.
+Contents: `without_unit`, `has_other_unit`, `is_unit`. A percent sign, a ratio or an unknown unit changes the meaning of
+a number, so it is never dropped: the column is not read, and the site is asked.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _SPELLINGS: Final[Mapping[str, str]] = {
     "years": r"years?|yrs?|岁",
     "mg": r"mg(/d(ay)?)?|毫克",
     "days": r"days?|d|天",
+    "mmol/L": r"mmol/l",
 }
 """Spellings of each unit of the data dictionary, as patterns over lower case."""
 
@@ -49,6 +50,17 @@ def without_unit(column: str, unit: str) -> str:
     if bracketed != plain:
         return bracketed.strip()
     return re.sub(rf"(?:[\s_,:]+|(?<=[^\x00-\x7f]))(?:{spelling})$", "", plain).strip()
+
+
+def is_unit(text: str, unit: str) -> bool:
+    """Return True if a text spells this unit.
+
+    Examples
+    --------
+    >>> is_unit("×10⁹/L", "10^9/L"), is_unit("%", "10^9/L")
+    (True, False)
+    """
+    return re.fullmatch(_SPELLINGS[unit], unicodedata.normalize("NFKC", text).casefold().strip()) is not None
 
 
 def has_other_unit(column: str, unit: str) -> bool:

@@ -6,16 +6,14 @@ Contents: `CheckedRow`, `Queries`. Every query names file, row, column, what was
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sparcc_pipeline.app.results.table_reader import Cell
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.trial.records import DataQuery, QueryKind
 
 
-@dataclass(frozen=True)
-class CheckedRow:
+class CheckedRow(NamedTuple):
     """The correct cells of one row, by field.
 
     Parameters

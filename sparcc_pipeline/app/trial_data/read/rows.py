@@ -175,8 +175,10 @@ def _checked(
     """The row, or None, with queries, if a required cell is missing or faulty."""
     values, faults = cells.check(raw.cells)
     row = CheckedRow(table.file, raw.number, values, cells.columns, raw.cells, frozenset(faults))
-    visit = str(values.get("visit", "")) or None
     missing = [name for name in required if name not in values]
+    if not faults and not missing and _REPEATED not in raw.cells:
+        return row
+    visit = str(values.get("visit", "")) or None
     for name, (kind, found, remedy) in faults.items():
         left_out = "row" if name in required else "value"
         queries.ask(kind, row, name, cells.fields[name].expected, found, remedy, left_out=left_out, visit=visit)

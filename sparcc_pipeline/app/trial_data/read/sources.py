@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparcc_pipeline.app.results.collector import collector_paused
 from sparcc_pipeline.app.trial_data.read.clinical import VisitKey, read_clinical
 from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.scores.imaging import named_by_manifest, read_scores
@@ -78,6 +79,11 @@ def load_trial(sources: TrialSources, protocol: Protocol) -> LoadedTrial:
     ConfigError, OutputError : the ledger cannot be read
     BlindingError : a column would reveal the arm
     """
+    with collector_paused():
+        return _load(sources, protocol)
+
+
+def _load(sources: TrialSources, protocol: Protocol) -> LoadedTrial:
     queries = Queries()
     clinical = read_clinical(sources.clinical, protocol, queries)
     known = [each.participant for each in clinical.participants]

@@ -27,6 +27,8 @@ REVISED: Final = "revised"
 
 ADJUDICATION: Final = "adjudication"
 
+_SIDES: Final = {side.value: side for side in Side}
+
 _ReadingKey = tuple[str, str, str, int]
 """Participant, visit, reader, repeat."""
 
@@ -144,7 +146,7 @@ def _points(rows: Sequence[CheckedRow], visit: str, queries: Queries) -> Mapping
         if "value" in row.faults:
             continue
         values = row.values
-        place = ItemPlace(int(values["slice_index"]), Side(values["joint"]), str(values["item"]))
+        place = ItemPlace(int(values["slice_index"]), _SIDES[values["joint"]], values["item"])
         if place in points:
             _ask_about_twice(row, "item", visit, queries)
             return None

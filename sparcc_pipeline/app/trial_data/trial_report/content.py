@@ -90,7 +90,7 @@ def report_content(
     of = courses(assess_trial(data, protocol))
     entry = entries(of, protocol)
     inside = in_trial(of, entry, () if unblinded is None else unblinded.arms)
-    groups = _groups(inside, protocol, words, unblinded)
+    groups = groups_of(inside, protocol, words, unblinded)
     gaps = [gap for course in inside.values() for each in course for gap in _gaps(each)]
     return {
         "protocol": protocol,
@@ -112,7 +112,8 @@ def report_content(
     }
 
 
-def _groups(inside: Courses, protocol: Protocol, words: Language, unblinded: Unblinded | None) -> dict[str, Courses]:
+def groups_of(inside: Courses, protocol: Protocol, words: Language, unblinded: Unblinded | None) -> dict[str, Courses]:
+    """Return the participants in the trial by group: all together, or each arm and those whom the allocation lacks."""
     if unblinded is None:
         return {words.say("All participants"): inside}
     groups: dict[str, Courses] = {

@@ -5,17 +5,12 @@ Contents: `trial_page`, `TrialReport`, `write_report`.
 
 from __future__ import annotations
 
-import io
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Template
-from pypdf import PdfWriter
 
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.report.language import Language
@@ -23,6 +18,7 @@ from sparcc_pipeline.app.report.pages import template
 from sparcc_pipeline.app.report.pdf import pdf_from, require_pdf
 from sparcc_pipeline.app.report.pictures.fonts import REPORT_FONT
 from sparcc_pipeline.app.report.plots import picture
+from sparcc_pipeline.app.results.collector import collector_paused
 from sparcc_pipeline.app.results.tables import Column, Table, csv_text
 from sparcc_pipeline.app.study.files import write_bytes, write_text
 from sparcc_pipeline.app.trial_data.data_tables import query_table
@@ -43,12 +39,6 @@ MISSING: Final = (
     Column("missing_items", "names of missing items, separated by blanks"),
 )
 """Columns of `missing.csv`."""
-
-PEOPLE_A_PART: Final = 25
-"""Number of timelines in one part of the PDF."""
-
-PARTS_WITHOUT_HELP: Final = 2
-"""Up to this number of parts no processes are started: starting them would take longer."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +68,11 @@ def write_report(report: TrialReport, folder: Path, words: Language, *, pdf: boo
     """
     if pdf:
         require_pdf()
+    with collector_paused():
+        _write(report, folder, words, pdf=pdf)
+
+
+def _write(report: TrialReport, folder: Path, words: Language, *, pdf: bool) -> None:
     content = _content(report, words)
     write_text(folder / "report.html", _page(content, template(PAGE, words)))
     write_text(folder / "queries.csv", csv_text(query_table(report.data.queries, words)))
@@ -125,8 +120,8 @@ def _content(report: TrialReport, words: Language) -> dict[str, Any]:
     }
 
 
-def _page(content: dict[str, Any], page: Template, *, with_summary: bool = True) -> str:
-    return page.render(**content, with_summary=with_summary)
+def _page(content: dict[str, Any], page: Template) -> str:
+    return page.render(**content)
 
 
 def _with_picture(person: dict[str, Any]) -> dict[str, Any]:
@@ -135,27 +130,6 @@ def _with_picture(person: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pdf(content: dict[str, Any], words: Language) -> bytes:
-    """Return the page as PDF. Timelines take most of the time: processes draw them in parts, joined in order."""
-    people, page = content["people"], template(PAGE, words, REPORT_FONT.as_uri())
-    parts = [
-        {**content, "people": [_with_picture(each) for each in people[first : first + PEOPLE_A_PART]]}
-        for first in range(0, len(people), PEOPLE_A_PART)
-    ]
-    pages = [_page({**content, "people": []}, page)]
-    pages += [_page(part, page, with_summary=False) for part in parts]
-    if len(pages) <= PARTS_WITHOUT_HELP:
-        drawn = [pdf_from(page) for page in pages]
-    else:
-        workers = min(len(pages), os.cpu_count() or 1)
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            drawn = list(pool.map(pdf_from, pages))
-    joined = PdfWriter()
-    for each in drawn:
-        joined.append(io.BytesIO(each), import_outline=False)
-    joined.compress_identical_objects()
-    joined.add_metadata(
-        {"/Title": f"{words.say('Trial report')} {content['protocol'].registry}", "/Producer": "sparcc-pipeline"}
-    )
-    stream = io.BytesIO()
-    joined.write(stream)
-    return stream.getvalue()
+    """Return the page as PDF, drawn at once: to draw parts in processes and join them takes twice the work."""
+    people = [_with_picture(each) for each in content["people"]]
+    return pdf_from(_page({**content, "people": people}, template(PAGE, words, REPORT_FONT.as_uri())))

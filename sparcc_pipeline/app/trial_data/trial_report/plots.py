@@ -67,7 +67,9 @@ def cumulative_plot(groups: Groups, visits: Sequence[PlannedVisit], protocol: Pr
             change = np.sort(_values(inside, visit, protocol, lambda each: each.sparcc_change))
             if change.size:
                 share = 100 * (np.arange(change.size) + 0.5) / change.size
-                axes.plot(share, change, DASHES[number], color=COLORS[number], label=name, linewidth=1.8)
+                axes.plot(
+                    share, change, DASHES[number], color=COLORS[number], label=_with_n(name, change.size), linewidth=1.8
+                )
             if len(groups) == 1:
                 title = words.say("{visit}, {n} participants", visit=title, n=change.size)
         for limit in (-SMALLEST_IMPORTANT_CHANGE, SMALLEST_IMPORTANT_CHANGE):
@@ -103,6 +105,7 @@ def spaghetti_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             middle = [float(np.nanmedian(table[:, k])) for k in seen]
             color = INK if len(groups) == 1 else COLORS[number]
             label = words.say("Median") if len(groups) == 1 else words.say("Median, {group}", group=group)
+            label = _with_n(label, int((~np.isnan(table)).any(axis=1).sum()) if table.size else 0)
             axes.plot(
                 [weeks[k] for k in seen],
                 middle,
@@ -177,8 +180,7 @@ def target_plot(groups: Groups, protocol: Protocol, words: Language) -> str:
             below += share
         axes.set(xticks=places, ylim=(0, 100))
         axes.set_xticklabels([visit.visit for visit in protocol.visits])
-        if len(groups) > 1:
-            axes.set_title(name)
+        axes.set_title(_with_n(name, len(inside)))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=5 if len(groups) == 1 else 3)
 
     return _panels(list(groups.items()), draw, words.say("Share of participants, %"), wide=True)
@@ -205,7 +207,7 @@ def bland_altman_plot(pairs: Sequence[tuple[str, TotalPairs]], words: Language) 
             axes.annotate(
                 f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8, va="bottom", ha="right"
             )
-        axes.set_title(textwrap.fill(name, TITLE_LETTERS))
+        axes.set_title(textwrap.fill(_with_n(name, len(found.first)), TITLE_LETTERS))
         axes.set_xlabel(words.say("Mean of both totals"))
 
     return _panels(list(pairs), draw, words.say("Difference"))
@@ -228,6 +230,11 @@ def _panels(
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
+
+
+def _with_n(name: str, n: int) -> str:
+    """Return a name with the number behind it: no figure stands without its n."""
+    return f"{name} (n = {n})"
 
 
 def _visit(visit: PlannedVisit, words: Language) -> str:

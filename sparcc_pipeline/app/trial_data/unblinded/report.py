@@ -1,6 +1,6 @@
 """`sparcc trial report --unblind`: the report by arm, with doses.
 
-Contents: `run_unblinded_report`. Besides `unblinded/run.py` no command can open an allocation.
+Contents: `run_unblinded_report`, `with_allocation`. Only commands of this folder can open an allocation.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def run_unblinded_report(
     protocol = load_protocol(protocol_file)
     protocol.require(*REPORT_CHOICES, "first_step", "observation_weeks", "second_step", "low_disease_activity")
     loaded = load_trial(sources, protocol)
-    loaded, unblinded = _with_allocation(loaded, protocol, allocation_file, dosing_file)
+    loaded, unblinded = with_allocation(loaded, protocol, allocation_file, dosing_file)
     run = facts(loaded, protocol, "report")
     report = TrialReport(loaded.data, protocol, loaded.inputs, run["created_at"], unblinded)
     typer.echo(UNBLINDED)
     publish_report(report, {**run, "unblinded": True}, out, code, pdf=pdf, force=force)
 
 
-def _with_allocation(
+def with_allocation(
     loaded: LoadedTrial, protocol: Protocol, allocation_file: Path, dosing_file: Path | None
 ) -> tuple[LoadedTrial, Unblinded]:
     """Return the trial with the queries and inputs of the allocation, and the arms and doses."""

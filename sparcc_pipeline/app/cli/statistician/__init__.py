@@ -1,0 +1,1 @@
+"""Commands of `sparcc trial` for the statistician and the data manager."""
