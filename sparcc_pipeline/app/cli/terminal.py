@@ -1,7 +1,8 @@
-"""Help and progress on a terminal."""
+"""Help, missing parts and progress on a terminal. Only typer is imported here."""
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,18 @@ EXAMPLES: Final = {
 """Examples below the help of each command, by its words after `sparcc`."""
 
 
+EXTRAS: Final = {
+    "fast": ("openvino",),
+    "web": ("fastapi", "starlette", "uvicorn", "python_multipart", "multipart", "argon2"),
+    "postgres": ("psycopg",),
+    "train": ("torch", "monai", "onnx"),
+}
+"""Extras of the distribution, and the modules that each adds."""
+
+UNIX_MODULES: Final = ("fcntl", "resource", "pwd", "grp")
+"""Modules of Python that Windows lacks."""
+
+
 class HelpGroup(TyperGroup):
     """The program itself: commands of users first, those of its makers below, and examples in every help."""
 
@@ -98,6 +111,23 @@ def _add_examples(command: click.Command, words: str) -> None:
     if isinstance(command, click.Group):
         for name, each in command.commands.items():
             _add_examples(each, f"{words} {name}")
+
+
+def missing_part(module: str) -> str | None:
+    """Return what to do about a module that is not installed; None if no extra and no system explains it."""
+    part = module.partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if part in modules:
+            return (
+                f"expected the extra {extra!r} of sparcc-pipeline for this command, found no module {part}; in the folder of "
+                f'the program run: pip install ".[{extra}]"'
+            )
+    if part in UNIX_MODULES:
+        return (
+            f"expected Linux or macOS for this command (module {part}), found {platform.system()}; use WSL or the "
+            "container image"
+        )
+    return None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sparcc_pipeline.anatomy import Bone, Level, Quadrant, Side
+from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.report.grid import points_text
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.fonts import picture_font
@@ -28,6 +28,7 @@ from sparcc_pipeline.app.report.pictures.marks import (
     scale_bar,
     side_letters,
 )
+from sparcc_pipeline.app.report.pictures.places import item_places
 from sparcc_pipeline.app.report.pictures.reference_marks import (
     MARROW,
     REFERENCE,
@@ -77,7 +78,6 @@ MARGIN_MM: Final = (14.0, 28.0)
 PIXELS_PER_MM: Final = 4.8
 LARGEST_PANEL_PIXELS: Final = 760
 THUMBNAIL_PIXELS: Final = 540
-LABEL_DISTANCE_MM: Final = {Bone.ILIUM: 24.0, Bone.SACRUM: 25.0}
 SPLIT_REACH_MM: Final = 17.0
 HEADER_PIXELS: Final = 40
 FOOTER_PIXELS: Final = 34
@@ -227,31 +227,6 @@ def _points(draw: ImageDraw.ImageDraw, joint: JointSlice, score: JointSliceScore
         point = points.get(item, score.deep)
         text = NOT_EVALUABLE if point is None else str(point)
         _badge(draw, at, letters.get(item, "") + text, given=point == 1)
-
-
-def item_places(joint: JointSlice, view: View) -> dict[str, Point]:
-    """Return the (x, y) on a panel of the point of each item, by its key in `score.json`."""
-    places = {}
-    for quadrant in Quadrant:
-        (x, y), *_ = view.place(_label_place(joint, quadrant)[None])
-        places[quadrant.value] = _inside((x, y), view)
-    (x, y), *_ = view.place(joint.joint_line[-1][None] + [[6.0, 0.0]])
-    for step, item in enumerate(("intense", "deep")):
-        places[item] = _inside((x + (2 * step - 1) * 21, y), view)
-    return places
-
-
-def _label_place(joint: JointSlice, quadrant: Quadrant) -> FloatArray:
-    """Return the (row_mm, column_mm) beside the middle of a quadrant's half of the joint, away from the joint."""
-    count = len(joint.joint_line)
-    at = count // 4 if quadrant.level is Level.UPPER else (3 * count) // 4
-    place: FloatArray = joint.joint_line[at] + LABEL_DISTANCE_MM[quadrant.bone] * joint.normals_into(quadrant.bone)[at]
-    return place
-
-
-def _inside(at: Point, view: View) -> Point:
-    width, height = view.size
-    return min(max(at[0], 24), width - 24), min(max(at[1], 14), height - 14)
 
 
 def _badge(draw: ImageDraw.ImageDraw, at: Point, text: str, *, given: bool) -> None:
