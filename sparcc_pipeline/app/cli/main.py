@@ -54,10 +54,10 @@ def main() -> None:
         typer.echo(f"sparcc: error: {sentence}", err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        sentence = missing_part(error.name or "")
-        if sentence is None:
+        missing = missing_part(error.name or "")
+        if missing is None:
             raise
-        typer.echo(f"sparcc: error: {sentence}", err=True)
+        typer.echo(f"sparcc: error: {missing}", err=True)
         sys.exit(ConfigError.exit_code)
 
 

@@ -6,9 +6,8 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
-import click
 from typer.core import TyperGroup
 
 MAKERS: Final = ("phantom", "model", "benchmark")
@@ -32,6 +31,10 @@ EXAMPLES: Final = {
     "benchmark": ("sparcc benchmark --threads 2",),
     "model train": ("sparcc model train --data data --run runs/train --bundle models/new --version 2.0.0",),
     "model evaluate": ("sparcc model evaluate --data data --run runs/train",),
+    "model designs": ("sparcc model designs --data data --run runs/designs",),
+    "model retest": ("sparcc model retest --data data --run runs/retest",),
+    "model registration": ("sparcc model registration --data data --run runs/registration",),
+    "model stress": ("sparcc model stress --data data --run runs/stress",),
     "nightly run": ("sparcc nightly run --config nightly.toml",),
     "nightly watch": ("sparcc nightly watch --config nightly.toml --receive",),
     "nightly status": ("sparcc nightly status --config nightly.toml",),
@@ -81,14 +84,15 @@ UNIX_MODULES: Final = ("fcntl", "resource", "pwd", "grp")
 class HelpGroup(TyperGroup):
     """The program itself: commands of users first, those of its makers below, and examples in every help."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    # typer brings its own copy of click, whose types it does not export.
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command with its examples."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             _add_examples(command, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the two lists of commands."""
         names = self.list_commands(ctx)
         width = max(map(len, names))
@@ -100,7 +104,7 @@ class HelpGroup(TyperGroup):
                 formatter.write_dl(rows)
 
 
-def _add_examples(command: click.Command, words: str) -> None:
+def _add_examples(command: Any, words: str) -> None:
     """Add the examples of a command, and of all commands of a group, below its help."""
     lines = EXAMPLES.get(words, ())
     if lines and command.epilog is None:
@@ -108,7 +112,7 @@ def _add_examples(command: click.Command, words: str) -> None:
         command.epilog = "\b\n" + "\n".join(
             ["Example:" if len(lines) == 1 else "Examples:", *(f"  {x}" for x in lines)]
         )
-    if isinstance(command, click.Group):
+    if isinstance(command, TyperGroup):
         for name, each in command.commands.items():
             _add_examples(each, f"{words} {name}")
 
@@ -119,8 +123,8 @@ def missing_part(module: str) -> str | None:
     for extra, modules in EXTRAS.items():
         if part in modules:
             return (
-                f"expected the extra {extra!r} of sparcc-pipeline for this command, found no module {part}; in the folder of "
-                f'the program run: pip install ".[{extra}]"'
+                f"expected the extra {extra!r} of sparcc-pipeline for this command, found no module {part}; in the "
+                f'folder of the program run: pip install ".[{extra}]"'
             )
     if part in UNIX_MODULES:
         return (

@@ -12,11 +12,12 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import click
 import jsonschema
 import numpy as np
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from sparcc_pipeline.app.cli import main as cli
@@ -344,8 +345,8 @@ def test_no_summary_of_a_command_is_cut(sparcc: Sparcc, monkeypatch: pytest.Monk
 
 
 def test_every_command_has_an_example(sparcc: Sparcc) -> None:
-    def commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        if isinstance(command, click.Group):
+    def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if isinstance(command, TyperGroup):
             for name, each in command.commands.items():
                 yield from commands(each, (*words, name))
         else:

@@ -79,7 +79,7 @@ export class Form {
       make("span", { class: read === 6 ? "done" : "" }, read === 6 ? "✓" : `${read}/6`),
       make("i", {}, total === null ? "–" : String(total)),
     );
-    tab.setAttribute("aria-label", say("Time point {label}: {read} of 6 slices read, {total} points", { label, read, total: total ?? "–" }));
+    tab.setAttribute("title", say("Time point {label}: {read} of 6 slices read, {total} points", { label, read, total: total ?? "–" }));
   }
 
   showTotals() {
