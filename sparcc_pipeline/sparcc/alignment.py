@@ -251,17 +251,10 @@ def _warnings(
         )
     missed = [m.baseline for m in matched if m.follow_up is None]
     if missed:
-        yield Message(
-            "baseline slices {slices} are outside the follow-up's slices: compare the other slices only",
-            slices=slice_ranges(missed),
-        )
+        yield Message("baseline slices {slices} are not on the follow-up: leave them out", slices=slice_ranges(missed))
     thin = [m.baseline for m in matched if m.follow_up is not None and m.overlap_mm < COVERED * min(spacings)]
     if thin:
-        yield Message(
-            "less than half of baseline slices {slices} is covered by the follow-up slice: look at the pictures of "
-            "these slices",
-            slices=slice_ranges(thin),
-        )
+        yield Message("less than half of baseline slices {slices} is covered: look at them", slices=slice_ranges(thin))
 
 
 def _places(joints: Joints, slice_index: int, follow_up: Geometry, transform: RigidTransform) -> FloatArray:

@@ -81,7 +81,7 @@ def test_a_follow_up_that_begins_one_slice_late_misses_one_and_warns(joints: Joi
     assert found.slices.first == 0
     assert [m.follow_up for m in found.matched] == [None, 0, 1, 2, 3, 4]
     assert found.matched[0].overlap_mm == 0
-    assert any("baseline slices 4 are outside" in warning for warning in found.slices.warnings)
+    assert any("baseline slices 4 are not on the follow-up" in warning for warning in found.slices.warnings)
 
 
 @pytest.mark.parametrize("late", [5, -11])

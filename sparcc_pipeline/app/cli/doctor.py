@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from sparcc_pipeline.app.cli.terminal import EXTRAS
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 
 
@@ -38,7 +38,6 @@ def doctor(
         ("settings", _settings),
         ("model", _model),
         ("writing", _writing),
-        ("system", _system),
     )
     failed: list[SparccError] = []
     good: list[str] = []
@@ -66,8 +65,6 @@ def doctor(
 
 def _show_extras() -> None:
     """Print which extras are installed, and the command that installs each of the others."""
-    from sparcc_pipeline.app.study.provenance import EXTRAS
-
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules[:1] if find_spec(module) is None]
         state = f'not installed; if you need it: pip install ".[{extra}]"' if missing else "installed"
@@ -89,18 +86,6 @@ def _dependencies(found: dict[str, str]) -> str:
     if missing:
         raise ConfigError(f"expected {', '.join(missing)}, found none installed; install {PACKAGE} again")
     return "all of the core are installed"
-
-
-def _system() -> str:
-    from sparcc_pipeline.app.study.provenance import UNIX_MODULES
-
-    missing = [module for module in UNIX_MODULES[:2] if find_spec(module) is None]
-    if missing:
-        return (
-            f"{platform.system()} lacks {', '.join(missing)}: batch, nightly, receive and reader need Linux or macOS, "
-            "WSL or the container image"
-        )
-    return platform.system()
 
 
 def _settings() -> str:

@@ -5,7 +5,6 @@ Exit codes: 0 scored, 2 usage or settings, 3 input rejected, 4 unscorable, 5 mod
 
 from __future__ import annotations
 
-import platform
 import sys
 from typing import Annotated
 
@@ -25,7 +24,7 @@ from sparcc_pipeline.app.cli.send import send
 from sparcc_pipeline.app.cli.statistician import analysis as _analysis  # noqa: F401
 from sparcc_pipeline.app.cli.statistician import exchange as _exchange  # noqa: F401
 from sparcc_pipeline.app.cli.statistician import monitoring as _monitoring  # noqa: F401
-from sparcc_pipeline.app.cli.terminal import HelpGroup
+from sparcc_pipeline.app.cli.terminal import HelpGroup, missing_part
 from sparcc_pipeline.app.cli.trial import trial_app
 from sparcc_pipeline.app.cli.validate import validate_app
 from sparcc_pipeline.errors import ConfigError, SparccError
@@ -58,30 +57,11 @@ def main() -> None:
         typer.echo(f"sparcc: error: {sentence}", err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        sentence = missing_part(error.name or "")
-        if sentence is None:
+        missing = missing_part(error.name or "")
+        if missing is None:
             raise
-        typer.echo(f"sparcc: error: {sentence}", err=True)
+        typer.echo(f"sparcc: error: {missing}", err=True)
         sys.exit(ConfigError.exit_code)
-
-
-def missing_part(module: str) -> str | None:
-    """Return what to do about a module that is not installed; None if no extra and no system explains it."""
-    from sparcc_pipeline.app.study.provenance import EXTRAS, PACKAGE, UNIX_MODULES
-
-    part = module.partition(".")[0]
-    for extra, modules in EXTRAS.items():
-        if part in modules:
-            return (
-                f"expected the extra {extra!r} of {PACKAGE} for this command, found no module {part}; in the folder of "
-                f'the program run: pip install ".[{extra}]"'
-            )
-    if part in UNIX_MODULES:
-        return (
-            f"expected Linux or macOS for this command (module {part}), found {platform.system()}; use WSL or the "
-            "container image"
-        )
-    return None
 
 
 def _show_version(wanted: bool) -> None:

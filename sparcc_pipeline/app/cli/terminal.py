@@ -1,13 +1,13 @@
-"""Help and progress on a terminal."""
+"""Help, missing parts and progress on a terminal. Only typer is imported here."""
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
-import click
 from typer.core import TyperGroup
 
 MAKERS: Final = ("phantom", "model", "benchmark")
@@ -31,6 +31,10 @@ EXAMPLES: Final = {
     "benchmark": ("sparcc benchmark --threads 2",),
     "model train": ("sparcc model train --data data --run runs/train --bundle models/new --version 2.0.0",),
     "model evaluate": ("sparcc model evaluate --data data --run runs/train",),
+    "model designs": ("sparcc model designs --data data --run runs/designs",),
+    "model retest": ("sparcc model retest --data data --run runs/retest",),
+    "model registration": ("sparcc model registration --data data --run runs/registration",),
+    "model stress": ("sparcc model stress --data data --run runs/stress",),
     "nightly run": ("sparcc nightly run --config nightly.toml",),
     "nightly watch": ("sparcc nightly watch --config nightly.toml --receive",),
     "nightly status": ("sparcc nightly status --config nightly.toml",),
@@ -65,17 +69,30 @@ EXAMPLES: Final = {
 """Examples below the help of each command, by its words after `sparcc`."""
 
 
+EXTRAS: Final = {
+    "fast": ("openvino",),
+    "web": ("fastapi", "starlette", "uvicorn", "python_multipart", "multipart", "argon2"),
+    "postgres": ("psycopg",),
+    "train": ("torch", "monai", "onnx"),
+}
+"""Extras of the distribution, and the modules that each adds."""
+
+UNIX_MODULES: Final = ("fcntl", "resource", "pwd", "grp")
+"""Modules of Python that Windows lacks."""
+
+
 class HelpGroup(TyperGroup):
     """The program itself: commands of users first, those of its makers below, and examples in every help."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    # typer brings its own copy of click, whose types it does not export.
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command with its examples."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             _add_examples(command, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the two lists of commands."""
         names = self.list_commands(ctx)
         width = max(map(len, names))
@@ -87,7 +104,7 @@ class HelpGroup(TyperGroup):
                 formatter.write_dl(rows)
 
 
-def _add_examples(command: click.Command, words: str) -> None:
+def _add_examples(command: Any, words: str) -> None:
     """Add the examples of a command, and of all commands of a group, below its help."""
     lines = EXAMPLES.get(words, ())
     if lines and command.epilog is None:
@@ -95,9 +112,26 @@ def _add_examples(command: click.Command, words: str) -> None:
         command.epilog = "\b\n" + "\n".join(
             ["Example:" if len(lines) == 1 else "Examples:", *(f"  {x}" for x in lines)]
         )
-    if isinstance(command, click.Group):
+    if isinstance(command, TyperGroup):
         for name, each in command.commands.items():
             _add_examples(each, f"{words} {name}")
+
+
+def missing_part(module: str) -> str | None:
+    """Return what to do about a module that is not installed; None if no extra and no system explains it."""
+    part = module.partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if part in modules:
+            return (
+                f"expected the extra {extra!r} of sparcc-pipeline for this command, found no module {part}; in the "
+                f'folder of the program run: pip install ".[{extra}]"'
+            )
+    if part in UNIX_MODULES:
+        return (
+            f"expected Linux or macOS for this command (module {part}), found {platform.system()}; use WSL or the "
+            "container image"
+        )
+    return None
 
 
 @contextmanager

@@ -46,17 +46,6 @@ REFERENCE_ENGINE: Final = ("torch", "monai")
 FAST_ENGINE: Final = ("openvino",)
 """Distribution of the extra `fast`."""
 
-EXTRAS: Final = {
-    "fast": ("openvino",),
-    "web": ("fastapi", "starlette", "uvicorn", "python_multipart", "multipart", "argon2"),
-    "postgres": ("psycopg",),
-    "train": ("torch", "monai", "onnx"),
-}
-"""Extras of the distribution, and the modules that each adds."""
-
-UNIX_MODULES: Final = ("fcntl", "resource", "pwd", "grp")
-"""Modules of Python that Windows lacks."""
-
 SettingValue = str | bool | list[int] | None
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

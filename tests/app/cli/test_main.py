@@ -12,14 +12,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import click
 import jsonschema
 import numpy as np
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from sparcc_pipeline.app.cli import main as cli
+from sparcc_pipeline.app.cli.terminal import missing_part
 from sparcc_pipeline.app.report import pdf as pdf_pages
 from sparcc_pipeline.app.results.score_document import SCHEMA_FILE
 from sparcc_pipeline.app.study import installation
@@ -346,8 +348,8 @@ def test_no_summary_of_a_command_is_cut(sparcc: Sparcc, monkeypatch: pytest.Monk
 
 
 def test_every_command_has_an_example(sparcc: Sparcc) -> None:
-    def commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        if isinstance(command, click.Group):
+    def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if isinstance(command, TyperGroup):
             for name, each in command.commands.items():
                 yield from commands(each, (*words, name))
         else:
@@ -373,8 +375,19 @@ def test_a_path_that_is_not_there_is_named(sparcc: Sparcc, tmp_path: Path) -> No
     ],
 )
 def test_a_missing_part_ends_in_one_sentence_with_what_to_do(module: str, expected: str) -> None:
-    assert expected in str(cli.missing_part(module))
-    assert cli.missing_part("sparcc_pipeline.nothing") is None
+    assert expected in str(missing_part(module))
+    assert missing_part("sparcc_pipeline.nothing") is None
+
+
+def test_a_command_that_windows_cannot_run_ends_in_a_sentence(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['resource'] = None; sys.argv = ['sparcc', 'inspect', sys.argv[1]]\n"
+        "from sparcc_pipeline.app.cli.main import main; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("sparcc: error: expected Linux or macOS for this command (module resource)")
 
 
 def test_the_label_is_on_the_pages_only(sparcc: Sparcc, study: Path, tmp_path: Path) -> None:

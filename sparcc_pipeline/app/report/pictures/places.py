@@ -13,6 +13,7 @@ from sparcc_pipeline.sparcc.joint import JointSlice
 from sparcc_pipeline.volume import FloatArray
 
 LABEL_DISTANCE_MM: Final = {Bone.ILIUM: 24.0, Bone.SACRUM: 25.0}
+"""Distance of a point from the joint, in each bone."""
 SPLIT_REACH_MM: Final = 17.0
 
 

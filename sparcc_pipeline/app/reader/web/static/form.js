@@ -84,7 +84,7 @@ export class Form {
       make("span", { class: read === count ? "done" : "" }, read === count ? "✓" : `${read}/${count}`),
       make("i", {}, total === null ? "–" : String(total)),
     );
-    tab.setAttribute("aria-label", say("Time point {label}: {read} of {count} slices read, {total} points", { label, read, count, total: total ?? "–" }));
+    tab.setAttribute("title", say("Time point {label}: {read} of {count} slices read, {total} points", { label, read, count, total: total ?? "–" }));
   }
 
   showTotals() {
