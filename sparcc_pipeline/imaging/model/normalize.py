@@ -110,7 +110,7 @@ def labels_back(
     `logits` is (classes, rows, columns) on the grid of `resample_in_plane`. Where the four pixels around a point agree
     on the class, every mean of their logits does too: only the other points are interpolated.
     """
-    label = logits.argmax(axis=0).astype(np.uint8)
+    label: LabelArray = logits.argmax(axis=0).astype(np.uint8)
     cells = [
         _cells(count, step / source, of_source)
         for count, step, of_source in zip(shape, spacing, label.shape, strict=True)
@@ -119,7 +119,7 @@ def labels_back(
     same = (
         (label[:-1, :-1] == label[1:, :-1]) & (label[:-1, :-1] == label[:-1, 1:]) & (label[:-1, :-1] == label[1:, 1:])
     )
-    native = label[np.ix_(rows, columns)]
+    native: LabelArray = label[np.ix_(rows, columns)]
     row, column = np.nonzero(~same[np.ix_(rows, columns)])
     above, below = rows[row], rows[row] + 1
     left, right = columns[column], columns[column] + 1

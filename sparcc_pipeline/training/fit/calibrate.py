@@ -207,7 +207,8 @@ def _plain(name: str, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
             weights += [1 / len(readings)] * len(readings)
     machine, totals = _totals(predictions[name])
     likely = np.clip(machine + np.array(differences), 0, LARGEST_TOTAL)
-    distribution = np.bincount(likely, weights=np.array(weights) / sum(weights), minlength=LARGEST_TOTAL + 1)
+    distribution = np.zeros(LARGEST_TOTAL + 1)
+    np.add.at(distribution, likely, np.array(weights) / sum(weights))
     low, high = ScoreLikelihood((), distribution).interval_90
     return {
         "interval_90": [low, high],

@@ -77,7 +77,7 @@ def _left(folder: Path) -> list[str]:
 
 
 PICTURES = [f"overlay/slice_{k:02d}.png" for k in range(5, 11)]
-OTHERS = {
+OTHERS: dict[str, Any] = {
     "dicom_quadrants": False,
     "dicom_pdf": False,
     "dicom_presentation": False,
