@@ -17,7 +17,7 @@ from sparcc_pipeline.app.study.provenance import ModelRef
 from sparcc_pipeline.app.study.visits import T1_MOVED_MM
 from sparcc_pipeline.imaging.alignment.movement import MOVED_MM
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.sparcc.alignment import (
+from sparcc_pipeline.sparcc.follow_up.alignment import (
     LARGEST_JOINT_LINE_MM,
     LARGEST_ROTATION_DEGREES,
     SMALLEST_BONE_OVERLAP,

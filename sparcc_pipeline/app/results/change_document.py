@@ -30,8 +30,8 @@ from sparcc_pipeline.app.study.provenance import Run, provenance
 from sparcc_pipeline.app.study.visits import T1Movement, movement_warnings
 from sparcc_pipeline.errors import InputError, RegistrationError, SparccError
 from sparcc_pipeline.imaging.alignment.movement import SliceMovement
-from sparcc_pipeline.sparcc.alignment import MatchedSlice, joint_points_mm
-from sparcc_pipeline.sparcc.change import (
+from sparcc_pipeline.sparcc.follow_up.alignment import MatchedSlice, joint_points_mm
+from sparcc_pipeline.sparcc.follow_up.change import (
     DETECTABLE_CHANGE,
     MACHINE_DETECTABLE_CHANGE,
     SMALLEST_IMPORTANT_CHANGE,

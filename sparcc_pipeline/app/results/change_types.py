@@ -12,7 +12,7 @@ from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.app.results.score_entries import Probability, SideName
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.app.study.provenance import Provenance
-from sparcc_pipeline.sparcc.change import SMALLEST_IMPORTANT_CHANGE
+from sparcc_pipeline.sparcc.follow_up.change import SMALLEST_IMPORTANT_CHANGE
 
 CHANGE_SCHEMA: Final[Literal["sparcc-change/1"]] = "sparcc-change/1"
 

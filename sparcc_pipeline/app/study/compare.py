@@ -18,8 +18,8 @@ from sparcc_pipeline.app.study.visits import Visit, VisitReader, movement_warnin
 from sparcc_pipeline.errors import InputError, RegistrationError, SparccError, UnscorableError
 from sparcc_pipeline.imaging.alignment.follow_up import Alignment, align
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.sparcc.alignment import MatchedSlices, match_six_slices
-from sparcc_pipeline.sparcc.change import ITEMS, ScoreChange, score_change
+from sparcc_pipeline.sparcc.follow_up.alignment import MatchedSlices, match_six_slices
+from sparcc_pipeline.sparcc.follow_up.change import ITEMS, ScoreChange, score_change
 from sparcc_pipeline.sparcc.intensity import REFERENCE_NAMES
 from sparcc_pipeline.volume import SeriesRef
 

@@ -16,7 +16,7 @@ from sparcc_pipeline.imaging.alignment.movement import MOVED_MM, SliceMovement, 
 from sparcc_pipeline.imaging.alignment.registration import bone_region, register
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import LARGEST_ROTATION_DEGREES, joint_points_mm
+from sparcc_pipeline.sparcc.follow_up.alignment import LARGEST_ROTATION_DEGREES, joint_points_mm
 from sparcc_pipeline.sparcc.slices import SixSlices
 
 T1_MOVED_MM: Final = 2.0

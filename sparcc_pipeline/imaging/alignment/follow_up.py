@@ -9,7 +9,12 @@ import numpy as np
 
 from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.alignment.registration import Registration, bone_region, register
-from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, require_plausible, starting_positions
+from sparcc_pipeline.sparcc.follow_up.alignment import (
+    AlignmentQuality,
+    alignment_quality,
+    require_plausible,
+    starting_positions,
+)
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.volume import BoolArray, LabelArray, Volume, sacroiliac_bones
 

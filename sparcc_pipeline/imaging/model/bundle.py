@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sparcc_pipeline.errors import ModelError
 from sparcc_pipeline.imaging.model.networks import build_network, mean_of
-from sparcc_pipeline.sparcc.change import DETECTABLE_CHANGE
+from sparcc_pipeline.sparcc.follow_up.change import DETECTABLE_CHANGE
 from sparcc_pipeline.sparcc.uncertainty import Calibration
 
 if TYPE_CHECKING:

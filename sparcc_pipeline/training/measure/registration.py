@@ -17,7 +17,7 @@ from sparcc_pipeline.imaging.alignment.follow_up import Anatomy, align
 from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import AlignmentQuality, alignment_quality, joint_points_mm
+from sparcc_pipeline.sparcc.follow_up.alignment import AlignmentQuality, alignment_quality, joint_points_mm
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.measure.repeat_scan import body_signal, random_large_repeat, repeat_scan
 from sparcc_pipeline.training.measure.retest import goal, registration_error

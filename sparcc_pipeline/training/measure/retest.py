@@ -20,7 +20,7 @@ from sparcc_pipeline.imaging.alignment.follow_up import Anatomy, align
 from sparcc_pipeline.imaging.model.normalize import joint_distance_mm, normal_marrow_signal
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import joint_points_mm, match_six_slices
+from sparcc_pipeline.sparcc.follow_up.alignment import joint_points_mm, match_six_slices
 from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices

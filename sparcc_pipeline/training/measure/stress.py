@@ -16,7 +16,7 @@ from sparcc_pipeline import __version__
 from sparcc_pipeline.errors import ConfigError, OutputError, SparccError
 from sparcc_pipeline.imaging.quality import assess_quality, noise_signal
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import joint_points_mm
+from sparcc_pipeline.sparcc.follow_up.alignment import joint_points_mm
 from sparcc_pipeline.sparcc.score import SparccScore, score_sparcc
 from sparcc_pipeline.sparcc.slices import SixSlices, choose_six_slices, first_in_stack
 from sparcc_pipeline.training.measure.distortions import DISTORTIONS, Distortion, Scan

@@ -42,8 +42,8 @@ from sparcc_pipeline.imaging.alignment.movement import SliceMovement
 from sparcc_pipeline.imaging.alignment.registration import Registration
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import AlignmentQuality, MatchedSlice, match_six_slices
-from sparcc_pipeline.sparcc.change import score_change
+from sparcc_pipeline.sparcc.follow_up.alignment import AlignmentQuality, MatchedSlice, match_six_slices
+from sparcc_pipeline.sparcc.follow_up.change import score_change
 from sparcc_pipeline.volume import BoolArray, TissueMaps, Volume
 
 from ..conftest import EDEMA as EDEMA_SIGNAL

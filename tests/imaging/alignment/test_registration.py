@@ -15,7 +15,7 @@ from sparcc_pipeline.imaging.alignment.follow_up import Anatomy, align
 from sparcc_pipeline.imaging.alignment.registration import bone_region, register, resample
 from sparcc_pipeline.imaging.nifti import read_nifti
 from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
-from sparcc_pipeline.sparcc.alignment import joint_points_mm, starting_positions
+from sparcc_pipeline.sparcc.follow_up.alignment import joint_points_mm, starting_positions
 from sparcc_pipeline.sparcc.joint import find_joints
 from sparcc_pipeline.training.data.labels import load_person
 from sparcc_pipeline.training.data.phantom import make_phantom

@@ -16,7 +16,7 @@ from sparcc_pipeline.imaging.alignment.follow_up import Alignment, Anatomy
 from sparcc_pipeline.imaging.alignment.registration import Registration
 from sparcc_pipeline.imaging.bones import BoneMaps
 from sparcc_pipeline.rigid import RigidTransform
-from sparcc_pipeline.sparcc.alignment import AlignmentQuality
+from sparcc_pipeline.sparcc.follow_up.alignment import AlignmentQuality
 from sparcc_pipeline.training.data.phantom import Phantom, make_phantom
 from sparcc_pipeline.training.data.phantom_spec import PhantomSpec
 from sparcc_pipeline.training.measure import registration as module

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from sparcc_pipeline.app.nightly.settings_tables import ReportSettings
 from sparcc_pipeline.dicom.input.series.cut import END_WORDS
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.sparcc.alignment import SAME_SPACING
+from sparcc_pipeline.sparcc.follow_up.alignment import SAME_SPACING
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 
 FIELD_STEP_T: Final = 0.5

@@ -23,7 +23,7 @@ from sparcc_pipeline.app.reader.tables import VISITS
 from sparcc_pipeline.errors import RegistrationError
 from sparcc_pipeline.imaging.alignment.registration import bone_region, register
 from sparcc_pipeline.rigid import RigidTransform, index_map, rotation_about
-from sparcc_pipeline.sparcc.alignment import LARGEST_ROTATION_DEGREES
+from sparcc_pipeline.sparcc.follow_up.alignment import LARGEST_ROTATION_DEGREES
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 from sparcc_pipeline.volume import FloatArray, Geometry, SeriesRef, Volume
 

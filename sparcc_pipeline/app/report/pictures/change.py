@@ -24,7 +24,7 @@ from sparcc_pipeline.app.report.pictures.view import View
 from sparcc_pipeline.app.study.compare import Compared, Comparison
 from sparcc_pipeline.app.study.score import Scored
 from sparcc_pipeline.message import Message
-from sparcc_pipeline.sparcc.alignment import MatchedSlice
+from sparcc_pipeline.sparcc.follow_up.alignment import MatchedSlice
 from sparcc_pipeline.sparcc.points import points_given
 from sparcc_pipeline.volume import BoolArray, slice_number
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sparcc_pipeline.app.report.language import Language
 from sparcc_pipeline.app.report.plots import BLUE, INK, ORANGE, SOFT, plot_style
 from sparcc_pipeline.app.trial_data.trial_report.words import STATUS
-from sparcc_pipeline.sparcc.change import (
+from sparcc_pipeline.sparcc.follow_up.change import (
     MACHINE_DETECTABLE_CHANGE,
     SMALLEST_DETECTABLE_CHANGE,
     SMALLEST_IMPORTANT_CHANGE,

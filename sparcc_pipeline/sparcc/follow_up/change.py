@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparcc_pipeline.anatomy import Quadrant, Side
-from sparcc_pipeline.sparcc.alignment import MatchedSlice
+from sparcc_pipeline.sparcc.follow_up.alignment import MatchedSlice
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sparcc_pipeline.anatomy import Quadrant, Side
-from sparcc_pipeline.sparcc.alignment import MatchedSlice
-from sparcc_pipeline.sparcc.change import (
+from sparcc_pipeline.sparcc.follow_up.alignment import MatchedSlice
+from sparcc_pipeline.sparcc.follow_up.change import (
     MACHINE_DETECTABLE_CHANGE,
     SMALLEST_DETECTABLE_CHANGE,
     SMALLEST_IMPORTANT_CHANGE,

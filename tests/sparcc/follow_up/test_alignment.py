@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sparcc_pipeline.anatomy import AnatomyLabel, Side
 from sparcc_pipeline.errors import RegistrationError, TooFewSlicesError, UnscorableError
 from sparcc_pipeline.rigid import RigidTransform, moved_geometry, rotation_about
-from sparcc_pipeline.sparcc.alignment import (
+from sparcc_pipeline.sparcc.follow_up.alignment import (
     LARGEST_JOINT_LINE_MM,
     SMALLEST_BONE_OVERLAP,
     TILT_LIMIT_DEGREES,
@@ -29,7 +29,7 @@ from sparcc_pipeline.sparcc.joint import Joints
 from sparcc_pipeline.sparcc.slices import SixSlices
 from sparcc_pipeline.volume import FloatArray, Geometry
 
-from .builders import Anatomy, joints_of
+from ..builders import Anatomy, joints_of
 
 SPACING_MM = 4.0
 SIX = SixSlices(3, "transitional slice")
