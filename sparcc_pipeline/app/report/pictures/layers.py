@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from sparcc_pipeline.anatomy import Side
-from sparcc_pipeline.app.report.pictures.item_places import item_places
 from sparcc_pipeline.app.report.pictures.overlay import annotated, display_window, panel, png, view_of
+from sparcc_pipeline.app.report.pictures.places import item_places
 from sparcc_pipeline.app.report.pictures.reference_marks import reference_marrow
 from sparcc_pipeline.app.report.pictures.view import View
 from sparcc_pipeline.app.study.score import Scored

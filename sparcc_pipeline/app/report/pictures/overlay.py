@@ -18,7 +18,6 @@ from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.report.grid import points_text
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.fonts import picture_font
-from sparcc_pipeline.app.report.pictures.item_places import item_places
 from sparcc_pipeline.app.report.pictures.marks import (
     MUTED,
     PAPER,
@@ -29,6 +28,7 @@ from sparcc_pipeline.app.report.pictures.marks import (
     scale_bar,
     side_letters,
 )
+from sparcc_pipeline.app.report.pictures.places import item_places
 from sparcc_pipeline.app.report.pictures.reference_marks import (
     MARROW,
     REFERENCE,
