@@ -288,7 +288,7 @@ def test_unusual_spacing_is_warned_about(scored: Scored, run_at: RunAt, spacing:
 
     found = score_document(other, run_at(Request()))
 
-    assert any("not like for like" in warning for warning in found.warnings) is warned
+    assert any("only with totals of the same spacing" in warning for warning in found.warnings) is warned
 
 
 def test_the_input_hash_depends_on_the_images_not_on_how_they_are_stored(study: Path, tmp_path: Path) -> None:
