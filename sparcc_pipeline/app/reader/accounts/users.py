@@ -1,7 +1,6 @@
 """Users, passwords and sessions of the reading page.
 
-Contents: `Accounts`. A session is a random token in a cookie; the database holds its hash. Every sign-in
-creates a new token, so that a token planted before the sign-in is worthless.
+A session is a random token in a cookie; the database holds its hash. Every sign-in creates a new token.
 """
 
 from __future__ import annotations
