@@ -1,4 +1,4 @@
-"""`sparcc reader demo`: a reading page with synthetic studies and a user of each role.
+"""`sparcc reader demo`: a reading page with synthetic studies and a user of each role but `site`.
 
 Contents: `run_demo`, `demo_settings`.
 """
