@@ -19,11 +19,11 @@ from sparcc_pipeline.app.study.clock import utc_now, utc_text
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.export import write_tables
 from sparcc_pipeline.errors import InputError
-from sparcc_pipeline.sparcc.structural import Lesion
 from sparcc_pipeline.trial.agreement.pairs import TotalPairs, reading_pairs
 from sparcc_pipeline.trial.protocol.definition import Protocol
 from sparcc_pipeline.trial.reading import Reading
 from sparcc_pipeline.trial.records import TrialData
+from sparcc_pipeline.trial.structural import Lesion
 
 SEED: Final = 1
 """Seed of the bootstrap, fixed so that the same readings give the same intervals."""

@@ -12,7 +12,7 @@ from sparcc_pipeline.app.reader.structural.tables import STRUCTURAL_COLUMNS
 from sparcc_pipeline.app.study.protocol_file import load_protocol
 from sparcc_pipeline.app.trial_data.structural import read_structural, run_structural
 from sparcc_pipeline.errors import InputError
-from sparcc_pipeline.sparcc.structural import Lesion
+from sparcc_pipeline.trial.structural import Lesion
 
 
 def write(file: Path, **changed: str) -> Path:

@@ -17,7 +17,7 @@ from sparcc_pipeline.app.reader.readings.views import SecondOpinionState
 from sparcc_pipeline.app.reader.structural.content import content_of, is_structural
 from sparcc_pipeline.app.reader.web.site import Site
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
-from sparcc_pipeline.sparcc.structural import STRUCTURAL_SLICES
+from sparcc_pipeline.trial.structural import STRUCTURAL_SLICES
 
 
 class Row(Model):

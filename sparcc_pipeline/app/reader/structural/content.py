@@ -24,7 +24,7 @@ from sparcc_pipeline.app.reader.readings.content import (
 )
 from sparcc_pipeline.app.reader.web import refusal
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
-from sparcc_pipeline.sparcc.structural import STRUCTURAL_SLICES, Lesion, StructuralScore
+from sparcc_pipeline.trial.structural import STRUCTURAL_SLICES, Lesion, StructuralScore
 
 STRUCTURAL: Final = "structural"
 STRUCTURAL_THIRD: Final = "structural_third"

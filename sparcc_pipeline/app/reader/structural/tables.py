@@ -21,7 +21,7 @@ from sparcc_pipeline.app.reader.structural.content import (
 )
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, CASES, READINGS, USERS, VISITS
 from sparcc_pipeline.app.results.tables import Column, ColumnKind, Table
-from sparcc_pipeline.sparcc.structural import Lesion
+from sparcc_pipeline.trial.structural import Lesion
 
 _W: Final = ColumnKind.WHOLE
 _PLACE: Final = (

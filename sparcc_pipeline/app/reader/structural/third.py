@@ -23,8 +23,8 @@ from sparcc_pipeline.app.reader.structural.content import (
     StructuralTotals,
 )
 from sparcc_pipeline.app.reader.tables import ASSIGNMENTS, READINGS
-from sparcc_pipeline.sparcc.structural import Lesion
 from sparcc_pipeline.trial.reading import READERS
+from sparcc_pipeline.trial.structural import Lesion
 
 
 def is_third_needed(connection: Connection, case: int, settings: Structural) -> bool:
