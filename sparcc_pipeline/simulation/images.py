@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sparcc_pipeline.anatomy import Quadrant, Side
 from sparcc_pipeline.simulation.assumptions import Activity
+from sparcc_pipeline.sparcc.lesions import LESIONS_ON_A_SLICE
 from sparcc_pipeline.sparcc.score import JointSliceScore, SparccScore
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED, SixSlices
 
@@ -44,10 +45,9 @@ class Points:
     @property
     def asas_positive(self) -> Bits:
         """(participants, visits) bool: the rule of `SparccScore.asas_positive` for all images at once."""
-        on_one_slice = self.edema.sum(axis=(-2, -1)) >= 2
         upper, lower = self.edema[..., ::2], self.edema[..., 1::2]
-        bones = upper | lower
-        on_two = (bones[:, :, 1:] & bones[:, :, :-1]).any(axis=(-3, -2, -1))
+        on_one_slice = (upper | lower).sum(axis=(-2, -1)) >= LESIONS_ON_A_SLICE
+        on_two = (self.edema[:, :, 1:] & self.edema[:, :, :-1]).any(axis=(-3, -2, -1))
         return np.asarray(on_one_slice.any(axis=-1) | on_two)
 
     def score(self, participant: int, visit: int) -> SparccScore:

@@ -29,7 +29,14 @@ EXAMPLES: Final = {
     "doctor": ("sparcc doctor", "sparcc doctor --config nightly.toml"),
     "phantom": ("sparcc phantom --out phantoms/one --seed 3",),
     "benchmark": ("sparcc benchmark --threads 2",),
-    "model train": ("sparcc model train --data data --run runs/train --bundle models/new --version 2.0.0",),
+    "model train": (
+        "sparcc model train --data data --run runs/train --bundle models/new --version 2.0.0",
+        "sparcc model train --studies studies.csv --readings export --run runs/own --bundle models/own --version 1",
+    ),
+    "model card": ("sparcc model card", "sparcc model card models/new"),
+    "model recalibrate": (
+        "sparcc model recalibrate --studies studies.csv --readings export --out overlay --name hospital",
+    ),
     "model evaluate": ("sparcc model evaluate --data data --run runs/train",),
     "model designs": ("sparcc model designs --data data --run runs/designs",),
     "model retest": ("sparcc model retest --data data --run runs/retest",),
@@ -51,8 +58,16 @@ EXAMPLES: Final = {
     "trial steps": ("sparcc trial steps visits.csv --allocation arms.csv --dosing doses.csv",),
     "trial report": ("sparcc trial report visits.csv --scores scores.csv --out report",),
     "trial simulate": ("sparcc trial simulate --out simulation --trials 200",),
+    "trial structural": ("sparcc trial structural export/structural.csv",),
+    "trial analysis": ("sparcc trial analysis visits.csv --protocol protocol.toml --dummy 1 --out analysis",),
+    "trial shells": ("sparcc trial shells --protocol protocol.toml --out shells",),
+    "trial safety": ("sparcc trial safety visits.csv --adverse-events events.csv --out safety",),
+    "trial export": ("sparcc trial export participants.csv visits.csv --out export",),
+    "trial redcap": ("sparcc trial redcap https://redcap.example/api/ --token-file token --out redcap",),
     "trial demo": ("sparcc trial demo --out demo",),
     "trial protocol check": ("sparcc trial protocol check protocol.toml",),
+    "validate": ("sparcc validate --studies studies.csv --readings export --scores scores --out validation",),
+    "validate merge": ("sparcc validate merge site_1/validation.json site_2/validation.json --out merged",),
     "reader serve": ("sparcc reader serve --config reader.toml",),
     "reader demo": ("sparcc reader demo",),
     "reader import": ("sparcc reader import manifest.csv --config reader.toml",),
@@ -74,6 +89,7 @@ EXTRAS: Final = {
     "web": ("fastapi", "starlette", "uvicorn", "python_multipart", "multipart", "argon2"),
     "postgres": ("psycopg",),
     "train": ("torch", "monai", "onnx"),
+    "trial": ("statsmodels", "pyreadstat"),
 }
 """Extras of the distribution, and the modules that each adds."""
 

@@ -215,7 +215,7 @@ def test_the_installed_model_on_a_local_worker(tmp_path: Path) -> None:
     printed, complained = batch.communicate(timeout=180)
 
     assert (batch.returncode, complained) == (0, "")
-    assert "1 studies: 1 scored" in printed
+    assert "1 study: 1 scored" in printed
     assert list((tmp_path / "cwd").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("sparcc-batch-")] == []
 

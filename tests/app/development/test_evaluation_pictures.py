@@ -131,7 +131,7 @@ def test_evaluate_writes_figures_with_date_and_command_and_pictures_only_when_as
     result = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
     assert result["command"] == "sparcc model evaluate --data DATA --run RUN --seed 7"
     assert len(result["date"]) == 10 and result["edema_threshold"] == 0.3
-    assert (tmp_path / "evaluation.md").read_text(encoding="utf-8") == "5 rows\n"
+    assert (tmp_path / "evaluation.md").read_text(encoding="utf-8") == "7 rows\n"
 
 
 def test_an_evaluation_of_an_earlier_version_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

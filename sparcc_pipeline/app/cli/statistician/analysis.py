@@ -77,9 +77,9 @@ def shells(
     pdf: PdfOption = False,
     force: ForceOption = False,
 ) -> None:
-    """Write the tables of the analysis without numbers, for the statistical analysis plan.
+    """Write the tables of the analysis without numbers.
 
-    Reads the protocol file alone.
+    For the statistical analysis plan; reads the protocol file alone.
     """
     from sparcc_pipeline.app.trial_data.unblinded.analysis import run_shells
 

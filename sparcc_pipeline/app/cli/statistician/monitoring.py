@@ -68,7 +68,7 @@ def safety(
     pdf: PdfOption = False,
     force: ForceOption = False,
 ) -> None:
-    """Write tables of safety and protocol deviations, blinded by default.
+    """Write tables of safety and deviations, blinded by default.
 
     Adverse events, laboratory follow-up and deviations, for a monitoring committee.
     """

@@ -128,7 +128,7 @@ def test_without_settings_of_the_night_it_is_as_before(monkeypatch: pytest.Monke
     ended = CliRunner().invoke(app, ["doctor"])
 
     assert ended.exit_code == 0
-    checks = [line[:12].strip() for line in ended.output.splitlines()[-4:]]
+    checks = [line[:12].strip() for line in ended.output.splitlines()[1:5]]
     assert checks == ["dependencies", "settings", "model", "writing"]
 
 
