@@ -49,7 +49,11 @@ def train(
     studies: StudiesOption = None,
     readings: ReadingsOption = None,
     start: Annotated[
-        StartName, typer.Option(help="With --readings: start from the shipped weights, or from nothing.")
+        StartName,
+        typer.Option(
+            help="With --readings: start the edema network from the shipped weights, or from nothing. "
+            "The bones network stays the shipped one."
+        ),
     ] = StartName.SHIPPED,
     outline_label: Annotated[
         list[str] | None,

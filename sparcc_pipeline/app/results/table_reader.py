@@ -1,6 +1,7 @@
 """Read tables of sites (CSV, Excel or Parquet) as rows of plain cells with their row numbers.
 
-A cell keeps the type that it has in the file.
+A cell keeps the type that it has in the file. A table of items has a million cells with few different values, so each
+value of a column is stored once.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import re
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
@@ -35,6 +37,9 @@ _DAMAGED: Final = (
 
 PARQUET_SUFFIX: Final = ".parquet"
 
+_PART: Final = 1 << 16
+"""Characters of a text file that are read at a time."""
+
 LARGEST_ROWS: Final = 1_000_000
 """Largest number of rows: three times the items of all readings of 150 participants."""
 
@@ -46,14 +51,68 @@ class RawRow(NamedTuple):
     cells: dict[str, Cell]
 
 
+@dataclass
+class _Column:
+    """The cells of one column: each different value once, and for each row the number of its value."""
+
+    values: list[Cell] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("I"))
+    _known: dict[object, int] = field(default_factory=dict)
+
+    def append(self, cell: Cell) -> None:
+        # 1, 1.0 and True are equal, but not the same cell.
+        key = cell if isinstance(cell, str) else (type(cell), cell)
+        number = self._known.setdefault(key, len(self.values))
+        if number == len(self.values):
+            self.values.append(cell)
+        self.numbers.append(number)
+
+
+class RawRows(Sequence[RawRow]):
+    """The rows of a file; a row is built when it is asked for."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = {column: _Column() for column in columns}
+        self._numbers = array("I")
+
+    def append(self, number: int, cells: Iterable[Cell]) -> None:
+        """Add a row with one cell for each column."""
+        self._numbers.append(number)
+        for column, cell in zip(self._columns.values(), cells, strict=True):
+            column.append(cell)
+
+    def values_of(self, column: str) -> Sequence[Cell]:
+        """Return each different cell of a column once."""
+        return self._columns[column].values
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> RawRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RawRow]: ...
+    def __getitem__(self, index: int | slice) -> RawRow | Sequence[RawRow]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        cells = {name: column.values[column.numbers[index]] for name, column in self._columns.items()}
+        return RawRow(self._numbers[index], cells)
+
+
 @dataclass(frozen=True)
 class RawTable:
     """One file. `notes` lists the parts that were not read, for example further sheets."""
 
     file: str
     columns: tuple[str, ...]
-    rows: tuple[RawRow, ...]
+    rows: Sequence[RawRow]
     notes: tuple[Message, ...] = ()
+
+    def values_of(self, column: str) -> Iterable[Cell]:
+        """Return each different cell of a column once."""
+        if isinstance(self.rows, RawRows):
+            return self.rows.values_of(column)
+        return {row.cells.get(column) for row in self.rows}
 
 
 def read_table(file: Path) -> RawTable:
@@ -63,21 +122,23 @@ def read_table(file: Path) -> RawTable:
     ------
     InputError : the file is missing, of another kind, damaged, empty, or has a column twice
     """
+    lines: Iterable[Sequence[Cell]]
+    notes: tuple[Message, ...] = ()
     try:
         if file.suffix.lower() in EXCEL_SUFFIXES:
             lines, notes = _excel(file)
         elif file.suffix.lower() in CSV_SUFFIXES:
-            lines, notes = _csv(file), ()
+            lines = _csv(file)
         elif file.suffix.lower() == PARQUET_SUFFIX:
-            lines, notes = _parquet(file), ()
+            lines = _parquet(file)
         else:
             raise InputError(
                 f"expected a table as {', '.join((*CSV_SUFFIXES, *EXCEL_SUFFIXES, PARQUET_SUFFIX))}, found "
                 f"{file.name}; save it as CSV (UTF-8) or as Excel workbook"
             )
+        return _table(file.name, lines, notes)
     except OSError as error:
         raise InputError(f"expected a table at {file}, found no readable file; check the path") from error
-    return _table(file.name, lines, notes)
 
 
 def compact(column: str) -> str:
@@ -86,20 +147,21 @@ def compact(column: str) -> str:
     return re.sub(r"[\W_]+", "", plain)
 
 
-def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[Message, ...]) -> RawTable:
-    header = next((n for n, line in enumerate(lines) if any(cell is not None for cell in line)), None)
-    if header is None:
+def _table(name: str, lines: Iterable[Sequence[Cell]], notes: tuple[Message, ...]) -> RawTable:
+    numbered = enumerate(lines, start=1)
+    start = next(((n, line) for n, line in numbered if any(cell is not None for cell in line)), None)
+    if start is None:
         raise InputError(f"expected a header and rows in {name}, found an empty table; check what was exported")
-    columns = ["" if cell is None else str(cell).strip() for cell in lines[header]]
-    named = [column for column in columns if column]
+    columns = ["" if cell is None else str(cell).strip() for cell in start[1]]
+    used = [place for place, column in enumerate(columns) if column]
+    named = [columns[place] for place in used]
     double = sorted({column for column in named if named.count(column) > 1})
     if double:
         raise InputError(f"expected each column once in {name}, found {double[0]!r} twice; rename or remove one")
-    rows = tuple(
-        RawRow(number, _cells(columns, line, all_named=len(named) == len(columns)))
-        for number, line in enumerate(lines[header + 1 :], start=header + 2)
-        if line.count(None) < len(line)
-    )
+    rows = RawRows(named)
+    for number, line in numbered:
+        if line.count(None) < len(line):
+            rows.append(number, [line[place] if place < len(line) else None for place in used])
     if len(rows) > LARGEST_ROWS:
         raise InputError(
             f"expected at most {LARGEST_ROWS} rows in {name}, found {len(rows)}; give visits, not raw logs"
@@ -107,33 +169,32 @@ def _table(name: str, lines: Sequence[Sequence[Cell]], notes: tuple[Message, ...
     return RawTable(name, tuple(named), rows, notes)
 
 
-def _cells(columns: Sequence[str], line: Sequence[Cell], *, all_named: bool) -> dict[str, Cell]:
-    cells = dict(zip(columns, line, strict=False))
-    return cells if all_named else {column: cell for column, cell in cells.items() if column}
-
-
-def _csv(file: Path) -> list[list[Cell]]:
-    content = file.read_bytes()
-    for encoding in ENCODINGS:
-        try:
-            text = content.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise InputError(f"expected text in UTF-8 or GB 18030 in {file.name}, found neither; save it as CSV (UTF-8)")
-    if "\0" in text:
-        raise InputError(f"expected text in {file.name}, found binary content; save it as CSV (UTF-8)")
-    first = text.split("\n", 1)[0]
+def _csv(file: Path) -> Iterator[list[Cell]]:
+    encoding = _encoding(file)
+    with file.open(encoding=encoding, newline="\n") as text:
+        first = text.readline()
     delimiter = max(",;\t", key=first.count)
     try:
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        # Written out, because a table of items has two million cells.
-        return [[cell.strip() or None for cell in line] for line in lines]
+        with file.open(encoding=encoding, newline="") as text:
+            for line in csv.reader(text, delimiter=delimiter):
+                yield [cell.strip() or None for cell in line]
     except csv.Error as error:
         raise InputError(
             f"expected CSV in {file.name}, found a fault: {error}; save it again as CSV (UTF-8)"
         ) from error
+
+
+def _encoding(file: Path) -> str:
+    """Return the encoding in which the whole file can be read; the file is read in parts, to save memory."""
+    for encoding in ENCODINGS:
+        try:
+            with file.open(encoding=encoding, newline="") as text:
+                if any("\0" in part for part in iter(lambda: text.read(_PART), "")):
+                    raise InputError(f"expected text in {file.name}, found binary content; save it as CSV (UTF-8)")
+            return encoding
+        except UnicodeDecodeError:
+            continue
+    raise InputError(f"expected text in UTF-8 or GB 18030 in {file.name}, found neither; save it as CSV (UTF-8)")
 
 
 def _parquet(file: Path) -> list[list[Cell]]:

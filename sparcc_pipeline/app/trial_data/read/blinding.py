@@ -102,7 +102,7 @@ def require_blinded(table: RawTable, known: frozenset[str]) -> None:
         )
     # Most cells of a column repeat, so each text is searched once.
     for column in table.columns:
-        for cell in {row.cells.get(column) for row in table.rows}:
+        for cell in table.values_of(column):
             if isinstance(cell, str) and text_reveals_arm(cell):
                 number = next(row.number for row in table.rows if row.cells.get(column) == cell)
                 raise BlindingError(

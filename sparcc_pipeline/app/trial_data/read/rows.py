@@ -1,13 +1,13 @@
 """Check the rows of a table one by one: correct cells count, every fault becomes a data query.
 
-Contents: `checked_rows`.
+Contents: `checked_rows`, `each_checked_row`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -38,7 +38,14 @@ _REPEATED: Final = "redcap_repeat_instrument"
 
 
 def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tuple[str, ...]) -> list[CheckedRow]:
-    """Return the rows of a table whose required cells are correct.
+    """Return the rows of a table whose required cells are correct; see `each_checked_row`."""
+    return list(each_checked_row(table, queries, *places, required=required))
+
+
+def each_checked_row(
+    table: RawTable, queries: Queries, *places: Place, required: tuple[str, ...]
+) -> Iterator[CheckedRow]:
+    """Yield the rows of a table whose required cells are correct, one at a time: a table of items has many.
 
     Parameters
     ----------
@@ -80,12 +87,11 @@ def checked_rows(table: RawTable, queries: Queries, *places: Place, required: tu
             left_out="nothing",
             file=table.file,
         )
-    rows, cells = [], _Cells(columns, places)
+    cells = _Cells(columns, places)
     for raw in table.rows:
         row = _checked(table, raw, cells, queries, required)
         if row is not None:
-            rows.append(row)
-    return rows
+            yield row
 
 
 def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> dict[str, str]:
@@ -104,11 +110,8 @@ def _columns(table: RawTable, queries: Queries, places: tuple[Place, ...]) -> di
             _ask_about_unknown(table.file, column, queries, places)
     if not UNBLINDED_PLACES & set(places):
         require_blinded(table, frozenset(columns.values()))
-    arms = {
-        found[1]
-        for row in table.rows
-        if isinstance(event := row.cells.get(columns.get("visit", "")), str) and (found := _REDCAP_ARM.search(event))
-    }
+    events = table.values_of(columns["visit"]) if "visit" in columns else ()
+    arms = {found[1] for event in events if isinstance(event, str) and (found := _REDCAP_ARM.search(event))}
     if len(arms) > 1:
         raise BlindingError(
             f"expected events of one REDCap arm in {table.file}, found {len(arms)}, which may reveal the arm of the "

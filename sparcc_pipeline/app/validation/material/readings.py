@@ -15,9 +15,10 @@ from sparcc_pipeline.anatomy import Side
 from sparcc_pipeline.app.results.table_reader import RawTable, compact, read_table
 from sparcc_pipeline.app.trial_data.read.fields import Place
 from sparcc_pipeline.app.trial_data.read.queries import CheckedRow, Queries
-from sparcc_pipeline.app.trial_data.read.rows import checked_rows
+from sparcc_pipeline.app.trial_data.read.rows import checked_rows, each_checked_row
 from sparcc_pipeline.app.trial_data.read.spelling import Readers
 from sparcc_pipeline.app.trial_data.scores.readings import ADJUDICATION, REVISED
+from sparcc_pipeline.app.validation.material.by_place import compact_by_place, item_place
 from sparcc_pipeline.app.validation.material.studies import StudyKey, study_key
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.message import Message
@@ -56,6 +57,27 @@ class ItemRows:
     row: CheckedRow
     points: Mapping[ItemPlace, int | None]
     adjudicator: bool
+
+
+@dataclass
+class _Group:
+    """The items of a reading while its table is read: its first row, and the first that gives an item again."""
+
+    first: CheckedRow
+    points: dict[ItemPlace, int | None] = field(default_factory=dict)
+    twice: CheckedRow | None = None
+
+    @property
+    def adjudicator(self) -> bool:
+        return self.first.values.get("kind") == ADJUDICATION
+
+    def add(self, row: CheckedRow, *, again: bool) -> None:
+        """Take the point of a row; `again` is True if another table has the same reading."""
+        place = item_place(int(row.values["slice_index"]), Side(row.values["joint"]), str(row.values["item"]))
+        if self.twice is None and (again or place in self.points):
+            self.twice = row
+        value = row.values.get("value")
+        self.points[place] = None if value is None else int(value)
 
 
 @dataclass
@@ -130,25 +152,26 @@ def _take_items(
     table: RawTable, found: ReadingTables, readers: Readers, doubtful: set[ReadingKey], queries: Queries
 ) -> None:
     required = ("participant", "visit", "reader", "slice_index", "joint", "item")
-    groups: dict[ReadingKey, list[CheckedRow]] = {}
-    revised: list[CheckedRow] = []
-    for row in checked_rows(table, queries, Place.ITEM, required=required):
+    groups: dict[ReadingKey, _Group] = {}
+    revised: dict[tuple[str, str], CheckedRow] = {}
+    # Rows are read one by one, but queries about readings follow those about the cells of all rows.
+    later = Queries()
+    for row in each_checked_row(table, queries, Place.ITEM, required=required):
         if row.values.get("kind") == REVISED:
-            revised.append(row)
+            revised.setdefault((row.participant, row.values["visit"]), row)
         elif "repeat" not in row.faults:
-            groups.setdefault(_key(row, readers, queries), []).append(row)
+            key = _key(row, readers, later)
+            group = groups.setdefault(key, _Group(row))
+            if "value" not in row.faults:
+                group.add(row, again=key in found.items)
+    queries.extend(later)
     if revised:
-        _ask_about_second_opinions(revised[0], len({(r.participant, r.values["visit"]) for r in revised}), queries)
-    for key, rows in groups.items():
-        points: dict[ItemPlace, int | None] = {}
-        for row in (row for row in rows if "value" not in row.faults):
-            place = ItemPlace(int(row.values["slice_index"]), Side(row.values["joint"]), str(row.values["item"]))
-            if (place in points or key in found.items) and key not in doubtful:
-                _ask_about_twice(row, "item", queries)
-                doubtful.add(key)
-            value = row.values.get("value")
-            points[place] = None if value is None else int(value)
-        found.items[key] = ItemRows(rows[0], points, rows[0].values.get("kind") == ADJUDICATION)
+        _ask_about_second_opinions(next(iter(revised.values())), len(revised), queries)
+    for key, group in groups.items():
+        if group.twice is not None and key not in doubtful:
+            _ask_about_twice(group.twice, "item", queries)
+            doubtful.add(key)
+        found.items[key] = ItemRows(group.first, compact_by_place(group.points), group.adjudicator)
 
 
 def _key(row: CheckedRow, readers: Readers, queries: Queries) -> ReadingKey:

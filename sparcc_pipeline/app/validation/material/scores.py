@@ -19,6 +19,7 @@ from sparcc_pipeline.app.study.files import SCORE_FILE
 from sparcc_pipeline.app.study.saved_study import saved_facts
 from sparcc_pipeline.app.trial_data.read.queries import Queries
 from sparcc_pipeline.app.trial_data.scores.imaging import score_points
+from sparcc_pipeline.app.validation.material.by_place import compact_by_place, item_place
 from sparcc_pipeline.app.validation.material.studies import StudyKey, StudyRow
 from sparcc_pipeline.message import Message
 from sparcc_pipeline.sparcc.uncertainty import Calibration
@@ -134,7 +135,7 @@ def _scored(row: StudyRow, folder: Path, document: Mapping[str, Any]) -> ScoredS
     return ScoredStudy(
         row=row,
         folder=folder,
-        items=ItemReading(row.key.participant, row.key.visit, None, score_points(document)),
+        items=ItemReading(row.key.participant, row.key.visit, None, compact_by_place(score_points(document))),
         total=int(document["total"]),
         first=int(document["slices"][0]["slice_index"]),
         asas_positive=bool(document["asas_positive"]),
@@ -148,14 +149,14 @@ def _scored(row: StudyRow, folder: Path, document: Mapping[str, Any]) -> ScoredS
     )
 
 
-def _probability(document: Mapping[str, Any]) -> dict[ItemPlace, float]:
-    found = {}
+def _probability(document: Mapping[str, Any]) -> Mapping[ItemPlace, float]:
+    found: dict[ItemPlace, float] = {}
     for joint in document["joints"]:
         index = int(document["slices"][joint["slice"]]["slice_index"])
         for item, value in (joint.get("probability") or {}).items():
             if value is not None:
-                found[ItemPlace(index, Side(joint["side"]), item)] = float(value)
-    return found
+                found[item_place(index, Side(joint["side"]), item)] = float(value)
+    return compact_by_place(found)
 
 
 def _acquisition(document: Mapping[str, Any], facts: Mapping[str, Any]) -> Acquisition:
