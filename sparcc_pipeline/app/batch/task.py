@@ -236,7 +236,7 @@ def _content_sha256(files: Sequence[Path]) -> str:
 
 
 def _thumbnail(folder: Path, document: ScoreDocument) -> bytes:
-    """Return the annotated half of the picture of the slice with most points, small, as PNG; its words would be too small."""
+    """Return the annotated half of the picture of the slice with most points, small and without its words, as PNG."""
     items: list[list[int | None]] = [[] for _ in document.slices]
     for joint in document.joints:
         items[joint.slice] += joint.items.values()
