@@ -22,6 +22,7 @@ from PIL import Image
 from sparcc_pipeline import __version__
 from sparcc_pipeline.app.batch.sources import BatchStudy
 from sparcc_pipeline.app.report.outputs import write_outputs
+from sparcc_pipeline.app.report.pictures.overlay import FOOTER_PIXELS, HEADER_PIXELS
 from sparcc_pipeline.app.results.extras import Extras
 from sparcc_pipeline.app.results.rows import BatchRow, row_values
 from sparcc_pipeline.app.results.score_document import json_text, score_document
@@ -235,7 +236,7 @@ def _content_sha256(files: Sequence[Path]) -> str:
 
 
 def _thumbnail(folder: Path, document: ScoreDocument) -> bytes:
-    """Return the annotated half of the picture of the slice with most points, small, as PNG."""
+    """Return the annotated half of the picture of the slice with most points, small and without its words, as PNG."""
     items: list[list[int | None]] = [[] for _ in document.slices]
     for joint in document.joints:
         items[joint.slice] += joint.items.values()
@@ -243,7 +244,7 @@ def _thumbnail(folder: Path, document: ScoreDocument) -> bytes:
     # Without any point the fourth of the six: there the joints appear longest.
     best = points.index(max(points)) if any(points) else len(points) // 2
     with Image.open(folder / "overlay" / f"slice_{document.slices[best].number:02d}.png") as picture:
-        half = picture.crop((picture.width // 2, 0, picture.width, picture.height))
+        half = picture.crop((picture.width // 2, HEADER_PIXELS, picture.width, picture.height - FOOTER_PIXELS))
     half.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     content = io.BytesIO()
     half.save(content, format="PNG")

@@ -74,7 +74,7 @@ def change_html(
     return template("change.html", words).render(
         change=document,
         shown_as=shown_as,
-        running=css_string(" · ".join(words.say(part) for one in shown_as.values() for part in one.parts)),
+        running=css_string(_running(shown_as, words)),
         baseline=baseline.score,
         compared=compared,
         visits=[visit.entry for visit in visits],
@@ -159,6 +159,12 @@ def _and(names: Sequence[str], words: Language) -> str:
     """Return names of visits for the beginning of a line: the first as it is, the others in small letters."""
     first, *others = names
     return words.separator.join([words.say(first), *(_visit_name(name, words, small=True) for name in others)])
+
+
+def _running(shown_as: Mapping[str, Whose], words: Language) -> str:
+    """Return the line at the head of each printed page: every visit with what names its images."""
+    named = ((name, one.parts) for name, one in shown_as.items() if one.parts)
+    return " | ".join(" · ".join([words.say(name), *map(words.say, parts)]) for name, parts in named)
 
 
 def _visit_name(name: str, words: Language, *, small: bool) -> str:

@@ -166,7 +166,7 @@ def _viewer(
 
 def _item_text(joint: JointEntry, item: str, point: int | None, words: Language) -> str:
     """Return one item in words, with the share of readers who give the point if the model is calibrated."""
-    name = f"{words.say(joint.side)}, {words.say(ITEM_NAMES[item])}"
+    name = words.say("{side}, {item}", side=joint.side, item=ITEM_NAMES[item])
     if point is None:
         return f"{name}: {words.say('not evaluable')}"
     probability = getattr(joint.probability, item)

@@ -91,9 +91,9 @@ def _open(browser: Browser, file: Path, width: int = 1280, **settings: Any) -> P
 
 @pytest.mark.parametrize("name", ["report", "change", "batch", "morning"])
 def test_axe_finds_nothing_serious(browser: Browser, axe: str, pages: dict[str, Path], name: str) -> None:
-    for scheme in ("light", "dark"):
-        page = _open(browser, pages[name], color_scheme=scheme)
-        assert serious_findings(page, axe) == [], scheme
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+        page = _open(browser, pages[name], width, color_scheme=scheme)
+        assert serious_findings(page, axe) == [], (scheme, width)
         page.context.close()
 
 

@@ -262,9 +262,9 @@ def _captions(draw: ImageDraw.ImageDraw, scored: Scored, position: int, view: Vi
     for left in (0, width + GAP_PIXELS):
         side_letters(draw, (left, HEADER_PIXELS), width)
     scale_bar(draw, (12, bottom - 14), view.pixels_per_mm)
-    x, y = float(width + GAP_PIXELS + 12), bottom + FOOTER_PIXELS / 2
+    research, small, y = words.say(RESEARCH_USE), picture_font(15, words), bottom + FOOTER_PIXELS / 2
+    draw.text((12, y), research, font=small, fill=MUTED, anchor="lm")
+    x = 12 + small.getlength(research) + 30
     for colour, meaning in (*LEGEND, *reference_legend([scored])):
         x = legend_entry(draw, (x, y), colour, meaning, words)
-    small = picture_font(15, words)
-    draw.text((12, y), words.say(RESEARCH_USE), font=small, fill=MUTED, anchor="lm")
-    draw.text((width - 6, y), words.say(ITEMS), font=small, fill=MUTED, anchor="rm")
+    draw.text((x, y), words.say(ITEMS), font=small, fill=MUTED, anchor="lm")

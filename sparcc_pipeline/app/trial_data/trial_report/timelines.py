@@ -81,7 +81,7 @@ def timeline_svg(
     height = top + 10
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
-        f'height="{height:.0f}" font-size="13" fill="{INK}" role="img">{"".join(parts)}</svg>'
+        f'height="{height:.0f}" font-size="13" fill="{INK}" aria-hidden="true">{"".join(parts)}</svg>'
     )
 
 

@@ -114,7 +114,7 @@ def test_steady_readers_do_not_drift(page: World) -> None:
 def test_the_page_shows_no_participant_no_visit_and_no_code(page: World) -> None:
     plant(page, drift=0.25)
     text = page.browser("dee").get("/coordinator/readers").text
-    assert "drifts" in text and "steady" in text
+    assert "drifts" in text and "steady" in text and "other readers moved" in text
     assert not re.search(r"\bQ\d|W96|W0\b|P00\d", text)
 
 
