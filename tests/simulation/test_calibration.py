@@ -57,7 +57,7 @@ def test_the_effect_of_version_0_1_is_refused_with_what_to_change() -> None:
     [
         ({"activity__baseline_mean": -0.6}, "expected.baseline_sparcc"),
         ({"activity__effect_mean": 0.0}, "expected.imaging_remission"),
-        ({"reader__item_sd": [0.2, 0.2, 0.2, 0.2, 0.2]}, "expected.reader_sd"),
+        ({"reader__item_sd": [0.05, 0.05, 0.05, 0.05, 0.05]}, "expected.reader_sd"),
         ({"machine__item_sd": 0.7}, "expected.machine_sdc"),
         ({"expected__reader_sdc_of_two": 2.4}, "expected.reader_sdc_of_two"),
     ],

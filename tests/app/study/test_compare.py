@@ -337,7 +337,11 @@ def test_json_prints_only_the_document(sparcc: Compare, baseline: Path, follow_u
 def test_nothing_written_names_the_person_or_the_place(
     sparcc: Compare, baseline: Path, follow_up: Path, tmp_path: Path
 ) -> None:
-    change_of(sparcc("compare", baseline, follow_up, "--out", tmp_path / "out"), tmp_path / "out")
+    settings = tmp_path / "settings.toml"
+    settings.write_text("page_date = false\n")
+    change_of(
+        sparcc("compare", baseline, follow_up, "--out", tmp_path / "out", "--config", settings), tmp_path / "out"
+    )
     for file in (tmp_path / "out").iterdir():
         text = file.read_text()
         for word in ("P0042", "week12", str(tmp_path), "2026-03-01", "20260301", "2026-05-24"):

@@ -127,7 +127,7 @@ def test_edema_outside_the_six_scores_nothing_and_is_reported() -> None:
     score = scored(replace(PLAIN, lesions=(lesion,)))
 
     assert score.total == 0
-    assert any("11" in warning and "outside the six" in warning for warning in score.warnings)
+    assert any("12" in str(note) and "outside the six" in str(note) for note in score.notes)
 
 
 def test_noise_and_gain_leave_the_known_score() -> None:

@@ -14,7 +14,7 @@ from ..plans import analysis_content
 
 def test_holm_is_that_of_statsmodels() -> None:
     generator = np.random.default_rng(1)
-    for _ in range(200):
+    for _ in range(30):
         p = generator.random(generator.integers(1, 7)).tolist()
         assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 

@@ -182,7 +182,7 @@ def test_a_calibration_that_no_reader_can_pass_is_reported_at_once(
 ) -> None:
     more = SETTINGS.replace("required = false", "required = true")
     world = build(tmp_path, manifest, more=more)
-    monkeypatch.setattr("sparcc_pipeline.app.reader.run.serve", lambda _: None)
+    monkeypatch.setattr("sparcc_pipeline.app.reader.run.serve", lambda *_: None)
     run_serve(tmp_path / "reader.toml")
     assert "no case would ever open" in capsys.readouterr().err
     assert "no case will open" in world.browser("dee").get("/coordinator").text
