@@ -109,7 +109,8 @@ class WaitingConnections:
         The oldest connection of the address with most connections is closed, so one machine cannot shut out others.
         """
         with self._lock:
-            alive = {each: place for each, place in self._waiting.items() if each.is_alive()}
+            # The thread of a new association may not have started yet (no ident): it waits like the others.
+            alive = {each: place for each, place in self._waiting.items() if each.ident is None or each.is_alive()}
             self._waiting = {each: place for each, place in alive.items() if not each.is_established}
             self._waiting[association] = address
             if len(self._waiting) <= self._most:
