@@ -339,9 +339,7 @@ def test_nothing_written_names_the_person_or_the_place(
 ) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text("page_date = false\n")
-    change_of(
-        sparcc("compare", baseline, follow_up, "--out", tmp_path / "out", "--config", settings), tmp_path / "out"
-    )
+    change_of(sparcc("compare", baseline, follow_up, "--out", tmp_path / "out", "--config", settings), tmp_path / "out")
     for file in (tmp_path / "out").iterdir():
         text = file.read_text()
         for word in ("P0042", "week12", str(tmp_path), "2026-03-01", "20260301", "2026-05-24"):
