@@ -216,6 +216,22 @@ def mean_likelihood(likelihoods: Sequence[ScoreLikelihood]) -> ScoreLikelihood:
     return ScoreLikelihood(joints, total, float(asas), float(definite))
 
 
+def ranked_score(distribution: FloatArray, total: float) -> float:
+    """Return the continuous ranked probability score of a total, 0 for a sure and correct distribution.
+
+    Source: [GneitingRaftery2007].
+
+    Examples
+    --------
+    >>> ranked_score(np.array([0.0, 1.0, 0.0]), 1), ranked_score(np.array([0.5, 0.5]), 1)
+    (0.0, 0.25)
+    """
+    totals = np.arange(max(len(distribution), int(np.ceil(total)) + 1))
+    reached = np.ones(len(totals))
+    reached[: len(distribution)] = np.cumsum(distribution)
+    return float(((reached - (totals >= total)) ** 2).sum())
+
+
 def reading_offsets(reading_sd: float) -> tuple[FloatArray, FloatArray]:
     """Return the quadrature points of the random intercept and their weights, which sum to 1; both (points,)."""
     # Nodes for the weight exp(-x^2 / 2): a normal distribution of standard deviation 1, apart from a factor.

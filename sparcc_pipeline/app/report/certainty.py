@@ -6,8 +6,8 @@ from typing import Final
 
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.reading import LARGEST_TOTAL
 
-LARGEST_TOTAL: Final = 72
 BAR_LETTERS: Final = 36
 """Letters of the bar between 0 and the largest total."""
 

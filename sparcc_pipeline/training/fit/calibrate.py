@@ -26,10 +26,12 @@ from sparcc_pipeline.sparcc.uncertainty import (
     Calibration,
     Logistic,
     ScoreLikelihood,
+    ranked_score,
     reading_offsets,
     score_likelihood,
 )
 from sparcc_pipeline.training.measure.agreement import Prediction, reader_scores, score_on_window
+from sparcc_pipeline.trial.reading import LARGEST_TOTAL
 from sparcc_pipeline.volume import FloatArray
 
 KINDS: Final = ("edema", "intense", "deep")
@@ -38,9 +40,6 @@ PRIOR_SLOPE: Final = (1.0, 0.5)
 PRIOR_INTERCEPT: Final = (0.0, 2.0)
 PRIOR_LOG_SD: Final = (-0.5, 0.7)
 """Mean and standard deviation: probabilities that need no correction, within a factor of about three."""
-
-LARGEST_TOTAL: Final = 72
-"""Of six slices with both joints."""
 
 PREDICTED: Final = "said"
 OBSERVED: Final = "happened"
@@ -158,7 +157,7 @@ def measure_calibration(
             "probability_remission": likelihood.probability_remission,
             "reader_totals": totals,
             "covered": sum(low <= total <= high for total in totals),
-            "crps": float(np.mean([crps(likelihood.total, total) for total in totals])),
+            "crps": float(np.mean([ranked_score(likelihood.total, total) for total in totals])),
             "plain": _plain(name, predictions),
         }
     p, y = np.concatenate(probability), np.concatenate(given)
@@ -173,21 +172,6 @@ def measure_calibration(
         "brier_of_the_mean": float(y.mean() * (1 - y.mean())),
         "reliability": reliability(p, y),
     }
-
-
-def crps(distribution: FloatArray, total: int) -> float:
-    """Return the continuous ranked probability score, in points, of a distribution over totals 0, 1, 2 ...
-
-    Examples
-    --------
-    >>> crps(np.array([0.0, 0.0, 1.0]), 2), crps(np.array([0.0, 0.0, 1.0]), 0)
-    (0.0, 2.0)
-    >>> crps(np.array([0.5, 0.5]), 0)
-    0.25
-    """
-    at_most = np.cumsum(distribution)
-    reached = np.arange(len(distribution)) >= total
-    return float(((at_most - reached) ** 2).sum())
 
 
 def _totals(prediction: Prediction) -> tuple[int, list[int]]:
@@ -213,7 +197,7 @@ def _plain(name: str, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
     return {
         "interval_90": [low, high],
         "covered": sum(low <= total <= high for total in totals),
-        "crps": float(np.mean([crps(distribution, total) for total in totals])),
+        "crps": float(np.mean([ranked_score(distribution, total) for total in totals])),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from sparcc_pipeline.app.report.certainty import LARGEST_TOTAL, certainty, contradiction
+from sparcc_pipeline.app.report.certainty import certainty, contradiction
 from sparcc_pipeline.app.report.grid import GRID
 from sparcc_pipeline.app.report.language import ENGLISH, Language
 from sparcc_pipeline.app.report.pictures.fonts import FACES, picture_font
@@ -15,6 +15,7 @@ from sparcc_pipeline.app.report.pictures.overlay import EDEMA, ITEMS, NOT_EVALUA
 from sparcc_pipeline.app.results.score_entries import JointEntry
 from sparcc_pipeline.app.results.score_types import ScoreDocument
 from sparcc_pipeline.message import Message
+from sparcc_pipeline.trial.reading import LARGEST_TOTAL
 
 SIDE_PIXELS: Final = 1024
 MARGIN: Final = 40

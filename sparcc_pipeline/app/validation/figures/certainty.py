@@ -19,7 +19,7 @@ from sparcc_pipeline.app.validation.material.scores import ScoredStudy
 from sparcc_pipeline.app.validation.material.studies import StudyKey
 from sparcc_pipeline.sparcc.margins import LARGEST_MARGIN, JointSliceMargins
 from sparcc_pipeline.sparcc.slices import SLICES_SCORED
-from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic, reading_offsets, score_likelihood
+from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic, ranked_score, reading_offsets, score_likelihood
 from sparcc_pipeline.training.fit.calibrate import reliability
 from sparcc_pipeline.trial.items import ItemPlace, ItemReading
 from sparcc_pipeline.volume import FloatArray
@@ -81,22 +81,6 @@ def certainty_figures(material: Material) -> Certainty | None:
         brier_of_the_mean=float(y.mean() * (1 - y.mean())) if p.size else None,
         bins=reliability(p, y) if p.size else (),
     )
-
-
-def ranked_score(distribution: FloatArray, total: float) -> float:
-    """Return the continuous ranked probability score of a total, 0 for a sure and correct distribution.
-
-    Source: [GneitingRaftery2007].
-
-    Examples
-    --------
-    >>> ranked_score(np.array([0.0, 1.0, 0.0]), 1), ranked_score(np.array([0.5, 0.5]), 1)
-    (0.0, 0.25)
-    """
-    totals = np.arange(max(len(distribution), int(np.ceil(total)) + 1))
-    reached = np.ones(len(totals))
-    reached[: len(distribution)] = np.cumsum(distribution)
-    return float(((reached - (totals >= total)) ** 2).sum())
 
 
 def margins_of_score(study: ScoredStudy) -> tuple[JointSliceMargins, ...]:

@@ -16,13 +16,13 @@ from scipy.special import expit, logit
 
 from sparcc_pipeline.anatomy import Quadrant
 from sparcc_pipeline.app.validation.figures.agreement import SEED
-from sparcc_pipeline.app.validation.figures.certainty import margins_of_score, ranked_score
+from sparcc_pipeline.app.validation.figures.certainty import margins_of_score
 from sparcc_pipeline.app.validation.material.pairing import Material
 from sparcc_pipeline.app.validation.material.scores import ScoredStudy
 from sparcc_pipeline.app.validation.material.studies import StudyKey
 from sparcc_pipeline.errors import UnscorableError
 from sparcc_pipeline.sparcc.margins import LARGEST_MARGIN, JointSliceMargins
-from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic, score_likelihood
+from sparcc_pipeline.sparcc.uncertainty import Calibration, Logistic, ranked_score, score_likelihood
 from sparcc_pipeline.training.fit.calibrate import ReadItems, fit_calibration
 from sparcc_pipeline.trial.agreement.measures import Estimate, bootstrap
 from sparcc_pipeline.trial.items import ItemReading

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
+from sparcc_pipeline.dicom.guard.sizes import decoded_pixels
 from sparcc_pipeline.dicom.input.elements import items_of, number_of, quiet_pydicom, text_of, texts_of
 from sparcc_pipeline.errors import InputError
 from sparcc_pipeline.volume import BoolArray, StorageOrder
@@ -49,7 +50,7 @@ def read_outline(path: Path, sop_instance_uids: Sequence[str], storage: StorageO
     with quiet_pydicom():
         try:
             ds = pydicom.dcmread(path)
-            frames = np.asarray(ds.pixel_array) > 0
+            frames = np.asarray(decoded_pixels(ds), dtype=bool)
         except Exception as error:
             raise InputError(
                 f"expected a DICOM Segmentation, found none that can be read ({type(error).__name__}); save it again"
