@@ -92,3 +92,26 @@ def request_from(slices: str | None, series: str | None, accept_fat_suppressed: 
     from sparcc_pipeline.app.study.images import Request, parse_slices
 
     return Request(None if slices is None else parse_slices(slices), series, accept_fat_suppressed)
+
+
+Allocation = Annotated[
+    Path | None,
+    typer.Option(
+        "--unblind",
+        metavar="ALLOCATION",
+        help="UNBLINDED: results by arm, from this table of participant, arm.",
+        readable=False,
+    ),
+]
+Dosing = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="With --unblind: table with the columns participant, visit, dose_step.", readable=False
+    ),
+]
+
+
+def require_unblinded(dosing: Path | None, unblind: Path | None) -> None:
+    """Refuse --dosing without --unblind."""
+    if dosing is not None and unblind is None:
+        raise typer.BadParameter("--dosing needs --unblind: dose steps show the arm")

@@ -1,6 +1,6 @@
 """`sparcc trial`: data of a trial. Only typer is imported here; a command imports its modules when it runs.
 
-Only `steps` and `report --unblind` may read an allocation; all other commands are blinded.
+Only `steps` and the commands with `--unblind` may read an allocation; without it they are blinded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparcc_pipeline.app.cli.options import ForceOption, LanguageName, PdfOption, ResultFolderOption
+from sparcc_pipeline.app.cli.options import (
+    Allocation,
+    Dosing,
+    ForceOption,
+    LanguageName,
+    PdfOption,
+    ResultFolderOption,
+    require_unblinded,
+)
 
 if TYPE_CHECKING:
     from sparcc_pipeline.app.trial_data.read.sources import TrialSources
@@ -226,32 +234,21 @@ def report(
     work_folder: WorkFolder = None,
     lang: Lang = LanguageName.ENGLISH,
     pdf: PdfOption = False,
-    unblind: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="ALLOCATION", help="UNBLINDED: report by arm, from this table of participant, arm.", readable=False
-        ),
-    ] = None,
-    dosing: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="With --unblind: table with the columns participant, visit, dose_step.", readable=False
-        ),
-    ] = None,
+    unblind: Allocation = None,
+    dosing: Dosing = None,
     force: ForceOption = False,
 ) -> None:
     """Write the report of a trial, blinded by default.
 
     Shows flow, visits, target, change of SPARCC, agreement, data queries, and a timeline of each participant.
     """
+    require_unblinded(dosing, unblind)
     sources = trial_sources(clinical, scores, readings, items, ledger, work_folder)
     if unblind is not None:
         from sparcc_pipeline.app.trial_data.unblinded.report import run_unblinded_report
 
         run_unblinded_report(sources, protocol, unblind, dosing, out, lang.value, pdf=pdf, force=force)
         return
-    if dosing is not None:
-        raise typer.BadParameter("--dosing needs --unblind: dose steps show the arm")
     from sparcc_pipeline.app.trial_data.trial_report.command import run_report
 
     run_report(sources, protocol, out, lang.value, pdf=pdf, force=force)

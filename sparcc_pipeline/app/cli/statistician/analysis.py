@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sparcc_pipeline.app.cli.options import ForceOption, LanguageName, PdfOption, ResultFolderOption
+from sparcc_pipeline.app.cli.options import (
+    Allocation,
+    Dosing,
+    ForceOption,
+    LanguageName,
+    PdfOption,
+    ResultFolderOption,
+    require_unblinded,
+)
 from sparcc_pipeline.app.cli.trial import (
     ClinicalFiles,
     Lang,
@@ -19,22 +26,6 @@ from sparcc_pipeline.app.cli.trial import (
     trial_app,
     trial_sources,
 )
-
-Allocation = Annotated[
-    Path | None,
-    typer.Option(
-        "--unblind",
-        metavar="ALLOCATION",
-        help="UNBLINDED: results by arm, from this table of participant, arm.",
-        readable=False,
-    ),
-]
-Dosing = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="With --unblind: table with the columns participant, visit, dose_step.", readable=False
-    ),
-]
 
 
 @trial_app.command()
@@ -61,8 +52,7 @@ def analysis(
     """
     if (unblind is None) == (dummy is None):
         raise typer.BadParameter("give --unblind ALLOCATION, or --dummy SEED for random arms")
-    if dosing is not None and unblind is None:
-        raise typer.BadParameter("--dosing needs --unblind: dose steps show the arm")
+    require_unblinded(dosing, unblind)
     from sparcc_pipeline.app.trial_data.unblinded.analysis import Arms, run_analysis
 
     sources = trial_sources(clinical, scores, readings, None, ledger, work_folder)

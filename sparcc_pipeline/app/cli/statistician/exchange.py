@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sparcc_pipeline.app.cli.options import ForceOption, ResultFolderOption
-from sparcc_pipeline.app.cli.statistician.analysis import Allocation, Dosing
+from sparcc_pipeline.app.cli.options import Allocation, Dosing, ForceOption, ResultFolderOption, require_unblinded
 from sparcc_pipeline.app.cli.statistician.monitoring import (
     AdverseEventsFile,
     DeviationsFile,
@@ -50,8 +49,7 @@ def export(
 
     DIR gets Dataset-JSON 1.1 and define.xml in sdtm/ and adam/.
     """
-    if dosing is not None and unblind is None:
-        raise typer.BadParameter("--dosing needs --unblind: dose steps show the arm")
+    require_unblinded(dosing, unblind)
     sources = trial_sources(clinical, scores, readings, items, ledger, work_folder)
     files = safety_files(adverse_events, laboratory, deviations)
     if unblind is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparcc_pipeline.app.cli.options import ForceOption, LanguageName, PdfOption, ResultFolderOption
+from sparcc_pipeline.app.cli.options import Allocation, ForceOption, LanguageName, PdfOption, ResultFolderOption
 from sparcc_pipeline.app.cli.trial import (
     ClinicalFiles,
     Lang,
@@ -58,12 +58,7 @@ def safety(
     adverse_events: AdverseEventsFile = None,
     laboratory: LaboratoryFile = None,
     deviations: DeviationsFile = None,
-    unblind: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="ALLOCATION", help="UNBLINDED: tables by arm, from this table of participant, arm.", readable=False
-        ),
-    ] = None,
+    unblind: Allocation = None,
     lang: Lang = LanguageName.ENGLISH,
     pdf: PdfOption = False,
     force: ForceOption = False,
