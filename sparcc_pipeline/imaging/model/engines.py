@@ -37,12 +37,16 @@ class OnnxNetwork:
 
 
 class TorchNetwork:
-    """A network run by torch on the processor: the reference engine."""
+    """A network run by torch on the processor: the reference engine.
 
-    def __init__(self, module: Any, threads: int) -> None:
+    `threads` is a setting of the whole process; None leaves it as it is, so that a training keeps its own.
+    """
+
+    def __init__(self, module: Any, threads: int | None) -> None:
         import torch
 
-        torch.set_num_threads(threads)
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._torch, self._module = torch, module
 
     def __call__(self, batch: Float32Array) -> Float32Array:

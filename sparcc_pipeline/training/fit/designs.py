@@ -150,7 +150,7 @@ def predict_in_bones(run: TrainingRun, person: Person, bones: Bones) -> Predicti
     """Return edema by networks that never saw a person, in the given bones and joints."""
     anatomy, joints = bones
     nothing = np.zeros(anatomy.shape, dtype=np.float32)
-    network = TorchNetwork(run.edema(person.name), 2)
+    network = TorchNetwork(run.edema(person.name), None)
     tissue = TissueMaps(
         geometry=person.stir.geometry,
         anatomy=anatomy,
